@@ -1,0 +1,48 @@
+# Needs python3 >= 3.11 with pip. Everything else is installed into .venv from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install run test check format schema lock migration clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Rollcall needs Python 3.11 or newer; set PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install
+	$(BIN)/rollcall serve
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy esp_client
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_schema.py
+	$(BIN)/rollcall migrate --check
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Writes the schema's text anew; `make check` compares it.
+schema: install
+	$(BIN)/python scripts/check_schema.py --write
+
+# Pins the newest versions that pyproject.toml allows.
+lock: install
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 --extra dev --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+# make migration NAME="what changes"
+migration: install
+	$(BIN)/rollcall migrate --write "$(NAME)"
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

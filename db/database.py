@@ -1,0 +1,97 @@
+"""The connection pool, and what callers are told when there is no connection to be had."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from domain.errors import Unavailable
+
+CONNECT_SECONDS = 5
+PROBE_SECONDS = 5
+STATEMENT_SECONDS = 30
+POOL_SIZE = 16
+POOL_WAIT_SECONDS = 10
+
+# SQLSTATE classes and codes (PostgreSQL, appendix A) of a server that is absent, starting,
+# stopping, read-only or full: the same statement may succeed later.
+PASSING_STATES = ("08", "53", "57P", "25006")
+
+
+class Database:
+    """One engine per process. `begin()` is the only way to a transaction."""
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            _asyncpg_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_SECONDS,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed at the end, rolled back by an exception.
+
+        Raises Unavailable where the database can't be reached or has gone away meanwhile.
+        """
+        try:
+            async with self._sessions.begin() as session:
+                yield session
+        except Exception as error:
+            if is_passing(error):
+                raise Unavailable("The database is not available; try again soon.") from error
+            raise
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """A probe on a connection of its own, so that a busy pool is not taken for a dead server.
+
+        The probe raises where the server does not answer. At the end the pool's connections are
+        dropped: they are as dead as this one.
+        """
+        connection = await self.engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()
+        assert isinstance(driver, asyncpg.Connection)  # noqa: S101
+
+        async def probe() -> None:
+            await driver.execute("SELECT 1", timeout=PROBE_SECONDS)
+
+        try:
+            yield probe
+        finally:
+            driver.terminate()
+            await self.engine.dispose()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an exception means that the database is away, rather than the statement wrong."""
+    if isinstance(error, (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError)):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return error.connection_invalidated or state.startswith(PASSING_STATES)
+    return isinstance(
+        error,
+        (asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError),
+    )
+
+
+def _asyncpg_url(url: str) -> str:
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

@@ -1,0 +1,125 @@
+"""Devices: every read of them goes through a caller's scope."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from db import counting
+from db.paging import Rows, cursor, position
+from db.search import matches
+from db.tables import DeletedDevice, Device, MeasurementType, Owner, PastConfig, Place
+from domain.access import Scope
+from domain.config import Config
+from domain.identity import is_device_id
+from domain.inputs import DeviceFilter, Page
+from domain.names import name_key
+
+WITH_NAMES = (
+    joinedload(Device.owner, innerjoin=True),
+    joinedload(Device.place, innerjoin=True),
+    joinedload(Device.measurement_type, innerjoin=True),
+)
+
+
+def in_scope(scope: Scope) -> Select[Device]:
+    """The devices that a caller can see. Everything that reads devices for somebody starts here."""
+    statement = select(Device)
+    if scope.owner_id is not None:
+        statement = statement.where(Device.owner_id == scope.owner_id)
+    if scope.device_id is not None:
+        statement = statement.where(Device.id == scope.device_id)
+    return statement
+
+
+async def find(session: AsyncSession, scope: Scope, id: str) -> Device | None:
+    if not is_device_id(id):
+        return None
+    found = in_scope(scope).where(Device.id == id).options(*WITH_NAMES)
+    return (await session.scalars(found)).one_or_none()
+
+
+async def find_for_update(session: AsyncSession, scope: Scope, id: str) -> Device | None:
+    """As `find`, and nobody else changes it before the transaction ends."""
+    if not is_device_id(id):
+        return None
+    found = in_scope(scope).where(Device.id == id).options(*WITH_NAMES)
+    return (await session.scalars(found.with_for_update(of=Device))).one_or_none()
+
+
+async def page(
+    session: AsyncSession, scope: Scope, wanted: DeviceFilter, page: Page
+) -> Rows[Device]:
+    """In the order of registration, which never changes."""
+    statement = filtered(scope, wanted).options(*WITH_NAMES).order_by(Device.number)
+    if page.after is not None:
+        statement = statement.where(Device.number > position("device", page.after))
+    found = (await session.scalars(statement.limit(page.first + 1))).all()
+    return Rows.of(found, page, lambda device: cursor("device", device.number))
+
+
+async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
+    return await counting.count(session, filtered(scope, wanted))
+
+
+def filtered(scope: Scope, wanted: DeviceFilter) -> Select[Device]:
+    return in_scope(scope).where(*_conditions(wanted))
+
+
+def _conditions(wanted: DeviceFilter) -> list[ColumnElement[bool]]:
+    named: list[tuple[str | None, Any, Any]] = [
+        (wanted.owner, Owner, Device.owner_id),
+        (wanted.place, Place, Device.place_id),
+        (wanted.measurement_type, MeasurementType, Device.measurement_type_id),
+    ]
+    conditions: list[ColumnElement[bool]] = [
+        column.in_(select(table.id).where(table.name_key == name_key(name)))
+        for name, table, column in named
+        if name is not None
+    ]
+    if wanted.sensor_model is not None:
+        conditions.append(func.lower(Device.sensor_model) == func.lower(wanted.sensor_model))
+    if wanted.state is not None:
+        conditions.append(Device.state == wanted.state)
+    if wanted.awaits_approval is not None:
+        conditions.append(Device.awaits_approval.is_(wanted.awaits_approval))
+    if wanted.in_sync is not None:
+        conditions.append(
+            Device.applied_version.is_not_distinct_from(Device.config_version)
+            if wanted.in_sync
+            else Device.applied_version.is_distinct_from(Device.config_version)
+        )
+    if wanted.search:
+        conditions.append(matches(wanted.search))
+    return conditions
+
+
+async def past_configs(
+    session: AsyncSession, versions: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], Config]:
+    """Replaced versions of several devices' configs, by device id and version."""
+    wanted = select(PastConfig).where(
+        tuple_(PastConfig.device_id, PastConfig.version).in_(versions)
+    )
+    return {
+        (past.device_id, past.version): config_of(past) for past in await session.scalars(wanted)
+    }
+
+
+async def config_history(session: AsyncSession, id: str, limit: int) -> list[Config]:
+    """Replaced versions of one device's config, the newest first."""
+    wanted = select(PastConfig).where(PastConfig.device_id == id)
+    newest = wanted.order_by(PastConfig.version.desc()).limit(limit)
+    return [config_of(past) for past in await session.scalars(newest)]
+
+
+def config_of(past: PastConfig) -> Config:
+    return Config(past.version, past.interval_seconds, past.qos, past.updated_at, past.updated_by)
+
+
+async def next_version(session: AsyncSession, id: str) -> int:
+    """The config version that a new device starts with: above any that its hardware may hold."""
+    deleted = await session.get(DeletedDevice, id)
+    return deleted.config_version + 1 if deleted else 1

@@ -1,0 +1,74 @@
+"""The one place that writes `events`, in the transaction of the change itself."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.tables import Device, Event, Token
+from domain.access import Caller
+from domain.events import EventKind
+
+
+def record(
+    session: AsyncSession,
+    kind: EventKind,
+    caller: Caller,
+    *,
+    device: Device | None = None,
+    owner_id: int | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Becomes visible with the change, or not at all."""
+    session.add(
+        Event(
+            kind=kind,
+            actor=caller.actor,
+            device_id=device.id if device else None,
+            owner_id=device.owner_id if device else owner_id,
+            before=before,
+            after=after,
+        )
+    )
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides without what is the same in both."""
+    keys = [key for key in after if before.get(key) != after[key]]
+    return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
+
+
+def device_facts(device: Device) -> dict[str, Any]:
+    """A device as the audit log shows it."""
+    return {
+        "owner": device.owner.name,
+        "place": device.place.name,
+        "measurementType": device.measurement_type.name,
+        "latitude": device.latitude,
+        "longitude": device.longitude,
+        "sensorModel": device.sensor_model,
+        "firmware": device.firmware,
+        "state": str(device.state),
+        "topic": device.topic,
+        **config_facts(device),
+    }
+
+
+def config_facts(device: Device) -> dict[str, Any]:
+    return {
+        "version": device.config_version,
+        "intervalSeconds": device.interval_seconds,
+        "qos": device.qos,
+    }
+
+
+def token_facts(token: Token) -> dict[str, Any]:
+    """Never the secret, nor its hash."""
+    return {
+        "id": token.id,
+        "kind": str(token.kind),
+        "owner": token.owner.name if token.owner else None,
+        "note": token.note,
+        "expiresAt": token.expires_at.isoformat() if token.expires_at else None,
+        "maxUses": token.max_uses,
+    }

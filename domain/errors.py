@@ -1,0 +1,65 @@
+"""What can go wrong, told to whoever can put it right.
+
+Anything else that is raised is a bug: it is logged, and its text is shown to nobody.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    INVALID = "INVALID"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    USED_UP = "USED_UP"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input. `field` is a dotted path such as `location.latitude`."""
+
+    code: ErrorCode
+    field: str | None
+    message: str
+
+
+class RollcallError(Exception):
+    """Base of all that is not a bug."""
+
+
+class InputError(RollcallError):
+    """The caller can put this right: every problem with the input, at once."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+    @classmethod
+    def at(
+        cls, field: str | None, message: str, code: ErrorCode = ErrorCode.INVALID
+    ) -> "InputError":
+        return cls(Problem(code, field, message))
+
+
+class AccessError(RollcallError):
+    """The caller may not do this; `code` is what the answer says to a program."""
+
+    code = "FORBIDDEN"
+
+
+class Unauthenticated(AccessError):
+    """No token, or one that is not valid (any more)."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(AccessError):
+    """A valid token of a kind that may not do this."""
+
+
+class Unavailable(RollcallError):
+    """The database can't be reached now; the same request may succeed later."""
+
+    code = "DATABASE_UNAVAILABLE"
+    retry_after_seconds = 2

@@ -1,0 +1,18 @@
+"""What is worth remembering: who changed what, when, from what to what."""
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    DEVICE_REGISTERED = "device_registered"
+    DEVICE_UPDATED = "device_updated"
+    DEVICE_DELETED = "device_deleted"
+    DEVICE_APPROVED = "device_approved"
+    DEVICE_REJECTED = "device_rejected"
+    ENROLMENT_REQUESTED = "enrolment_requested"
+    CONFIG_CHANGED = "config_changed"
+    CONFIG_APPLIED = "config_applied"
+    TOKEN_CREATED = "token_created"  # noqa: S105
+    TOKEN_RENEWED = "token_renewed"  # noqa: S105
+    TOKEN_CONFIRMED = "token_confirmed"  # noqa: S105
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105

@@ -1,0 +1,53 @@
+"""Names of owners, places and measurement types, and the topic levels made from them."""
+
+import unicodedata
+from collections.abc import Container, Iterator
+from itertools import count
+
+from slugify import slugify
+
+SLUG_LENGTH = 32
+NUMBER_LENGTH = 8
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one name have in common.
+
+    Case, runs of spaces, invisible characters and compatibility forms (NFKC) make no
+    difference: `Acme`, `ACME ` and the full-width form are one owner. Empty if nothing can be seen.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    visible = "".join(
+        " " if c.isspace() else c
+        for c in folded
+        if c.isspace() or unicodedata.category(c) not in INVISIBLE
+    )
+    return " ".join(visible.split())
+
+
+def choose_slug(name: str, taken: Container[str], fallback: str) -> str:
+    """The topic level for a new name: lower-case ASCII, at most 32 characters, not yet taken.
+
+    The first name of its kind has the plain form (`Москва` gives `moskva`), a later one that
+    would look the same has a number (`moskva-2`). `fallback` serves names without a letter or
+    digit that could be written in ASCII.
+    """
+    plain = _plain(name, fallback)
+    return next(slug for slug in _candidates(plain) if slug not in taken)
+
+
+def slug_root(name: str, fallback: str) -> str:
+    """A beginning that all the slugs which `choose_slug` may try for a name share."""
+    return _plain(name, fallback)[: SLUG_LENGTH - NUMBER_LENGTH].rstrip("-")
+
+
+def _plain(name: str, fallback: str) -> str:
+    return slugify(name_key(name), max_length=SLUG_LENGTH).strip("-") or fallback
+
+
+def _candidates(plain: str) -> Iterator[str]:
+    yield plain
+    for number in count(2):
+        suffix = f"-{number}"
+        yield plain[: SLUG_LENGTH - len(suffix)].rstrip("-") + suffix

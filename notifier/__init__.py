@@ -1,0 +1,1 @@
+"""Alerts to people, made from `events`; none are sent yet."""

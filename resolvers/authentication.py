@@ -1,0 +1,59 @@
+"""From a token to a caller."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import devices, tokens
+from db.events import record
+from db.tables import Token
+from domain.access import ANONYMOUS, Caller, Scope
+from domain.errors import Unauthenticated
+from domain.events import EventKind
+from domain.tokens import TokenKind
+from resolvers.desk import Desk
+
+
+async def authenticate(desk: Desk, secret: str | None) -> Caller:
+    """Raises Unauthenticated for a token that is not, or not any more, valid.
+
+    The first use of a device's token confirms it: from then on no other token of that device
+    is valid, and its MAC address alone gets nobody a new one.
+    """
+    if secret is None:
+        return ANONYMOUS
+    async with desk.database.begin() as session:
+        token = await tokens.by_secret(session, secret)
+        if token is None:
+            raise Unauthenticated("This token is unknown.")
+        caller = _caller(token)
+        if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
+            await _confirm(session, token, caller)
+        return caller
+
+
+def _caller(token: Token) -> Caller:
+    if token.revoked_at is not None:
+        raise Unauthenticated("This token was revoked.")
+    if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
+        raise Unauthenticated("This token has expired.")
+    return Caller(
+        TokenKind(token.kind),
+        token.id,
+        token.owner_id,
+        token.device_id,
+        waiting=token.waiting,
+        max_uses=token.max_uses,
+    )
+
+
+async def _confirm(session: AsyncSession, token: Token, caller: Caller) -> None:
+    assert token.device_id is not None  # noqa: S101
+    device = await devices.find_for_update(session, Scope(), token.device_id)
+    await session.refresh(token)
+    if device is None or token.revoked_at is not None:
+        raise Unauthenticated("This token was revoked.")
+    if token.confirmed_at is None:
+        token.confirmed_at = device.confirmed_at = datetime.now(UTC)
+        await tokens.supersede(session, device.id, token.id)
+        record(session, EventKind.TOKEN_CONFIRMED, caller, device=device)

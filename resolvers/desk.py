@@ -1,0 +1,23 @@
+"""What every operation needs at hand."""
+
+from dataclasses import dataclass
+
+from db.database import Database
+from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where devices find MQTT. `host` None: the host that they reached this server by."""
+
+    host: str | None
+    port: int
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    database: Database
+    enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
+    reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
+    broker: Broker | None = None

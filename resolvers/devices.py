@@ -1,0 +1,139 @@
+"""Devices as people see and change them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import devices, levels
+from db.events import changes, device_facts, record
+from db.paging import Rows
+from db.search import words_of
+from db.tables import DeletedDevice, Device
+from domain.access import Action, Caller
+from domain.config import Config
+from domain.errors import InputError
+from domain.events import EventKind
+from domain.inputs import DeviceChange, DeviceFilter, Page
+from domain.topics import base_topic
+from resolvers.config import next_config
+from resolvers.desk import Desk
+from resolvers.existing import existing
+from resolvers.new_device import owner_for
+
+MAX_HISTORY = 100
+
+
+async def me(desk: Desk, caller: Caller) -> Device | None:
+    """The device whose token this is; None for a person's token."""
+    caller.require(Action.READ_SELF)
+    return await device(desk, caller, caller.device_id) if caller.device_id else None
+
+
+async def device(desk: Desk, caller: Caller, id: str) -> Device | None:
+    """None where there is no such device, or none that the caller can see."""
+    caller.require(Action.READ_DEVICE)
+    async with desk.database.begin() as session:
+        return await devices.find(session, caller.scope, id.lower())
+
+
+async def list_devices(
+    desk: Desk, caller: Caller, wanted: DeviceFilter, page: Page
+) -> Rows[Device]:
+    caller.require(Action.READ_FLEET)
+    async with desk.database.begin() as session:
+        return await devices.page(session, caller.scope, wanted, page)
+
+
+async def count_devices(desk: Desk, caller: Caller, wanted: DeviceFilter) -> tuple[int, bool]:
+    """How many there are, and whether that is exact."""
+    caller.require(Action.READ_FLEET)
+    async with desk.database.begin() as session:
+        return await devices.count(session, caller.scope, wanted)
+
+
+async def config_history(desk: Desk, device: Device, first: int) -> list[Config]:
+    """The config of a device that the caller has in hand, the newest version first."""
+    if not 1 <= first <= MAX_HISTORY:
+        raise InputError.at("first", f"Ask for 1 to {MAX_HISTORY} versions.")
+    async with desk.database.begin() as session:
+        past = await devices.config_history(session, device.id, first - 1) if first > 1 else []
+        return [device.config, *past]
+
+
+async def past_configs(desk: Desk, versions: Sequence[tuple[str, int]]) -> list[Config | None]:
+    """Replaced config versions, by device id and version, in the order asked for."""
+    async with desk.database.begin() as session:
+        found = await devices.past_configs(session, versions)
+    return [found.get(version) for version in versions]
+
+
+async def update_device(desk: Desk, caller: Caller, id: str, change: DeviceChange) -> Device:
+    """A new owner, place or type gives it a new topic, and that a new config version."""
+    caller.require(Action.CHANGE_DEVICE)
+    async with desk.database.begin() as session:
+        device = await existing(session, caller, id)
+        before = device_facts(device)
+        await _move(session, caller, device, change)
+        if change.sensor_model is not None:
+            device.sensor_model = change.sensor_model
+        if change.firmware is not None:
+            device.firmware = change.firmware
+        changed = changes(before, device_facts(device))
+        if changed[1]:
+            device.updated_at = datetime.now(UTC)
+            device.search = words_of(device)
+            record(
+                session,
+                EventKind.DEVICE_UPDATED,
+                caller,
+                device=device,
+                before=changed[0],
+                after=changed[1],
+            )
+        return device
+
+
+async def _move(
+    session: AsyncSession, caller: Caller, device: Device, change: DeviceChange
+) -> None:
+    owner = device.owner
+    if change.owner is not None:
+        owner = await owner_for(session, caller, change.owner)
+    at = await levels.levels_named(
+        session,
+        owner,
+        change.location.place if change.location else device.place.name,
+        change.measurement_type or device.measurement_type.name,
+    )
+    device.owner, device.place, device.measurement_type = owner, at.place, at.measurement_type
+    device.owner_id = owner.id
+    if change.location is not None:
+        device.latitude = change.location.latitude
+        device.longitude = change.location.longitude
+    topic = base_topic(owner.slug, at.place.slug, at.measurement_type.slug, device.id)
+    if topic != device.topic:
+        device.topic = topic
+        next_config(session, caller, device)
+
+
+async def delete_device(desk: Desk, caller: Caller, id: str) -> Device:
+    """Its tokens go with it; its config versions are not used again should it come back."""
+    caller.require(Action.CHANGE_DEVICE)
+    async with desk.database.begin() as session:
+        device = await existing(session, caller, id)
+        record(
+            session, EventKind.DEVICE_DELETED, caller, device=device, before=device_facts(device)
+        )
+        kept = {
+            "config_version": device.config_version,
+            "topic": device.topic,
+            "deleted_at": datetime.now(UTC),
+        }
+        tombstone = insert(DeletedDevice).values(device_id=device.id, **kept)
+        await session.execute(
+            tombstone.on_conflict_do_update(index_elements=["device_id"], set_=kept)
+        )
+        await session.delete(device)
+        return device

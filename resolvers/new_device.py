@@ -1,0 +1,78 @@
+"""The row of a device that nobody knew before."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import devices, levels, tokens
+from db.search import words_of
+from db.tables import Device, Owner
+from domain.access import Caller
+from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+from domain.enrolment import DeviceState
+from domain.errors import ErrorCode, InputError
+from domain.identity import device_id
+from domain.inputs import Registration
+from domain.names import name_key
+from domain.tokens import TokenKind
+from domain.topics import base_topic
+
+
+async def add_device(
+    session: AsyncSession, caller: Caller, wanted: Registration, state: DeviceState
+) -> Device:
+    """Raises InputError where the caller may not register for this owner, or no more devices."""
+    owner = await owner_for(session, caller, wanted.owner)
+    at = await levels.levels_named(session, owner, wanted.location.place, wanted.measurement_type)
+    id, now = device_id(wanted.mac), datetime.now(UTC)  # noqa: A001
+    device = Device(
+        id=id,
+        owner=owner,
+        place=at.place,
+        measurement_type=at.measurement_type,
+        topic=base_topic(owner.slug, at.place.slug, at.measurement_type.slug, id),
+        latitude=wanted.location.latitude,
+        longitude=wanted.location.longitude,
+        sensor_model=wanted.sensor_model,
+        firmware=wanted.firmware,
+        state=state,
+        awaits_approval=state is DeviceState.PENDING,
+        reenrolment_refused=False,
+        config_version=await devices.next_version(session, id),
+        interval_seconds=DEFAULT_INTERVAL_SECONDS,
+        qos=DEFAULT_QOS,
+        config_updated_at=now,
+        config_updated_by=caller.actor,
+        online=False,
+        last_seen_at=now if caller.kind is not TokenKind.ADMIN else None,
+        registered_at=now,
+        updated_at=now,
+    )
+    device.search = words_of(device)
+    session.add(device)
+    await session.flush()
+    await _count_use(session, caller)
+    return device
+
+
+async def owner_for(session: AsyncSession, caller: Caller, name: str | None) -> Owner:
+    """The owner that is named, or to whom the caller is confined."""
+    if caller.owner_id is None:
+        if name is None:
+            raise InputError.at("owner", "Name the owner: this key belongs to no single one.")
+        return await levels.owner_named(session, name)
+    owner = await session.get_one(Owner, caller.owner_id)
+    if name is not None and name_key(name) != owner.name_key:
+        raise InputError.at("owner", f"This token is for {owner.name} only.", ErrorCode.NOT_ALLOWED)
+    return owner
+
+
+async def _count_use(session: AsyncSession, caller: Caller) -> None:
+    if caller.max_uses is None or caller.token_id is None:
+        return
+    if not await tokens.use_once(session, caller.token_id):
+        raise InputError.at(
+            None,
+            f"This enrolment key was good for {caller.max_uses} devices and is used up.",
+            ErrorCode.USED_UP,
+        )

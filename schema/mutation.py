@@ -1,0 +1,28 @@
+import strawberry
+
+from schema.mutations import (
+    acknowledge_config,
+    approve_device,
+    create_token,
+    delete_device,
+    register_device,
+    reject_device,
+    revoke_token,
+    rotate_device_token,
+    update_config,
+    update_device,
+)
+
+
+@strawberry.type(description="What can be changed. Every change is in the audit log.")
+class Mutation:
+    register_device = register_device.register
+    update_device = update_device.update
+    delete_device = delete_device.delete
+    update_config = update_config.update
+    acknowledge_config = acknowledge_config.acknowledge
+    approve_device = approve_device.approve
+    reject_device = reject_device.reject
+    rotate_device_token = rotate_device_token.rotate
+    create_token = create_token.create
+    revoke_token = revoke_token.revoke

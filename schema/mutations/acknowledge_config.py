@@ -1,0 +1,39 @@
+import strawberry
+
+from domain.inputs import Acknowledgement
+from resolvers.applied import acknowledge_config
+from schema.context import RollcallInfo
+from schema.device import Device
+from schema.errors import UserError, UserErrors, errors_field
+
+
+@strawberry.input(description="What the calling device has done with its config.")
+class AcknowledgeConfigInput:
+    version: int = strawberry.field(description="The config version this is about.")
+    error: str | None = strawberry.field(
+        default=None, description="Why it could not be applied, up to 200 characters; null: it was."
+    )
+    firmware: str | None = strawberry.field(
+        default=None, description="The device's firmware version."
+    )
+
+
+@strawberry.type(description="The device as we know it now.")
+class AcknowledgeConfigPayload:
+    device: Device | None = strawberry.field(
+        default=None, description="The calling device; null if there are errors."
+    )
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="With a device's own token: it has applied (or refused) a config version.",
+    extensions=[UserErrors(AcknowledgeConfigPayload)],
+)
+async def acknowledge(
+    info: RollcallInfo,
+    input: AcknowledgeConfigInput,
+) -> AcknowledgeConfigPayload:
+    report = Acknowledgement.check(strawberry.asdict(input))
+    row = await acknowledge_config(info.context.desk, info.context.caller, report)
+    return AcknowledgeConfigPayload(device=Device(row=row))

@@ -1,0 +1,46 @@
+from datetime import datetime
+
+import strawberry
+
+from domain.inputs import NewToken
+from domain.tokens import TokenKind as Kind
+from resolvers.tokens import create_token
+from schema.context import RollcallInfo
+from schema.errors import UserError, UserErrors, errors_field
+from schema.token import Token
+
+
+@strawberry.input(description="What the new token is good for.")
+class CreateTokenInput:
+    kind: Kind = strawberry.field(description="ADMIN, VIEWER or ENROL.")
+    owner: str | None = strawberry.field(
+        default=None, description="The only owner it sees and changes; left out: all."
+    )
+    note: str | None = strawberry.field(
+        default=None, description="What it is made for, up to 200 characters."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When it stops being valid; left out: never."
+    )
+    max_uses: int | None = strawberry.field(
+        default=None, description="How many new devices an enrolment key may register."
+    )
+
+
+@strawberry.type(description="The new token.")
+class CreateTokenPayload:
+    token: Token | None = strawberry.field(default=None, description="Null if there are errors.")
+    secret: str | None = strawberry.field(
+        default=None, description="What to send as bearer token; shown this once."
+    )
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="Makes a token for a person, or an enrolment key for devices.",
+    extensions=[UserErrors(CreateTokenPayload)],
+)
+async def create(info: RollcallInfo, input: CreateTokenInput) -> CreateTokenPayload:
+    wanted = NewToken.check(strawberry.asdict(input))
+    row, secret = await create_token(info.context.desk, info.context.caller, wanted)
+    return CreateTokenPayload(token=Token(row=row), secret=secret)

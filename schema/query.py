@@ -1,0 +1,92 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from domain.inputs import DeviceFilter as Wanted
+from domain.inputs import Page
+from domain.tokens import TokenKind as Kind
+from resolvers import devices, tokens
+from schema.config import Config
+from schema.context import RollcallInfo
+from schema.device import Device
+from schema.device_connection import DeviceConnection, DeviceFilter
+from schema.token import TokenConnection
+from schema.topics import Topics
+
+Count = TypeVar("Count")
+
+First = Annotated[int, strawberry.argument(description="How many at most, 1 to 500.")]
+After = Annotated[
+    str | None, strawberry.argument(description="The `endCursor` of the page before.")
+]
+DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadecimal digits.")]
+
+
+@strawberry.type(description="What can be read. What a token may not see does not exist for it.")
+class Query:
+    @strawberry.field(description="The device whose token this is; null for a person's token.")
+    async def me(self, info: RollcallInfo) -> Device | None:
+        row = await devices.me(info.context.desk, info.context.caller)
+        return Device(row=row) if row else None
+
+    @strawberry.field(description="A device by its id; null where there is none.")
+    async def device(self, info: RollcallInfo, id: DeviceId) -> Device | None:
+        row = await devices.device(info.context.desk, info.context.caller, id)
+        return Device(row=row) if row else None
+
+    @strawberry.field(description="Devices in the order of their registration.")
+    async def devices(
+        self,
+        info: RollcallInfo,
+        first: First = 50,
+        after: After = None,
+        filter: Annotated[
+            DeviceFilter | None, strawberry.argument(description="Which ones; all if left out.")
+        ] = None,
+    ) -> DeviceConnection:
+        wanted = Wanted.check(strawberry.asdict(filter) if filter else {})
+        desk, caller = info.context.desk, info.context.caller
+        page = Page.check({"first": first, "after": after})
+        return DeviceConnection(
+            page=await devices.list_devices(desk, caller, wanted, page),
+            count=shared(lambda: devices.count_devices(desk, caller, wanted)),
+        )
+
+    @strawberry.field(description="A device's MQTT topics; null where there is no such device.")
+    async def topics(self, info: RollcallInfo, device_id: DeviceId) -> Topics | None:
+        row = await devices.device(info.context.desk, info.context.caller, device_id)
+        return Topics.of(row.topics) if row else None
+
+    @strawberry.field(description="A device's desired config; null where there is no such device.")
+    async def config(self, info: RollcallInfo, device_id: DeviceId) -> Config | None:
+        row = await devices.device(info.context.desk, info.context.caller, device_id)
+        return Config.of(row.config) if row else None
+
+    @strawberry.field(
+        description="Tokens, the oldest first; those of devices only with `kind: DEVICE`."
+    )
+    async def tokens(
+        self,
+        info: RollcallInfo,
+        first: First = 50,
+        after: After = None,
+        kind: Annotated[Kind | None, strawberry.argument(description="Only this kind.")] = None,
+    ) -> TokenConnection:
+        page = Page.check({"first": first, "after": after})
+        return TokenConnection(
+            page=await tokens.list_tokens(info.context.desk, info.context.caller, kind, page)
+        )
+
+
+def shared(count: Callable[[], Awaitable[Count]]) -> Callable[[], Awaitable[Count]]:
+    """Counts once, however many fields of a connection ask."""
+    counting: asyncio.Task[Count] | None = None
+
+    async def ask() -> Count:
+        nonlocal counting
+        counting = counting or asyncio.ensure_future(count())
+        return await counting
+
+    return ask

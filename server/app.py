@@ -1,0 +1,57 @@
+"""The ASGI application. `uvicorn --factory server.app:create_app` is all it needs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from domain.tokens import TokenKind
+from schema.build import build_schema
+from server.graphql import GraphQLEndpoint
+from server.keeper import DatabaseKeeper
+from server.settings import Settings, read_settings
+
+# A database that is still away then is waited for while requests are answered with 503.
+WAIT_AT_START_SECONDS = 15
+
+TITLES = {
+    TokenKind.ADMIN: "Admin token (manages everything; shown this once):",
+    TokenKind.ENROL: "Enrolment key (for devices to register; shown this once):",
+}
+WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is at /graphql.\n"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    settings = settings or read_settings()
+    keeper = DatabaseKeeper(settings, announce)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with keeper.running():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(keeper.opened.wait(), WAIT_AT_START_SECONDS)
+            yield
+
+    async def ready(_: Request) -> Response:
+        if keeper.desk is None:
+            return PlainTextResponse("The database is not available.\n", 503)
+        return PlainTextResponse("ready\n")
+
+    app = FastAPI(
+        title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    graphql = GraphQLEndpoint(build_schema(), keeper)
+    app.add_route("/graphql", graphql.__call__, methods=["GET", "POST"])
+    app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
+    app.add_route("/readyz", ready)
+    app.add_route("/", lambda _: PlainTextResponse(WELCOME))
+    return app
+
+
+def announce(made: dict[TokenKind, str]) -> None:
+    """Prints new secrets where only whoever started the server sees them: never to the log."""
+    for kind, secret in made.items():
+        print(f"{TITLES[kind]}\n  {secret}", flush=True)  # noqa: T201

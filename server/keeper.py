@@ -1,0 +1,94 @@
+"""Keeps the database within reach: opens it, notices when it goes away, and takes it up again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from db.database import Database, is_passing
+from db.embedded import EmbeddedPostgres, PostgresFailed
+from db.migrate import migrate
+from domain.tokens import TokenKind
+from resolvers.desk import Desk
+from server.first_tokens import first_tokens
+from server.settings import Settings
+
+log = logging.getLogger("rollcall.database")
+
+PROBE_SECONDS = 1.0
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+
+Announce = Callable[[dict[TokenKind, str]], None]
+
+
+class DatabaseKeeper:
+    """`desk` is there while the database is: None means that requests can't be served now."""
+
+    def __init__(self, settings: Settings, announce: Announce) -> None:
+        self.desk: Desk | None = None
+        self.opened = asyncio.Event()
+        self._settings = settings
+        self._announce = announce
+        self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+        self._database: Database | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._keep(), name="database keeper")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if self._database:
+                await self._database.close()
+            if self._embedded:
+                await asyncio.to_thread(self._embedded.stop)
+
+    async def _keep(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._open()
+                pause = FIRST_PAUSE_SECONDS
+                await self._watch()
+            except Exception as error:  # noqa: BLE001  a keeper that dies helps nobody
+                self._lost(error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _open(self) -> None:
+        url = self._settings.database_url
+        if self._embedded:
+            url = await asyncio.to_thread(self._embedded.start)
+        assert url is not None  # noqa: S101
+        self._database = self._database or Database(url)
+        await migrate(self._database)
+        admin = self._settings.admin_token
+        made = await first_tokens(self._database, admin.get_secret_value() if admin else None)
+        self.desk = Desk(
+            self._database,
+            self._settings.enrolment,
+            self._settings.reenrolment,
+            self._settings.broker,
+        )
+        log.info("The database is ready.")
+        self._announce(made)
+        self.opened.set()
+
+    async def _watch(self) -> None:
+        """Returns by an exception, when the database no longer answers."""
+        assert self._database is not None  # noqa: S101
+        async with self._database.watched() as probe:
+            while True:
+                await probe()
+                await asyncio.sleep(PROBE_SECONDS)
+
+    def _lost(self, error: Exception) -> None:
+        self.desk = None
+        if is_passing(error) or isinstance(error, PostgresFailed):
+            log.warning("The database is not available, trying again: %s", error)
+        else:
+            log.error("The database could not be opened, trying again.", exc_info=error)
