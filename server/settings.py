@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     data_dir: Path = Path("data")
-    database_url: Annotated[str | None, AfterValidator(_postgres_url)] = None
+    database_url: Annotated[str | None, AfterValidator(_postgres_url)] = Field(
+        default=None, repr=False
+    )
     admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE

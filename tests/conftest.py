@@ -1,0 +1,100 @@
+"""A real PostgreSQL for the whole run, and for each test a database and an application of its own."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from db.database import Database
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from server.app import create_app
+from server.settings import Settings
+from tests.client import Api
+
+ADMIN = "an-admin-token-for-tests"
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> None:
+    for name in [name for name in os.environ if name.startswith("ROLLCALL_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server with a migrated database `template`."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("shared"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(postgres: str) -> str:
+    await _execute(postgres, "CREATE DATABASE template_rollcall")
+    database = Database(_named(postgres, "template_rollcall"))
+    await migrate(database)
+    await database.close()
+    return "template_rollcall"
+
+
+@pytest_asyncio.fixture
+async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
+    name = f"rollcall_{next(numbers)}"
+    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield _named(postgres, name)
+    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(database_url=database_url, admin_token=ADMIN)
+
+
+def changed(settings: Settings, **values: Any) -> Settings:
+    return Settings(**{**settings.model_dump(), **values})
+
+
+@pytest_asyncio.fixture
+async def api(settings: Settings) -> AsyncIterator[Api]:
+    """The application with default settings, and an administrator's token to it."""
+    async with served(settings) as api:
+        yield api
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[Api]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        api = Api(app, ADMIN)
+        try:
+            yield api
+        finally:
+            await api.close()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _named(url: str, database: str) -> str:
+    return url.replace("/postgres?", f"/{database}?")
