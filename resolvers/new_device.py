@@ -24,7 +24,7 @@ async def add_device(
     """Raises InputError where the caller may not register for this owner, or no more devices."""
     owner = await owner_for(session, caller, wanted.owner)
     at = await levels.levels_named(session, owner, wanted.location.place, wanted.measurement_type)
-    id, now = device_id(wanted.mac), datetime.now(UTC)  # noqa: A001
+    id, now = device_id(wanted.mac), datetime.now(UTC)
     device = Device(
         id=id,
         owner=owner,

@@ -64,7 +64,7 @@ async def register_device(desk: Desk, caller: Caller, wanted: Registration) -> R
 async def _register(
     session: AsyncSession, desk: Desk, caller: Caller, wanted: Registration
 ) -> Registered:
-    id = device_id(wanted.mac)  # noqa: A001
+    id = device_id(wanted.mac)
     if caller.device_id not in (None, id):
         raise _not_allowed("mac", "This token belongs to another device.")
     device = await devices.find_for_update(session, Scope(), id)

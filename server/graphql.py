@@ -142,7 +142,7 @@ def _formatted(error: GraphQLError) -> dict[str, Any]:
         case GraphQLError():
             pass
         case bug:
-            id = secrets.token_hex(6)  # noqa: A001
+            id = secrets.token_hex(6)
             log.error("Error %s at %s", id, error.path, exc_info=bug)
             told["message"] = f"Internal error {id}: it has been logged."
             told["extensions"] = {"code": "INTERNAL", "id": id}

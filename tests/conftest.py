@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the whole run, and for each test a database and an application of its own."""
+"""A real PostgreSQL for the whole run; for each test a database and an application of its own."""
 
 import itertools
 import os

@@ -1,0 +1,153 @@
+"""How a device boots: it registers, or goes on with what it was told the last time."""
+
+import gc
+
+from esp_client import clock, desk, http, store
+from esp_client.backoff import Backoff, jittered
+
+LONGEST_ADVICE_SECONDS = 3600
+
+
+class Refused(Exception):
+    """The server does not take this token."""
+
+
+class Client:
+    """`settings` has url, key, ca, mac, owner, place, latitude, longitude, measurement_type,
+    sensor_model, firmware; None where unknown.
+    """
+
+    def __init__(self, settings: object, path: str, timeout: float = 10) -> None:
+        self.settings = settings
+        self.path = path
+        self.timeout = timeout
+        self.state = store.load(path)
+        if not desk.valid(self.state.get("device")):
+            self.state.pop("device", None)
+        self.outcome = ""
+        self.problem = ""
+        self.backoff = Backoff()
+
+    @property
+    def device(self) -> dict | None:
+        """id, topics and config as they were last received; None before the first time."""
+        return self.state.get("device")
+
+    def boot(self, limit: float) -> bool:
+        """Registers, trying for `limit` seconds. False: go on with `device`, and try later."""
+        start = clock.now()
+        while True:
+            pause = self.ask()
+            if pause == 0:
+                return True
+            if clock.since(start) / 1000 + pause > limit:
+                return False
+            clock.sleep(pause)
+
+    def ask(self) -> float:
+        """One attempt: 0 when the device may run, else seconds to wait before the next."""
+        gc.collect()
+        try:
+            found, bearer = self.register()
+        except (http.HttpError, ValueError, OSError) as error:
+            self.problem = str(error)
+            return self.backoff.next()
+        if found is None:
+            return self.advised(bearer)
+        return self.accept(found, bearer)
+
+    def register(self) -> tuple:
+        """(payload, bearer), or (None, seconds) where the server asked to come back later."""
+        settings, applied = self.settings, self.device and self.device["config"]["version"]
+        values = {
+            "mac": settings.mac,
+            "owner": settings.owner,
+            "location": self.location(),
+            "measurementType": settings.measurement_type,
+            "sensorModel": settings.sensor_model,
+            "firmware": settings.firmware,
+            "appliedVersion": applied,
+        }
+        body = desk.request(desk.REGISTER, values)
+        for bearer in self.bearers():
+            try:
+                answer = self.post(body, bearer)
+            except Refused as error:
+                self.problem = str(error)
+                continue
+            if answer.status in (429, 503):
+                self.problem = "the server is busy"
+                return None, answer.retry_after
+            if answer.status != 200:
+                raise ValueError("the server answered " + str(answer.status))
+            return desk.registration(desk.payload(answer.body, "registerDevice")), bearer
+        raise ValueError(self.problem)
+
+    def location(self) -> dict:
+        settings = self.settings
+        where = {"place": settings.place}
+        if settings.latitude is not None and settings.longitude is not None:
+            where["latitude"] = settings.latitude
+            where["longitude"] = settings.longitude
+        return where
+
+    def bearers(self) -> list:
+        """The device's token, the one that waits for approval, the enrolment key; best first."""
+        known = [self.state.get("token"), self.state.get("waiting")]
+        return [token for token in known if token] + [self.settings.key or ""]
+
+    def post(self, body: bytes, bearer: str) -> http.Answer:
+        settings = self.settings
+        url = settings.url.rstrip("/") + "/graphql"
+        answer = http.post(url, body, bearer, self.timeout, settings.ca or "")
+        if answer.status == 401:
+            raise Refused("the server does not know this token or key")
+        return answer
+
+    def accept(self, found: dict, bearer: str) -> float:
+        """Keeps what was told, first of all in the file; then lets the server know."""
+        self.outcome = found["outcome"]
+        device, token = found["device"], found["token"]
+        if device is None:
+            if token:
+                self.state["waiting"] = token
+                self.save()
+            self.problem = "waits for an administrator's approval"
+            if self.outcome == "REJECTED":
+                self.problem = "rejected by an administrator"
+            return self.advised(found.get("retryAfterSeconds"))
+        applied = self.device and self.device["config"]["version"]
+        if token or bearer != self.settings.key:
+            self.state["token"] = token or bearer
+        self.state.pop("waiting", None)
+        self.state["device"] = device
+        self.state["broker"] = found.get("broker")
+        self.save()
+        self.backoff = Backoff()
+        self.problem = ""
+        if applied != device["config"]["version"]:
+            self.acknowledge()
+        return 0
+
+    def acknowledge(self) -> None:
+        """If this is lost, the next boot says it again."""
+        values = {
+            "version": self.state["device"]["config"]["version"],
+            "firmware": self.settings.firmware,
+        }
+        try:
+            self.post(desk.request(desk.ACKNOWLEDGE, values), self.state["token"])
+        except (http.HttpError, Refused):
+            pass
+
+    def save(self) -> None:
+        try:
+            store.save(self.path, self.state)
+        except OSError as error:
+            print("rollcall: can't write", self.path, error)
+
+    def advised(self, seconds: object) -> float:
+        """What the server asked for, within reason; else our own pace."""
+        if isinstance(seconds, int) and seconds > 0:
+            return jittered(min(seconds, LONGEST_ADVICE_SECONDS))
+        return self.backoff.next()

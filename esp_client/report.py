@@ -1,0 +1,25 @@
+"""What a person at the serial console, or at a terminal, gets to see."""
+
+from esp_client.client import Client
+
+
+def lines(client: Client, registered: bool) -> list:
+    """Aligned lines: id, outcome, topics, config, broker."""
+    if client.device is None:
+        return ["No config yet: " + client.problem]
+    result = []
+    if not registered:
+        result.append("Stored config in use: " + client.problem)
+    topics, config = client.device["topics"], client.device["config"]
+    rows = [("device", client.device["id"]), ("outcome", client.outcome or "-")]
+    rows += [("topic " + name, topics[name]) for name in ("data", "config", "state", "status")]
+    rows += [("listens to", name) for name in topics["listen"]]
+    rows += [
+        ("version", config["version"]),
+        ("interval", str(config["intervalSeconds"]) + " s"),
+        ("qos", config["qos"]),
+    ]
+    broker = client.state.get("broker")
+    if broker:
+        rows.append(("broker", str(broker.get("host")) + ":" + str(broker.get("port"))))
+    return result + ["%-13s %s" % (name, value) for name, value in rows]
