@@ -1,0 +1,142 @@
+"""A server as a user starts it: a process of its own, with an embedded PostgreSQL."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from tests.client import BENCH, REGISTER
+
+ADMIN = "an-admin-token-for-tests"
+START_SECONDS = 30
+AT_ONCE = 32
+
+
+class ServerProcess:
+    def __init__(self, data_dir: Path, *command: str, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.log = data_dir.parent / f"{data_dir.name}.log"
+        self.command = command or (sys.executable, "-m", "server", "serve")
+        self.environment = {
+            "ROLLCALL_DATA_DIR": str(data_dir),
+            "ROLLCALL_ADMIN_TOKEN": ADMIN,
+            "ROLLCALL_PORT": "0",
+            **environment,
+        }
+        self.wait_for_database = True
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def url(self) -> str:
+        return next(
+            word for word in self.output.split() if word.startswith("http://")
+        ).removesuffix("/graphql")
+
+    def start(self) -> None:
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, env={**os.environ, **self.environment}
+            )
+        wait_for(lambda: "http://" in self.output)
+        wait_for(self.ready if self.wait_for_database else self.alive)
+
+    def alive(self) -> bool:
+        return self._status("/healthz") == 200
+
+    def ready(self) -> bool:
+        return self._status("/readyz") == 200
+
+    def _status(self, path: str) -> int | None:
+        assert self.process
+        assert self.process.poll() is None, self.output
+        try:
+            return httpx.get(self.url + path).status_code
+        except httpx.TransportError:
+            return None
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(START_SECONDS)
+
+    @property
+    def postgres_pid(self) -> int:
+        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+    async def rows(self, query: str) -> list[Any]:
+        """Straight from the database."""
+        connection = await asyncpg.connect(
+            user="postgres", database="postgres", host=str(self.data_dir / "postgres")
+        )
+        try:
+            return list(await connection.fetch(query))
+        finally:
+            await connection.close()
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        response = httpx.post(
+            f"{self.url}/graphql",
+            json={"query": query, "variables": variables},
+            headers={"Authorization": f"Bearer {ADMIN}"},
+        )
+        return response.json()["data"]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+async def register_many(
+    server: ServerProcess, count: int, *, retry: bool, halfway: Callable[[], None]
+) -> set[str]:
+    """The ids of the devices whose registration was answered, although `halfway` befell."""
+    answered: set[str] = set()
+    places = asyncio.Semaphore(AT_ONCE)
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+
+    async def register(client: httpx.AsyncClient, number: int) -> None:
+        mac = f"24:6f:28:01:{number // 256:02x}:{number % 256:02x}"
+        body = {"query": REGISTER, "variables": {"input": {**BENCH, "mac": mac}}}
+        deadline = time.monotonic() + START_SECONDS
+        async with places:
+            while time.monotonic() < deadline:
+                try:
+                    response = await client.post("/graphql", json=body, headers=headers)
+                except httpx.TransportError:
+                    response = None
+                if response is not None and response.status_code == 200:
+                    answered.add(response.json()["data"]["registerDevice"]["device"]["id"])
+                    return
+                assert response is None or response.status_code == 503, response.text
+                if not retry:
+                    return
+                await asyncio.sleep(0.05)
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=10) as client:
+        registering = asyncio.gather(*(register(client, number) for number in range(count)))
+        while len(answered) < count // 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        halfway()
+        await registering
+    return answered

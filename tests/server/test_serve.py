@@ -1,0 +1,132 @@
+"""The server as it is started: tokens printed once, settings, plain uvicorn, an absent database."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+import notifier
+import schema
+from db.embedded import EmbeddedPostgres
+from tests.server.process import ADMIN, ServerProcess, wait_for
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_our_packages_are_the_ones_imported() -> None:
+    for package in (schema, notifier):
+        assert package.__file__
+        assert Path(package.__file__).parent.parent == ROOT
+
+
+def test_the_first_start_prints_tokens_and_later_ones_do_not(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", ROLLCALL_ADMIN_TOKEN="")
+    server.start()
+    admin, key = re.findall(r"rc[ae]_\S+", server.output)
+    query = {"query": "{ tokens { nodes { kind } } }"}
+    headers = {"Authorization": f"Bearer {admin}"}
+    response = httpx.post(f"{server.url}/graphql", json=query, headers=headers)
+    assert [t["kind"] for t in response.json()["data"]["tokens"]["nodes"]] == ["ADMIN", "ENROL"]
+    assert key.startswith("rce_")
+
+    # The command line works beside the running server, and does not stop its database.
+    made = rollcall(server, "tokens", "create", "--kind", "viewer", "--owner", "Acme")
+    assert made.stdout.startswith("rcv_")
+    assert "viewer  Acme" in rollcall(server, "tokens", "list").stdout
+    assert rollcall(server, "tokens", "revoke", "3").returncode == 0
+    gone = rollcall(server, "tokens", "revoke", "99")
+    assert (gone.returncode, gone.stderr.strip()) == (1, "There is no such token.")
+    assert server.ready()
+
+    server.stop()
+    server.start()
+    assert re.findall(r"rc[ae]_\S+", server.output) == []
+    server.stop()
+    assert "revoked" in rollcall(server, "tokens", "list").stdout
+
+
+def rollcall(server: ServerProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "server", *arguments],
+        env={**server.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=ROOT,
+    )
+
+
+def test_a_new_admin_token_replaces_the_one_set_before(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    server.start()
+    assert "rca_" not in server.output
+    server.stop()
+    server.environment["ROLLCALL_ADMIN_TOKEN"] = "another-admin-token"
+    server.start()
+    for token, status in ((ADMIN, 401), ("another-admin-token", 200)):
+        response = httpx.post(
+            f"{server.url}/graphql",
+            json={"query": "{ me { id } }"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert response.status_code == status
+    server.stop()
+
+
+def test_it_runs_under_plain_uvicorn(tmp_path: Path) -> None:
+    uvicorn = (sys.executable, "-m", "uvicorn", "--factory", "server.app:create_app")
+    server = ServerProcess(tmp_path / "data", *uvicorn, "--port", str(free_port()))
+    server.start()
+    assert server.ask("{ devices { totalCount } }") == {"devices": {"totalCount": 0}}
+    assert server.stop() == -signal.SIGTERM
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", ROLLCALL_PORT="many", ROLLCALL_DATABASE_URL="mysql:/")
+    ended = rollcall(server, "serve")
+    assert ended.returncode == 2
+    assert "ROLLCALL_PORT: " in ended.stderr
+    assert "ROLLCALL_DATABASE_URL: Give a URL such as" in ended.stderr
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = rollcall(ServerProcess(tmp_path / "data", ROLLCALL_PORT=port), "serve")
+    assert ended.returncode == 1
+    assert "ROLLCALL_PORT" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_database_that_comes_late_goes_away_and_comes_back(tmp_path: Path) -> None:
+    postgres = EmbeddedPostgres(tmp_path / "own")
+    url = postgres.start()
+    postgres.stop()
+    server = ServerProcess(tmp_path / "data", ROLLCALL_DATABASE_URL=url)
+    server.wait_for_database = False
+    server.start()
+    for _ in range(2):
+        response = httpx.post(f"{server.url}/graphql", json={"query": "{ me { id } }"})
+        assert response.status_code == 503
+        assert response.json()["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE"
+        assert int(response.headers["retry-after"]) > 0
+        postgres.start()
+        wait_for(server.ready)
+        assert server.ask("{ devices { totalCount } }") == {"devices": {"totalCount": 0}}
+        postgres.stop()
+        wait_for(lambda: not server.ready())
+    server.stop()
+    assert not (tmp_path / "data").exists()
