@@ -31,6 +31,12 @@ def _printable(text: str) -> str:
     return text
 
 
+def _mac(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("Give the MAC address as text.")  # noqa: TRY004  pydantic wants ValueError
+    return parse_mac(value)
+
+
 def _visible(name: str) -> str:
     if not name_key(name):
         raise ValueError("Give at least one visible character.")
@@ -50,7 +56,7 @@ Short = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
 Interval = Annotated[int, Field(ge=1, le=MAX_INTERVAL_SECONDS)]
 Qos = Annotated[int, Field(ge=0, le=2)]
-Mac = Annotated[bytes, BeforeValidator(parse_mac)]
+Mac = Annotated[bytes, BeforeValidator(_mac)]
 
 
 class Input(BaseModel):

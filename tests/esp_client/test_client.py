@@ -1,0 +1,235 @@
+"""How a device boots, whatever the server says."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esp_client import clock, store
+from esp_client.backoff import LONGEST_SECONDS, Backoff
+from esp_client.client import Client
+from tests.esp_client.scripted import Scripted, http, scripted
+
+DEVICE: dict[str, Any] = {
+    "id": "f" * 32,
+    "topics": {"data": "a/b/c/f", "config": "g", "state": "h", "status": "i", "listen": []},
+    "config": {"version": 3, "intervalSeconds": 60, "qos": 1},
+}
+UNAUTHENTICATED = http(
+    b'{"errors":[{"message":"x","extensions":{"code":"UNAUTHENTICATED"}}]}', "401 Unauthorized"
+)
+
+
+def registered(**values: Any) -> bytes:
+    payload = {
+        "outcome": "KNOWN",
+        "token": None,
+        "retryAfterSeconds": None,
+        "device": DEVICE,
+        "broker": None,
+        "errors": [],
+        **values,
+    }
+    return http(json.dumps({"data": {"registerDevice": payload}}).encode())
+
+
+CREATED = registered(outcome="CREATED", token="rcd_own")
+ACKNOWLEDGED = http(b'{"data":{"acknowledgeConfig":{"errors":[]}}}')
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted() as server:
+        yield server
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "state.json")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    found: list[float] = []
+    monkeypatch.setattr(clock, "sleep", found.append)
+    return found
+
+
+def client(server: Scripted, path: str, **settings: Any) -> Client:
+    values = {
+        "url": server.url,
+        "key": "rce_key",
+        "ca": None,
+        "mac": "246f28aabbcc",
+        "owner": "Acme",
+        "place": "Paris",
+        "latitude": 48.85,
+        "longitude": 2.35,
+        "measurement_type": "temperature",
+        "sensor_model": None,
+        "firmware": "1.0",
+    }
+    return Client(Namespace(**{**values, **settings}), path, timeout=0.5)
+
+
+def sent(server: Scripted, number: int) -> tuple[str, dict[str, Any]]:
+    """Bearer and variables of a request."""
+    head, _, body = server.requests[number].partition(b"\r\n\r\n")
+    bearer = head.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode()
+    return bearer, json.loads(body)["variables"]["i"]
+
+
+def test_a_first_boot_stores_before_it_acknowledges(server: Scripted, path: str) -> None:
+    server.answers = [CREATED, ACKNOWLEDGED]
+    device = client(server, path)
+    assert device.boot(1)
+    assert device.device == DEVICE
+    assert store.load(path)["token"] == "rcd_own"
+    bearer, values = sent(server, 0)
+    assert bearer == "rce_key"
+    assert values == {
+        "mac": "246f28aabbcc",
+        "owner": "Acme",
+        "location": {"place": "Paris", "latitude": 48.85, "longitude": 2.35},
+        "measurementType": "temperature",
+        "firmware": "1.0",
+    }
+    assert sent(server, 1) == ("rcd_own", {"version": 3, "firmware": "1.0"})
+
+
+def test_a_later_boot_is_one_request(server: Scripted, path: str) -> None:
+    store.save(path, {"token": "rcd_own", "device": DEVICE})
+    server.answers = [registered()]
+    assert client(server, path).boot(1)
+    bearer, values = sent(server, 0)
+    assert (bearer, values["appliedVersion"]) == ("rcd_own", 3)
+    assert len(server.requests) == 1
+
+
+def test_a_lost_acknowledgement_undoes_nothing(server: Scripted, path: str) -> None:
+    server.answers = [CREATED, b""]
+    assert client(server, path).boot(1)
+    assert store.load(path)["device"] == DEVICE
+
+
+def test_a_refused_token_falls_back_to_the_key(server: Scripted, path: str) -> None:
+    store.save(path, {"token": "rcd_old", "device": DEVICE})
+    server.answers = [UNAUTHENTICATED, registered(outcome="RENEWED", token="rcd_new")]
+    assert client(server, path).boot(1)
+    assert [sent(server, n)[0] for n in (0, 1)] == ["rcd_old", "rce_key"]
+    assert store.load(path)["token"] == "rcd_new"
+
+
+def test_a_refused_token_is_kept_until_there_is_a_new_one(
+    server: Scripted, path: str, pauses: list[float]
+) -> None:
+    store.save(path, {"token": "rcd_old", "device": DEVICE})
+    server.answers = [UNAUTHENTICATED, UNAUTHENTICATED]
+    assert not client(server, path).boot(0)
+    assert store.load(path)["token"] == "rcd_old"
+
+
+def test_a_waiting_device_asks_again_with_the_token_it_was_given(
+    server: Scripted, path: str, pauses: list[float]
+) -> None:
+    waits = {"outcome": "PENDING", "device": None, "retryAfterSeconds": 30}
+    server.answers = [
+        registered(**waits, token="rcd_waiting"),
+        registered(**waits),
+        registered(),
+        ACKNOWLEDGED,
+    ]
+    assert client(server, path).boot(100)
+    assert [sent(server, n)[0] for n in (0, 1, 2)] == ["rce_key", "rcd_waiting", "rcd_waiting"]
+    assert all(30 <= pause <= 45 for pause in pauses)
+    state = store.load(path)
+    assert (state["token"], state.get("waiting")) == ("rcd_waiting", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "least"),
+    [
+        (http(b"", "503 Unavailable", "Retry-After: 7\r\n"), 7),
+        (http(b"", "429 Too Many", "Retry-After: 9\r\n"), 9),
+        (registered(outcome="REJECTED", device=None, retryAfterSeconds=60), 60),
+        (http(b"", "503 Unavailable", "Retry-After: 99999999\r\n"), 3600),
+    ],
+)
+def test_the_server_says_when_to_come_back(
+    server: Scripted, path: str, answer: bytes, least: float
+) -> None:
+    server.answers = [answer]
+    assert least <= client(server, path).ask() <= least * 1.5
+
+
+WRONG = {
+    "nothing": b"",
+    "not HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "HTML": http(b"<html>502</html>", "502 Bad Gateway"),
+    "HTML as success": http(b"<html>captive portal</html>"),
+    "a redirect": http(b"", "302 Found", "Location: /\r\n"),
+    "no status": b"HTTP/1.1\r\n\r\n",
+    "status no number": b"HTTP/1.1 abc OK\r\n\r\n{}",
+    "cut off": http(b"{" * 20)[:-5],
+    "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "a huge body": http(b"x" * 100_000),
+    "a huge head": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 10_000,
+    "bad length": b"HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n{}",
+    "invalid UTF-8": http(b'{"data": "\xff"}'),
+    "a list": http(b"[]"),
+    "null": http(b"null"),
+    "a number": http(b"1"),
+    "no data": http(b'{"data": null}'),
+    "errors of another shape": http(b'{"errors": "no"}'),
+    "an outcome unknown": registered(outcome="MAYBE"),
+    "no device": registered(device=None),
+    "no topics": registered(device={**DEVICE, "topics": None}),
+    "an empty topic": registered(device={**DEVICE, "topics": {**DEVICE["topics"], "data": ""}}),
+    "qos 3": registered(device={**DEVICE, "config": {**DEVICE["config"], "qos": 3}}),
+    "qos true": registered(device={**DEVICE, "config": {**DEVICE["config"], "qos": True}}),
+    "no interval": registered(device={**DEVICE, "config": {"version": 1, "qos": 1}}),
+    "a token that is none": registered(token=5),
+    "user errors": registered(
+        outcome=None,
+        device=None,
+        errors=[{"code": "INVALID", "field": "mac", "message": "Not a MAC address."}],
+    ),
+    "user errors of another shape": registered(errors=["no"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_answer_changes_nothing(server: Scripted, path: str, name: str) -> None:
+    store.save(path, {"token": "rcd_own", "device": DEVICE})
+    server.answers = [WRONG[name]]
+    device = client(server, path)
+    assert not device.boot(0)
+    assert device.problem
+    assert device.device == DEVICE
+    assert store.load(path) == {"token": "rcd_own", "device": DEVICE}
+
+
+def test_a_server_that_never_ends_is_given_up(server: Scripted, path: str) -> None:
+    server.answers = [b"HTTP/1.1 200 OK\r\n"]
+    server.hold_open = True
+    start = clock.now()
+    assert not client(server, path).boot(0)
+    assert clock.since(start) < 3000
+
+
+def test_https_without_a_certificate_is_refused(server: Scripted, path: str) -> None:
+    device = client(server, path, url=server.url.replace("http:", "https:"))
+    assert not device.boot(0)
+    assert "CA certificate" in device.problem
+
+
+def test_the_pauses_grow_are_capped_and_differ() -> None:
+    backoffs = [Backoff() for _ in range(20)]
+    pauses = [[backoff.next() for _ in range(12)] for backoff in backoffs]
+    for steps in zip(*pauses, strict=True):
+        assert len(set(steps)) > 10
+    assert all(steps[-1] <= LONGEST_SECONDS * 1.5 for steps in pauses)
+    assert all(steps[3] > steps[1] for steps in pauses)

@@ -1,0 +1,60 @@
+"""The device's code on a computer against the real server."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.process import ADMIN, ServerProcess
+
+ID = "ec42179b76a53de03a9ace42975a4fc6"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(tmp_path_factory.mktemp("end_to_end") / "data")
+    server.start()
+    yield server
+    server.stop()
+
+
+def device(
+    server: ServerProcess, folder: Path, *more: str, key: str = ADMIN
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "esp_client", "--url", server.url, "--key", key]
+    command += ["--owner", "Acme", "--state", str(folder / "device.json"), *more]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_register_change_restart(server: ServerProcess, tmp_path: Path) -> None:
+    first = device(server, tmp_path, "--mac", "24:6f:28:aa:bb:cc")
+    assert first.returncode == 0, first.stdout
+    assert f"topic data    acme/bench/temperature/{ID}" in first.stdout
+    assert "interval      60 s" in first.stdout
+
+    change = f'mutation {{ updateConfig(input: {{deviceId: "{ID}", intervalSeconds: 10}}) '
+    server.ask(change + "{ device { inSync } } }")
+    look = f'{{ device(id: "{ID}") {{ inSync appliedConfig {{ version }} }} }}'
+    assert server.ask(look)["device"] == {"inSync": False, "appliedConfig": {"version": 1}}
+
+    second = device(server, tmp_path, "--mac", "246F.28AA.BBCC")
+    assert "outcome       KNOWN" in second.stdout
+    assert "interval      10 s" in second.stdout
+    assert f"topic data    acme/bench/temperature/{ID}" in second.stdout
+    assert server.ask(look)["device"] == {"inSync": True, "appliedConfig": {"version": 2}}
+    assert server.ask("{ devices { totalCount } }")["devices"]["totalCount"] == 1
+
+
+def test_a_wrong_key_is_told(server: ServerProcess, tmp_path: Path) -> None:
+    ended = device(server, tmp_path, "--timeout", "0", key="rce_wrong")
+    assert ended.returncode == 1
+    assert "No config yet: the server does not know this token or key" in ended.stdout
+
+
+def test_without_a_server_the_stored_config_serves(server: ServerProcess, tmp_path: Path) -> None:
+    device(server, tmp_path, "--mac", "24:6f:28:aa:bb:cd")
+    ended = device(server, tmp_path, "--timeout", "0", "--url", "http://127.0.0.1:1")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("Stored config in use")
