@@ -123,9 +123,7 @@ def test_a_refused_token_falls_back_to_the_key(server: Scripted, path: str) -> N
     assert store.load(path)["token"] == "rcd_new"
 
 
-def test_a_refused_token_is_kept_until_there_is_a_new_one(
-    server: Scripted, path: str, pauses: list[float]
-) -> None:
+def test_a_refused_token_is_kept_until_there_is_a_new_one(server: Scripted, path: str) -> None:
     store.save(path, {"token": "rcd_old", "device": DEVICE})
     server.answers = [UNAUTHENTICATED, UNAUTHENTICATED]
     assert not client(server, path).boot(0)
