@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install run test check format schema lock migration clean
+.PHONY: install run test check format schema lock migration bench-lists clean
 
 install: .venv/installed
 
@@ -46,3 +46,7 @@ migration: install
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# What lists and counts cost at 1,000, 100,000 and a million devices; a few minutes.
+bench-lists: install
+	$(BIN)/python -m bench.fleet_of_a_million

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, not_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from db import counting
 from db.paging import Rows, cursor, position
@@ -84,16 +84,17 @@ def _conditions(wanted: DeviceFilter) -> list[ColumnElement[bool]]:
     if wanted.state is not None:
         conditions.append(Device.state == wanted.state)
     if wanted.awaits_approval is not None:
-        conditions.append(Device.awaits_approval.is_(wanted.awaits_approval))
+        conditions.append(_is(Device.awaits_approval, wanted.awaits_approval))
     if wanted.in_sync is not None:
-        conditions.append(
-            Device.applied_version.is_not_distinct_from(Device.config_version)
-            if wanted.in_sync
-            else Device.applied_version.is_distinct_from(Device.config_version)
-        )
+        conditions.append(_is(Device.synced, wanted.in_sync))
     if wanted.search:
         conditions.append(matches(wanted.search))
     return conditions
+
+
+def _is(column: InstrumentedAttribute[bool], wanted: bool) -> ColumnElement[bool]:
+    """In the words of the partial indexes, which `IS TRUE` would not match."""
+    return and_(column) if wanted else not_(column)
 
 
 async def past_configs(

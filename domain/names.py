@@ -1,5 +1,6 @@
 """Names of owners, places and measurement types, and the topic levels made from them."""
 
+import re
 import unicodedata
 from collections.abc import Container, Iterator
 from itertools import count
@@ -8,7 +9,13 @@ from slugify import slugify
 
 SLUG_LENGTH = 32
 NUMBER_LENGTH = 8
-INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
+# What Unicode counts as marks and letters although nothing can be seen: variation selectors,
+# fillers (property Default_Ignorable_Code_Point), the empty Braille pattern.
+BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 
 
 def name_key(name: str) -> str:
@@ -17,13 +24,10 @@ def name_key(name: str) -> str:
     Case, runs of spaces, invisible characters and compatibility forms (NFKC) make no
     difference: `Acme`, `ACME ` and the full-width form are one owner. Empty if nothing can be seen.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    visible = "".join(
-        " " if c.isspace() else c
-        for c in folded
-        if c.isspace() or unicodedata.category(c) not in INVISIBLE
-    )
-    return " ".join(visible.split())
+    key = _folded(name)
+    while (again := _folded(key)) != key:
+        key = again
+    return key
 
 
 def choose_slug(name: str, taken: Container[str], fallback: str) -> str:
@@ -40,6 +44,14 @@ def choose_slug(name: str, taken: Container[str], fallback: str) -> str:
 def slug_root(name: str, fallback: str) -> str:
     """A beginning that all the slugs which `choose_slug` may try for a name share."""
     return _plain(name, fallback)[: SLUG_LENGTH - NUMBER_LENGTH].rstrip("-")
+
+
+def _folded(name: str) -> str:
+    visible = "".join(
+        c for c in BLANK.sub("", name) if c.isspace() or unicodedata.category(c) not in INVISIBLE
+    )
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+    return " ".join(folded.split())
 
 
 def _plain(name: str, fallback: str) -> str:

@@ -97,6 +97,12 @@ def upgrade() -> None:
         sa.Column("config_updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("config_updated_by", sa.Text(), nullable=False),
         sa.Column("applied_version", sa.Integer(), nullable=True),
+        sa.Column(
+            "synced",
+            sa.Boolean(),
+            sa.Computed("applied_version IS NOT DISTINCT FROM config_version", persisted=True),
+            nullable=False,
+        ),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_error", sa.Text(), nullable=True),
         sa.Column("online", sa.Boolean(), server_default=sa.text("false"), nullable=False),
@@ -140,7 +146,7 @@ def upgrade() -> None:
         "devices",
         ["number"],
         unique=False,
-        postgresql_where=sa.text("applied_version IS DISTINCT FROM config_version"),
+        postgresql_where=sa.text("NOT synced"),
     )
     op.create_index(
         op.f("ix_devices_owner_id_number"), "devices", ["owner_id", "number"], unique=False
@@ -213,9 +219,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_devices_place_id_number"), table_name="devices")
     op.drop_index(op.f("ix_devices_owner_id_number"), table_name="devices")
     op.drop_index(
-        "ix_devices_out_of_sync",
-        table_name="devices",
-        postgresql_where=sa.text("applied_version IS DISTINCT FROM config_version"),
+        "ix_devices_out_of_sync", table_name="devices", postgresql_where=sa.text("NOT synced")
     )
     op.drop_index(
         "ix_devices_not_active", table_name="devices", postgresql_where=sa.text("state <> 'active'")

@@ -1,0 +1,137 @@
+"""What lists and counts cost as a fleet grows: `make bench-lists`, or with a number of devices.
+
+Fills an embedded PostgreSQL in a temporary folder, and prints the median of each read in ms.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from db import devices
+from db.database import Database
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from db.paging import cursor
+from domain.access import Scope
+from domain.inputs import DeviceFilter, Page
+
+RUNS = 15
+OWNERS, PLACES, TYPES = 200, 20, 5
+
+LEVELS = f"""
+INSERT INTO owners (name, name_key, slug)
+SELECT 'Owner ' || n, 'owner ' || n, 'owner-' || n FROM generate_series(1, {OWNERS}) n;
+INSERT INTO places (owner_id, name, name_key, slug)
+SELECT o.id, 'Place ' || n, 'place ' || n, 'place-' || n
+FROM owners o, generate_series(1, {PLACES}) n ORDER BY o.id, n;
+INSERT INTO measurement_types (owner_id, name, name_key, slug)
+SELECT o.id, 'Type ' || n, 'type ' || n, 'type-' || n
+FROM owners o, generate_series(1, {TYPES}) n ORDER BY o.id, n;
+"""
+
+FLEET = f"""
+INSERT INTO devices (id, owner_id, place_id, measurement_type_id, topic, sensor_model, firmware,
+    state, awaits_approval, config_version, interval_seconds, qos, config_updated_at,
+    config_updated_by, applied_version, registered_at, updated_at, search)
+SELECT md5(n::text), o, (o - 1) * {PLACES} + n / {OWNERS} % {PLACES} + 1,
+    (o - 1) * {TYPES} + n / 7 % {TYPES} + 1, 'o/p/t/' || n, 'BME' || n % 50, '1.' || n % 10,
+    CASE WHEN n % 1000 = 0 THEN 'pending' ELSE 'active' END, n % 1000 = 0, 2, 60, 1, now(),
+    'system', CASE WHEN n % 33 = 0 THEN 1 ELSE 2 END, now(), now(),
+    array_to_tsvector(ARRAY[md5(n::text), 'owner', o::text, 'place', 'bme' || n % 50])
+FROM (
+    SELECT n, n % {OWNERS} + 1 AS o
+    FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n
+) AS numbers
+"""
+
+READS: dict[str, tuple[dict[str, Any], Scope]] = {
+    "all": ({}, Scope()),
+    "owner": ({"owner": "owner 7"}, Scope()),
+    "place": ({"place": "Place 3"}, Scope()),
+    "type": ({"measurement_type": "Type 2"}, Scope()),
+    "model": ({"sensor_model": "bme7"}, Scope()),
+    "pending": ({"state": "pending"}, Scope()),
+    "awaits approval": ({"awaits_approval": True}, Scope()),
+    "out of sync": ({"in_sync": False}, Scope()),
+    "in sync": ({"in_sync": True}, Scope()),
+    "common word": ({"search": "place"}, Scope()),
+    "model by word": ({"search": "bme7"}, Scope()),
+    "beginning of an id": ({"search": "c4ca42"}, Scope()),
+    "no such word": ({"search": "nowhere"}, Scope()),
+    "owner's token": ({}, Scope(owner_id=7)),
+    "owner, type and word": (
+        {"owner": "owner 7", "measurement_type": "Type 2", "search": "bme"},
+        Scope(),
+    ),
+}
+
+
+async def measure(work: Callable[[], Awaitable[Any]]) -> float:
+    """Median in milliseconds."""
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        await work()
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+async def read(database: Database, wanted: DeviceFilter, scope: Scope, page: Page | None) -> Any:
+    async with database.begin() as session:
+        if page is None:
+            return await devices.count(session, scope, wanted)
+        return await devices.page(session, scope, wanted, page)
+
+
+async def fill(database: Database, first: int, last: int) -> None:
+    for start in range(first, last + 1, 20_000):
+        async with database.begin() as session:
+            end = min(start + 19_999, last)
+            await session.execute(text(FLEET), {"first": start, "last": end})
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("VACUUM ANALYZE"))
+
+
+async def table(database: Database, count: int) -> None:
+    print(f"\n{count:,} devices {'':14} page of 50    totalCount")
+    for name, (values, scope) in READS.items():
+        wanted = DeviceFilter(**values)
+        page = await measure(lambda: read(database, wanted, scope, Page()))  # noqa: B023
+        total = await measure(lambda: read(database, wanted, scope, None))  # noqa: B023
+        number, exact = await read(database, wanted, scope, None)
+        print(f"{name:24} {page:8.1f} ms {total:8.1f} ms  {'' if exact else '~'}{number:,}")
+    deep = Page(after=cursor("device", count * 9 // 10))
+    page = await measure(lambda: read(database, DeviceFilter(), Scope(), deep))
+    print(f"{'all, deep in the list':24} {page:8.1f} ms")
+
+
+async def main(most: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        try:
+            database = Database(server.start())
+            await migrate(database)
+            async with database.begin() as session:
+                for statement in LEVELS.split(";")[:-1]:
+                    await session.execute(text(statement))
+            done = 0
+            for count in (1_000, 100_000, 1_000_000):
+                if count <= most:
+                    await fill(database, done + 1, count)
+                    done = count
+                    await table(database, count)
+            await database.close()
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
