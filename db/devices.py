@@ -53,11 +53,22 @@ async def page(
     session: AsyncSession, scope: Scope, wanted: DeviceFilter, page: Page
 ) -> Rows[Device]:
     """In the order of registration, which never changes."""
-    statement = filtered(scope, wanted).options(*WITH_NAMES).order_by(Device.number)
+    statement = filtered(scope, wanted).options(*WITH_NAMES)
+    statement = statement.order_by(await _order(session, scope, wanted))
     if page.after is not None:
         statement = statement.where(Device.number > position("device", page.after))
     found = (await session.scalars(statement.limit(page.first + 1))).all()
     return Rows.of(found, page, lambda device: cursor("device", device.number))
+
+
+async def _order(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> ColumnElement[int]:
+    """By number. The planner does not know how rare the beginning of a word is, and would look
+    for few matches along the whole list: the sum keeps it from that where there are few.
+    """
+    by_number: ColumnElement[int] = Device.number.expression
+    if wanted.search and (await count(session, scope, wanted))[1]:
+        return by_number + 0
+    return by_number
 
 
 async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
