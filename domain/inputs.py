@@ -44,7 +44,10 @@ def _visible(name: str) -> str:
 
 
 def _future(moment: datetime) -> datetime:
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Give a time between the years 1 and 9999, in UTC.") from None
     if moment <= datetime.now(UTC):
         raise ValueError("Give a time in the future.")
     return moment

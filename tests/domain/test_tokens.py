@@ -1,0 +1,40 @@
+import base64
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.tokens import TokenKind, hash_secret, new_secret
+
+ANY_TEXT = st.text(st.characters())
+
+
+@pytest.mark.parametrize("kind", TokenKind)
+def test_a_secret_is_128_random_bits_or_more(kind: TokenKind) -> None:
+    prefix, _, random = new_secret(kind).partition("_")
+    assert prefix == f"rc{kind[0]}"
+    assert len(base64.urlsafe_b64decode(random)) * 8 >= 128
+
+
+def test_secrets_are_unique_and_every_bit_of_them_varies() -> None:
+    secrets = {new_secret(TokenKind.DEVICE) for _ in range(1000)}
+    assert len(secrets) == 1000
+    numbers = [int.from_bytes(base64.urlsafe_b64decode(secret[4:])) for secret in secrets]
+    for bit in range(144):
+        assert 300 < sum(number >> bit & 1 for number in numbers) < 700
+
+
+def test_each_kind_has_a_prefix_of_its_own() -> None:
+    assert len({new_secret(kind)[:4] for kind in TokenKind}) == len(TokenKind)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_any_text_has_a_hash_of_its_own(one: str, other: str) -> None:
+    assert len(hash_secret(one)) == 32
+    assert (hash_secret(one) == hash_secret(other)) is (one == other)
+
+
+def test_a_hash_stays_what_it_is() -> None:
+    assert hash_secret("rca_x") == sha256(b"rca_x").digest()
+    assert len(hash_secret("\ud800")) == 32

