@@ -1,3 +1,4 @@
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -203,7 +204,20 @@ def test_a_change_leaves_the_rest_as_it_is(values: dict[str, Any]) -> None:
     assert change.model_dump(exclude_none=True, by_alias=True) == values
 
 
-def test_a_time_without_zone_is_utc() -> None:
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Lima"])
+def test_a_time_without_zone_is_utc_wherever_the_server_stands(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        _check_zones()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def _check_zones() -> None:
     soon = datetime.now(UTC) + timedelta(hours=1)
     for same in (soon, soon.replace(tzinfo=None), soon.astimezone(timezone(timedelta(hours=-12)))):
         for given_as in (same, same.isoformat()):

@@ -37,4 +37,4 @@ def test_any_text_has_a_hash_of_its_own(one: str, other: str) -> None:
 
 def test_a_hash_stays_what_it_is() -> None:
     assert hash_secret("rca_x") == sha256(b"rca_x").digest()
-    assert len(hash_secret("\ud800")) == 32
+    assert len({hash_secret(lone) for lone in ("", "\ud800", "\udfff", "?")}) == 4
