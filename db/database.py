@@ -1,6 +1,7 @@
 """The connection pool, and what callers are told when there is no connection to be had."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -21,6 +22,12 @@ PROBE_SECONDS = 5
 STATEMENT_SECONDS = 30
 POOL_SIZE = 16
 POOL_WAIT_SECONDS = 10
+# A transaction that is left open, by a process that was stopped, would hold up every follower.
+IDLE_IN_TRANSACTION_MS = 60_000
+
+CHANNEL = "rollcall_events"
+# In `session.info`: this transaction writes events.
+RECORDED = "recorded"
 
 # SQLSTATE classes and codes (PostgreSQL, appendix A) of a server that is absent, starting,
 # stopping, read-only or full: the same statement may succeed later.
@@ -28,7 +35,10 @@ PASSING_STATES = ("08", "53", "57P", "25006")
 
 
 class Database:
-    """One engine per process. `begin()` is the only way to a transaction."""
+    """One engine per process. `begin()` is the only way to a transaction.
+
+    `recorded` is set by every transaction of this process that has written events.
+    """
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         self.engine: AsyncEngine = create_async_engine(
@@ -36,8 +46,16 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
-            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": STATEMENT_SECONDS,
+                "server_settings": {
+                    "application_name": "rollcall",
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                },
+            },
         )
+        self.recorded = asyncio.Event()
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -49,34 +67,48 @@ class Database:
         try:
             async with self._sessions.begin() as session:
                 yield session
+            if RECORDED in session.info:
+                self.recorded.set()
         except Exception as error:
             if is_passing(error):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-        """A probe on a connection of its own, so that a busy pool is not taken for a dead server.
+    async def watched(self, heard: Callable[[], None]) -> AsyncIterator["Watch"]:
+        """A connection of its own, so that a busy pool is not taken for a dead server.
 
-        The probe raises where the server does not answer. At the end the pool's connections are
-        dropped: they are as dead as this one.
+        `heard` is called when any process on this database has told of new events. At the end
+        the pool's connections are dropped: they are as dead as this one.
         """
         connection = await self.engine.raw_connection()
         driver = connection.driver_connection
         connection.detach()
         assert isinstance(driver, asyncpg.Connection)  # noqa: S101
-
-        async def probe() -> None:
-            await driver.execute("SELECT 1", timeout=PROBE_SECONDS)
-
         try:
-            yield probe
+            await driver.execute("SET synchronous_commit = off", timeout=PROBE_SECONDS)
+            await driver.add_listener(CHANNEL, lambda *_: heard())
+            yield Watch(driver)
         finally:
             driver.terminate()
             await self.engine.dispose()
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+class Watch:
+    """Whether the server answers, and a word to the other processes. Either raises if not."""
+
+    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self._driver = driver
+
+    async def probe(self) -> None:
+        await self._driver.execute("SELECT 1", timeout=PROBE_SECONDS)
+
+    async def tell(self) -> None:
+        """Outside of the transactions themselves: NOTIFY makes them commit one by one."""
+        await self._driver.execute(f"NOTIFY {CHANNEL}", timeout=PROBE_SECONDS)
 
 
 def is_passing(error: BaseException) -> bool:

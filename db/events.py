@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.database import RECORDED
 from db.tables import Device, Event, Token
 from domain.access import Caller
 from domain.events import EventKind
@@ -20,6 +21,7 @@ def record(
     after: dict[str, Any] | None = None,
 ) -> None:
     """Becomes visible with the change, or not at all."""
+    session.info[RECORDED] = True
     session.add(
         Event(
             kind=kind,
@@ -50,15 +52,22 @@ def device_facts(device: Device) -> dict[str, Any]:
         "firmware": device.firmware,
         "state": str(device.state),
         "topic": device.topic,
-        **config_facts(device),
     }
 
 
+def registered_facts(device: Device) -> dict[str, Any]:
+    """A device with its config, as it came or went."""
+    return {**device_facts(device), **config_facts(device)}
+
+
 def config_facts(device: Device) -> dict[str, Any]:
+    """One version of a config, whole: what followers are told needs no other row."""
     return {
         "version": device.config_version,
         "intervalSeconds": device.interval_seconds,
         "qos": device.qos,
+        "updatedAt": device.config_updated_at.isoformat(),
+        "updatedBy": device.config_updated_by,
     }
 
 

@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from db.database import Database
+from db.event_log import mend_after_restore
 from db.tables import Base
 
 LOCK = 7_265_531
@@ -19,6 +20,7 @@ async def migrate(database: Database) -> None:
     async with database.engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         await connection.run_sync(_upgrade)
+        await mend_after_restore(connection)
 
 
 async def missing_migrations(database: Database) -> list[str]:

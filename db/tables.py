@@ -212,10 +212,13 @@ class Token(Base):
 
 
 class Event(Base):
-    """Append-only: outbox, audit log and source of subscriptions at once."""
+    """Append-only: outbox, audit log and source of subscriptions at once.
+
+    Ids become visible out of order, so the log is read by `tx`, the transaction that wrote the row.
+    """
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "device_id", "id"),)
+    __table_args__ = (Index(None, "device_id", "id"), Index(None, "tx", "id"))
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -225,3 +228,6 @@ class Event(Base):
     actor: Mapped[str]
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
+    tx: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
+    )

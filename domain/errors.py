@@ -63,3 +63,19 @@ class Unavailable(RollcallError):
 
     code = "DATABASE_UNAVAILABLE"
     retry_after_seconds = 2
+
+
+class CutOff(RollcallError):
+    """A subscriber who can't be served on here; it misses nothing if it resumes."""
+
+    code = "CUT_OFF"
+
+
+class TooMany(RollcallError):
+    """Over a limit; the same request may succeed after `retry_after_seconds`."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

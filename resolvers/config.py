@@ -25,22 +25,19 @@ async def update_config(desk: Desk, caller: Caller, id: str, change: ConfigChang
         )
         qos = device.qos if change.qos is None else change.qos
         if (interval, qos) != (device.interval_seconds, device.qos):
-            before = config_facts(device)
-            next_config(session, caller, device)
-            device.interval_seconds, device.qos = interval, qos
-            record(
-                session,
-                EventKind.CONFIG_CHANGED,
-                caller,
-                device=device,
-                before=before,
-                after=config_facts(device),
-            )
+            next_config(session, caller, device, interval, qos)
         return device
 
 
-def next_config(session: AsyncSession, caller: Caller, device: Device) -> None:
-    """Begins a new version, and keeps the present one as history."""
+def next_config(
+    session: AsyncSession,
+    caller: Caller,
+    device: Device,
+    interval_seconds: int | None = None,
+    qos: int | None = None,
+) -> None:
+    """Begins a new version, with these values, and keeps the present one as history."""
+    before = config_facts(device)
     session.add(
         PastConfig(
             device_id=device.id,
@@ -54,6 +51,12 @@ def next_config(session: AsyncSession, caller: Caller, device: Device) -> None:
     device.config_version += 1
     device.config_updated_at = datetime.now(UTC)
     device.config_updated_by = caller.actor
+    if interval_seconds is not None:
+        device.interval_seconds = interval_seconds
+    if qos is not None:
+        device.qos = qos
+    after = config_facts(device)
+    record(session, EventKind.CONFIG_CHANGED, caller, device=device, before=before, after=after)
 
 
 def _check_version(device: Device, expected: int | None) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from db.database import Database
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+from resolvers.config_feed import ConfigFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Broker:
 @dataclass(frozen=True, slots=True)
 class Desk:
     database: Database
+    config_feed: ConfigFeed
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     broker: Broker | None = None

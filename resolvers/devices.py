@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, levels
-from db.events import changes, device_facts, record
+from db.events import changes, device_facts, record, registered_facts
 from db.paging import Rows
 from db.search import words_of
 from db.tables import DeletedDevice, Device
@@ -123,9 +123,8 @@ async def delete_device(desk: Desk, caller: Caller, id: str) -> Device:
     caller.require(Action.CHANGE_DEVICE)
     async with desk.database.begin() as session:
         device = await existing(session, caller, id)
-        record(
-            session, EventKind.DEVICE_DELETED, caller, device=device, before=device_facts(device)
-        )
+        before = registered_facts(device)
+        record(session, EventKind.DEVICE_DELETED, caller, device=device, before=before)
         kept = {
             "config_version": device.config_version,
             "topic": device.topic,

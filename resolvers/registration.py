@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, tokens
-from db.events import device_facts, record
+from db.events import record, registered_facts
 from db.tables import Device
 from domain.access import Action, Caller, Scope
 from domain.enrolment import (
@@ -123,7 +123,8 @@ async def _create(
         session, caller, wanted, DeviceState.PENDING if must_wait else DeviceState.ACTIVE
     )
     secret = _issue(session, caller, device, waiting=must_wait)
-    record(session, EventKind.DEVICE_REGISTERED, caller, device=device, after=device_facts(device))
+    after = registered_facts(device)
+    record(session, EventKind.DEVICE_REGISTERED, caller, device=device, after=after)
     if must_wait:
         return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
     return Registered(Outcome.CREATED, device, secret)

@@ -4,6 +4,7 @@ import strawberry
 
 from schema.mutation import Mutation
 from schema.query import Query
+from schema.subscription import Subscription
 
 
 class Schema(strawberry.Schema):
@@ -12,7 +13,7 @@ class Schema(strawberry.Schema):
 
 
 def build_schema() -> Schema:
-    return Schema(query=Query, mutation=Mutation)
+    return Schema(query=Query, mutation=Mutation, subscription=Subscription)
 
 
 def schema_text() -> str:

@@ -21,7 +21,8 @@ class Context:
         async def load(versions: list[tuple[str, int]]) -> list[Config | None]:
             return await devices.past_configs(self.desk, versions)
 
-        self.past_configs = DataLoader(load_fn=load)
+        # Without a cache: a subscription's context lives long.
+        self.past_configs = DataLoader(load_fn=load, cache=False)
 
 
 RollcallInfo = Info[Context, None]

@@ -8,6 +8,7 @@ from domain.inputs import DeviceFilter as Wanted
 from domain.inputs import Page
 from domain.tokens import TokenKind as Kind
 from resolvers import devices, tokens
+from resolvers.config_changes import latest_cursor
 from schema.config import Config
 from schema.context import RollcallInfo
 from schema.device import Device
@@ -63,6 +64,13 @@ class Query:
     async def config(self, info: RollcallInfo, device_id: DeviceId) -> Config | None:
         row = await devices.device(info.context.desk, info.context.caller, device_id)
         return Config.of(row.config) if row else None
+
+    @strawberry.field(
+        description="Where the log of changes ends now. Ask for it, then read what you want to "
+        "follow, then follow it from here: `configChanged(after:)`."
+    )
+    async def latest_cursor(self, info: RollcallInfo) -> strawberry.ID:
+        return strawberry.ID(await latest_cursor(info.context.desk, info.context.caller))
 
     @strawberry.field(
         description="Tokens, the oldest first; those of devices only with `kind: DEVICE`."

@@ -11,6 +11,7 @@ from db.tables import Token
 from domain.access import system
 from domain.inputs import NewToken, Page
 from domain.tokens import TokenKind
+from resolvers.config_feed import config_feed
 from resolvers.desk import Desk
 from resolvers.tokens import create_token, list_tokens, revoke_token
 from server.one_command import with_database
@@ -26,6 +27,10 @@ def _period(text: str) -> timedelta:
     if not match:
         raise typer.BadParameter("Give a number of hours, days or weeks: 12h, 30d, 52w.")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def desk_on(database: Database) -> Desk:
+    return Desk(database, config_feed(database))
 
 
 @tokens.command()
@@ -50,7 +55,7 @@ def create(
                 "max_uses": max_uses,
             }
         )
-        return (await create_token(Desk(database), CALLER, wanted))[1]
+        return (await create_token(desk_on(database), CALLER, wanted))[1]
 
     typer.echo(with_database(work))
 
@@ -65,7 +70,7 @@ def show(
         rows: list[Token] = []
         after: str | None = None
         while True:
-            page = await list_tokens(Desk(database), CALLER, kind, Page(first=500, after=after))
+            page = await list_tokens(desk_on(database), CALLER, kind, Page(first=500, after=after))
             rows += page.rows
             if not page.has_next:
                 return rows
@@ -81,7 +86,7 @@ def show(
 @tokens.command()
 def revoke(id: Annotated[str, typer.Argument(help="Its number.")]) -> None:
     """Revoke a token at once and for good."""
-    with_database(lambda database: revoke_token(Desk(database), CALLER, id))
+    with_database(lambda database: revoke_token(desk_on(database), CALLER, id))
     typer.echo(f"Token {id} is revoked.")
 
 

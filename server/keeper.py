@@ -6,10 +6,12 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from db.database import Database, is_passing
+from db.database import Database, Watch, is_passing
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
+from domain.errors import Unavailable
 from domain.tokens import TokenKind
+from resolvers.config_feed import ConfigFeed, config_feed
 from resolvers.desk import Desk
 from server.first_tokens import first_tokens
 from server.settings import Settings
@@ -17,6 +19,8 @@ from server.settings import Settings
 log = logging.getLogger("rollcall.database")
 
 PROBE_SECONDS = 1.0
+# Commits within this time are told to the other processes by one word.
+TELL_PAUSE_SECONDS = 0.01
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -33,6 +37,7 @@ class DatabaseKeeper:
         self._announce = announce
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._database: Database | None = None
+        self._feed: ConfigFeed | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -65,11 +70,13 @@ class DatabaseKeeper:
             url = await asyncio.to_thread(self._embedded.start)
         assert url is not None  # noqa: S101
         self._database = self._database or Database(url)
+        self._feed = self._feed or config_feed(self._database, self._settings.max_waiting_events)
         await migrate(self._database)
         admin = self._settings.admin_token
         made = await first_tokens(self._database, admin.get_secret_value() if admin else None)
         self.desk = Desk(
             self._database,
+            self._feed,
             self._settings.enrolment,
             self._settings.reenrolment,
             self._settings.broker,
@@ -81,14 +88,31 @@ class DatabaseKeeper:
     async def _watch(self) -> None:
         """Returns by an exception, when the database no longer answers."""
         assert self._database is not None  # noqa: S101
-        async with self._database.watched() as probe:
-            while True:
-                await probe()
-                await asyncio.sleep(PROBE_SECONDS)
+        assert self._feed is not None  # noqa: S101
+        async with self._database.watched(self._feed.wake) as watch, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed.run(), name="config feed")
+            tasks.create_task(self._tell(watch), name="database watch")
+
+    async def _tell(self, watch: Watch) -> None:
+        """Tells the other processes of new events, and asks for a sign of life without any."""
+        assert self._database is not None  # noqa: S101
+        recorded = self._database.recorded
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await recorded.wait()
+            except TimeoutError:
+                await watch.probe()
+            else:
+                recorded.clear()
+                await watch.tell()
+                await asyncio.sleep(TELL_PAUSE_SECONDS)
 
     def _lost(self, error: Exception) -> None:
         self.desk = None
-        if is_passing(error) or isinstance(error, PostgresFailed):
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        if is_passing(error) or isinstance(error, (PostgresFailed, Unavailable)):
             log.warning("The database is not available, trying again: %s", error)
         else:
             log.error("The database could not be opened, trying again.", exc_info=error)

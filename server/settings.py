@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
+    max_waiting_events: int = Field(default=1_000, ge=1)
     mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
 
     @property

@@ -1,6 +1,7 @@
 """What a device should do, what it does, and who changed it when."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from db.database import Database
 from tests.client import Api
 from tests.events import events_of
 
-FIELDS = "config { version intervalSeconds qos updatedBy }"
+FIELDS = "config { version intervalSeconds qos updatedAt updatedBy }"
 
 
 @pytest_asyncio.fixture
@@ -28,8 +29,13 @@ async def test_a_change_is_a_new_version_with_its_event(
     config = payload["config"]
     assert (config["version"], config["intervalSeconds"], config["qos"]) == (2, 30, 1)
     [event] = await events_of(database, "config_changed")
-    assert event.before == {"version": 1, "intervalSeconds": 60, "qos": 1}
-    assert event.after == {"version": 2, "intervalSeconds": 30, "qos": 1}
+    assert event.before
+    assert event.after
+    kept = {"version": 1, "intervalSeconds": 60, "qos": 1}
+    assert {key: event.before[key] for key in kept} == kept
+    assert event.after == {**config, "updatedAt": event.after["updatedAt"]}
+    same_instant = datetime.fromisoformat
+    assert same_instant(event.after["updatedAt"]) == same_instant(config["updatedAt"])
     assert event.actor == config["updatedBy"]
     assert event.actor.startswith("admin:")
 

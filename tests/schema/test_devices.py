@@ -145,7 +145,11 @@ async def test_a_move_gives_a_new_topic_and_version(
     assert event.before is not None
     assert event.after is not None
     assert (event.before["place"], event.after["place"]) == ("Paris", "Rome")
-    assert event.before.keys() == {"place", "latitude", "longitude", "topic", "version"}
+    assert event.before.keys() == {"place", "latitude", "longitude", "topic"}
+    [config] = await events_of(database, "config_changed")
+    assert config.before
+    assert config.after
+    assert (config.before["version"], config.after["version"]) == (1, 2)
     assert event.actor.startswith("admin:")
 
 

@@ -32,6 +32,7 @@ MAY = {
     "devices": PEOPLE,
     "topics": PEOPLE | {"device"},
     "config": PEOPLE | {"device"},
+    "latestCursor": PEOPLE | {"device"},
     "tokens": ADMINS,
     "registerDevice": ADMINS | {"enrol", "device", "waiting device"},
     "updateDevice": ADMINS,
@@ -121,7 +122,7 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
         assert root
         for name, field in root.fields.items():
             below = get_named_type(field.type)
-            selection = f"{{ {all_fields(below)} }}"
+            selection = "" if is_leaf_type(below) else f"{{ {all_fields(below)} }}"
             if kind == "query":
                 result[name] = (f"{{ {name}{arguments.get(name, '')} {selection} }}", {})
             else:

@@ -1,0 +1,66 @@
+"""`configChanged`: every change of a config, as it happens and as it happened."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from sqlalchemy import ColumnElement
+
+from db import devices, event_log, levels
+from db.tables import Event
+from domain.access import Action, Caller
+from domain.errors import ErrorCode, InputError
+from resolvers.config_feed import ConfigChange
+from resolvers.desk import Desk
+
+
+async def config_changes(
+    desk: Desk, caller: Caller, device_id: str | None, owner: str | None, after: str | None
+) -> AsyncIterator[ConfigChange]:
+    """Of the devices that the caller can see, or of one of them, or of one owner's.
+
+    Raises InputError where there is no such device, owner or cursor, or none for this caller;
+    CutOff where it can't be followed on here.
+    """
+    caller.require(Action.READ_DEVICE if caller.device_id or device_id else Action.READ_FLEET)
+    owner_id, device_id = await _chosen(desk, caller, device_id, owner)
+    which: list[ColumnElement[bool]] = []
+    if owner_id is not None:
+        which.append(Event.owner_id == owner_id)
+    if device_id is not None:
+        which.append(Event.device_id == device_id)
+
+    def wants(event: Event) -> bool:
+        return owner_id in (None, event.owner_id) and device_id in (None, event.device_id)
+
+    async for change in desk.config_feed.subscribe(wants, which, after):
+        device = change.device
+        if device and caller.owner_id not in (None, device.owner_id):
+            yield replace(change, device=None)
+        else:
+            yield change
+
+
+async def latest_cursor(desk: Desk, caller: Caller) -> str:
+    """Where the log ends now; what is read after this is not older than it."""
+    caller.require(Action.READ_DEVICE)
+    async with desk.database.begin() as session:
+        newest = await event_log.newest(session)
+    return str(newest[1] if newest else 0)
+
+
+async def _chosen(
+    desk: Desk, caller: Caller, device_id: str | None, owner: str | None
+) -> tuple[int | None, str | None]:
+    owner_id = caller.owner_id
+    async with desk.database.begin() as session:
+        if device_id is not None:
+            device = await devices.find(session, caller.scope, device_id.lower())
+            if device is None:
+                raise InputError.at("deviceId", "There is no such device.", ErrorCode.NOT_FOUND)
+            device_id = device.id
+        if owner is not None:
+            named = await levels.find_owner(session, owner)
+            if named is None or caller.owner_id not in (None, named.id):
+                raise InputError.at("owner", "There is no such owner.", ErrorCode.NOT_FOUND)
+            owner_id = named.id
+    return owner_id, device_id or caller.device_id

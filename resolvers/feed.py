@@ -1,0 +1,212 @@
+"""What is written to the log, handed to whoever subscribed: one reader for a whole process."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import event_log
+from db.database import Database
+from db.event_log import Position
+from db.tables import Event
+from domain.errors import CutOff, ErrorCode, InputError
+from domain.events import EventKind
+
+BATCH = 500
+# Whoever commits tells it; this is for a word that was lost.
+POLL_SECONDS = 1.0
+# Events that wait for a slower transaction of somebody who may write none.
+PENDING_SECONDS = 0.02
+MAX_DIGITS = 19
+
+Item = TypeVar("Item")
+Prepare = Callable[[AsyncSession, Sequence[Event]], Awaitable[Mapping[int, Item]]]
+Wants = Callable[[Event], bool]
+
+
+class Feed(Generic[Item]):
+    """Events of some kinds, each prepared once, for any number of subscribers.
+
+    It reads only while there are subscribers. `capacity`: how many items may wait for one of them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        kinds: Collection[EventKind],
+        prepare: Prepare[Item],
+        capacity: int,
+    ) -> None:
+        self._database = database
+        self._kinds = event_log.of_kinds(kinds)
+        self._prepare = prepare
+        self._capacity = capacity
+        self._woken = asyncio.Event()
+        self._using = 0
+        self._subscribers: set[_Subscriber[Item]] = set()
+        # All up to here was handed out; None while nobody is there.
+        self._position: Position | None = None
+        self._known: Position | None = None
+
+    @property
+    def subscribers(self) -> int:
+        return self._using
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises when the database goes away; run it again then."""
+        await self._check_same_log()
+        while True:
+            pause = await self._turn() if self._position is not None else POLL_SECONDS
+            if pause:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+            self._woken.clear()
+
+    async def subscribe(
+        self, wants: Wants, which: Collection[ColumnElement[bool]], after: str | None
+    ) -> AsyncIterator[Item]:
+        """From the event `after` on, or from now on; `which` says in SQL what `wants` says.
+
+        Raises InputError for an `after` that is no event's id, CutOff where more than the capacity
+        waits, or the log is another one: whoever was cut off can resume.
+        """
+        self._using += 1
+        subscriber: _Subscriber[Item] | None = None
+        try:
+            seen = await self._begin(after)
+            while seen < self._handed_out():
+                items, seen = await self._past(seen, wants, which)
+                for item in items:
+                    yield item
+            # Nothing is awaited between the look at the position and this.
+            subscriber = _Subscriber(wants, seen, self._capacity)
+            self._subscribers.add(subscriber)
+            while True:
+                yield await subscriber.next()
+        finally:
+            self._using -= 1
+            if subscriber:
+                self._subscribers.discard(subscriber)
+            if not self._using:
+                self._position = None
+
+    async def _begin(self, after: str | None) -> Position:
+        async with self._database.begin() as session:
+            start = await _start(session, after)
+            end = await event_log.settled(session)
+            known = await event_log.newest(session)
+        if self._position is None:
+            self._position, self._known = end, known
+            self.wake()
+        return start or max(end, self._position)
+
+    def _handed_out(self) -> Position:
+        assert self._position is not None  # noqa: S101
+        return self._position
+
+    async def _past(
+        self, seen: Position, wants: Wants, which: Collection[ColumnElement[bool]]
+    ) -> tuple[list[Item], Position]:
+        async with self._database.begin() as session:
+            batch = await event_log.read(
+                session, seen, BATCH, self._kinds, *which, until=self._handed_out()
+            )
+            events = [event for event in batch.events if wants(event)]
+            prepared = await self._prepare(session, events) if events else {}
+        return [prepared[event.id] for event in events], batch.end
+
+    async def _turn(self) -> float:
+        """Hands out what is new; returns how long to wait for more, in seconds."""
+        async with self._database.begin() as session:
+            batch = await event_log.read(session, self._handed_out(), BATCH, self._kinds)
+            prepared: dict[int, Item] = {}
+            # Somebody may have come while others' events were prepared.
+            while missing := [e for e in batch.events if e.id not in prepared and self._wanted(e)]:
+                prepared |= await self._prepare(session, missing)
+        for event in batch.events:
+            for subscriber in self._subscribers:
+                if subscriber.wants(event):
+                    subscriber.put(prepared[event.id])
+        if self._position is not None:
+            self._position = batch.end
+            if batch.events:
+                self._known = event_log.position_of(batch.events[-1])
+        if batch.more:
+            return 0
+        return PENDING_SECONDS if batch.pending else POLL_SECONDS
+
+    def _wanted(self, event: Event) -> bool:
+        return any(subscriber.wants(event) for subscriber in self._subscribers)
+
+    async def _check_same_log(self) -> None:
+        """After an outage: a log that was restored elsewhere has other positions."""
+        if self._position is None or self._known is None:
+            return
+        async with self._database.begin() as session:
+            same = await event_log.find(session, self._known[1]) == self._known
+            end = await event_log.settled(session)
+        if not same:
+            for subscriber in self._subscribers:
+                subscriber.end(CutOff("The log was restored: resume with the last cursor."))
+            self._position = end
+
+
+async def _start(session: AsyncSession, after: str | None) -> Position | None:
+    if after is None:
+        return None
+    if after == "0":
+        return event_log.START
+    if after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS:
+        found = await event_log.find(session, min(int(after), event_log.LAST_ID))
+        if found:
+            return found
+    raise InputError.at(
+        "after",
+        "This cursor is not in the log (any more): read the devices anew, and follow them from "
+        "`latestCursor`.",
+        ErrorCode.NOT_FOUND,
+    )
+
+
+class _Subscriber(Generic[Item]):
+    def __init__(self, wants: Wants, seen: Position, capacity: int) -> None:
+        self._wants = wants
+        self._seen = seen
+        self._capacity = capacity
+        self._waiting: deque[Item] = deque()
+        self._ready = asyncio.Event()
+        self._end: CutOff | None = None
+
+    def wants(self, event: Event) -> bool:
+        # Another process, which it left, may have been ahead of this one.
+        return self._wants(event) and event_log.position_of(event) > self._seen
+
+    def put(self, item: Item) -> None:
+        if len(self._waiting) >= self._capacity:
+            self.end(CutOff("This subscriber reads too slowly: resume with the last cursor."))
+        elif not self._end:
+            self._waiting.append(item)
+            self._ready.set()
+
+    def end(self, reason: CutOff) -> None:
+        self._waiting.clear()
+        self._end = self._end or reason
+        self._ready.set()
+
+    async def next(self) -> Item:
+        while not self._waiting:
+            if self._end:
+                raise self._end
+            self._ready.clear()
+            await self._ready.wait()
+        return self._waiting.popleft()

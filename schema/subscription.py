@@ -1,0 +1,62 @@
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import strawberry
+
+from resolvers.config_changes import config_changes
+from resolvers.config_feed import ConfigChange as Change
+from schema.config import Config
+from schema.context import RollcallInfo
+from schema.device import Device
+
+
+@strawberry.type(description="A new version of one device's config.")
+class ConfigChange:
+    cursor: strawberry.ID = strawberry.field(
+        description="Where this stands in the log: `after` for whoever goes on from here."
+    )
+    device: Device | None = strawberry.field(
+        description="The device as it is by now; null where it was deleted or went to another "
+        "owner since."
+    )
+    config: Config = strawberry.field(description="The config that came into force.")
+    previous: Config = strawberry.field(description="The one that it replaced.")
+
+    @classmethod
+    def of(cls, change: Change) -> "ConfigChange":
+        return cls(
+            cursor=strawberry.ID(change.cursor),
+            device=Device(row=change.device) if change.device else None,
+            config=Config.of(change.config),
+            previous=Config.of(change.previous),
+        )
+
+
+@strawberry.type(
+    description="What can be followed, over WebSocket (graphql-transport-ws) or server-sent events."
+)
+class Subscription:
+    @strawberry.subscription(
+        description="Every change of a config, through whichever server it was made, exactly once "
+        "and in order. It ends when the token does."
+    )
+    async def config_changed(
+        self,
+        info: RollcallInfo,
+        device_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only this device's.")
+        ] = None,
+        owner: Annotated[
+            str | None, strawberry.argument(description="Only of this owner's devices.")
+        ] = None,
+        after: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="The last cursor that was seen: what came after it comes first. Left "
+                "out: from now on."
+            ),
+        ] = None,
+    ) -> AsyncIterator[ConfigChange]:
+        desk, caller = info.context.desk, info.context.caller
+        async for change in config_changes(desk, caller, device_id, owner, after):
+            yield ConfigChange.of(change)
