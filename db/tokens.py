@@ -1,8 +1,9 @@
 """Tokens: found by hash, issued, revoked."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -95,6 +96,16 @@ async def forget_unused(session: AsyncSession, device_id: str, *, waiting: bool)
             Token.waiting.is_(waiting),
         )
     )
+
+
+async def valid(session: AsyncSession, ids: Collection[int]) -> set[int]:
+    """Those of the tokens that are neither revoked nor expired nor deleted."""
+    live = select(Token.id).where(
+        Token.id.in_(ids),
+        Token.revoked_at.is_(None),
+        or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
+    )
+    return set(await session.scalars(live))
 
 
 async def supersede(session: AsyncSession, device_id: str, token_id: int) -> None:

@@ -46,7 +46,8 @@ class Scope:
 class Caller:
     """Whoever makes a request. `kind` None: nobody in particular.
 
-    `waiting`: a device whose token an administrator has still to approve.
+    `waiting`: a device whose token an administrator has still to approve. `address`: the IP
+    address that it calls from.
     """
 
     kind: TokenKind | None = None
@@ -56,6 +57,7 @@ class Caller:
     waiting: bool = False
     max_uses: int | None = None
     name: str | None = None
+    address: str | None = None
 
     @property
     def actor(self) -> str:

@@ -79,3 +79,9 @@ class TooMany(RollcallError):
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TimedOut(RollcallError):
+    """It took too long. A change may have been made all the same: look, or ask again."""
+
+    code = "TIMED_OUT"

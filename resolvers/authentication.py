@@ -1,5 +1,6 @@
 """From a token to a caller."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +31,12 @@ async def authenticate(desk: Desk, secret: str | None) -> Caller:
         if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
             await _confirm(session, token, caller)
         return caller
+
+
+async def valid_tokens(desk: Desk, ids: Collection[int]) -> set[int]:
+    """Those of some tokens, by id, that may still be used."""
+    async with desk.database.begin() as session:
+        return await tokens.valid(session, ids)
 
 
 def _caller(token: Token) -> Caller:

@@ -1,6 +1,7 @@
 """`configChanged`: every change of a config, as it happens and as it happened."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 
 from sqlalchemy import ColumnElement
@@ -15,7 +16,7 @@ from resolvers.desk import Desk
 
 async def config_changes(
     desk: Desk, caller: Caller, device_id: str | None, owner: str | None, after: str | None
-) -> AsyncIterator[ConfigChange]:
+) -> AsyncGenerator[ConfigChange]:
     """Of the devices that the caller can see, or of one of them, or of one owner's.
 
     Raises InputError where there is no such device, owner or cursor, or none for this caller;
@@ -32,12 +33,13 @@ async def config_changes(
     def wants(event: Event) -> bool:
         return owner_id in (None, event.owner_id) and device_id in (None, event.device_id)
 
-    async for change in desk.config_feed.subscribe(wants, which, after):
-        device = change.device
-        if device and caller.owner_id not in (None, device.owner_id):
-            yield replace(change, device=None)
-        else:
-            yield change
+    async with aclosing(desk.config_feed.subscribe(wants, which, after)) as changes:
+        async for change in changes:
+            device = change.device
+            if device and caller.owner_id not in (None, device.owner_id):
+                yield replace(change, device=None)
+            else:
+                yield change
 
 
 async def latest_cursor(desk: Desk, caller: Caller) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from db.database import Database
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+from resolvers.admission import Admission
 from resolvers.config_feed import ConfigFeed
 
 
@@ -23,3 +24,4 @@ class Desk:
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     broker: Broker | None = None
+    admission: Admission | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy import ColumnElement
@@ -74,7 +74,7 @@ class Feed(Generic[Item]):
 
     async def subscribe(
         self, wants: Wants, which: Collection[ColumnElement[bool]], after: str | None
-    ) -> AsyncIterator[Item]:
+    ) -> AsyncGenerator[Item]:
         """From the event `after` on, or from now on; `which` says in SQL what `wants` says.
 
         Raises InputError for an `after` that is no event's id, CutOff where more than the capacity

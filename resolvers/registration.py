@@ -50,6 +50,8 @@ async def register_device(desk: Desk, caller: Caller, wanted: Registration) -> R
     """Idempotent: the same hardware gets the same id, topics and config, whoever else asks."""
     if caller.kind is not None or desk.enrolment is not EnrolmentPolicy.OPEN:
         caller.require(Action.REGISTER)
+    if desk.admission:
+        desk.admission.admit(caller)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with desk.database.begin() as session:

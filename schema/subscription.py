@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
@@ -56,7 +57,8 @@ class Subscription:
                 "out: from now on."
             ),
         ] = None,
-    ) -> AsyncIterator[ConfigChange]:
+    ) -> AsyncGenerator[ConfigChange]:
         desk, caller = info.context.desk, info.context.caller
-        async for change in config_changes(desk, caller, device_id, owner, after):
-            yield ConfigChange.of(change)
+        async with aclosing(config_changes(desk, caller, device_id, owner, after)) as changes:
+            async for change in changes:
+                yield ConfigChange.of(change)

@@ -5,12 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import WebSocketRoute
 
 from domain.tokens import TokenKind
 from schema.build import build_schema
-from server.graphql import GraphQLEndpoint
+from schema.execution import Engine
+from server.graphql.connections import Connections
+from server.graphql.endpoint import GraphQLEndpoint
+from server.graphql.service import Service
+from server.graphql.websocket import WebSocketEndpoint
 from server.keeper import DatabaseKeeper
 from server.settings import Settings, read_settings
 
@@ -27,10 +33,15 @@ WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is a
 def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or read_settings()
     keeper = DatabaseKeeper(settings, announce)
+    connections = Connections(
+        lambda: keeper.desk,
+        settings.max_connections_per_token,
+        settings.max_subscriptions_per_token,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with keeper.running():
+        async with keeper.running(), _running(connections):
             with suppress(TimeoutError):
                 await asyncio.wait_for(keeper.opened.wait(), WAIT_AT_START_SECONDS)
             yield
@@ -43,11 +54,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
-    graphql = GraphQLEndpoint(build_schema(), keeper)
-    app.add_route("/graphql", graphql.__call__, methods=["GET", "POST"])
+    app.state.connections = connections
+    engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds)
+    service = Service(engine, keeper, connections, settings)
+    app.add_route("/graphql", GraphQLEndpoint(service).__call__, methods=["GET", "POST"])
+    app.router.routes.append(WebSocketRoute("/graphql", WebSocketEndpoint(service).__call__))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
     app.add_route("/readyz", ready)
     app.add_route("/", lambda _: PlainTextResponse(WELCOME))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "GraphQL-Require-Preflight"],
+            expose_headers=["Retry-After", "X-Request-Id"],
+        )
     return app
 
 
@@ -55,3 +77,14 @@ def announce(made: dict[TokenKind, str]) -> None:
     """Prints new secrets where only whoever started the server sees them: never to the log."""
     for kind, secret in made.items():
         print(f"{TITLES[kind]}\n  {secret}", flush=True)  # noqa: T201
+
+
+@asynccontextmanager
+async def _running(connections: Connections) -> AsyncIterator[None]:
+    watch = asyncio.create_task(connections.watch(), name="token watch")
+    try:
+        yield
+    finally:
+        connections.restart()
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)

@@ -35,6 +35,7 @@ class DatabaseKeeper:
         self.opened = asyncio.Event()
         self._settings = settings
         self._announce = announce
+        self._admission = settings.admission
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._database: Database | None = None
         self._feed: ConfigFeed | None = None
@@ -80,6 +81,7 @@ class DatabaseKeeper:
             self._settings.enrolment,
             self._settings.reenrolment,
             self._settings.broker,
+            self._admission,
         )
         log.info("The database is ready.")
         self._announce(made)

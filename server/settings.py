@@ -1,14 +1,17 @@
 """Settings, read once from the environment. The README has the table of them."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+from resolvers.admission import Admission
 from resolvers.desk import Broker
+from schema.limits import Limits
 
 MIN_ADMIN_TOKEN = 16
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -36,6 +39,31 @@ def _long_enough(token: SecretStr | None) -> SecretStr | None:
     return token
 
 
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Switch(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
+def _origins(text: Any) -> Any:
+    """From a list with commas between."""
+    return tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else text
+
+
+def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(
+                "Give origins such as https://console.example.com, with commas between."
+            )
+    return origins
+
+
 class Settings(BaseSettings):
     """Each is the environment variable `ROLLCALL_` and its name in capitals."""
 
@@ -52,8 +80,49 @@ class Settings(BaseSettings):
     admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
+    env: Environment = Environment.DEVELOPMENT
+    cors_origins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_origins), AfterValidator(_check_origins)
+    ] = ()
+    trusted_proxies: str = "127.0.0.1"
+    rate_limits: Switch = Switch.ON
+    max_registrations_per_address: int = Field(default=1_200, ge=1)
+    max_registrations_per_key: int = Field(default=6_000, ge=1)
+    max_connections_per_token: int = Field(default=500, ge=1)
+    max_subscriptions_per_token: int = Field(default=1_000, ge=1)
     max_waiting_events: int = Field(default=1_000, ge=1)
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    max_document_length: int = Field(default=50_000, ge=100)
+    max_tokens: int = Field(default=2_000, ge=10)
+    max_depth: int = Field(default=16, ge=1)
+    max_fields: int = Field(default=1_000, ge=1)
+    max_aliases: int = Field(default=30, ge=0)
+    max_root_fields: int = Field(default=20, ge=1)
+    max_directives: int = Field(default=50, ge=0)
+    max_list_items: int = Field(default=100, ge=1)
+    max_errors: int = Field(default=20, ge=1)
+    max_operation_seconds: float = Field(default=15, gt=0)
     mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            source_length=self.max_document_length,
+            tokens=self.max_tokens,
+            depth=self.max_depth,
+            fields=self.max_fields,
+            aliases=self.max_aliases,
+            root_fields=self.max_root_fields,
+            directives=self.max_directives,
+            list_items=self.max_list_items,
+            errors=self.max_errors,
+        )
+
+    @property
+    def admission(self) -> Admission | None:
+        if self.rate_limits is Switch.OFF:
+            return None
+        return Admission(self.max_registrations_per_address, self.max_registrations_per_key)
 
     @property
     def broker(self) -> Broker | None:

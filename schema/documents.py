@@ -1,0 +1,124 @@
+"""GraphQL documents: parsed, held against the limits and validated once for each text."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from schema.limits import Limits, check
+
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+MAX_COMMENTS = 200
+# Units of graphql-core's own meter: about 20 ms of comparing fields with each other.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 40_000
+
+# What is kept, in characters of text; a document takes some two hundred times its text's memory.
+KEPT_CHARACTERS = 250_000
+MAX_KEPT_CHARACTERS = 10_000
+
+
+class BadDocument(Exception):
+    """It can't be executed; `errors` say why."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = errors
+
+
+def _told(error: GraphQLError) -> GraphQLError:
+    """With a code. graphql-core says of all that its own limits stop that it was aborted."""
+    if not error.extensions:
+        aborted = error.message.endswith("aborted.")
+        error.extensions = {"code": "OVER_LIMIT" if aborted else "BAD_DOCUMENT"}
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Valid and within the limits."""
+
+    ast: DocumentNode
+    operations: Mapping[str | None, OperationDefinitionNode]
+    introspects: bool
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """The only one, or the one of that name; raises BadDocument."""
+        if name is None and len(self.operations) == 1:
+            return next(iter(self.operations.values()))
+        if name is None:
+            what = "Name one of its operations in `operationName`." if self.operations else ""
+            raise BadDocument(_told(GraphQLError(what or "The document has no operation.")))
+        found = self.operations.get(name)
+        if found is None:
+            raise BadDocument(_told(GraphQLError(f"The document has no operation named '{name}'.")))
+        return found
+
+
+class Documents:
+    """Those that came before are not looked at again, up to a bounded amount of text."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
+
+    def get(self, text: str, *, suggest: bool) -> Document:
+        """Raises BadDocument. `suggest`: errors may name what there is in the schema."""
+        if document := self._kept.get(text):
+            self._kept.move_to_end(text)
+            return document
+        document = self._read(text, suggest=suggest)
+        if len(text) <= MAX_KEPT_CHARACTERS:
+            self._keep(text, document)
+        return document
+
+    def _read(self, text: str, *, suggest: bool) -> Document:
+        limits = self._limits
+        try:
+            ast = parse(
+                text,
+                max_lexical_tokens=limits.tokens,
+                max_comments=MAX_COMMENTS,
+                max_source_length=limits.source_length,
+            )
+            introspects = check(ast, limits)
+        except GraphQLError as error:
+            raise BadDocument(_told(error)) from None
+        errors = validate(
+            self._schema, ast, RULES, max_errors=limits.errors, hide_suggestions=not suggest
+        )
+        if errors:
+            raise BadDocument(*map(_told, errors))
+        operations = {
+            node.name.value if node.name else None: node
+            for node in ast.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        return Document(ast, operations, introspects)
+
+    def _keep(self, text: str, document: Document) -> None:
+        self._kept[text] = document
+        self._characters += len(text)
+        while self._characters > KEPT_CHARACTERS:
+            self._characters -= len(self._kept.popitem(last=False)[0])
+
+
+def label(operation: OperationDefinitionNode) -> str:
+    """What an operation is, in few words of the schema: `query devices`."""
+    first = operation.selection_set.selections[0]
+    name = first.name.value if isinstance(first, FieldNode) else "several"
+    return f"{operation.operation.value} {name}"

@@ -1,0 +1,110 @@
+"""From a request to its result, by graphql-core on the resolvers that strawberry made."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
+from graphql.execution import create_source_event_stream, map_source_to_response_event
+from graphql.execution.execute import execute_root_selection_set
+from graphql.execution.executor import Executor
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from domain.errors import Forbidden, TimedOut
+from schema.build import Schema
+from schema.context import Context
+from schema.documents import BadDocument, Document, Documents, label
+from schema.limits import Limits, check_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sent, whichever way it came."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A request that can be executed: its document is valid."""
+
+    request: Request
+    document: Document
+    node: OperationDefinitionNode
+
+    @property
+    def type(self) -> OperationType:
+        return self.node.operation
+
+    @property
+    def label(self) -> str:
+        return label(self.node)
+
+
+class Engine:
+    """`seconds`: how long a query or mutation may take."""
+
+    def __init__(self, schema: Schema, limits: Limits, seconds: float) -> None:
+        self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
+        self._limits = limits
+        self._seconds = seconds
+        self._documents = Documents(self._schema, limits)
+
+    def prepare(self, request: Request, *, may_introspect: bool) -> Operation:
+        """Raises BadDocument, or Forbidden for who may not see the schema but asks for it."""
+        document = self._documents.get(request.query, suggest=may_introspect)
+        if document.introspects and not may_introspect:
+            raise Forbidden("Show a person's token to read the schema.")
+        node = document.operation(request.operation_name)
+        try:
+            check_variables(request.variables, self._limits)
+        except GraphQLError as error:
+            raise BadDocument(error) from None
+        return Operation(request, document, node)
+
+    async def run(self, operation: Operation, context: Context) -> ExecutionResult:
+        """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
+        executor = self._executor(operation, context)
+        try:
+            async with asyncio.timeout(self._seconds):
+                result = execute_root_selection_set(executor)
+                return await result if inspect.isawaitable(result) else result
+        except TimeoutError:
+            raise TimedOut(
+                f"This took more than {self._seconds:g} seconds and was stopped."
+            ) from None
+
+    async def follow(
+        self, operation: Operation, context: Context
+    ) -> AsyncGenerator[ExecutionResult]:
+        """A subscription's results. Raises BadDocument, and whatever ends the source."""
+        executor = self._executor(operation, context)
+        source = create_source_event_stream(executor)
+        if inspect.isawaitable(source):
+            source = await source
+        if isinstance(source, ExecutionResult):
+            raise BadDocument(*source.errors or ())
+        results = map_source_to_response_event(executor, source)
+        try:
+            async for result in results:
+                yield result
+        finally:
+            await results.aclose()
+
+    def _executor(self, operation: Operation, context: Context) -> Executor[Any]:
+        built = StrawberryGraphQLCoreExecutionContext.build(
+            self._schema,
+            operation.document.ast,
+            context_value=context,
+            raw_variable_values=operation.request.variables,
+            operation_name=operation.request.operation_name,
+            max_coercion_errors=self._limits.errors,
+            hide_suggestions=True,
+        )
+        if isinstance(built, list):
+            raise BadDocument(*built)
+        return built

@@ -1,0 +1,176 @@
+"""What a document may ask for, counted without executing it and before it is validated."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    ListValueNode,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+)
+
+INTROSPECTION = frozenset({"__schema", "__type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one document may hold. Counted as executed: a fragment counts wherever it is spread.
+
+    `source_length`: characters. `fields`, `aliases` and `depth` are those of one operation,
+    `root_fields` its first level; `directives` and `list_items` count what is written;
+    `errors` are told in one answer.
+    """
+
+    source_length: int = 50_000
+    tokens: int = 2_000
+    depth: int = 16
+    fields: int = 1_000
+    aliases: int = 30
+    root_fields: int = 20
+    directives: int = 50
+    list_items: int = 100
+    errors: int = 20
+
+
+class OverLimit(GraphQLError):
+    """The document asks for more than a limit allows."""
+
+    def __init__(self, what: str, allowed: int) -> None:
+        super().__init__(
+            f"The document has {what}: {allowed} at most. Ask for less, or in several requests.",
+            extensions={"code": "OVER_LIMIT"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    depth: int = 0
+    fields: int = 0
+    aliases: int = 0
+    root_fields: int = 0
+    introspects: bool = False
+
+
+def check(document: DocumentNode, limits: Limits) -> bool:
+    """Whether the document introspects; raises OverLimit, or GraphQLError for a fragment cycle.
+
+    Linear in the size of the document: each fragment is counted once, however often it is spread.
+    """
+    _check_written(document, limits)
+    counter = _Counter(document)
+    introspects = False
+    for definition in document.definitions:
+        if isinstance(definition, (OperationDefinitionNode, FragmentDefinitionNode)):
+            counts = counter.of(definition.selection_set)
+            _check_counts(counts, limits)
+            introspects = introspects or counts.introspects
+        if isinstance(definition, OperationDefinitionNode):
+            several = counter.of(definition.selection_set).root_fields > 1
+            if several and definition.operation is OperationType.SUBSCRIPTION:
+                raise GraphQLError("Subscribe to one field in an operation.", definition)
+    return introspects
+
+
+def check_variables(variables: object, limits: Limits) -> None:
+    """Raises OverLimit for a list with too many items, at any depth."""
+    waiting = [variables]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            if len(value) > limits.list_items:
+                raise OverLimit("too many items in a list", limits.list_items)
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+
+
+def _check_written(document: DocumentNode, limits: Limits) -> None:
+    directives = 0
+    for node in _nodes(document):
+        directives += len(getattr(node, "directives", None) or ())
+        if isinstance(node, ListValueNode) and len(node.values) > limits.list_items:
+            raise OverLimit("too many items in a list", limits.list_items)
+    if directives > limits.directives:
+        raise OverLimit("too many directives", limits.directives)
+
+
+def _nodes(root: Node) -> Iterator[Node]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                waiting.append(value)
+            elif isinstance(value, (list, tuple)):
+                waiting.extend(child for child in value if isinstance(child, Node))
+
+
+def _check_counts(counts: Counts, limits: Limits) -> None:
+    for found, allowed, what in (
+        (counts.depth, limits.depth, "too many levels"),
+        (counts.fields, limits.fields, "too many fields"),
+        (counts.aliases, limits.aliases, "too many aliases"),
+        (counts.root_fields, limits.root_fields, "too many fields on the first level"),
+    ):
+        if found > allowed:
+            raise OverLimit(what, allowed)
+
+
+class _Counter:
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self._known: dict[str, Counts] = {}
+        self._entered: set[str] = set()
+
+    def of(self, selections: SelectionSetNode) -> Counts:
+        depth = fields = aliases = roots = 0
+        introspects = False
+        for selection in selections.selections:
+            if isinstance(selection, FieldNode):
+                below = self.of(selection.selection_set) if selection.selection_set else Counts()
+                depth = max(depth, below.depth + 1)
+                fields += below.fields + 1
+                aliases += below.aliases + (selection.alias is not None)
+                roots += 1
+                introspects = (
+                    introspects or below.introspects or selection.name.value in INTROSPECTION
+                )
+                continue
+            if isinstance(selection, InlineFragmentNode):
+                inside = self.of(selection.selection_set)
+            else:
+                assert isinstance(selection, FragmentSpreadNode)  # noqa: S101
+                inside = self._of_fragment(selection)
+            depth = max(depth, inside.depth)
+            fields += inside.fields
+            aliases += inside.aliases
+            roots += inside.root_fields
+            introspects = introspects or inside.introspects
+        return Counts(depth, fields, aliases, roots, introspects)
+
+    def _of_fragment(self, spread: FragmentSpreadNode) -> Counts:
+        name = spread.name.value
+        if name in self._known:
+            return self._known[name]
+        if name in self._entered:
+            raise GraphQLError(f"Fragment '{name}' spreads itself.", spread)
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            return Counts()
+        self._entered.add(name)
+        counts = self._known[name] = self.of(fragment.selection_set)
+        return counts

@@ -1,0 +1,138 @@
+"""Reads a GraphQL request out of an HTTP request, after the GraphQL-over-HTTP specification."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request as HTTPRequest
+
+from domain.errors import Unauthenticated
+from schema.execution import Request
+
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+EVENTS = "text/event-stream"
+ANY = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL, EVENTS: EVENTS}
+
+# A page of a foreign site can't send any of these without the browser asking us first.
+PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight")
+SAME_SITE = ("same-origin", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong(Exception):
+    """The HTTP request is no GraphQL request."""
+
+    status: int
+    message: str
+    code: str = "BAD_REQUEST"
+    headers: Mapping[str, str] | None = None
+
+
+async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
+    """Raises Wrong; ClientDisconnect where the client went away."""
+    if http.method == "GET":
+        _check_preflight(http.headers)
+        values: Any = dict(http.query_params)
+        for name in ("variables", "extensions"):
+            if name in values:
+                values[name] = _json(values[name], f"`{name}`")
+    else:
+        _check_content(http.headers)
+        values = _json(await _body(http, most_bytes), "The body")
+    if not isinstance(values, dict):
+        raise Wrong(400, "The body must be a JSON object with a `query`.")
+    return request_of(values)
+
+
+def request_of(values: Mapping[str, Any]) -> Request:
+    """From the parameters that the specification names; raises Wrong."""
+    query, variables, name, extensions = (
+        values.get(key) for key in ("query", "variables", "operationName", "extensions")
+    )
+    if not isinstance(query, str):
+        raise Wrong(400, "`query` must be a string: the GraphQL document.")
+    for key, value in (("variables", variables), ("extensions", extensions)):
+        if not isinstance(value, dict | None):
+            raise Wrong(400, f"`{key}` must be a JSON object.")
+    if not isinstance(name, str | None):
+        raise Wrong(400, "`operationName` must be a string.")
+    return Request(query, variables, name)
+
+
+def media_type(accept: str | None) -> str | None:
+    """The one of ours that a client likes best, JSON if it does not say; None: it takes none."""
+    best, quality = None, 0.0
+    for part in (accept or "*/*").split(","):
+        name, *parameters = [piece.strip().lower() for piece in part.split(";")]
+        ours = ANY.get(name)
+        likes = _quality(parameters)
+        if ours and likes > quality:
+            best, quality = ours, likes
+    return best
+
+
+def bearer(header: str | None) -> str | None:
+    """The token of an Authorization header; raises Unauthenticated for another scheme."""
+    if header is None:
+        return None
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthenticated("Send `Authorization: Bearer <token>`.")
+    return secret.strip()
+
+
+def _check_preflight(headers: Mapping[str, str]) -> None:
+    """A page elsewhere may not make a visitor's browser ask: it has to be asked first (CORS)."""
+    if any(headers.get(name) for name in PREFLIGHTED):
+        return
+    if "origin" in headers or headers.get("sec-fetch-site", "none") not in SAME_SITE:
+        raise Wrong(400, "From another site, send the header `GraphQL-Require-Preflight: 1`.")
+
+
+def _check_content(headers: Mapping[str, str]) -> None:
+    name, *parameters = [part.strip() for part in headers.get("content-type", "").split(";")]
+    if name.lower() != JSON:
+        raise Wrong(415, f"Send `Content-Type: {JSON}`.")
+    for parameter in parameters:
+        key, _, value = parameter.lower().partition("=")
+        if key == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+            raise Wrong(415, "Send the body in UTF-8.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Wrong(415, "Send the body without Content-Encoding.")
+
+
+async def _body(http: HTTPRequest, most: int) -> bytes:
+    too_large = Wrong(413, f"The body may have {most} bytes at most.", "OVER_LIMIT")
+    length = http.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > most:  # noqa: PLR2004
+        raise too_large
+    body = bytearray()
+    async for chunk in http.stream():
+        body += chunk
+        if len(body) > most:
+            raise too_large
+    return bytes(body)
+
+
+def _json(text: bytes | str, what: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Wrong(400, f"{what} is not valid JSON.") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,128 @@
+"""The connections that stay open: how many a token may have, and when they have to end."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from domain.access import Caller
+from domain.errors import TooMany, Unavailable
+from resolvers.authentication import valid_tokens
+from resolvers.desk import Desk
+
+log = logging.getLogger("rollcall.connections")
+
+CHECK_SECONDS = 1.0
+RETRY_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A WebSocket close code (RFC 6455, section 7.4; 4000 and above: graphql-transport-ws's and
+    ours), what to say, and the code of the error where there are no close codes.
+    """
+
+    code: int
+    reason: str
+    error: str
+
+
+RESTARTING = Closing(1012, "The server restarts: come back soon.", "RESTARTING")
+AWAY = Closing(1013, "The database is not available: try again soon.", "DATABASE_UNAVAILABLE")
+TOKEN_ENDED = Closing(4401, "This token was revoked or has expired.", "UNAUTHENTICATED")
+
+
+class Connection:
+    """One that stays open. `ended` is done when somebody wants it closed."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.ended: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
+
+    def end(self, closing: Closing) -> None:
+        if not self.ended.done():
+            self.ended.set_result(closing)
+
+
+class Connections:
+    """Of one process. `desk` gives None while the database is away."""
+
+    def __init__(
+        self, desk: Callable[[], Desk | None], per_token: int, subscriptions_per_token: int
+    ) -> None:
+        self._desk = desk
+        self._per_token = per_token
+        self._subscriptions_per_token = subscriptions_per_token
+        self._open: set[Connection] = set()
+        self._of_token: Counter[int | None] = Counter()
+        self._subscriptions: Counter[int | None] = Counter()
+        self._restarting = False
+
+    @property
+    def count(self) -> int:
+        return len(self._open)
+
+    @property
+    def subscriptions(self) -> int:
+        return self._subscriptions.total()
+
+    @contextmanager
+    def open(self, caller: Caller) -> Iterator[Connection]:
+        """Raises TooMany over the limit for a token."""
+        with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
+            connection = Connection(caller)
+            self._open.add(connection)
+            if self._restarting:
+                connection.end(RESTARTING)
+            try:
+                yield connection
+            finally:
+                self._open.discard(connection)
+
+    @contextmanager
+    def subscription(self, caller: Caller) -> Iterator[None]:
+        """Raises TooMany over the limit for a token."""
+        most = self._subscriptions_per_token
+        with _counted(self._subscriptions, caller.token_id, most, "subscriptions"):
+            yield
+
+    def restart(self) -> None:
+        """Ends all, and whatever is opened from now on: the server stops."""
+        self._restarting = True
+        for connection in list(self._open):
+            connection.end(RESTARTING)
+
+    async def watch(self) -> None:
+        """Ends the connections of tokens that are not valid any more, until it is cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            desk = self._desk()
+            tokens = {c.caller.token_id for c in self._open if c.caller.token_id is not None}
+            if not desk or not tokens:
+                continue
+            try:
+                self._end_all_but(await valid_tokens(desk, tokens))
+            except Unavailable:
+                pass
+            except Exception:
+                log.exception("Tokens could not be checked; trying again.")
+
+    def _end_all_but(self, valid: Collection[int]) -> None:
+        for connection in list(self._open):
+            if connection.caller.token_id is not None and connection.caller.token_id not in valid:
+                connection.end(TOKEN_ENDED)
+
+
+@contextmanager
+def _counted(counter: Counter[int | None], key: int | None, most: int, what: str) -> Iterator[None]:
+    if counter[key] >= most:
+        raise TooMany(f"This token has {most} {what} open, which is the most.", RETRY_SECONDS)
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]

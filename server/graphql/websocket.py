@@ -1,0 +1,269 @@
+"""GraphQL over WebSocket, by the protocol graphql-transport-ws.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+import asyncio
+import json
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from domain.access import ANONYMOUS, Caller
+from domain.errors import AccessError, CutOff, TooMany, Unavailable
+from schema.documents import BadDocument
+from server.graphql.answers import encoded, result_body, told_errors, told_exception
+from server.graphql.asked import Wrong, request_of
+from server.graphql.connections import AWAY, Closing, Connection
+from server.graphql.service import Service
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10
+CLOSE_SECONDS = 5
+MAX_REASON_BYTES = 120
+MAX_ID = 200
+
+BAD_MESSAGE = 4400
+TOO_LARGE = 1009
+CUT_OFF = 4413
+
+
+class WebSocketEndpoint:
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def __call__(self, websocket: WebSocket) -> None:
+        if not self._origin_allowed(websocket):
+            await websocket.close()
+            return
+        if PROTOCOL not in websocket.scope["subprotocols"]:
+            await websocket.accept()
+            await websocket.close(4406, f"Speak the subprotocol {PROTOCOL}.")
+            return
+        await websocket.accept(PROTOCOL)
+        await Session(self.service, websocket).run()
+
+    def _origin_allowed(self, websocket: WebSocket) -> bool:
+        """Browsers always name the page's origin, and send no preflight for WebSockets."""
+        origin = websocket.headers.get("origin")
+        if origin is None:
+            return True
+        if origin in self.service.settings.cors_origins:
+            return True
+        try:
+            return urlsplit(origin).netloc == websocket.headers.get("host")
+        except ValueError:
+            return False
+
+
+class Ended(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.closing = Closing(code, reason, "")
+
+
+class Session:
+    """One socket from its `connection_init` to its end."""
+
+    def __init__(self, service: Service, websocket: WebSocket) -> None:
+        self._service = service
+        self._websocket = websocket
+        self._settings = service.settings
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Returns when the socket is closed, and nothing of it is left."""
+        closing: Closing | None = None
+        try:
+            caller = await self._initialised()
+            with self._service.connections.open(caller) as connection:
+                await self._send({"type": "connection_ack"})
+                closing = await self._serve(connection)
+        except Ended as ended:
+            closing = ended.closing
+        except TooMany as error:
+            closing = Closing(4429, str(error), error.code)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            for task in self._operations.values():
+                task.cancel()
+            await asyncio.gather(*self._operations.values(), return_exceptions=True)
+        if closing:
+            await self._close(closing)
+
+    async def _initialised(self) -> Caller:
+        try:
+            async with asyncio.timeout(INIT_SECONDS):
+                while True:
+                    message = await self._received()
+                    match message["type"]:
+                        case "connection_init":
+                            return await self._caller(message.get("payload"))
+                        case "ping":
+                            await self._pong(message)
+                        case "pong":
+                            pass
+                        case "subscribe" | "complete":
+                            raise Ended(4401, "Send connection_init first.")
+                        case _:
+                            raise _unknown(message)
+        except TimeoutError:
+            raise Ended(4408, "Connection initialisation timeout") from None
+
+    async def _caller(self, payload: Any) -> Caller:
+        """From `{"Authorization": "Bearer <token>"}` in the payload, or from the HTTP header."""
+        if not isinstance(payload, dict | None):
+            raise Ended(BAD_MESSAGE, "The payload of connection_init must be an object.")
+        given = {str(key).lower(): value for key, value in (payload or {}).items()}
+        header = given.get("authorization", self._websocket.headers.get("authorization"))
+        if not isinstance(header, str | None):
+            raise Ended(BAD_MESSAGE, "`Authorization` must be a string.")
+        client = self._websocket.client
+        try:
+            caller = await self._service.caller(header or None, client.host if client else None)
+        except AccessError as error:
+            raise Ended(4401, str(error)) from None
+        except Unavailable:
+            raise Ended(AWAY.code, AWAY.reason) from None
+        if caller.kind is ANONYMOUS.kind:
+            raise Ended(4401, "Send a token: {'Authorization': 'Bearer <token>'} as the payload.")
+        return caller
+
+    async def _serve(self, connection: Connection) -> Closing | None:
+        reading = asyncio.create_task(self._read(connection.caller))
+        try:
+            waiting: set[asyncio.Future[Any]] = {reading, connection.ended, self._closing}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for ending in (connection.ended, self._closing):
+                if ending.done():
+                    return ending.result()
+            await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        return None
+
+    async def _read(self, caller: Caller) -> None:
+        while True:
+            message = await self._received()
+            match message["type"]:
+                case "ping":
+                    await self._pong(message)
+                case "pong":
+                    pass
+                case "subscribe":
+                    self._subscribe(message, caller)
+                case "complete":
+                    if task := self._operations.pop(_id_of(message), None):
+                        task.cancel()
+                case "connection_init":
+                    raise Ended(4429, "Too many initialisation requests")
+                case _:
+                    raise _unknown(message)
+
+    def _subscribe(self, message: dict[str, Any], caller: Caller) -> None:
+        id, payload = _id_of(message), message.get("payload")
+        if not isinstance(payload, dict):
+            raise Ended(BAD_MESSAGE, "`payload` must be an object with a `query`.")
+        if id in self._operations:
+            raise Ended(4409, f"Subscriber for {id[:40]} already exists")
+        if len(self._operations) >= self._settings.max_subscriptions_per_token:
+            raise Ended(4429, "Too many operations at once on this connection.")
+        task = asyncio.create_task(self._execute(id, payload, caller))
+        self._operations[id] = task
+        task.add_done_callback(lambda done: self._done(id, done))
+
+    def _done(self, id: str, task: asyncio.Task[None]) -> None:
+        if self._operations.get(id) is task:
+            del self._operations[id]
+        if not task.cancelled():
+            task.exception()
+
+    async def _execute(self, id: str, payload: dict[str, Any], caller: Caller) -> None:
+        most = self._settings.limits.errors
+        try:
+            operation = self._service.prepare(request_of(payload), caller)
+            async with aclosing(self._service.results(operation, caller)) as results:
+                async for result in results:
+                    body = result_body(result, most)
+                    await self._send({"id": id, "type": "next", "payload": body})
+        except CutOff as error:
+            self._end(Closing(CUT_OFF, str(error), error.code))
+        except WebSocketDisconnect:
+            pass
+        except BadDocument as bad:
+            await self._refuse(id, told_errors(bad.errors, most))
+        except Wrong as wrong:
+            self._end(Closing(BAD_MESSAGE, wrong.message, wrong.code))
+        except Exception as error:  # noqa: BLE001  whatever it is, the client is told
+            await self._refuse(id, [told_exception(error)])
+        else:
+            self._forget(id)
+            await self._send({"id": id, "type": "complete"})
+
+    async def _refuse(self, id: str, errors: list[dict[str, Any]]) -> None:
+        self._forget(id)
+        await self._send({"id": id, "type": "error", "payload": errors})
+
+    def _forget(self, id: str) -> None:
+        """Before its last message, after which the client may use the id again."""
+        if self._operations.get(id) is asyncio.current_task():
+            del self._operations[id]
+
+    def _end(self, closing: Closing) -> None:
+        if not self._closing.done():
+            self._closing.set_result(closing)
+
+    async def _received(self) -> dict[str, Any]:
+        """The next message, an object with a `type`; raises Ended for anything else."""
+        event = await self._websocket.receive()
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event.get("code", 1005))
+        text = event.get("text")
+        if text is None:
+            raise Ended(BAD_MESSAGE, "Send text messages.")
+        if len(text) > self._settings.max_body_bytes:
+            raise Ended(TOO_LARGE, "This message is too large.")
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Ended(BAD_MESSAGE, "Send messages in JSON.") from None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise Ended(BAD_MESSAGE, "A message is an object with a `type`.")
+        return message
+
+    async def _pong(self, ping: dict[str, Any]) -> None:
+        payload = ping.get("payload")
+        told = {"payload": payload} if isinstance(payload, dict) else {}
+        await self._send({"type": "pong", **told})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._websocket.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnect(1006)
+        await self._websocket.send_text(encoded(message))
+
+    async def _close(self, closing: Closing) -> None:
+        """Bounded, because a client that reads nothing takes no close frame either."""
+        if self._websocket.client_state is not WebSocketState.CONNECTED:
+            return
+        reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._websocket.close(closing.code, reason)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            pass
+
+
+def _id_of(message: dict[str, Any]) -> str:
+    id = message.get("id")
+    if not isinstance(id, str) or not 0 < len(id) <= MAX_ID:
+        raise Ended(BAD_MESSAGE, f"`id` must be a string of 1 to {MAX_ID} characters.")
+    return id
+
+
+def _unknown(message: dict[str, Any]) -> Ended:
+    return Ended(BAD_MESSAGE, f"Unknown message type: {message['type'][:40]}")
