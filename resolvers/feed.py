@@ -30,7 +30,8 @@ Wants = Callable[[Event], bool]
 class Feed(Generic[Item]):
     """Events of some kinds, each prepared once, for any number of subscribers.
 
-    It reads only while there are subscribers. `capacity`: how many items may wait for one of them.
+    It reads only while there are subscribers. `capacity`: how many items may wait for one of them;
+    more than a batch, which comes at once.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Feed(Generic[Item]):
         self._capacity = capacity
         self._woken = asyncio.Event()
         self._using = 0
+        self.handed_out = 0
+        self.cut_off = 0
         self._subscribers: set[_Subscriber[Item]] = set()
         # All up to here was handed out; None while nobody is there.
         self._position: Position | None = None
@@ -136,7 +139,8 @@ class Feed(Generic[Item]):
         for event in batch.events:
             for subscriber in self._subscribers:
                 if subscriber.wants(event):
-                    subscriber.put(prepared[event.id])
+                    self.handed_out += 1
+                    self.cut_off += not subscriber.put(prepared[event.id])
         if self._position is not None:
             self._position = batch.end
             if batch.events:
@@ -191,12 +195,16 @@ class _Subscriber(Generic[Item]):
         # Another process, which it left, may have been ahead of this one.
         return self._wants(event) and event_log.position_of(event) > self._seen
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Item) -> bool:
+        """Whether that was not one too many."""
+        if self._end:
+            return True
         if len(self._waiting) >= self._capacity:
             self.end(CutOff("This subscriber reads too slowly: resume with the last cursor."))
-        elif not self._end:
-            self._waiting.append(item)
-            self._ready.set()
+            return False
+        self._waiting.append(item)
+        self._ready.set()
+        return True
 
     def end(self, reason: CutOff) -> None:
         self._waiting.clear()

@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.connections = connections
+    app.state.keeper = keeper
     engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds)
     service = Service(engine, keeper, connections, settings)
     app.add_route("/graphql", GraphQLEndpoint(service).__call__, methods=["GET", "POST"])

@@ -1,19 +1,18 @@
 """The command `rollcall`."""
 
 import logging
-import socket
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from db.database import Database
 from db.migrate import missing_migrations, write_migration
 from server.app import create_app
 from server.cli_tokens import tokens
+from server.listening import listen, server_for
 from server.one_command import settings_or_exit, with_database
 
 app = typer.Typer(
@@ -34,28 +33,10 @@ def serve(
     host, port = host or settings.host, settings.port if port is None else port
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("rollcall").setLevel(logging.INFO)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     address = f"http://{host}:{listening.getsockname()[1]}"
     typer.echo(f"Rollcall: GraphQL at {address}/graphql")
-    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Before anything else is started, so that a taken port leaves nothing half-done."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except OSError as error:
-        typer.echo(
-            f"Can't listen on {host}:{port} ({error.strerror}): "
-            "set ROLLCALL_HOST or ROLLCALL_PORT.",
-            err=True,
-        )
-        sys.exit(1)
-    return listening
+    server_for(create_app(settings), settings).run(sockets=[listening])
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.admission import Admission
 from resolvers.desk import Broker
+from resolvers.feed import BATCH
 from schema.limits import Limits
 
 MIN_ADMIN_TOKEN = 16
@@ -90,7 +91,7 @@ class Settings(BaseSettings):
     max_registrations_per_key: int = Field(default=6_000, ge=1)
     max_connections_per_token: int = Field(default=500, ge=1)
     max_subscriptions_per_token: int = Field(default=1_000, ge=1)
-    max_waiting_events: int = Field(default=1_000, ge=1)
+    max_waiting_events: int = Field(default=2_000, ge=BATCH)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     max_document_length: int = Field(default=50_000, ge=100)
     max_tokens: int = Field(default=2_000, ge=10)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from domain.access import Caller
@@ -16,6 +16,7 @@ log = logging.getLogger("rollcall.connections")
 
 CHECK_SECONDS = 1.0
 RETRY_SECONDS = 10
+CLOSE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Connections:
         self._of_token: Counter[int | None] = Counter()
         self._subscriptions: Counter[int | None] = Counter()
         self._restarting = False
+        self._none_open = asyncio.Event()
+        self._none_open.set()
 
     @property
     def count(self) -> int:
@@ -74,12 +77,15 @@ class Connections:
         with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
             connection = Connection(caller)
             self._open.add(connection)
+            self._none_open.clear()
             if self._restarting:
                 connection.end(RESTARTING)
             try:
                 yield connection
             finally:
                 self._open.discard(connection)
+                if not self._open:
+                    self._none_open.set()
 
     @contextmanager
     def subscription(self, caller: Caller) -> Iterator[None]:
@@ -93,6 +99,12 @@ class Connections:
         self._restarting = True
         for connection in list(self._open):
             connection.end(RESTARTING)
+
+    async def closed(self) -> None:
+        """When all are closed, or the slowest have had their time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._none_open.wait()
 
     async def watch(self) -> None:
         """Ends the connections of tokens that are not valid any more, until it is cancelled."""

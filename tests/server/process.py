@@ -49,8 +49,12 @@ class ServerProcess:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, env={**os.environ, **self.environment}
             )
-        wait_for(lambda: "http://" in self.output)
-        wait_for(self.ready if self.wait_for_database else self.alive)
+        try:
+            wait_for(lambda: "http://" in self.output)
+            wait_for(self.ready if self.wait_for_database else self.alive)
+        except BaseException:
+            self.kill()
+            raise
 
     def alive(self) -> bool:
         return self._status("/healthz") == 200

@@ -1,0 +1,72 @@
+"""The socket, and the server on it that stops in an orderly way."""
+
+import socket
+import sys
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from server.settings import Settings
+
+# Requests that still run when the server is told to stop have this long to finish.
+GRACE_SECONDS = 7
+# A client that takes nothing, or is gone without a word, holds a connection so long.
+UNREAD_SECONDS = 30
+PING_SECONDS = 20
+
+
+class Server(uvicorn.Server):
+    """Tells those who stay connected that it restarts, before it waits for all to be done."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)  # noqa: S101
+        app.state.connections.restart()
+        await app.state.connections.closed()
+        await super().shutdown(sockets)
+
+
+def server_for(app: FastAPI, settings: Settings) -> Server:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=settings.max_body_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+    )
+    return Server(config)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Before anything else is started, so that a taken port leaves nothing half-done."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bound_waiting(listening)
+        listening.bind((host, port))
+    except OSError as error:
+        typer.echo(
+            f"Can't listen on {host}:{port} ({error.strerror}): "
+            "set ROLLCALL_HOST or ROLLCALL_PORT.",
+            err=True,
+        )
+        sys.exit(1)
+    return listening
+
+
+def _bound_waiting(listening: socket.socket) -> None:
+    """Accepted connections inherit it. Linux only; elsewhere the system's own time-outs hold."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = UNREAD_SECONDS * 1000
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, UNREAD_SECONDS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, UNREAD_SECONDS // 3)
