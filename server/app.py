@@ -1,6 +1,7 @@
 """The ASGI application. `uvicorn --factory server.app:create_app` is all it needs."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -12,6 +13,8 @@ from domain.tokens import TokenKind
 from schema.build import build_schema
 from server.graphql import GraphQLEndpoint
 from server.keeper import DatabaseKeeper
+from server.logs import configure_logging
+from server.request_id import RequestIds
 from server.settings import Settings, read_settings
 
 # A database that is still away then is waited for while requests are answered with 503.
@@ -25,7 +28,11 @@ WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is a
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or read_settings()
+    if settings is None:
+        settings = read_settings()
+        # Started by a server that knows nothing of our settings, such as plain uvicorn.
+        if not logging.getLogger().handlers:
+            configure_logging(settings)
     keeper = DatabaseKeeper(settings, announce)
 
     @asynccontextmanager
@@ -43,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
+    app.add_middleware(RequestIds)
     graphql = GraphQLEndpoint(build_schema(), keeper)
     app.add_route("/graphql", graphql.__call__, methods=["GET", "POST"])
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))

@@ -1,10 +1,10 @@
 """Settings, read once from the environment. The README has the table of them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
@@ -36,6 +36,10 @@ def _long_enough(token: SecretStr | None) -> SecretStr | None:
     return token
 
 
+LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
+
+
 class Settings(BaseSettings):
     """Each is the environment variable `ROLLCALL_` and its name in capitals."""
 
@@ -53,6 +57,8 @@ class Settings(BaseSettings):
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
+    log_format: LogFormat = "console"
+    log_level: LogLevel = "info"
 
     @property
     def broker(self) -> Broker | None:
