@@ -14,6 +14,7 @@ from schema.build import build_schema
 from server.graphql import GraphQLEndpoint
 from server.keeper import DatabaseKeeper
 from server.logs import configure_logging
+from server.metrics import Metrics, metrics_endpoint
 from server.request_id import RequestIds
 from server.settings import Settings, read_settings
 
@@ -50,7 +51,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.add_middleware(RequestIds)
+    metrics = Metrics(lambda: keeper.desk)
+    app.add_middleware(RequestIds, answered=metrics.http)
+    app.add_route("/metrics", metrics_endpoint(metrics))
     graphql = GraphQLEndpoint(build_schema(), keeper)
     app.add_route("/graphql", graphql.__call__, methods=["GET", "POST"])
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))

@@ -66,4 +66,6 @@ def _context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         told["trace_id"] = trace.format_trace_id(span.trace_id)
-    return {**getattr(record, "fields", {}), **told, **event}
+    fields: EventDict = getattr(record, "fields", {})
+    more = {key: value for key, value in fields.items() if key not in told and key not in event}
+    return {**told, **event, **more}
