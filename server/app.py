@@ -17,6 +17,7 @@ from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
 from server.request_id import RequestIds
 from server.settings import Settings, read_settings
+from server.tracing import tracing_from_environment
 
 # A database that is still away then is waited for while requests are answered with 503.
 WAIT_AT_START_SECONDS = 15
@@ -35,10 +36,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if not logging.getLogger().handlers:
             configure_logging(settings)
     keeper = DatabaseKeeper(settings, announce)
+    tracing = tracing_from_environment()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with keeper.running():
+        async with tracing.running(), keeper.running():
             with suppress(TimeoutError):
                 await asyncio.wait_for(keeper.opened.wait(), WAIT_AT_START_SECONDS)
             yield
@@ -49,7 +51,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         return PlainTextResponse("ready\n")
 
     app = FastAPI(
-        title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+        title="Rollcall",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=tracing.telemetry,
     )
     metrics = Metrics(lambda: keeper.desk)
     app.add_middleware(RequestIds, answered=metrics.http)
