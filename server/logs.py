@@ -36,6 +36,7 @@ def configure_logging(settings: Settings) -> None:
         server.handlers.clear()
         server.setLevel(logging.INFO)  # its debug lines hold what clients send
         server.propagate = name != "uvicorn.access"  # holds query strings; ours is `requests`
+    logging.getLogger("uvicorn.error").addFilter(_says_no_query)
     logging.captureWarnings(capture=True)
 
 
@@ -51,6 +52,11 @@ def formatter(log_format: LogFormat, *, colors: bool = False) -> ProcessorFormat
         )
         processors.append(renderer)
     return ProcessorFormatter(processors=processors)
+
+
+def _says_no_query(record: logging.LogRecord) -> bool:
+    """Uvicorn's lines on websockets have the address with its query string."""
+    return '"WebSocket %s"' not in str(record.msg)
 
 
 def _context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -11,7 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from db.database import Database
 from server.logs import configure_logging
 from server.request_id import RequestIds
 from server.settings import Settings, SettingsError, read_settings
@@ -40,6 +43,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., io.Str
         return output
 
     yield configure
+    logging.getLogger("uvicorn.error").filters.clear()
     logging.captureWarnings(capture=False)
     for logger, handlers, level, propagate in before:
         logger.handlers[:], logger.propagate = handlers, propagate
@@ -117,7 +121,7 @@ def test_the_level_is_ours_and_others_whisper(
     configured: Callable[..., io.StringIO], level: str, heard: list[str]
 ) -> None:
     output = configured(log_format="json", log_level=level)
-    for name in ("rollcall.test", "uvicorn.error", "sqlalchemy.engine"):
+    for name in ("rollcall.test", "uvicorn.error", "sqlalchemy.engine", "any.library"):
         for word in ("debug", "info", "warning", "error"):
             getattr(logging.getLogger(name), word)(word)
     logging.getLogger("uvicorn.access").info("GET /graphql?query={me}")
@@ -128,7 +132,24 @@ def test_the_level_is_ours_and_others_whisper(
     assert of("rollcall.test") == heard
     assert of("uvicorn.error") == [word for word in heard if word != "debug"]
     assert of("sqlalchemy.engine") == [word for word in heard if word in ("warning", "error")]
+    assert of("any.library") == of("sqlalchemy.engine")
     assert of("uvicorn.access") == []
+
+
+def test_addresses_of_websockets_are_not_told(configured: Callable[..., io.StringIO]) -> None:
+    output = configured()
+    server = logging.getLogger("uvicorn.error")
+    server.info('%s - "WebSocket %s" [accepted]', "203.0.113.7:4711", "/graphql?query={me}")
+    assert output.getvalue() == ""
+
+
+async def test_an_sql_error_tells_no_values(database: Database) -> None:
+    statement = text("SELECT 1 / :zero, CAST(:secret AS text)")
+    async with database.begin() as session:
+        with pytest.raises(DBAPIError) as failed:
+            await session.execute(statement, {"zero": 0, "secret": "rca_very_secret"})
+    assert "division by zero" in str(failed.value)
+    assert "rca_very_secret" not in str(failed.value)
 
 
 def test_the_console_shows_no_local_variables(configured: Callable[..., io.StringIO]) -> None:

@@ -111,9 +111,9 @@ async def test_they_are_counted_once_in_a_while(api: Api) -> None:
     assert value(await scrape(api), "devices", state="active") == 0
 
 
-async def test_scrapes_at_once_count_once(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Grows with each count of the devices."""
     counted = []
     count = database_gauges.fleet_counts
 
@@ -122,6 +122,10 @@ async def test_scrapes_at_once_count_once(
         return await count(session)
 
     monkeypatch.setattr(database_gauges, "fleet_counts", watched)
+    return counted
+
+
+async def test_scrapes_at_once_count_once(database: Database, counted: list[Any]) -> None:
     desk = Desk(database)
     metrics = Metrics(lambda: desk)
     pages = await asyncio.gather(*(page(metrics) for _ in range(5)))
@@ -150,7 +154,9 @@ async def test_the_keepers_own_connection_is_not_of_the_pool(api: Api) -> None:
     assert value(found, "database_pool_connections", state="in_use") == 0
 
 
-async def test_an_absent_database_leaves_nothing_old_behind(database: Database) -> None:
+async def test_an_absent_database_leaves_nothing_old_behind(
+    database: Database, counted: list[Any]
+) -> None:
     desk: Desk | None = Desk(database)
     metrics = Metrics(lambda: desk)
     assert value(await page(metrics), "devices", state="active") == 0
@@ -163,6 +169,7 @@ async def test_an_absent_database_leaves_nothing_old_behind(database: Database) 
     found = await page(metrics)
     assert value(found, "database_up") == 1
     assert gone <= names(found)
+    assert len(counted) == 2
 
 
 async def test_a_database_that_is_about_to_be_missed() -> None:
