@@ -35,7 +35,10 @@ class Pipeline:
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.provider.add_span_processor(WithoutQueryString())
-        self.provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        try:
+            self.provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        except ValueError as error:
+            log.warning("Traces are not sent. Check the variables OTEL_BSP_*: %s", error)
 
     async def stop(self) -> None:
         """Sends what is left. A collector that does not answer is not waited for."""

@@ -260,6 +260,16 @@ def test_another_way_to_send_them_is_declined(
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in caplog.text
 
 
+async def test_a_wrong_variable_stops_the_traces_and_not_the_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+    async with served(settings) as api:
+        await api.ask("{ me { id } }")
+    assert "OTEL_BSP_*" in caplog.text
+
+
 async def test_without_the_packages_it_runs_and_says_what_to_install(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
