@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install run test check format schema lock migration bench-lists clean
+.PHONY: install run test check format schema lock migration bench-lists soak-live clean
 
 install: .venv/installed
 
@@ -46,6 +46,10 @@ migration: install
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# 200 followers of 5,000 changes through two servers, their connections cut at random.
+soak-live: install
+	$(BIN)/python -m bench.follow
 
 # What lists and counts cost at 1,000, 100,000 and a million devices; a few minutes.
 bench-lists: install

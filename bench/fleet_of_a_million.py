@@ -17,6 +17,7 @@ from sqlalchemy import text
 from db import devices
 from db.database import Database
 from db.embedded import EmbeddedPostgres
+from db.fleet_counts import FleetCounts, fleet_counts
 from db.migrate import migrate
 from db.paging import cursor
 from domain.access import Scope
@@ -111,6 +112,12 @@ async def table(database: Database, count: int) -> None:
     deep = Page(after=cursor("device", count * 9 // 10))
     page = await measure(lambda: read(database, DeviceFilter(), Scope(), deep))
     print(f"{'all, deep in the list':24} {page:8.1f} ms")
+    print(f"{'counts for /metrics':24} {await measure(lambda: counts(database)):8.1f} ms")
+
+
+async def counts(database: Database) -> FleetCounts:
+    async with database.begin() as session:
+        return await fleet_counts(session)
 
 
 async def main(most: int) -> None:

@@ -58,6 +58,12 @@ class Forbidden(AccessError):
     """A valid token of a kind that may not do this."""
 
 
+class IntrospectionDisabled(Forbidden):
+    """Who may not read the schema asks for it."""
+
+    code = "INTROSPECTION_DISABLED"
+
+
 class Unavailable(RollcallError):
     """The database can't be reached now; the same request may succeed later."""
 

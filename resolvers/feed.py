@@ -136,6 +136,13 @@ class Feed(Generic[Item]):
             # Somebody may have come while others' events were prepared.
             while missing := [e for e in batch.events if e.id not in prepared and self._wanted(e)]:
                 prepared |= await self._prepare(session, missing)
+            self._hand_out(batch, prepared)
+        if batch.more:
+            return 0
+        return PENDING_SECONDS if batch.pending else POLL_SECONDS
+
+    def _hand_out(self, batch: event_log.Batch, prepared: Mapping[int, Item]) -> None:
+        """Nothing is awaited in here: whoever subscribes comes before or after all of it."""
         for event in batch.events:
             for subscriber in self._subscribers:
                 if subscriber.wants(event):
@@ -145,9 +152,6 @@ class Feed(Generic[Item]):
             self._position = batch.end
             if batch.events:
                 self._known = event_log.position_of(batch.events[-1])
-        if batch.more:
-            return 0
-        return PENDING_SECONDS if batch.pending else POLL_SECONDS
 
     def _wanted(self, event: Event) -> bool:
         return any(subscriber.wants(event) for subscriber in self._subscribers)

@@ -39,10 +39,9 @@ class BadDocument(Exception):
 
 
 def _told(error: GraphQLError) -> GraphQLError:
-    """With a code. graphql-core says of all that its own limits stop that it was aborted."""
-    if not error.extensions:
-        aborted = error.message.endswith("aborted.")
-        error.extensions = {"code": "OVER_LIMIT" if aborted else "BAD_DOCUMENT"}
+    """With a code for graphql-core's own limits, which say no more than that they aborted."""
+    if not error.extensions and error.message.endswith("aborted."):
+        error.extensions = {"code": "OVER_LIMIT"}
     return error
 
 
@@ -60,7 +59,7 @@ class Document:
             return next(iter(self.operations.values()))
         if name is None:
             what = "Name one of its operations in `operationName`." if self.operations else ""
-            raise BadDocument(_told(GraphQLError(what or "The document has no operation.")))
+            raise BadDocument(GraphQLError(what or "The document has no operation."))
         found = self.operations.get(name)
         if found is None:
             raise BadDocument(_told(GraphQLError(f"The document has no operation named '{name}'.")))

@@ -12,7 +12,7 @@ from graphql.execution.execute import execute_root_selection_set
 from graphql.execution.executor import Executor
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from domain.errors import Forbidden, TimedOut
+from domain.errors import IntrospectionDisabled, TimedOut
 from schema.build import Schema
 from schema.context import Context
 from schema.documents import BadDocument, Document, Documents, label
@@ -55,10 +55,10 @@ class Engine:
         self._documents = Documents(self._schema, limits)
 
     def prepare(self, request: Request, *, may_introspect: bool) -> Operation:
-        """Raises BadDocument, or Forbidden for who may not see the schema but asks for it."""
+        """Raises BadDocument, or IntrospectionDisabled."""
         document = self._documents.get(request.query, suggest=may_introspect)
         if document.introspects and not may_introspect:
-            raise Forbidden("Show a person's token to read the schema.")
+            raise IntrospectionDisabled("Send a viewer's or an admin's token to read the schema.")
         node = document.operation(request.operation_name)
         try:
             check_variables(request.variables, self._limits)

@@ -1,6 +1,7 @@
 """The ASGI application. `uvicorn --factory server.app:create_app` is all it needs."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -15,10 +16,14 @@ from schema.build import build_schema
 from schema.execution import Engine
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
-from server.graphql.service import Service
+from server.graphql.service import Observers, Service
 from server.graphql.websocket import WebSocketEndpoint
 from server.keeper import DatabaseKeeper
+from server.logs import configure_logging
+from server.metrics import Metrics, metrics_endpoint
+from server.request_id import RequestIds
 from server.settings import Settings, read_settings
+from server.tracing import tracing_from_environment
 
 # A database that is still away then is waited for while requests are answered with 503.
 WAIT_AT_START_SECONDS = 15
@@ -31,17 +36,19 @@ WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is a
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or read_settings()
+    if settings is None:
+        settings = read_settings()
+        # Started by a server that knows nothing of our settings, such as plain uvicorn.
+        if not logging.getLogger().handlers:
+            configure_logging(settings)
     keeper = DatabaseKeeper(settings, announce)
-    connections = Connections(
-        lambda: keeper.desk,
-        settings.max_connections_per_token,
-        settings.max_subscriptions_per_token,
-    )
+    tracing = tracing_from_environment()
+    metrics = Metrics(lambda: keeper.desk)
+    connections = Connections(lambda: keeper.desk, metrics, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with keeper.running(), _running(connections):
+        async with tracing.running(), keeper.running(), _running(connections):
             with suppress(TimeoutError):
                 await asyncio.wait_for(keeper.opened.wait(), WAIT_AT_START_SECONDS)
             yield
@@ -52,14 +59,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         return PlainTextResponse("ready\n")
 
     app = FastAPI(
-        title="Rollcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+        title="Rollcall",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=tracing.telemetry,
     )
     app.state.connections = connections
     app.state.keeper = keeper
     engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds)
-    service = Service(engine, keeper, connections, settings)
+    service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
     app.add_route("/graphql", GraphQLEndpoint(service).__call__, methods=["GET", "POST"])
     app.router.routes.append(WebSocketRoute("/graphql", WebSocketEndpoint(service).__call__))
+    app.add_route("/metrics", metrics_endpoint(metrics, service.refuse_all_but_people))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
     app.add_route("/readyz", ready)
     app.add_route("/", lambda _: PlainTextResponse(WELCOME))
@@ -71,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "GraphQL-Require-Preflight"],
             expose_headers=["Retry-After", "X-Request-Id"],
         )
+    app.add_middleware(RequestIds, answered=metrics.http)
     return app
 
 

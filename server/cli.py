@@ -1,6 +1,5 @@
 """The command `rollcall`."""
 
-import logging
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +12,7 @@ from db.migrate import missing_migrations, write_migration
 from server.app import create_app
 from server.cli_tokens import tokens
 from server.listening import listen, server_for
+from server.logs import configure_logging
 from server.one_command import settings_or_exit, with_database
 
 app = typer.Typer(
@@ -31,8 +31,7 @@ def serve(
     """Run the server. Without ROLLCALL_DATABASE_URL it brings its own PostgreSQL."""
     settings = settings_or_exit()
     host, port = host or settings.host, settings.port if port is None else port
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("rollcall").setLevel(logging.INFO)
+    configure_logging(settings)
     listening = listen(host, port)
     address = f"http://{host}:{listening.getsockname()[1]}"
     typer.echo(f"Rollcall: GraphQL at {address}/graphql")

@@ -30,6 +30,7 @@ class Server(uvicorn.Server):
 def server_for(app: FastAPI, settings: Settings) -> Server:
     config = uvicorn.Config(
         app,
+        log_config=None,
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",

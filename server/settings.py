@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -65,6 +65,10 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
+
+
 class Settings(BaseSettings):
     """Each is the environment variable `ROLLCALL_` and its name in capitals."""
 
@@ -104,6 +108,8 @@ class Settings(BaseSettings):
     max_errors: int = Field(default=20, ge=1)
     max_operation_seconds: float = Field(default=15, gt=0)
     mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
+    log_format: LogFormat = "console"
+    log_level: LogLevel = "info"
 
     @property
     def limits(self) -> Limits:

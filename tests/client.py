@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 REGISTER = """
 mutation ($input: RegisterDeviceInput!) {
@@ -29,7 +29,8 @@ BENCH = {
 
 
 class Api:
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: FastAPI, token: str) -> None:
+        self.app = app
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://rollcall.test"
         )

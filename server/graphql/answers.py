@@ -21,8 +21,6 @@ from schema.documents import BadDocument
 
 log = logging.getLogger("rollcall.graphql")
 
-Known = AccessError | CutOff | TimedOut | TooMany | Unavailable
-
 
 def result_body(result: ExecutionResult, most_errors: int) -> dict[str, Any]:
     """A GraphQL response with `data`, and with `errors` where there are any."""
@@ -42,7 +40,7 @@ def told_errors(errors: Sequence[GraphQLError], most: int) -> list[dict[str, Any
 def told_error(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        return {**error.formatted}
+        return {"extensions": {"code": "BAD_DOCUMENT"}, **error.formatted}
     placed = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
     return {**told_exception(cause), **placed}
 
@@ -51,7 +49,7 @@ def told_exception(error: BaseException) -> dict[str, Any]:
     """One entry of `errors`. The text of a bug goes to the log only, under the id that is told."""
     match error:
         case BadDocument():
-            return {**error.errors[0].formatted}
+            return told_error(error.errors[0])
         case InputError():
             problems = [{"field": p.field, "message": p.message} for p in error.problems]
             return _entry(str(error), error.problems[0].code, problems=problems)
@@ -61,6 +59,23 @@ def told_exception(error: BaseException) -> dict[str, Any]:
             id = secrets.token_hex(6)
             log.error("Error %s", id, exc_info=bug)
             return _entry(f"Internal error {id}: it has been logged.", "INTERNAL", id=id)
+
+
+def outcome_of(result: ExecutionResult) -> str:
+    """For metrics and logs: ok, refused (the input), failed (a bug), or the code of an error."""
+    for error in result.errors or ():
+        cause = error.original_error
+        return code_of(cause) if isinstance(cause, RollcallError) else "failed"
+    for payload in (result.data or {}).values():
+        if isinstance(payload, dict) and payload.get("errors"):
+            return "refused"
+    return "ok"
+
+
+def code_of(error: RollcallError) -> str:
+    if isinstance(error, InputError):
+        return "refused"
+    return str(getattr(error, "code", "failed"))
 
 
 def causes(result: ExecutionResult) -> list[RollcallError]:

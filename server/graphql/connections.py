@@ -11,6 +11,8 @@ from domain.access import Caller
 from domain.errors import TooMany, Unavailable
 from resolvers.authentication import valid_tokens
 from resolvers.desk import Desk
+from server.metrics import Metrics
+from server.settings import Settings
 
 log = logging.getLogger("rollcall.connections")
 
@@ -51,11 +53,12 @@ class Connections:
     """Of one process. `desk` gives None while the database is away."""
 
     def __init__(
-        self, desk: Callable[[], Desk | None], per_token: int, subscriptions_per_token: int
+        self, desk: Callable[[], Desk | None], metrics: Metrics, settings: Settings
     ) -> None:
         self._desk = desk
-        self._per_token = per_token
-        self._subscriptions_per_token = subscriptions_per_token
+        self._metrics = metrics
+        self._per_token = settings.max_connections_per_token
+        self._subscriptions_per_token = settings.max_subscriptions_per_token
         self._open: set[Connection] = set()
         self._of_token: Counter[int | None] = Counter()
         self._subscriptions: Counter[int | None] = Counter()
@@ -72,18 +75,20 @@ class Connections:
         return self._subscriptions.total()
 
     @contextmanager
-    def open(self, caller: Caller) -> Iterator[Connection]:
-        """Raises TooMany over the limit for a token."""
+    def open(self, caller: Caller, protocol: str) -> Iterator[Connection]:
+        """Raises TooMany over the limit for a token. `protocol`: websocket or sse."""
         with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
             connection = Connection(caller)
             self._open.add(connection)
             self._none_open.clear()
+            self._metrics.connection_opened(protocol)
             if self._restarting:
                 connection.end(RESTARTING)
             try:
                 yield connection
             finally:
                 self._open.discard(connection)
+                self._metrics.connection_closed(protocol)
                 if not self._open:
                     self._none_open.set()
 
@@ -92,7 +97,11 @@ class Connections:
         """Raises TooMany over the limit for a token."""
         most = self._subscriptions_per_token
         with _counted(self._subscriptions, caller.token_id, most, "subscriptions"):
-            yield
+            self._metrics.subscription_started()
+            try:
+                yield
+            finally:
+                self._metrics.subscription_ended()
 
     def restart(self) -> None:
         """Ends all, and whatever is opened from now on: the server stops."""

@@ -59,7 +59,11 @@ class GraphQLEndpoint:
         _check_method(operation, http.method, media)
         if media == EVENTS:
             return EventStream(self.service, operation, caller)
-        return self._told(await self.service.run(operation, caller), media)
+        known = {"operation": operation.label, "actor": caller.actor}
+        http.state.log.update(known, outcome="failed")
+        result, outcome = await self.service.run(operation, caller)
+        http.state.log["outcome"] = outcome
+        return self._told(result, media)
 
     def _refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Response:
         """For a request that was not executed."""

@@ -35,7 +35,7 @@ class EventStream(Response):
         self._caller = caller
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        with self._service.connections.open(self._caller) as connection:
+        with self._service.connections.open(self._caller, "sse") as connection:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             sending = asyncio.create_task(self._send_all(send))
             gone = asyncio.create_task(_disconnected(receive))

@@ -2,33 +2,53 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 from graphql import ExecutionResult, OperationType
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import PlainTextResponse, Response
 
-from domain.access import Caller
-from domain.errors import Unavailable
+from domain.access import ANONYMOUS, Caller
+from domain.errors import CutOff, Forbidden, RollcallError, Unauthenticated, Unavailable
 from domain.tokens import TokenKind
 from resolvers.authentication import authenticate
 from resolvers.desk import Desk
 from schema.context import Context
+from schema.documents import BadDocument
 from schema.execution import Engine, Operation, Request
+from server.graphql.answers import code_of, outcome_of
 from server.graphql.asked import bearer
 from server.graphql.connections import Connections
 from server.keeper import DatabaseKeeper
+from server.metrics import Metrics
 from server.settings import Environment, Settings
+from server.tracing import Tracing
 
 PEOPLE = frozenset({TokenKind.ADMIN, TokenKind.VIEWER})
 
 
+@dataclass(frozen=True, slots=True)
+class Observers:
+    metrics: Metrics
+    tracing: Tracing
+
+
 class Service:
     def __init__(
-        self, engine: Engine, keeper: DatabaseKeeper, connections: Connections, settings: Settings
+        self,
+        engine: Engine,
+        keeper: DatabaseKeeper,
+        connections: Connections,
+        observers: Observers,
+        settings: Settings,
     ) -> None:
         self.settings = settings
         self.connections = connections
         self._engine = engine
         self._keeper = keeper
+        self._metrics = observers.metrics
+        self._tracing = observers.tracing
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Raises Unauthenticated, or Unavailable."""
@@ -37,29 +57,66 @@ class Service:
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
-        return self._engine.prepare(request, may_introspect=self._may_introspect(caller))
+        started = perf_counter()
+        try:
+            return self._engine.prepare(request, may_introspect=self._is_let_in(caller))
+        except (BadDocument, Forbidden):
+            self._metrics.graphql("none", "refused", perf_counter() - started)
+            raise
 
-    async def run(self, operation: Operation, caller: Caller) -> ExecutionResult:
-        """A query or mutation. Raises BadDocument, TimedOut or Unavailable."""
-        return await self._engine.run(operation, Context(self._desk(), caller))
+    async def run(self, operation: Operation, caller: Caller) -> tuple[ExecutionResult, str]:
+        """A query or mutation, and what became of it in a word.
+
+        Raises BadDocument, TimedOut or Unavailable.
+        """
+        started, outcome = perf_counter(), "failed"
+        with self._tracing.operation_span(operation.label):
+            try:
+                result = await self._engine.run(operation, Context(self._desk(), caller))
+                outcome = outcome_of(result)
+            except BadDocument:
+                outcome = "refused"
+                raise
+            except RollcallError as error:
+                outcome = code_of(error)
+                raise
+            finally:
+                self._metrics.graphql(operation.label, outcome, perf_counter() - started)
+        return result, outcome
 
     async def results(
         self, operation: Operation, caller: Caller
     ) -> AsyncGenerator[ExecutionResult]:
         """Of any operation. Raises what `run` does, and CutOff."""
         if operation.type is not OperationType.SUBSCRIPTION:
-            yield await self.run(operation, caller)
+            yield (await self.run(operation, caller))[0]
             return
         with self.connections.subscription(caller):
             context = Context(self._desk(), caller)
             async with aclosing(self._engine.follow(operation, context)) as results:
-                async for result in results:
-                    yield result
+                try:
+                    async for result in results:
+                        self._metrics.events_sent()
+                        yield result
+                except CutOff:
+                    self._metrics.cut_off("slow")
+                    raise
+
+    async def refuse_all_but_people(self, http: HTTPRequest) -> Response | None:
+        """For pages that not everybody should see where this is a production server."""
+        try:
+            caller = await self.caller(http.headers.get("authorization"), None)
+        except (Unauthenticated, Unavailable):
+            caller = ANONYMOUS
+        if self._is_let_in(caller):
+            return None
+        headers = {"WWW-Authenticate": "Bearer"}
+        return PlainTextResponse("Send a viewer's or an admin's token.\n", 401, headers)
 
     def _desk(self) -> Desk:
         if self._keeper.desk is None:
             raise Unavailable("The database is not available; try again soon.")
         return self._keeper.desk
 
-    def _may_introspect(self, caller: Caller) -> bool:
+    def _is_let_in(self, caller: Caller) -> bool:
         return caller.kind in PEOPLE or self.settings.env is Environment.DEVELOPMENT

@@ -78,7 +78,7 @@ class Session:
         """Returns when the socket is closed, and nothing of it is left."""
         try:
             caller = await self._initialised()
-            with self._service.connections.open(caller) as connection:
+            with self._service.connections.open(caller, "websocket") as connection:
                 await self._send({"type": "connection_ack"})
                 await self._close(await self._serve(connection))
         except Ended as ended:

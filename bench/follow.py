@@ -1,0 +1,271 @@
+"""Two servers, many followers, many changes, connections cut at random: who misses what?
+
+`make soak-live` runs it in full; the tests run a small one. Every follower resumes with the last
+cursor it saw, on either server. At the end each must have every event in its scope exactly once,
+in the order of the log.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from db.database import Database
+from db.embedded import EmbeddedPostgres
+
+ADMIN = "an-admin-token-for-load-tests"
+OWNERS = ("Acme", "Globex")
+CHANGERS = 8
+CATCH_UP_SECONDS = 60
+QUERY = """subscription ($after: ID, $deviceId: ID) {
+  configChanged(after: $after, deviceId: $deviceId) { cursor config { version } }
+}"""
+REGISTER = """mutation ($mac: String!, $owner: String!) {
+  registerDevice(input: {
+    mac: $mac, owner: $owner, location: {place: "Paris"}, measurementType: "temperature"
+  }) { device { id } }
+}"""
+VIEWER = """mutation ($owner: String) {
+  createToken(input: {kind: VIEWER, owner: $owner}) { secret }
+}"""
+CHANGE = """mutation ($id: ID!, $n: Int!) {
+  updateConfig(input: {deviceId: $id, intervalSeconds: $n}) { errors { message } }
+}"""
+
+
+@dataclass
+class Follower:
+    """One subscriber: by WebSocket or server-sent events, on a server that it chooses anew."""
+
+    token: str
+    variables: dict[str, Any]
+    stream: bool
+    seen: list[int] = field(default_factory=list)
+    connections: int = 0
+
+    async def follow(self, urls: list[str], until: asyncio.Event) -> None:
+        """Connects again and again, each time for a moment of random length."""
+        while not until.is_set():
+            self.connections += 1
+            patience = random.uniform(0.2, 6)  # noqa: S311
+            with suppress(TimeoutError, ConnectionClosed, OSError, httpx.TransportError):
+                async with (
+                    aclosing(self._events(random.choice(urls))) as events,  # noqa: S311
+                    asyncio.timeout(patience),
+                ):
+                    async for cursor in events:
+                        self.seen.append(int(cursor))
+                        self.variables["after"] = cursor
+
+    def _events(self, url: str) -> AsyncGenerator[str]:
+        return self._streamed(url) if self.stream else self._socket(url)
+
+    async def _socket(self, url: str) -> AsyncGenerator[str]:
+        async with connect(
+            url.replace("http", "ws"), subprotocols=["graphql-transport-ws"], compression=None
+        ) as socket:
+            payload = {"Authorization": f"Bearer {self.token}"}
+            await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+            request = {"query": QUERY, "variables": self.variables}
+            await socket.recv()
+            await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+            async for text_ in socket:
+                message = json.loads(text_)
+                assert message["type"] == "next", message
+                yield message["payload"]["data"]["configChanged"]["cursor"]
+
+    async def _streamed(self, url: str) -> AsyncGenerator[str]:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": "text/event-stream"}
+        body = {"query": QUERY, "variables": self.variables}
+        async with (
+            httpx.AsyncClient(timeout=30) as client,
+            client.stream("POST", url, json=body, headers=headers) as response,
+        ):
+            async for line in response.aiter_lines():
+                if line.startswith("data: {"):
+                    yield json.loads(line[6:])["data"]["configChanged"]["cursor"]
+
+
+def scope_of(number: int, owned: dict[str, list[str]]) -> tuple[str | None, str | None]:
+    """Owner and device that a follower sees: all, one owner's, or one device."""
+    owner = OWNERS[number % 2]
+    match number % 3:
+        case 0:
+            return None, None
+        case 1:
+            return owner, None
+        case _:
+            return owner, owned[owner][number % len(owned[owner])]
+
+
+async def soak(database_url: str, followers: int, changes: int, devices: int = 20) -> str:
+    """Raises AssertionError where anybody has missed an event, or seen one twice."""
+    with serving(database_url) as one, serving(database_url) as other:
+        urls = [await ready(one), await ready(other)]
+        owned = await _fleet(urls[0], devices)
+        tokens = {owner: await _viewer(urls[0], owner) for owner in (None, *OWNERS)}
+        scopes = [scope_of(number, owned) for number in range(followers)]
+        start = (await _ask(urls[0], "{ latestCursor }"))["latestCursor"]
+        watching = [
+            Follower(tokens[owner], {"after": start, "deviceId": device}, stream=number % 2 == 1)
+            for number, (owner, device) in enumerate(scopes)
+        ]
+        over = asyncio.Event()
+        following = [asyncio.create_task(f.follow(urls, over)) for f in watching]
+        began = time.monotonic()
+        await _change_all(urls, [id for ids in owned.values() for id in ids], changes)
+        changed = time.monotonic()
+        log = await _log(database_url)
+        expected = [_expected(log, scope) for scope in scopes]
+        await _until_caught_up(watching, expected)
+        caught_up = time.monotonic()
+        over.set()
+        await asyncio.gather(*following)
+    assert len(log) == changes
+    for follower, events in zip(watching, expected, strict=True):
+        assert follower.seen == events, "missed, repeated or out of order"
+    return (
+        f"{changes} changes in {changed - began:.1f} s through two servers; "
+        f"{followers} followers, {sum(f.connections for f in watching)} connections, "
+        f"{sum(map(len, expected))} events, each exactly once and in order; "
+        f"the last came {max(caught_up - changed, 0):.1f} s after the last change"
+    )
+
+
+@contextmanager
+def serving(database_url: str) -> Iterator[Path]:
+    """A server of its own process; gives the file that its output goes to."""
+    environment = {
+        "ROLLCALL_DATABASE_URL": database_url,
+        "ROLLCALL_ADMIN_TOKEN": ADMIN,
+        "ROLLCALL_PORT": "0",
+        "ROLLCALL_RATE_LIMITS": "off",
+        "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
+        "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
+    }
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
+        output = Path(folder) / "output"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "server", "serve"],
+                stdout=file,
+                stderr=file,
+                env={**os.environ, **environment},
+            )
+        try:
+            yield output
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+async def ready(output: Path) -> str:
+    """The server's GraphQL address, once it answers."""
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        while True:
+            words = output.read_text().split()  # noqa: ASYNC240
+            url = next((word for word in words if word.startswith("http://")), None)
+            with suppress(httpx.TransportError):
+                if url and (await client.get(url.replace("graphql", "readyz"))).is_success:
+                    return url
+            await asyncio.sleep(0.05)
+
+
+async def _ask(url: str, query: str, **values: Any) -> Any:
+    async with httpx.AsyncClient(timeout=30) as client:
+        return await _asked(client, url, query, **values)
+
+
+async def _asked(client: httpx.AsyncClient, url: str, query: str, **values: Any) -> Any:
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    body = {"query": query, "variables": values}
+    answer = (await client.post(url, json=body, headers=headers)).json()
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+async def _fleet(url: str, devices: int) -> dict[str, list[str]]:
+    owned: dict[str, list[str]] = {owner: [] for owner in OWNERS}
+    for number in range(devices):
+        owner = OWNERS[number % 2]
+        mac = f"24:6f:28:02:{number // 256:02x}:{number % 256:02x}"
+        data = await _ask(url, REGISTER, mac=mac, owner=owner)
+        owned[owner].append(data["registerDevice"]["device"]["id"])
+    return owned
+
+
+async def _viewer(url: str, owner: str | None) -> str:
+    return str((await _ask(url, VIEWER, owner=owner))["createToken"]["secret"])
+
+
+async def _change_all(urls: list[str], ids: list[str], changes: int) -> None:
+    numbers = iter(range(changes))
+
+    async def change(url: str) -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            for number in numbers:
+                id = random.choice(ids)  # noqa: S311
+                data = await _asked(client, url, CHANGE, id=id, n=1 + number)
+                assert not data["updateConfig"]["errors"]
+
+    await asyncio.gather(*(change(urls[n % 2]) for n in range(CHANGERS)))
+
+
+async def _log(database_url: str) -> list[Any]:
+    database = Database(database_url)
+    async with database.begin() as session:
+        found = await session.execute(
+            text(
+                """
+                SELECT e.id, e.device_id, o.name AS owner FROM events e
+                JOIN owners o ON o.id = e.owner_id
+                WHERE kind = 'config_changed' ORDER BY e.tx, e.id
+                """
+            )
+        )
+        rows = list(found)
+    await database.close()
+    return rows
+
+
+def _expected(log: list[Any], scope: tuple[str | None, str | None]) -> list[int]:
+    owner, device = scope
+    return [row.id for row in log if owner in (None, row.owner) and device in (None, row.device_id)]
+
+
+async def _until_caught_up(watching: list[Follower], expected: list[list[int]]) -> None:
+    async with asyncio.timeout(CATCH_UP_SECONDS):
+        while any(len(f.seen) < len(e) for f, e in zip(watching, expected, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--followers", type=int, default=200)
+    parser.add_argument("--changes", type=int, default=5_000)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
+        postgres = EmbeddedPostgres(Path(folder))
+        try:
+            print(asyncio.run(soak(postgres.start(), chosen.followers, chosen.changes)))
+        finally:
+            postgres.stop()
+
+
+if __name__ == "__main__":
+    main()
