@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install run test check format schema lock migration bench-lists soak-live clean
+.PHONY: install run test check format schema lock migration bench-lists soak-live fuzz web web-check
+.PHONY: screenshot clean
 
 install: .venv/installed
 
@@ -43,6 +44,18 @@ lock: install
 # make migration NAME="what changes"
 migration: install
 	$(BIN)/rollcall migrate --write "$(NAME)"
+
+# Builds GraphiQL's page from web/ into server/assets; needs npm. The result is committed.
+web:
+	cd web && npm ci --ignore-scripts --no-fund --no-audit && node build.mjs ../server/assets
+
+# Builds it in a temporary folder and compares it with what is committed.
+web-check: install
+	$(BIN)/python -m pytest tests/web
+
+# Makes docs/graphiql.png anew; needs npm and chromium.
+screenshot: install
+	SCREENSHOT=$(CURDIR)/docs/graphiql.png $(BIN)/python -m pytest tests/browser -k fleet
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,6 +21,7 @@ from server.graphql.websocket import WebSocketEndpoint
 from server.keeper import DatabaseKeeper
 from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
+from server.pages import add_pages
 from server.request_id import RequestIds
 from server.settings import Settings, read_settings
 from server.tracing import tracing_from_environment
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_route("/metrics", metrics_endpoint(metrics, service.refuse_all_but_people))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
     app.add_route("/readyz", ready)
-    app.add_route("/", lambda _: PlainTextResponse(WELCOME))
+    add_pages(app, WELCOME)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -174,7 +174,8 @@ async def test_an_absent_database_leaves_nothing_old_behind(
 
 
 async def test_a_database_that_is_about_to_be_missed() -> None:
-    desk = Desk(Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none"))
+    absent = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    desk = Desk(absent, config_feed(absent))
     found = await page(Metrics(lambda: desk))
     assert value(found, "database_up") == 0
     assert "rollcall_devices" not in names(found)

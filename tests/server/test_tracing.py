@@ -55,10 +55,14 @@ async def test_a_request_is_traced_down_to_its_statements(
     request = collector.named("POST /graphql")
     assert request.kind == Span.SPAN_KIND_SERVER
     assert attributes(request)["http.response.status_code"] == 200
+    operation = collector.named("query devices")
+    assert operation.parent_span_id == request.span_id
     statements = [span for span in collector.spans if span.name == "SELECT"]
     assert len(statements) >= 2
+    assert statements[0].parent_span_id == request.span_id
+    for statement in statements[1:]:
+        assert statement.parent_span_id == operation.span_id
     for statement in statements:
-        assert statement.parent_span_id == request.span_id
         assert statement.trace_id == request.trace_id
         assert request.start_time_unix_nano <= statement.start_time_unix_nano
         assert statement.end_time_unix_nano <= request.end_time_unix_nano

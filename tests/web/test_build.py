@@ -1,0 +1,55 @@
+"""What the server carries is what `web/` makes, and is safe to carry."""
+
+import gzip
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.npm import npm_installed
+
+ROOT = Path(__file__).parent.parent.parent
+ASSETS = ROOT / "server" / "assets"
+LOCKS = [
+    path
+    for path in ROOT.glob("**/package-lock.json")
+    if not {"node_modules", ".venv"} & set(path.relative_to(ROOT).parts)
+]
+MOST_BYTES = 1_500_000
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "manifest.json").read_text()))
+
+
+def test_the_files_are_those_of_the_manifest() -> None:
+    listed = manifest(ASSETS)
+    files = {path.name for path in ASSETS.iterdir()}
+    assert files == {"manifest.json", *(f"{name}.gz" for name in listed)}
+    for name, about in listed.items():
+        contents = gzip.decompress((ASSETS / f"{name}.gz").read_bytes())
+        assert hashlib.sha256(contents).hexdigest() == about["sha256"], name
+        assert len(contents) == about["bytes"], name
+
+
+def test_they_stay_small() -> None:
+    assert sum(path.stat().st_size for path in ASSETS.iterdir()) < MOST_BYTES
+
+
+def test_the_sources_make_them(tmp_path: Path) -> None:
+    web = npm_installed(ROOT / "web", tmp_path)
+    made = tmp_path / "made"
+    command = ["node", "build.mjs", str(made)]
+    ended = subprocess.run(command, cwd=web, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert manifest(made) == manifest(ASSETS), "`make web` brings server/assets up to date"
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)
+def test_locks_name_no_registry(lock: Path) -> None:
+    text = lock.read_text()
+    assert '"integrity"' in text
+    assert "resolved" not in text

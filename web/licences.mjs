@@ -1,0 +1,43 @@
+// The licences of what is bundled; an unknown one fails the build.
+import { readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ALLOWED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD"]);
+const TEXT = /^(licen[cs]e|copying|notice|thirdpartynotices)/i;
+
+const HEAD = `Rollcall's page in the browser is made of the packages below, each under its own licence.
+`;
+
+/** Names, versions and licence texts of the packages that esbuild's inputs come from. */
+export async function notices(inputs) {
+  const folders = new Set();
+  for (const input of inputs) {
+    const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input);
+    if (folder) folders.add(folder[0]);
+  }
+  const sections = await Promise.all([...folders].sort().map(section));
+  // some packages bring a copy of their own of another
+  return [HEAD, ...new Set(sections)].join("\n");
+}
+
+async function section(folder) {
+  const root = fileURLToPath(new URL(folder, import.meta.url));
+  const about = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  if (!ALLOWED.has(about.license)) {
+    throw new Error(`${about.name} ${about.version} is under ${about.license}: may it be bundled?`);
+  }
+  const files = (await readdir(root)).filter((name) => TEXT.test(name)).sort();
+  const texts = await Promise.all(files.map((name) => readFile(join(root, name), "utf8")));
+  if (texts.length === 0) texts.push(`${author(about)}Licence: ${about.license}\n`);
+  const rule = "=".repeat(78);
+  const title = `${about.name} ${about.version} (${about.license})`;
+  return [rule, title, rule, ...texts.map((text) => text.replaceAll("\r\n", "\n").trim()), ""].join(
+    "\n",
+  );
+}
+
+function author({ author: who }) {
+  const name = typeof who === "string" ? who : who?.name;
+  return name ? `Copyright (c) ${name}\n` : "";
+}
