@@ -64,6 +64,10 @@ clean:
 soak-live: install
 	$(BIN)/python -m bench.follow
 
+# 100,000 broken requests and frames.
+fuzz: install
+	$(BIN)/python -m bench.fuzz
+
 # What lists and counts cost at 1,000, 100,000 and a million devices; a few minutes.
 bench-lists: install
 	$(BIN)/python -m bench.fleet_of_a_million

@@ -8,14 +8,11 @@ in the order of the log.
 import argparse
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +22,10 @@ from sqlalchemy import text
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bench.serving import ADMIN, ready, serving
 from db.database import Database
 from db.embedded import EmbeddedPostgres
 
-ADMIN = "an-admin-token-for-load-tests"
 OWNERS = ("Acme", "Globex")
 CHANGERS = 8
 CATCH_UP_SECONDS = 60
@@ -62,10 +59,10 @@ class Follower:
         """Connects again and again, each time for a moment of random length."""
         while not until.is_set():
             self.connections += 1
-            patience = random.uniform(0.2, 6)  # noqa: S311
+            patience = random.uniform(0.2, 6)
             with suppress(TimeoutError, ConnectionClosed, OSError, httpx.TransportError):
                 async with (
-                    aclosing(self._events(random.choice(urls))) as events,  # noqa: S311
+                    aclosing(self._events(random.choice(urls))) as events,
                     asyncio.timeout(patience),
                 ):
                     async for cursor in events:
@@ -116,7 +113,7 @@ def scope_of(number: int, owned: dict[str, list[str]]) -> tuple[str | None, str 
 async def soak(database_url: str, followers: int, changes: int, devices: int = 20) -> str:
     """Raises AssertionError where anybody has missed an event, or seen one twice."""
     with serving(database_url) as one, serving(database_url) as other:
-        urls = [await ready(one), await ready(other)]
+        urls = [await ready(one.output), await ready(other.output)]
         owned = await _fleet(urls[0], devices)
         tokens = {owner: await _viewer(urls[0], owner) for owner in (None, *OWNERS)}
         scopes = [scope_of(number, owned) for number in range(followers)]
@@ -145,45 +142,6 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
         f"{sum(map(len, expected))} events, each exactly once and in order; "
         f"the last came {max(caught_up - changed, 0):.1f} s after the last change"
     )
-
-
-@contextmanager
-def serving(database_url: str) -> Iterator[Path]:
-    """A server of its own process; gives the file that its output goes to."""
-    environment = {
-        "ROLLCALL_DATABASE_URL": database_url,
-        "ROLLCALL_ADMIN_TOKEN": ADMIN,
-        "ROLLCALL_PORT": "0",
-        "ROLLCALL_RATE_LIMITS": "off",
-        "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
-        "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
-    }
-    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
-        output = Path(folder) / "output"
-        with output.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "server", "serve"],
-                stdout=file,
-                stderr=file,
-                env={**os.environ, **environment},
-            )
-        try:
-            yield output
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-async def ready(output: Path) -> str:
-    """The server's GraphQL address, once it answers."""
-    async with asyncio.timeout(30), httpx.AsyncClient() as client:
-        while True:
-            words = output.read_text().split()  # noqa: ASYNC240
-            url = next((word for word in words if word.startswith("http://")), None)
-            with suppress(httpx.TransportError):
-                if url and (await client.get(url.replace("graphql", "readyz"))).is_success:
-                    return url
-            await asyncio.sleep(0.05)
 
 
 async def _ask(url: str, query: str, **values: Any) -> Any:
@@ -219,7 +177,7 @@ async def _change_all(urls: list[str], ids: list[str], changes: int) -> None:
     async def change(url: str) -> None:
         async with httpx.AsyncClient(timeout=30) as client:
             for number in numbers:
-                id = random.choice(ids)  # noqa: S311
+                id = random.choice(ids)
                 data = await _asked(client, url, CHANGE, id=id, n=1 + number)
                 assert not data["updateConfig"]["errors"]
 

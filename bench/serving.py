@@ -1,0 +1,62 @@
+"""Servers that are started to be measured or attacked."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ADMIN = "an-admin-token-for-load-tests"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """`output`: the file that what it says goes to."""
+
+    output: Path
+    pid: int
+
+
+@contextmanager
+def serving(database_url: str) -> Iterator[Serving]:
+    """A server in a process of its own, without limits for one token or address."""
+    environment = {
+        "ROLLCALL_DATABASE_URL": database_url,
+        "ROLLCALL_ADMIN_TOKEN": ADMIN,
+        "ROLLCALL_PORT": "0",
+        "ROLLCALL_RATE_LIMITS": "off",
+        "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
+        "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
+    }
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
+        output = Path(folder) / "output"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "server", "serve"],
+                stdout=file,
+                stderr=file,
+                env={**os.environ, **environment},
+            )
+        try:
+            yield Serving(output, process.pid)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+async def ready(output: Path) -> str:
+    """The server's GraphQL address, once it answers."""
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        while True:
+            words = output.read_text().split()  # noqa: ASYNC240
+            url = next((word for word in words if word.startswith("http://")), None)
+            with suppress(httpx.TransportError):
+                if url and (await client.get(url.replace("graphql", "readyz"))).is_success:
+                    return url
+            await asyncio.sleep(0.05)

@@ -1,0 +1,23 @@
+"""The attacks and the soak of `bench/`, small enough for every day."""
+
+import os
+
+from bench.follow import soak
+from bench.fuzz import fuzz
+from bench.serving import serving
+
+FUZZED = 3_000
+FOLLOWERS, CHANGES = 30, 150
+
+
+async def test_broken_requests_and_frames_are_answered(database_url: str) -> None:
+    seed = int.from_bytes(os.urandom(3))
+    with serving(database_url) as server:
+        answers = await fuzz(server, FUZZED, seed, print)
+    print(f"seed {seed}")  # noqa: T201  pytest shows it where this fails
+    assert answers["200"] > FUZZED / 20
+    assert answers["400"] > FUZZED / 20
+
+
+async def test_followers_of_two_servers_miss_nothing(database_url: str) -> None:
+    assert "exactly once" in await soak(database_url, FOLLOWERS, CHANGES)
