@@ -122,8 +122,8 @@ async def register_many(
     async def register(client: httpx.AsyncClient, number: int) -> None:
         mac = f"24:6f:28:01:{number // 256:02x}:{number % 256:02x}"
         body = {"query": REGISTER, "variables": {"input": {**BENCH, "mac": mac}}}
-        deadline = time.monotonic() + START_SECONDS
         async with places:
+            deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline:
                 try:
                     response = await client.post("/graphql", json=body, headers=headers)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.process import ServerProcess, register_many, wait_for
 
-COUNT = 1000
+COUNT = 500
 
 
 @pytest.fixture

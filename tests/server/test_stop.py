@@ -1,0 +1,83 @@
+"""SIGTERM: what runs is finished, those who stay connected are told, and it is over soon."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest_asyncio
+
+from tests.client import BENCH, REGISTER
+from tests.live.serving import Socket
+from tests.server.process import ADMIN, ServerProcess
+
+TEN_SECONDS = 10
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    server = ServerProcess(tmp_path / "data")
+    server.start()
+    yield server
+    server.stop()
+
+
+async def blocked(server: ServerProcess) -> asyncpg.Connection:
+    """A connection that keeps everybody from registering devices."""
+    folder = str(server.data_dir / "postgres")
+    connection = await asyncpg.connect(user="postgres", database="postgres", host=folder)
+    await connection.execute("BEGIN; LOCK TABLE devices")
+    return connection
+
+
+async def register(server: ServerProcess) -> httpx.Response:
+    body = {"query": REGISTER, "variables": {"input": BENCH}}
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with httpx.AsyncClient(timeout=30) as client:
+        return await client.post(f"{server.url}/graphql", json=body, headers=headers)
+
+
+async def waits(connection: Any) -> None:
+    """Until a request waits for the lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    async with asyncio.timeout(TEN_SECONDS):
+        while not await connection.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def stopped(server: ServerProcess) -> int:
+    assert server.process
+    return await asyncio.to_thread(server.process.wait, 2 * TEN_SECONDS)
+
+
+async def test_what_runs_is_finished_and_followers_are_told(server: ServerProcess) -> None:
+    connection = await blocked(server)
+    async with await Socket.open(f"{server.url}/graphql", ADMIN) as socket:
+        running = asyncio.create_task(register(server))
+        await waits(connection)
+        assert server.process
+        server.process.send_signal(signal.SIGTERM)
+        assert (await socket.closing())[0] == 1012
+    assert not running.done()
+    await connection.execute("COMMIT")
+    await connection.close()
+    response = await running
+    assert response.json()["data"]["registerDevice"]["outcome"] == "CREATED"
+    assert await stopped(server) == -signal.SIGTERM
+
+
+async def test_what_does_not_end_is_not_waited_for(server: ServerProcess) -> None:
+    connection = await blocked(server)
+    running = asyncio.create_task(register(server))
+    await waits(connection)
+    assert server.process
+    since = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert await stopped(server) == -signal.SIGTERM
+    assert time.monotonic() - since < TEN_SECONDS
+    await asyncio.gather(running, return_exceptions=True)
+    connection.terminate()
