@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from domain.errors import Unavailable
+from domain.errors import Overloaded, Unavailable
 
 CONNECT_SECONDS = 5
 PROBE_SECONDS = 5
 STATEMENT_SECONDS = 30
 POOL_SIZE = 16
+OWN_POOL_SIZE = 2
 POOL_WAIT_SECONDS = 10
 # A transaction that is left open, by a process that was stopped, would hold up every follower.
 IDLE_IN_TRANSACTION_MS = 60_000
@@ -41,35 +42,28 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            _asyncpg_url(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=POOL_WAIT_SECONDS,
-            hide_parameters=True,  # an error's text goes to the log
-            connect_args={
-                "timeout": CONNECT_SECONDS,
-                "command_timeout": STATEMENT_SECONDS,
-                "server_settings": {
-                    "application_name": "rollcall",
-                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-                },
-            },
-        )
-        self.recorded = asyncio.Event()
+        self.engine = _engine(url, pool_size)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # For what must go on however many requests there are.
+        self._own_engine = _engine(url, OWN_POOL_SIZE)
+        self._own_sessions = async_sessionmaker(self._own_engine, expire_on_commit=False)
+        self.recorded = asyncio.Event()
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncSession]:
+    async def begin(self, *, own: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end, rolled back by an exception.
 
-        Raises Unavailable where the database can't be reached or has gone away meanwhile.
+        `own`: not for a request, so it does not queue behind them. Raises Unavailable where the
+        database can't be reached or has gone away meanwhile, Overloaded where no connection came
+        free in time.
         """
         try:
-            async with self._sessions.begin() as session:
+            async with (self._own_sessions if own else self._sessions).begin() as session:
                 yield session
             if RECORDED in session.info:
                 self.recorded.set()
+        except PoolTimeout as error:
+            raise Overloaded("The server has too much to do; try again soon.") from error
         except Exception as error:
             if is_passing(error):
                 raise Unavailable("The database is not available; try again soon.") from error
@@ -92,10 +86,30 @@ class Database:
             yield Watch(driver)
         finally:
             driver.terminate()
-            await self.engine.dispose()
+            await self.close()
 
     async def close(self) -> None:
+        """Drops all connections; what begins after that opens new ones."""
         await self.engine.dispose()
+        await self._own_engine.dispose()
+
+
+def _engine(url: str, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        _asyncpg_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        hide_parameters=True,  # an error's text goes to the log
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+            "server_settings": {
+                "application_name": "rollcall",
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+            },
+        },
+    )
 
 
 class Watch:

@@ -71,6 +71,12 @@ class Unavailable(RollcallError):
     retry_after_seconds = 2
 
 
+class Overloaded(Unavailable):
+    """All connections to the database are busy, and were so for a while."""
+
+    code = "OVERLOADED"
+
+
 class CutOff(RollcallError):
     """A subscriber who can't be served on here; it misses nothing if it resumes."""
 

@@ -35,7 +35,7 @@ async def authenticate(desk: Desk, secret: str | None) -> Caller:
 
 async def valid_tokens(desk: Desk, ids: Collection[int]) -> set[int]:
     """Those of some tokens, by id, that may still be used."""
-    async with desk.database.begin() as session:
+    async with desk.database.begin(own=True) as session:
         return await tokens.valid(session, ids)
 
 

@@ -54,6 +54,8 @@ async def _chosen(
     desk: Desk, caller: Caller, device_id: str | None, owner: str | None
 ) -> tuple[int | None, str | None]:
     owner_id = caller.owner_id
+    if device_id is None and owner is None:
+        return owner_id, caller.device_id
     async with desk.database.begin() as session:
         if device_id is not None:
             device = await devices.find(session, caller.scope, device_id.lower())

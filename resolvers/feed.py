@@ -130,7 +130,7 @@ class Feed(Generic[Item]):
 
     async def _turn(self) -> float:
         """Hands out what is new; returns how long to wait for more, in seconds."""
-        async with self._database.begin() as session:
+        async with self._database.begin(own=True) as session:
             batch = await event_log.read(session, self._handed_out(), BATCH, self._kinds)
             prepared: dict[int, Item] = {}
             # Somebody may have come while others' events were prepared.
@@ -160,7 +160,7 @@ class Feed(Generic[Item]):
         """After an outage: a log that was restored elsewhere has other positions."""
         if self._position is None or self._known is None:
             return
-        async with self._database.begin() as session:
+        async with self._database.begin(own=True) as session:
             same = await event_log.find(session, self._known[1]) == self._known
             end = await event_log.settled(session)
         if not same:

@@ -115,6 +115,7 @@ class DatabaseKeeper:
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         if is_passing(error) or isinstance(error, (PostgresFailed, Unavailable)):
-            log.warning("The database is not available, trying again: %s", error)
+            reason = error.__cause__ or error
+            log.warning("The database is not available, trying again: %r", reason)
         else:
             log.error("The database could not be opened, trying again.", exc_info=error)

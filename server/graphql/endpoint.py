@@ -25,6 +25,8 @@ from server.graphql.events import EventStream
 from server.graphql.service import Service
 
 BODY_SECONDS = 20
+# For the log only, after nginx's.
+CLIENT_LEFT = 499
 
 
 class GraphQLEndpoint:
@@ -41,7 +43,7 @@ class GraphQLEndpoint:
         try:
             return await self._answer(http, media)
         except ClientDisconnect:
-            return Response(status_code=400)
+            return Response(status_code=CLIENT_LEFT)
         except (RollcallError, Wrong, BadDocument) as error:
             return self._refusal(error, GRAPHQL if media == GRAPHQL else JSON)
 
