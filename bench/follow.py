@@ -28,6 +28,7 @@ from db.embedded import EmbeddedPostgres
 
 OWNERS = ("Acme", "Globex")
 CHANGERS = 8
+COME_BACK = ("OVERLOADED", "DATABASE_UNAVAILABLE")
 CATCH_UP_SECONDS = 60
 QUERY = """subscription ($after: ID, $deviceId: ID) {
   configChanged(after: $after, deviceId: $deviceId) { cursor config { version } }
@@ -139,7 +140,7 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
         changed = time.monotonic()
         log = await _log(database_url)
         expected = [_expected(log, scope) for scope in scopes]
-        await _until_caught_up(watching, expected)
+        await _until_caught_up(watching, expected, following)
         caught_up = time.monotonic()
         over.set()
         await asyncio.gather(*following)
@@ -173,7 +174,7 @@ async def _asked(client: httpx.AsyncClient, url: str, query: str, **values: Any)
 
 def _overloaded(answer: dict[str, Any]) -> bool:
     """Nothing was done: whoever asked should come back."""
-    return any(e["extensions"]["code"] == "OVERLOADED" for e in answer.get("errors", ()))
+    return any(e["extensions"]["code"] in COME_BACK for e in answer.get("errors", ()))
 
 
 async def _fleet(url: str, devices: int) -> dict[str, list[str]]:
@@ -228,9 +229,13 @@ def _expected(log: list[Any], scope: tuple[str | None, str | None]) -> list[int]
     return [row.id for row in log if owner in (None, row.owner) and device in (None, row.device_id)]
 
 
-async def _until_caught_up(watching: list[Follower], expected: list[list[int]]) -> None:
+async def _until_caught_up(
+    watching: list[Follower], expected: list[list[int]], following: list[asyncio.Task[None]]
+) -> None:
     async with asyncio.timeout(CATCH_UP_SECONDS):
-        while any(len(f.seen) < len(e) for f, e in zip(watching, expected, strict=True)):  # noqa: ASYNC110
+        while any(len(f.seen) < len(e) for f, e in zip(watching, expected, strict=True)):
+            for failed in filter(asyncio.Task.done, following):
+                failed.result()
             await asyncio.sleep(0.05)
 
 

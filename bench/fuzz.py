@@ -78,6 +78,7 @@ async def _request(url: str, fuzzer: Fuzzer) -> str:
                 head = await reader.readuntil(b"\r\n")
                 if b"500" in head.split()[1:2]:
                     return "500 " + (await reader.read(500)).decode(errors="replace")
+                await reader.readuntil(b"\r\n\r\n")
                 body = await reader.read(20_000)
             if b'"INTERNAL"' in body:
                 return "INTERNAL " + body.decode(errors="replace")

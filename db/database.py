@@ -41,11 +41,18 @@ class Database:
     `recorded` is set by every transaction of this process that has written events.
     """
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
-        self.engine = _engine(url, pool_size)
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = POOL_SIZE,
+        statement_seconds: float | None = STATEMENT_SECONDS,
+    ) -> None:
+        self.url = url
+        self.engine = _engine(url, pool_size, statement_seconds)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         # For what must go on however many requests there are.
-        self._own_engine = _engine(url, OWN_POOL_SIZE)
+        self._own_engine = _engine(url, OWN_POOL_SIZE, statement_seconds)
         self._own_sessions = async_sessionmaker(self._own_engine, expire_on_commit=False)
         self.recorded = asyncio.Event()
 
@@ -94,7 +101,7 @@ class Database:
         await self._own_engine.dispose()
 
 
-def _engine(url: str, pool_size: int) -> AsyncEngine:
+def _engine(url: str, pool_size: int, statement_seconds: float | None) -> AsyncEngine:
     return create_async_engine(
         _asyncpg_url(url),
         pool_size=pool_size,
@@ -103,7 +110,7 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         hide_parameters=True,  # an error's text goes to the log
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "command_timeout": STATEMENT_SECONDS,
+            "command_timeout": statement_seconds,
             "server_settings": {
                 "application_name": "rollcall",
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),

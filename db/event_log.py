@@ -34,9 +34,16 @@ class Batch:
 
 
 async def settled(session: AsyncSession) -> Position:
-    """The end of what can be read now."""
+    """The last event that can be read now; START where there is none.
+
+    Always an event's own position: its commit was flushed, whereas a bare transaction number may be
+    given again after a crash.
+    """
     oldest: int = (await session.execute(OLDEST_RUNNING)).scalar_one()
-    return (oldest - 1, LAST_ID)
+    last = select(Event.tx, Event.id).where(Event.tx < oldest)
+    found = await session.execute(last.order_by(Event.tx.desc(), Event.id.desc()).limit(1))
+    row = found.one_or_none()
+    return (row.tx, row.id) if row else START
 
 
 async def read(
@@ -66,15 +73,6 @@ def position_of(event: Event) -> Position:
 async def find(session: AsyncSession, id: int) -> Position | None:
     """The position of an event; None where there is none with this id (any more)."""
     found = await session.execute(select(Event.tx, Event.id).where(Event.id == id))
-    row = found.one_or_none()
-    return (row.tx, row.id) if row else None
-
-
-async def newest(session: AsyncSession) -> Position | None:
-    """The last event that is settled."""
-    end = await settled(session)
-    last = select(Event.tx, Event.id).where(Event.tx <= end[0])
-    found = await session.execute(last.order_by(Event.tx.desc(), Event.id.desc()).limit(1))
     row = found.one_or_none()
     return (row.tx, row.id) if row else None
 

@@ -16,11 +16,15 @@ LOCK = 7_265_531
 
 
 async def migrate(database: Database) -> None:
-    """Brings the tables to the newest version; other processes wait meanwhile."""
-    async with database.engine.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        await connection.run_sync(_upgrade)
-        await mend_after_restore(connection)
+    """Brings the tables to the newest version; other processes wait meanwhile, for any time."""
+    patient = Database(database.url, pool_size=1, statement_seconds=None)
+    try:
+        async with patient.engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            await connection.run_sync(_upgrade)
+            await mend_after_restore(connection)
+    finally:
+        await patient.close()
 
 
 async def missing_migrations(database: Database) -> list[str]:

@@ -77,6 +77,10 @@ class Overloaded(Unavailable):
     code = "OVERLOADED"
 
 
+class Interrupted(Unavailable):
+    """A subscription that the database's absence has ended: to be resumed."""
+
+
 class CutOff(RollcallError):
     """A subscriber who can't be served on here; it misses nothing if it resumes."""
 

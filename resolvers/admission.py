@@ -4,7 +4,7 @@ from domain.access import Caller
 from domain.rates import Rate
 from domain.tokens import TokenKind
 
-PERSONAL = frozenset({TokenKind.DEVICE, TokenKind.ADMIN})
+NEVER_LIMITED = frozenset({TokenKind.DEVICE, TokenKind.ADMIN})
 
 
 class Admission:
@@ -16,7 +16,7 @@ class Admission:
 
     def admit(self, caller: Caller) -> None:
         """Raises TooMany. A fleet that boots with its own tokens is never held up."""
-        if caller.kind in PERSONAL:
+        if caller.kind in NEVER_LIMITED:
             return
         if caller.address is not None:
             self._of_address.admit(caller.address)

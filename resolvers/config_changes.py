@@ -46,8 +46,7 @@ async def latest_cursor(desk: Desk, caller: Caller) -> str:
     """Where the log ends now; what is read after this is not older than it."""
     caller.require(Action.READ_DEVICE)
     async with desk.database.begin() as session:
-        newest = await event_log.newest(session)
-    return str(newest[1] if newest else 0)
+        return str((await event_log.settled(session))[1])
 
 
 async def _chosen(

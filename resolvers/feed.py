@@ -1,8 +1,10 @@
 """What is written to the log, handed to whoever subscribed: one reader for a whole process."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from sqlalchemy import ColumnElement
@@ -12,8 +14,10 @@ from db import event_log
 from db.database import Database
 from db.event_log import Position
 from db.tables import Event
-from domain.errors import CutOff, ErrorCode, InputError
+from domain.errors import CutOff, ErrorCode, InputError, Unavailable
 from domain.events import EventKind
+
+log = logging.getLogger("rollcall.feed")
 
 BATCH = 500
 # Whoever commits tells it; this is for a word that was lost.
@@ -21,6 +25,7 @@ POLL_SECONDS = 1.0
 # Events that wait for a slower transaction of somebody who may write none.
 PENDING_SECONDS = 0.02
 MAX_DIGITS = 19
+RESTORED = "The log was restored: resume with the last cursor."
 
 Item = TypeVar("Item")
 Prepare = Callable[[AsyncSession, Sequence[Event]], Awaitable[Mapping[int, Item]]]
@@ -46,33 +51,44 @@ class Feed(Generic[Item]):
         self._prepare = prepare
         self._capacity = capacity
         self._woken = asyncio.Event()
-        self._using = 0
-        self.handed_out = 0
+        self._followers = 0
+        self._patience = PENDING_SECONDS
         self.cut_off = 0
         self._subscribers: set[_Subscriber[Item]] = set()
         # All up to here was handed out; None while nobody is there.
         self._position: Position | None = None
-        self._known: Position | None = None
+        # Rises when the log turns out to be another one: positions of before mean nothing then.
+        self._log = 0
 
     @property
-    def subscribers(self) -> int:
-        return self._using
+    def followers(self) -> int:
+        """How many subscriptions run, those that are still shown the past among them."""
+        return self._followers
 
     def wake(self) -> None:
         """There may be something new."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises when the database goes away; run it again then."""
-        await self._check_same_log()
+        """Until it is cancelled, whatever happens to the database meanwhile."""
+        checked = False
         while True:
-            pause = await self._turn() if self._position is not None else POLL_SECONDS
+            try:
+                if not checked:
+                    await self._check_same_log()
+                    checked = True
+                pause = await self._turn()
+            except Unavailable:
+                checked, pause = False, POLL_SECONDS
+            except Exception:
+                log.exception("Events could not be handed out.")
+                with suppress(Unavailable):
+                    await self._pass_over()
+                pause = POLL_SECONDS
             if pause:
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
-                except TimeoutError:
-                    pass
             self._woken.clear()
 
     async def subscribe(
@@ -83,37 +99,39 @@ class Feed(Generic[Item]):
         Raises InputError for an `after` that is no event's id, CutOff where more than the capacity
         waits, or the log is another one: whoever was cut off can resume.
         """
-        self._using += 1
+        self._followers += 1
         subscriber: _Subscriber[Item] | None = None
         try:
+            number = self._log
             seen = await self._begin(after)
-            while seen < self._handed_out():
+            while number == self._log and seen < self._reached():
                 items, seen = await self._past(seen, wants, which)
                 for item in items:
                     yield item
+            if number != self._log:
+                raise CutOff(RESTORED)
             # Nothing is awaited between the look at the position and this.
             subscriber = _Subscriber(wants, seen, self._capacity)
             self._subscribers.add(subscriber)
             while True:
                 yield await subscriber.next()
         finally:
-            self._using -= 1
+            self._followers -= 1
             if subscriber:
                 self._subscribers.discard(subscriber)
-            if not self._using:
+            if not self._followers:
                 self._position = None
 
     async def _begin(self, after: str | None) -> Position:
         async with self._database.begin() as session:
             start = await _start(session, after)
             end = await event_log.settled(session)
-            known = await event_log.newest(session)
         if self._position is None:
-            self._position, self._known = end, known
+            self._position = end
             self.wake()
         return start or max(end, self._position)
 
-    def _handed_out(self) -> Position:
+    def _reached(self) -> Position:
         assert self._position is not None  # noqa: S101
         return self._position
 
@@ -122,7 +140,7 @@ class Feed(Generic[Item]):
     ) -> tuple[list[Item], Position]:
         async with self._database.begin() as session:
             batch = await event_log.read(
-                session, seen, BATCH, self._kinds, *which, until=self._handed_out()
+                session, seen, BATCH, self._kinds, *which, until=self._reached()
             )
             events = [event for event in batch.events if wants(event)]
             prepared = await self._prepare(session, events) if events else {}
@@ -130,8 +148,10 @@ class Feed(Generic[Item]):
 
     async def _turn(self) -> float:
         """Hands out what is new; returns how long to wait for more, in seconds."""
+        if self._position is None:
+            return POLL_SECONDS
         async with self._database.begin(own=True) as session:
-            batch = await event_log.read(session, self._handed_out(), BATCH, self._kinds)
+            batch = await event_log.read(session, self._reached(), BATCH, self._kinds)
             prepared: dict[int, Item] = {}
             # Somebody may have come while others' events were prepared.
             while missing := [e for e in batch.events if e.id not in prepared and self._wanted(e)]:
@@ -139,33 +159,44 @@ class Feed(Generic[Item]):
             self._hand_out(batch, prepared)
         if batch.more:
             return 0
-        return PENDING_SECONDS if batch.pending else POLL_SECONDS
+        # Longer and longer where somebody else's transaction holds events up.
+        self._patience = min(2 * self._patience, POLL_SECONDS) if batch.pending else PENDING_SECONDS
+        return self._patience if batch.pending else POLL_SECONDS
 
     def _hand_out(self, batch: event_log.Batch, prepared: Mapping[int, Item]) -> None:
         """Nothing is awaited in here: whoever subscribes comes before or after all of it."""
         for event in batch.events:
             for subscriber in self._subscribers:
                 if subscriber.wants(event):
-                    self.handed_out += 1
                     self.cut_off += not subscriber.put(prepared[event.id])
         if self._position is not None:
             self._position = batch.end
-            if batch.events:
-                self._known = event_log.position_of(batch.events[-1])
 
     def _wanted(self, event: Event) -> bool:
         return any(subscriber.wants(event) for subscriber in self._subscribers)
 
     async def _check_same_log(self) -> None:
         """After an outage: a log that was restored elsewhere has other positions."""
-        if self._position is None or self._known is None:
+        position = self._position
+        if position is None or position == event_log.START:
             return
         async with self._database.begin(own=True) as session:
-            same = await event_log.find(session, self._known[1]) == self._known
+            same = await event_log.find(session, position[1]) == position
             end = await event_log.settled(session)
         if not same:
-            for subscriber in self._subscribers:
-                subscriber.end(CutOff("The log was restored: resume with the last cursor."))
+            self._start_anew(end, RESTORED)
+
+    async def _pass_over(self) -> None:
+        """After a bug, for which an event may be the reason: those who resume are told of it."""
+        async with self._database.begin(own=True) as session:
+            end = await event_log.settled(session)
+        self._start_anew(end, "Changes could not be read: resume with the last cursor.")
+
+    def _start_anew(self, end: Position, reason: str) -> None:
+        self._log += 1
+        for subscriber in self._subscribers:
+            subscriber.end(CutOff(reason))
+        if self._followers:
             self._position = end
 
 

@@ -18,7 +18,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.limits import Limits, check
+from schema.limits import Limits, OverLimit, check
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 MAX_COMMENTS = 200
@@ -62,7 +62,9 @@ class Document:
             raise BadDocument(GraphQLError(what or "The document has no operation."))
         found = self.operations.get(name)
         if found is None:
-            raise BadDocument(_told(GraphQLError(f"The document has no operation named '{name}'.")))
+            raise BadDocument(
+                _told(GraphQLError(f"The document has no operation named '{name[:100]}'."))
+            )
         return found
 
 
@@ -97,6 +99,8 @@ class Documents:
             introspects = check(ast, limits)
         except GraphQLError as error:
             raise BadDocument(_told(error)) from None
+        except RecursionError:
+            raise BadDocument(OverLimit("too many levels", limits.depth)) from None
         errors = validate(
             self._schema, ast, RULES, max_errors=limits.errors, hide_suggestions=not suggest
         )
@@ -119,5 +123,5 @@ class Documents:
 def label(operation: OperationDefinitionNode) -> str:
     """What an operation is, in few words of the schema: `query devices`."""
     first = operation.selection_set.selections[0]
-    name = first.name.value if isinstance(first, FieldNode) else "several"
+    name = first.name.value if isinstance(first, FieldNode) else "fragment"
     return f"{operation.operation.value} {name}"

@@ -1,7 +1,7 @@
 """What a document may ask for, counted without executing it and before it is validated."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphql import (
     DocumentNode,
@@ -68,14 +68,16 @@ def check(document: DocumentNode, limits: Limits) -> bool:
     counter = _Counter(document)
     introspects = False
     for definition in document.definitions:
-        if isinstance(definition, (OperationDefinitionNode, FragmentDefinitionNode)):
-            counts = counter.of(definition.selection_set)
-            _check_counts(counts, limits)
-            introspects = introspects or counts.introspects
         if isinstance(definition, OperationDefinitionNode):
-            several = counter.of(definition.selection_set).root_fields > 1
-            if several and definition.operation is OperationType.SUBSCRIPTION:
+            counts = counter.of(definition.selection_set)
+            if definition.operation is OperationType.SUBSCRIPTION and counts.root_fields > 1:
                 raise GraphQLError("Subscribe to one field in an operation.", definition)
+        elif isinstance(definition, FragmentDefinitionNode):
+            counts = replace(counter.of(definition.selection_set), root_fields=0)
+        else:
+            continue
+        _check_counts(counts, limits)
+        introspects = introspects or counts.introspects
     return introspects
 
 
@@ -139,6 +141,9 @@ class _Counter:
     def of(self, selections: SelectionSetNode) -> Counts:
         depth = fields = aliases = roots = 0
         introspects = False
+        if not selections.selections:
+            # graphql-core lets an empty selection pass, and executes it.
+            raise GraphQLError("Select at least one field.", selections)
         for selection in selections.selections:
             if isinstance(selection, FieldNode):
                 below = self.of(selection.selection_set) if selection.selection_set else Counts()

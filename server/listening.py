@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from server.settings import Settings
 
 # Requests that still run when the server is told to stop have this long to finish.
-GRACE_SECONDS = 7
+GRACE_SECONDS = 5
 # A client that takes nothing, or is gone without a word, holds a connection so long.
 UNREAD_SECONDS = 30
 PING_SECONDS = 20
@@ -51,7 +51,7 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bound_waiting(listening)
+        _limit_waiting(listening)
         listening.bind((host, port))
     except OSError as error:
         typer.echo(
@@ -63,7 +63,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _bound_waiting(listening: socket.socket) -> None:
+def _limit_waiting(listening: socket.socket) -> None:
     """Accepted connections inherit it. Linux only; elsewhere the system's own time-outs hold."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         milliseconds = UNREAD_SECONDS * 1000

@@ -32,7 +32,7 @@ class Wrong(Exception):
 
 async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
     """Raises Wrong; ClientDisconnect where the client went away."""
-    if http.method == "GET":
+    if http.method in ("GET", "HEAD"):
         _check_preflight(http.headers)
         values: Any = dict(http.query_params)
         for name in ("variables", "extensions"):
@@ -73,6 +73,11 @@ def media_type(accept: str | None) -> str | None:
     return best
 
 
+def takes_events(accept: str | None) -> bool:
+    """Whether a client that likes JSON better takes a stream of events too."""
+    return any(media_type(part) == EVENTS for part in (accept or "").split(","))
+
+
 def bearer(header: str | None) -> str | None:
     """The token of an Authorization header; raises Unauthenticated for another scheme."""
     if header is None:
@@ -104,7 +109,9 @@ def _check_content(headers: Mapping[str, str]) -> None:
 
 
 async def _body(http: HTTPRequest, most: int) -> bytes:
-    too_large = Wrong(413, f"The body may have {most} bytes at most.", "OVER_LIMIT")
+    too_large = Wrong(
+        413, f"The body may have {most} bytes at most.", "OVER_LIMIT", {"Connection": "close"}
+    )
     length = http.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > most:  # noqa: PLR2004
         raise too_large

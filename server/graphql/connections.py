@@ -92,6 +92,11 @@ class Connections:
                 if not self._open:
                     self._none_open.set()
 
+    def check(self, caller: Caller) -> None:
+        """Raises TooMany where `open` would."""
+        with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
+            pass
+
     @contextmanager
     def subscription(self, caller: Caller) -> Iterator[None]:
         """Raises TooMany over the limit for a token."""
@@ -124,15 +129,15 @@ class Connections:
             if not desk or not tokens:
                 continue
             try:
-                self._end_all_but(await valid_tokens(desk, tokens))
+                self._end(tokens - await valid_tokens(desk, tokens))
             except Unavailable:
                 pass
             except Exception:
                 log.exception("Tokens could not be checked; trying again.")
 
-    def _end_all_but(self, valid: Collection[int]) -> None:
+    def _end(self, tokens: Collection[int]) -> None:
         for connection in list(self._open):
-            if connection.caller.token_id is not None and connection.caller.token_id not in valid:
+            if connection.caller.token_id in tokens:
                 connection.end(TOKEN_ENDED)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphql import ExecutionResult, OperationType
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
@@ -20,13 +19,19 @@ from server.graphql.answers import (
     told_errors,
     told_exception,
 )
-from server.graphql.asked import EVENTS, GRAPHQL, JSON, Wrong, media_type, read_request
+from server.graphql.asked import (
+    EVENTS,
+    GRAPHQL,
+    JSON,
+    Wrong,
+    media_type,
+    read_request,
+    takes_events,
+)
 from server.graphql.events import EventStream
 from server.graphql.service import Service
 
 BODY_SECONDS = 20
-# For the log only, after nginx's.
-CLIENT_LEFT = 499
 
 
 class GraphQLEndpoint:
@@ -42,8 +47,6 @@ class GraphQLEndpoint:
         media = media_type(http.headers.get("accept"))
         try:
             return await self._answer(http, media)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_LEFT)
         except (RollcallError, Wrong, BadDocument) as error:
             return self._refusal(error, GRAPHQL if media == GRAPHQL else JSON)
 
@@ -54,15 +57,24 @@ class GraphQLEndpoint:
             async with asyncio.timeout(BODY_SECONDS):
                 request = await read_request(http, self.service.settings.max_body_bytes)
         except TimeoutError:
-            raise Wrong(408, f"Send the body within {BODY_SECONDS} seconds.") from None
+            raise Wrong(
+                408,
+                f"Send the body within {BODY_SECONDS} seconds.",
+                headers={"Connection": "close"},
+            ) from None
         address = http.client.host if http.client else None
         caller = await self.service.caller(http.headers.get("authorization"), address)
         operation = self.service.prepare(request, caller)
+        follows = operation.type is OperationType.SUBSCRIPTION
+        if follows and takes_events(http.headers.get("accept")):
+            media = EVENTS
         _check_method(operation, http.method, media)
-        if media == EVENTS:
-            return EventStream(self.service, operation, caller)
         known = {"operation": operation.label, "actor": caller.actor}
-        http.state.log.update(known, outcome="failed")
+        http.state.log.update(known)
+        if media == EVENTS:
+            self.service.connections.check(caller)
+            return EventStream(self.service, operation, caller)
+        http.state.log["outcome"] = "failed"
         result, outcome = await self.service.run(operation, caller)
         http.state.log["outcome"] = outcome
         return self._told(result, media)
@@ -88,7 +100,7 @@ class GraphQLEndpoint:
 
 
 def _check_method(operation: Operation, method: str, media: str) -> None:
-    if operation.type is OperationType.MUTATION and method == "GET":
+    if operation.type is OperationType.MUTATION and method != "POST":
         raise Wrong(405, "Send mutations by POST.", headers={"Allow": "POST"})
     if operation.type is OperationType.SUBSCRIPTION and media != EVENTS:
         raise Wrong(

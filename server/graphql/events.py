@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.access import Caller
-from domain.errors import CutOff, TooMany
+from domain.errors import CutOff, Interrupted, TooMany
 from schema.execution import Operation
 from server.graphql.answers import encoded, failure_body, result_body, told_exception
 from server.graphql.connections import TOKEN_ENDED, Closing
@@ -17,6 +17,7 @@ from server.graphql.service import Service
 
 # A comment now and then keeps proxies from closing a quiet stream.
 HEARTBEAT_SECONDS = 12
+CLOSE_SECONDS = 2
 COMPLETE = b"event: complete\ndata:\n\n"
 HEARTBEAT = b":\n\n"
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -42,14 +43,16 @@ class EventStream(Response):
             try:
                 waiting: set[asyncio.Future[Any]] = {sending, gone, connection.ended}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                ended = connection.ended.done() and not gone.done()
+                ended = connection.ended.done() and not (gone.done() or sending.done())
             finally:
                 for task in (sending, gone):
                     task.cancel()
                 await asyncio.gather(sending, gone, return_exceptions=True)
-            if ended:
-                await send(_chunk(_last_words(connection.ended.result())))
-            await send(_chunk(b"", more=False))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    if ended:
+                        await send(_chunk(_last_words(connection.ended.result())))
+                    await send(_chunk(b"", more=False))
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._events()) as events:
@@ -76,7 +79,7 @@ class EventStream(Response):
             async with aclosing(self._service.results(self._operation, self._caller)) as results:
                 async for result in results:
                     yield _next(encoded(result_body(result, most)))
-        except (CutOff, TooMany) as error:
+        except (CutOff, Interrupted, TooMany) as error:
             yield _next(encoded({"errors": [told_exception(error)]}))
             return
         except Exception as error:  # noqa: BLE001  whatever it is, the client is told

@@ -10,7 +10,14 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import PlainTextResponse, Response
 
 from domain.access import ANONYMOUS, Caller
-from domain.errors import CutOff, Forbidden, RollcallError, Unauthenticated, Unavailable
+from domain.errors import (
+    CutOff,
+    Forbidden,
+    Interrupted,
+    RollcallError,
+    Unauthenticated,
+    Unavailable,
+)
 from domain.tokens import TokenKind
 from resolvers.authentication import authenticate
 from resolvers.desk import Desk
@@ -92,15 +99,17 @@ class Service:
             yield (await self.run(operation, caller))[0]
             return
         with self.connections.subscription(caller):
-            context = Context(self._desk(), caller)
-            async with aclosing(self._engine.follow(operation, context)) as results:
-                try:
+            try:
+                context = Context(self._desk(), caller)
+                async with aclosing(self._engine.follow(operation, context)) as results:
                     async for result in results:
                         self._metrics.events_sent()
                         yield result
-                except CutOff:
-                    self._metrics.cut_off("slow")
-                    raise
+            except CutOff:
+                self._metrics.cut_off("slow")
+                raise
+            except Unavailable as error:
+                raise Interrupted(str(error)) from error
 
     async def refuse_all_but_people(self, http: HTTPRequest) -> Response | None:
         """For pages that not everybody should see where this is a production server."""

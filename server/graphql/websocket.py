@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.access import ANONYMOUS, Caller
-from domain.errors import AccessError, CutOff, TooMany, Unavailable
+from domain.errors import AccessError, CutOff, Interrupted, TooMany, Unavailable
 from schema.documents import BadDocument
+from schema.execution import Operation
 from server.graphql.answers import encoded, result_body, told_errors, told_exception
 from server.graphql.asked import Wrong, request_of
 from server.graphql.connections import AWAY, Closing, Connection
@@ -72,6 +73,7 @@ class Session:
         self._websocket = websocket
         self._settings = service.settings
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -137,7 +139,7 @@ class Session:
                     return ending.result()
             return await reading
         finally:
-            left = [reading, *self._operations.values()]
+            left = [reading, *self._tasks]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
@@ -151,7 +153,7 @@ class Session:
                 case "pong":
                     pass
                 case "subscribe":
-                    self._subscribe(message, caller)
+                    await self._subscribe(message, caller)
                 case "complete":
                     if task := self._operations.pop(_id_of(message), None):
                         task.cancel()
@@ -160,40 +162,52 @@ class Session:
                 case _:
                     raise _unknown(message)
 
-    def _subscribe(self, message: dict[str, Any], caller: Caller) -> None:
+    async def _subscribe(self, message: dict[str, Any], caller: Caller) -> None:
+        """What can't be executed is refused at once: whoever sends it has to read the answers."""
         id, payload = _id_of(message), message.get("payload")
         if not isinstance(payload, dict):
             raise Ended(BAD_MESSAGE, "`payload` must be an object with a `query`.")
         if id in self._operations:
             raise Ended(4409, f"Subscriber for {id[:40]} already exists")
-        if len(self._operations) >= self._settings.max_subscriptions_per_token:
+        if len(self._tasks) >= self._settings.max_subscriptions_per_token:
             raise Ended(4429, "Too many operations at once on this connection.")
-        task = asyncio.create_task(self._execute(id, payload, caller))
+        try:
+            operation = self._service.prepare(request_of(payload), caller)
+        except Wrong as wrong:
+            raise Ended(BAD_MESSAGE, wrong.message) from None
+        except BadDocument as bad:
+            await self._refuse(id, told_errors(bad.errors, self._settings.limits.errors))
+            return
+        except AccessError as error:
+            await self._refuse(id, [told_exception(error)])
+            return
+        task = asyncio.create_task(self._execute(id, operation, caller))
         self._operations[id] = task
+        self._tasks.add(task)
         task.add_done_callback(lambda done: self._done(id, done))
 
     def _done(self, id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if self._operations.get(id) is task:
             del self._operations[id]
         if not task.cancelled():
             task.exception()
 
-    async def _execute(self, id: str, payload: dict[str, Any], caller: Caller) -> None:
+    async def _execute(self, id: str, operation: Operation, caller: Caller) -> None:
         most = self._settings.limits.errors
         try:
-            operation = self._service.prepare(request_of(payload), caller)
             async with aclosing(self._service.results(operation, caller)) as results:
                 async for result in results:
                     body = result_body(result, most)
                     await self._send({"id": id, "type": "next", "payload": body})
         except CutOff as error:
             self._end(Closing(CUT_OFF, str(error), error.code))
+        except Interrupted:
+            self._end(AWAY)
         except WebSocketDisconnect:
             pass
         except BadDocument as bad:
             await self._refuse(id, told_errors(bad.errors, most))
-        except Wrong as wrong:
-            self._end(Closing(BAD_MESSAGE, wrong.message, wrong.code))
         except Exception as error:  # noqa: BLE001  whatever it is, the client is told
             await self._refuse(id, [told_exception(error)])
         else:

@@ -12,9 +12,9 @@ FOLLOWERS, CHANGES = 30, 150
 
 async def test_broken_requests_and_frames_are_answered(database_url: str) -> None:
     seed = int.from_bytes(os.urandom(3))
+    print(f"seed {seed}")  # noqa: T201  pytest shows it where this fails
     with serving(database_url) as server:
         answers = await fuzz(server, FUZZED, seed, print)
-    print(f"seed {seed}")  # noqa: T201  pytest shows it where this fails
     assert answers["200"] > FUZZED / 20
     assert answers["400"] > FUZZED / 20
 

@@ -1,5 +1,6 @@
 """`configChanged`: each change once, in order, through whichever server, also after a break."""
 
+import asyncio
 from typing import Any
 
 import asyncpg
@@ -98,6 +99,8 @@ async def test_a_transaction_that_commits_late_is_not_missed(
             )
             await slow.execute("UPDATE events SET kind = 'config_changed' WHERE actor = 'slow'")
             await change_config(one.api, device, 30)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(socket.connection.recv(), 0.5)
             await slow.execute("COMMIT")
             seen = [await socket.change() for _ in range(2)]
         assert [change["config"]["version"] for change in seen] == [91, 2]

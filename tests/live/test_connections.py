@@ -80,9 +80,9 @@ async def test_nothing_is_left_of_a_socket_that_dies(one: Instance) -> None:
     for socket in sockets:
         socket.connection.transport.abort()
     await until(lambda: one.connections == one.subscriptions == 0)
-    assert one.app.state.keeper.desk.config_feed.subscribers == 0
-    names = {task.get_name() for task in asyncio.all_tasks()}
-    assert not [name for name in names if "Session" in name]
+    assert one.app.state.keeper.desk.config_feed.followers == 0
+    left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+    assert not [name for name in left if name.startswith(("Session", "EventStream"))]
 
 
 async def test_a_stream_that_the_client_leaves_is_over(one: Instance) -> None:

@@ -80,6 +80,18 @@ def test_at_the_limit(engine: Engine) -> None:
     assert code(engine, FITS, many={"deep": [[1, 2, 3, 4]]}) == "OVER_LIMIT"
 
 
+@pytest.mark.parametrize(
+    "query", ["{}", "query Q {}", "{ me {} }", "{ ...f } fragment f on Query {}", "subscription {}"]
+)
+def test_nothing_is_asked_for(engine: Engine, query: str) -> None:
+    assert code(engine, query) == "BAD_DOCUMENT"
+
+
+def test_a_fragment_may_have_many_fields(engine: Engine) -> None:
+    wide = "fragment f on Device { id owner state inSync online }"
+    assert code(engine, f"{{ me {{ ...f }} }} {wide}") is None
+
+
 def test_what_is_wrong_is_told_with_a_limit(engine: Engine) -> None:
     with pytest.raises(BadDocument) as bad:
         engine.prepare(Request("{ a b c d }"), may_introspect=True)

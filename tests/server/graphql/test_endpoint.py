@@ -121,6 +121,18 @@ async def test_a_subscription_by_plain_post_says_how_to_follow(api: Api) -> None
     assert "text/event-stream" in response.json()["errors"][0]["message"]
 
 
+async def test_head_changes_nothing(api: Api) -> None:
+    device = (await api.register(api.admin))["device"]["id"]
+    values = f'{{deviceId: "{device}", qos: 2}}'
+    change = f"mutation {{ updateConfig(input: {values}) {{ config {{ qos }} }} }}"
+    body = json.dumps({"query": change}).encode()
+    headers = {**JSON, "Authorization": f"Bearer {api.admin}"}
+    for options in ({"content": body}, {"params": {"query": change}}):
+        await api.http.request("HEAD", "/graphql", headers=headers, **options)
+    found = await api.ask("query ($id: ID!) { config(deviceId: $id) { qos } }", id=device)
+    assert found["config"] == {"qos": 1}
+
+
 async def test_a_page_elsewhere_must_be_asked_for_first(api: Api) -> None:
     ask = {"query": "{ __typename }"}
     for headers, status in (
