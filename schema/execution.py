@@ -45,6 +45,16 @@ class Operation:
         return label(self.node)
 
 
+class _Executor(StrawberryGraphQLCoreExecutionContext):
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        """With a cache of its own: graphql-core's is keyed by lists that each event makes anew, and
+        would grow with every event of a subscription.
+        """
+        executor = super().build_per_event_executor(payload)
+        executor._relevant_sub_fields = {}  # noqa: SLF001
+        return executor
+
+
 class Engine:
     """`seconds`: how long a query or mutation may take."""
 
@@ -96,7 +106,7 @@ class Engine:
             await results.aclose()
 
     def _executor(self, operation: Operation, context: Context) -> Executor[Any]:
-        built = StrawberryGraphQLCoreExecutionContext.build(
+        built = _Executor.build(
             self._schema,
             operation.document.ast,
             context_value=context,

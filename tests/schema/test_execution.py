@@ -1,0 +1,39 @@
+"""What a subscription that runs for long leaves behind."""
+
+import gc
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from domain.access import system
+from domain.config import Config
+from resolvers.config_feed import ConfigChange
+from schema import subscription
+from schema.build import build_schema
+from schema.context import Context
+from schema.execution import Engine, Request
+from schema.limits import Limits
+
+CONFIG = Config(1, 60, 1, datetime.now(UTC), "test")
+EVENTS = 1_000
+QUERY = "subscription { configChanged { cursor config { version } previous { version } } }"
+
+
+async def test_a_long_subscription_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def changes(*_: Any) -> AsyncGenerator[ConfigChange]:
+        for number in range(EVENTS):
+            yield ConfigChange(str(number), None, CONFIG, CONFIG)
+
+    monkeypatch.setattr(subscription, "config_changes", changes)
+    engine = Engine(build_schema(), Limits(), seconds=5)
+    operation = engine.prepare(Request(QUERY), may_introspect=True)
+    context = Context(cast(Any, None), system("test"))
+    objects = []
+    async for result in engine.follow(operation, context):
+        assert result.data
+        if int(result.data["configChanged"]["cursor"]) in (EVENTS // 2, EVENTS - 1):
+            gc.collect()
+            objects.append(len(gc.get_objects()))
+    assert objects[1] - objects[0] < EVENTS // 4
