@@ -20,6 +20,7 @@ from domain.events import EventKind
 log = logging.getLogger("rollcall.feed")
 
 BATCH = 500
+AT_A_TIME = 20
 # Whoever commits tells it; this is for a word that was lost.
 POLL_SECONDS = 1.0
 # Events that wait for a slower transaction of somebody who may write none.
@@ -106,8 +107,11 @@ class Feed(Generic[Item]):
             seen = await self._begin(after)
             while number == self._log and seen < self._reached():
                 items, seen = await self._past(seen, wants, which)
-                for item in items:
+                for nth, item in enumerate(items, 1):
                     yield item
+                    if nth % AT_A_TIME == 0:
+                        # Whoever reads fast would else keep everybody waiting for its past.
+                        await asyncio.sleep(0)
             if number != self._log:
                 raise CutOff(RESTORED)
             # Nothing is awaited between the look at the position and this.

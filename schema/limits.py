@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from graphql import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    IntValueNode,
     ListValueNode,
     Node,
     OperationDefinitionNode,
@@ -17,6 +19,8 @@ from graphql import (
     SelectionSetNode,
 )
 
+# More than any type here takes; int() refuses thousands of them.
+MAX_DIGITS = 100
 INTROSPECTION = frozenset({"__schema", "__type"})
 
 
@@ -100,6 +104,8 @@ def _check_written(document: DocumentNode, limits: Limits) -> None:
         directives += len(getattr(node, "directives", None) or ())
         if isinstance(node, ListValueNode) and len(node.values) > limits.list_items:
             raise OverLimit("too many items in a list", limits.list_items)
+        if isinstance(node, (IntValueNode, FloatValueNode)) and len(node.value) > MAX_DIGITS:
+            raise GraphQLError("This number has too many digits.", node)
     if directives > limits.directives:
         raise OverLimit("too many directives", limits.directives)
 

@@ -7,6 +7,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from server.protocols import HTTPProtocol, WebSocketProtocol
 from server.settings import Settings
 
 # Requests that still run when the server is told to stop have this long to finish.
@@ -33,7 +34,8 @@ def server_for(app: FastAPI, settings: Settings) -> Server:
         log_config=None,
         log_level="warning",
         access_log=False,
-        ws="websockets-sansio",
+        http=HTTPProtocol,
+        ws=WebSocketProtocol,
         ws_max_size=settings.max_body_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=PING_SECONDS,

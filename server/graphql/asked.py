@@ -125,12 +125,13 @@ async def _body(http: HTTPRequest, most: int) -> bytes:
 
 def _json(text: bytes | str, what: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError):
         raise Wrong(400, f"{what} is not valid JSON.") from None
 
 
-def _no_constant(name: str) -> Any:
+def no_constant(name: str) -> Any:
+    """For `parse_constant` of json.loads, which takes NaN and Infinity for JSON."""
     raise ValueError(f"{name} is not JSON")
 
 

@@ -16,7 +16,7 @@ from domain.errors import AccessError, CutOff, Interrupted, TooMany, Unavailable
 from schema.documents import BadDocument
 from schema.execution import Operation
 from server.graphql.answers import encoded, result_body, told_errors, told_exception
-from server.graphql.asked import Wrong, request_of
+from server.graphql.asked import Wrong, no_constant, request_of
 from server.graphql.connections import AWAY, Closing, Connection
 from server.graphql.service import Service
 
@@ -238,7 +238,7 @@ class Session:
         if len(text) > self._settings.max_body_bytes:
             raise Ended(TOO_LARGE, "This message is too large.")
         try:
-            message = json.loads(text)
+            message = json.loads(text, parse_constant=no_constant)
         except (ValueError, RecursionError):
             raise Ended(BAD_MESSAGE, "Send messages in JSON.") from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -259,7 +259,7 @@ class Session:
         """Bounded, because a client that reads nothing takes no close frame either."""
         if self._websocket.client_state is not WebSocketState.CONNECTED:
             return
-        reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        reason = closing.reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._websocket.close(closing.code, reason)

@@ -29,8 +29,9 @@ subscription ($deviceId: ID, $owner: String, $after: ID) {
 class Instance:
     """One server of perhaps several on the same database."""
 
-    def __init__(self, app: FastAPI, port: int) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, port: int) -> None:
         self.app = app
+        self.settings = settings
         self.url = f"http://127.0.0.1:{port}/graphql"
         self.api = Api(app, ADMIN)
         self.port = port
@@ -52,7 +53,7 @@ async def instance(settings: Settings, port: int = 0) -> AsyncIterator[Instance]
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await until(lambda: server.started)
-        served = Instance(app, listening.getsockname()[1])
+        served = Instance(app, settings, listening.getsockname()[1])
         yield served
         await served.api.close()
     finally:

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from server import listening, protocols
 from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN, changed
@@ -143,6 +145,8 @@ async def test_a_mistake_in_the_document_does_not_end_the_connection(one: Instan
         ("{}", 4400),
         ('{"type": 1}', 4400),
         ('{"type": "hello"}', 4400),
+        ('{"type": "\\ud800"}', 4400),
+        ('{"type": "ping", "payload": {"x": NaN}}', 4400),
         ('{"type": "subscribe"}', 4400),
         ('{"type": "subscribe", "id": "1"}', 4400),
         ('{"type": "subscribe", "id": "1", "payload": {}}', 4400),
@@ -172,6 +176,60 @@ async def test_frames_that_are_no_messages(one: Instance) -> None:
         await socket.send("x" * 1_000_001)
         assert (await socket.closing())[0] == 1009
     await until(lambda: one.connections == 0)
+
+
+async def test_a_client_that_answers_no_ping_may_come_back(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No close code: 1011 would be final for clients of graphql-ws."""
+    monkeypatch.setattr(listening, "PING_SECONDS", 0.2)
+    async with instance(one.settings) as quick, await Socket.open(quick.url, ADMIN) as socket:
+        socket.connection.transport.pause_reading()
+        await until(lambda: quick.connections == 0)
+        socket.connection.transport.resume_reading()
+        assert (await socket.closing())[0] == 1006
+
+
+async def test_pings_that_nobody_reads_the_answers_of(one: Instance) -> None:
+    async with await Socket.open(one.url, ADMIN, ping_interval=None) as socket:
+        socket.connection.transport.pause_reading()
+        frame = b"\x89\xfd" + bytes(4) + b"x" * 125
+        raw = socket.connection.transport
+        for _ in range(2_000):
+            raw.write(frame * 100)
+            await asyncio.sleep(0)
+            if not one.connections:
+                break
+        await until(lambda: one.connections == 0)
+        raw.abort()
+
+
+async def test_a_message_in_endless_pieces(one: Instance) -> None:
+    async with await Socket.open(one.url, ADMIN, ping_interval=None) as socket:
+        empty = b"\x00\x80" + bytes(4)
+        socket.connection.transport.write(b"\x01\x80" + bytes(4) + empty * 5_000)
+        await until(lambda: one.connections == 0)
+
+
+async def test_heads_are_bounded_in_size_and_time(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.5)
+    for piece in (b"a: b\r\n" * 1_000, b"a" * 10_000):
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\n" + b"x: ")
+        for _ in range(40):
+            writer.write(piece)
+            await asyncio.sleep(0.001)
+        # The reset of a connection that goes on sending may overtake the answer.
+        with suppress(ConnectionError):
+            assert b" 431 " in await reader.readline()
+        await until(writer.transport.is_closing)
+    for start in (b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(start)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
 
 
 async def test_the_same_id_twice(one: Instance) -> None:

@@ -87,6 +87,12 @@ def test_nothing_is_asked_for(engine: Engine, query: str) -> None:
     assert code(engine, query) == "BAD_DOCUMENT"
 
 
+@pytest.mark.parametrize("number", ["9" * 5_000, f"0.{'9' * 5_000}", "-1" + "0" * 200])
+def test_a_number_with_too_many_digits(number: str) -> None:
+    engine = Engine(build_schema(), Limits(), 5)
+    assert code(engine, f"{{ devices(first: {number}) {{ totalCount }} }}") == "BAD_DOCUMENT"
+
+
 def test_a_fragment_may_have_many_fields(engine: Engine) -> None:
     wide = "fragment f on Device { id owner state inSync online }"
     assert code(engine, f"{{ me {{ ...f }} }} {wide}") is None
