@@ -10,7 +10,7 @@ MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
 MAX_FRAGMENTS = 1_000
 
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class HTTPProtocol(HttpToolsProtocol):
