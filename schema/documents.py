@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphql import (
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -51,6 +52,7 @@ class Document:
 
     ast: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
+    fragments: Mapping[str, FragmentDefinitionNode]
     introspects: bool
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
@@ -111,7 +113,12 @@ class Documents:
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
-        return Document(ast, operations, introspects)
+        fragments = {
+            node.name.value: node
+            for node in ast.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        return Document(ast, operations, fragments, introspects)
 
     def _keep(self, text: str, document: Document) -> None:
         self._kept[text] = document

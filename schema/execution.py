@@ -15,8 +15,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from domain.errors import IntrospectionDisabled, TimedOut
 from schema.build import Schema
 from schema.context import Context
+from schema.cost import cost
 from schema.documents import BadDocument, Document, Documents, label
-from schema.limits import Limits, check_variables
+from schema.limits import Limits, OverLimit, check_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class Engine:
             check_variables(request.variables, self._limits)
         except GraphQLError as error:
             raise BadDocument(error) from None
+        asked = cost(self._schema, node, document.fragments, request.variables or {})
+        if asked > self._limits.cost and not document.introspects:
+            raise BadDocument(OverLimit("too many values in its pages", self._limits.cost))
         return Operation(request, document, node)
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:

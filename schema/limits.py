@@ -1,5 +1,6 @@
 """What a document may ask for, counted without executing it and before it is validated."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ from graphql import (
 
 # More than any type here takes; int() refuses thousands of them.
 MAX_DIGITS = 100
+MAX_REPEATS = 20
+INTROSPECTION_ALIASES = 3
 INTROSPECTION = frozenset({"__schema", "__type"})
 
 
@@ -30,7 +33,7 @@ class Limits:
 
     `source_length`: characters. `fields`, `aliases` and `depth` are those of one operation,
     `root_fields` its first level; `directives` and `list_items` count what is written;
-    `errors` are told in one answer.
+    `errors` are told in one answer. `cost`: values in the answer, were all its pages full.
     """
 
     source_length: int = 50_000
@@ -42,6 +45,7 @@ class Limits:
     directives: int = 50
     list_items: int = 100
     errors: int = 20
+    cost: int = 20_000
 
 
 class OverLimit(GraphQLError):
@@ -124,14 +128,27 @@ def _nodes(root: Node) -> Iterator[Node]:
 
 
 def _check_counts(counts: Counts, limits: Limits) -> None:
+    # Every alias of a list in the schema is as much work as the list itself.
+    aliases = min(limits.aliases, INTROSPECTION_ALIASES) if counts.introspects else limits.aliases
     for found, allowed, what in (
         (counts.depth, limits.depth, "too many levels"),
         (counts.fields, limits.fields, "too many fields"),
-        (counts.aliases, limits.aliases, "too many aliases"),
+        (counts.aliases, aliases, "too many aliases"),
         (counts.root_fields, limits.root_fields, "too many fields on the first level"),
     ):
         if found > allowed:
             raise OverLimit(what, allowed)
+
+
+def _check_repeats(selections: SelectionSetNode) -> None:
+    """All fields of one name are compared with each other, and merged for every row."""
+    names = Counter(
+        (node.alias or node.name).value
+        for node in selections.selections
+        if isinstance(node, FieldNode)
+    )
+    if max(names.values(), default=0) > MAX_REPEATS:
+        raise OverLimit("the same field too often in one place", MAX_REPEATS)
 
 
 class _Counter:
@@ -150,6 +167,7 @@ class _Counter:
         if not selections.selections:
             # graphql-core lets an empty selection pass, and executes it.
             raise GraphQLError("Select at least one field.", selections)
+        _check_repeats(selections)
         for selection in selections.selections:
             if isinstance(selection, FieldNode):
                 below = self.of(selection.selection_set) if selection.selection_set else Counts()
