@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, not_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, joinedload
+from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
 
 from db import counting
 from db.paging import Rows, cursor, position
@@ -126,11 +126,24 @@ async def past_configs(
     }
 
 
-async def config_history(session: AsyncSession, id: str, limit: int) -> list[Config]:
-    """Replaced versions of one device's config, the newest first."""
-    wanted = select(PastConfig).where(PastConfig.device_id == id)
-    newest = wanted.order_by(PastConfig.version.desc()).limit(limit)
-    return [config_of(past) for past in await session.scalars(newest)]
+async def config_histories(
+    session: AsyncSession, ids: Collection[str], limit: int
+) -> dict[str, list[Config]]:
+    """Replaced versions of several devices' configs, the newest first, so many of each."""
+    newest_first = func.row_number().over(
+        partition_by=PastConfig.device_id, order_by=PastConfig.version.desc()
+    )
+    ranked = (
+        select(PastConfig, newest_first.label("nth"))
+        .where(PastConfig.device_id.in_(ids))
+        .subquery()
+    )
+    past = aliased(PastConfig, ranked)
+    wanted = select(past).where(ranked.c.nth <= limit).order_by(past.version.desc())
+    found: dict[str, list[Config]] = {}
+    for row in await session.scalars(wanted):
+        found.setdefault(row.device_id, []).append(config_of(row))
+    return found
 
 
 def config_of(past: PastConfig) -> Config:

@@ -53,13 +53,22 @@ async def count_devices(desk: Desk, caller: Caller, wanted: DeviceFilter) -> tup
         return await devices.count(session, caller.scope, wanted)
 
 
-async def config_history(desk: Desk, device: Device, first: int) -> list[Config]:
-    """The config of a device that the caller has in hand, the newest version first."""
+def check_history(first: int) -> None:
+    """Raises InputError for more versions than can be had at once."""
     if not 1 <= first <= MAX_HISTORY:
         raise InputError.at("first", f"Ask for 1 to {MAX_HISTORY} versions.")
+
+
+async def config_histories(desk: Desk, wanted: Sequence[tuple[Device, int]]) -> list[list[Config]]:
+    """The configs of devices that the caller has in hand, so many of each, the newest first."""
+    lengths = {first for _, first in wanted}
+    past: dict[tuple[str, int], list[Config]] = {}
     async with desk.database.begin() as session:
-        past = await devices.config_history(session, device.id, first - 1) if first > 1 else []
-        return [device.config, *past]
+        for first in lengths - {1}:
+            ids = {device.id for device, length in wanted if length == first}
+            found = await devices.config_histories(session, ids, first - 1)
+            past |= {(id, first): configs for id, configs in found.items()}
+    return [[device.config, *past.get((device.id, first), [])] for device, first in wanted]
 
 
 async def past_configs(desk: Desk, versions: Sequence[tuple[str, int]]) -> list[Config | None]:

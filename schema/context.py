@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from db.tables import Device
 from domain.access import Caller
 from domain.config import Config
 from resolvers import devices
@@ -16,13 +17,18 @@ class Context:
     desk: Desk
     caller: Caller
     past_configs: DataLoader[tuple[str, int], Config | None] = field(init=False)
+    config_histories: DataLoader[tuple[Device, int], list[Config]] = field(init=False)
 
     def __post_init__(self) -> None:
         async def load(versions: list[tuple[str, int]]) -> list[Config | None]:
             return await devices.past_configs(self.desk, versions)
 
+        async def load_histories(wanted: list[tuple[Device, int]]) -> list[list[Config]]:
+            return await devices.config_histories(self.desk, wanted)
+
         # Without a cache: a subscription's context lives long.
         self.past_configs = DataLoader(load_fn=load, cache=False)
+        self.config_histories = DataLoader(load_fn=load_histories, cache=False)
 
 
 RollcallInfo = Info[Context, None]

@@ -101,7 +101,8 @@ class Device:
 
     @strawberry.field(description="The newest versions of its config, the newest first.")
     async def config_history(self, info: RollcallInfo, first: int = 20) -> list[Config]:
-        history = await devices.config_history(info.context.desk, self.row, first)
+        devices.check_history(first)
+        history = await info.context.config_histories.load((self.row, first))
         return [Config.of(config) for config in history]
 
     @strawberry.field(description="Whether its MQTT session is up.")

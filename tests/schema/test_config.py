@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from db import devices as rows
 from db.database import Database
 from tests.client import Api
 from tests.events import events_of
@@ -138,3 +139,32 @@ async def test_history_has_every_version(api: Api, device: dict[str, str]) -> No
     ]
     newest = (await api.ask(query, id=device["id"], n=1))["device"]["configHistory"]
     assert newest == history[:1]
+
+
+async def test_the_histories_of_a_list_are_read_at_once(
+    api: Api, device: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that asks for too many versions fails alone."""
+    other = (await api.register(api.admin, mac="24:6f:28:00:00:02"))["device"]["id"]
+    for id, interval in ((device["id"], 30), (device["id"], 31), (other, 32)):
+        await api.change("updateConfig", deviceId=id, intervalSeconds=interval)
+    asked = []
+    real = rows.config_histories
+
+    async def counted(session: Any, ids: Any, limit: int) -> Any:
+        asked.append((set(ids), limit))
+        return await real(session, ids, limit)
+
+    monkeypatch.setattr(rows, "config_histories", counted)
+    query = "{ devices { nodes { id configHistory(first: 2) { version intervalSeconds } } } }"
+    nodes = (await api.ask(query))["devices"]["nodes"]
+    assert {node["id"]: [c["version"] for c in node["configHistory"]] for node in nodes} == {
+        device["id"]: [3, 2],
+        other: [2, 1],
+    }
+    assert asked == [({device["id"], other}, 1)]
+    both = "{ a: device(id: $x) { configHistory(first: 2) { version } } "
+    both += "b: device(id: $x) { configHistory(first: 0) { version } } }"
+    answer = (await api.post(f"query ($x: ID!) {both}", api.admin, x=other)).json()
+    assert answer["data"]["a"] == {"configHistory": [{"version": 2}, {"version": 1}]}
+    assert answer["data"]["b"] is None
