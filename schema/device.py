@@ -7,6 +7,7 @@ from domain.enrolment import DeviceState as State
 from resolvers import devices
 from schema.config import Config
 from schema.context import RollcallInfo
+from schema.cost import COST
 from schema.topics import Topics
 
 DeviceState = strawberry.enum(
@@ -77,7 +78,10 @@ class Device:
     def config(self) -> Config:
         return Config.of(self.row.config)
 
-    @strawberry.field(description="The config it has applied, as it told us; null before it did.")
+    @strawberry.field(
+        description="The config it has applied, as it told us; null before it did.",
+        metadata={COST: 8},
+    )
     async def applied_config(self, info: RollcallInfo) -> Config | None:
         version = self.row.applied_version
         if version is None:

@@ -77,7 +77,12 @@ class Engine:
             raise BadDocument(error) from None
         asked = cost(self._schema, node, document.fragments, request.variables or {})
         if asked > self._limits.cost and not document.introspects:
-            raise BadDocument(OverLimit("too many values in its pages", self._limits.cost))
+            raise BadDocument(
+                OverLimit(
+                    "too many values and rows in its answer, were all its pages full",
+                    self._limits.cost,
+                )
+            )
         return Operation(request, document, node)
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:

@@ -33,7 +33,8 @@ class Limits:
 
     `source_length`: characters. `fields`, `aliases` and `depth` are those of one operation,
     `root_fields` its first level; `directives` and `list_items` count what is written;
-    `errors` are told in one answer. `cost`: values in the answer, were all its pages full.
+    `errors` are told in one answer. `cost`: values and rows of the answer, were all its
+    pages full.
     """
 
     source_length: int = 50_000
@@ -45,7 +46,7 @@ class Limits:
     directives: int = 50
     list_items: int = 100
     errors: int = 20
-    cost: int = 20_000
+    cost: int = 5_000
 
 
 class OverLimit(GraphQLError):

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     max_directives: int = Field(default=50, ge=0)
     max_list_items: int = Field(default=100, ge=1)
     max_errors: int = Field(default=20, ge=1)
-    max_cost: int = Field(default=20_000, ge=100)
+    max_cost: int = Field(default=5_000, ge=100)
     max_operation_seconds: float = Field(default=15, gt=0)
     mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
     log_format: LogFormat = "console"

@@ -93,31 +93,6 @@ def test_a_number_with_too_many_digits(number: str) -> None:
     assert code(engine, f"{{ devices(first: {number}) {{ totalCount }} }}") == "BAD_DOCUMENT"
 
 
-@pytest.mark.parametrize(
-    ("query", "variables", "values"),
-    [
-        ("{ latestCursor me { id } }", {}, 3),
-        ("{ devices(first: 7) { nodes { id owner } } }", {}, 1 + 7 * 3),
-        ("{ devices { totalCount } }", {}, 1 + 50),
-        ("query ($n: Int!) { devices(first: $n) { totalCount } }", {"n": 9}, 1 + 9),
-        ("query ($n: Int = 8) { devices(first: $n) { totalCount } }", {}, 1 + 8),
-        ("query ($n: Int = 8) { devices(first: $n) { totalCount } }", {"n": 2}, 1 + 2),
-        ("{ devices(first: 3) { ...f } } fragment f on DeviceConnection { totalCount }", {}, 4),
-        (
-            "{ devices(first: 3) { nodes { ... { configHistory(first: 4) { qos } } } } }",
-            {},
-            1 + 3 * (1 + (1 + 4 * 1)),
-        ),
-    ],
-)
-def test_pages_count_as_often_as_they_are_long(
-    query: str, variables: dict[str, Any], values: int
-) -> None:
-    for allowed, expected in ((values, None), (values - 1, "OVER_LIMIT")):
-        bounded = Engine(build_schema(), Limits(cost=allowed), 5)
-        assert code(bounded, query, **variables) == expected
-
-
 def test_a_fragment_may_have_many_fields(engine: Engine) -> None:
     wide = "fragment f on Device { id owner state inSync online }"
     assert code(engine, f"{{ me {{ ...f }} }} {wide}") is None
