@@ -13,6 +13,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionNode,
     SelectionSetNode,
     VariableNode,
@@ -22,7 +23,8 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 PAGE = "first"
 COST = "cost"
-# What reading the database takes, and each row that it gives, in values of an answer.
+# What a change takes, a read of the database, and each row that it gives, in values of an answer.
+WRITE = 600
 READ = 100
 ROW = 3
 
@@ -33,8 +35,8 @@ def cost(
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
 ) -> int:
-    """Of a valid operation. A field counts one, and on the first level as much as a read of the
-    database; a page counts its rows, and what is below it as often as it is long. One unit is some
+    """Of a valid operation. A field counts one, and on the first level as much as a read or a
+    change; a page counts its rows, and what is below it as often as it is long. One unit is some
     8 microseconds of one core.
     """
     given = _Given(operation, variables)
@@ -51,7 +53,7 @@ def cost(
         field = parent.fields.get(selection.name.value)
         if field is None:
             return 1
-        own = READ if parent is root else _own(field)
+        own = first if parent is root else _own(field)
         if selection.selection_set is None:
             return own
         below = get_named_type(field.type)
@@ -60,6 +62,7 @@ def cost(
         values = of(selection.selection_set, below)
         return own + (values if rows is None else rows * (ROW + values))
 
+    first = WRITE if operation.operation is OperationType.MUTATION else READ
     root = schema.get_root_type(operation.operation)
     return of(operation.selection_set, root) if root else 0
 

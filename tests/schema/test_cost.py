@@ -11,7 +11,7 @@ from db.database import Database
 from domain.access import system
 from schema.build import build_schema
 from schema.context import Context
-from schema.cost import READ, ROW
+from schema.cost import READ, ROW, WRITE
 from schema.documents import BadDocument
 from schema.execution import Engine, Request
 from schema.limits import Limits
@@ -30,6 +30,7 @@ def engine(cost: int = Limits().cost) -> Engine:
     ("query", "variables", "values"),
     [
         ("{ latestCursor me { id } }", {}, 2 * READ + 1),
+        ('mutation { revokeToken(input: {id: "1"}) { errors { code } } }', {}, WRITE + 2),
         ("{ devices(first: 7) { nodes { id owner } } }", {}, READ + 7 * (ROW + 3)),
         ("{ devices { totalCount } }", {}, READ + 50 * (ROW + 1)),
         ("query ($n: Int!) { devices(first: $n) { totalCount } }", {"n": 9}, READ + 9 * (ROW + 1)),

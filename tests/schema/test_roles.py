@@ -101,6 +101,7 @@ def all_fields(kind: GraphQLNamedType, depth: int = 4) -> str:
 def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """A request for everything that each root field can give."""
     arguments = {
+        "devices": "(first: 5)",
         "device": f'(id: "{device}")',
         "topics": f'(deviceId: "{device}")',
         "config": f'(deviceId: "{device}")',
