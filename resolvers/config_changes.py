@@ -4,14 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement
-
 from db import devices, event_log, levels
-from db.tables import Event
 from domain.access import Action, Caller
 from domain.errors import ErrorCode, InputError
 from resolvers.config_feed import ConfigChange
 from resolvers.desk import Desk
+from resolvers.feed import Selection
 
 
 async def config_changes(
@@ -24,16 +22,8 @@ async def config_changes(
     """
     caller.require(Action.READ_DEVICE if caller.device_id or device_id else Action.READ_FLEET)
     owner_id, device_id = await _chosen(desk, caller, device_id, owner)
-    which: list[ColumnElement[bool]] = []
-    if owner_id is not None:
-        which.append(Event.owner_id == owner_id)
-    if device_id is not None:
-        which.append(Event.device_id == device_id)
-
-    def wants(event: Event) -> bool:
-        return owner_id in (None, event.owner_id) and device_id in (None, event.device_id)
-
-    async with aclosing(desk.config_feed.subscribe(wants, which, after)) as changes:
+    selection = Selection(device_id, owner_id)
+    async with aclosing(desk.config_feed.subscribe(selection, after)) as changes:
         async for change in changes:
             device = change.device
             if device and caller.owner_id not in (None, device.owner_id):

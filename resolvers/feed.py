@@ -2,9 +2,19 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 from sqlalchemy import ColumnElement
@@ -30,7 +40,32 @@ RESTORED = "The log was restored: resume with the last cursor."
 
 Item = TypeVar("Item")
 Prepare = Callable[[AsyncSession, Sequence[Event]], Awaitable[Mapping[int, Item]]]
-Wants = Callable[[Event], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events: those of one device, of one owner, of both, or all."""
+
+    device_id: str | None = None
+    owner_id: int | None = None
+
+    def wants(self, event: Event) -> bool:
+        return self.owner_id in (None, event.owner_id) and self.device_id in (None, event.device_id)
+
+    @property
+    def where(self) -> list[ColumnElement[bool]]:
+        """The same in SQL."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.owner_id is not None:
+            conditions.append(Event.owner_id == self.owner_id)
+        if self.device_id is not None:
+            conditions.append(Event.device_id == self.device_id)
+        return conditions
+
+    @property
+    def key(self) -> str | int | None:
+        """The narrowest thing that all its events have in common."""
+        return self.device_id or self.owner_id
 
 
 class Feed(Generic[Item]):
@@ -55,7 +90,8 @@ class Feed(Generic[Item]):
         self._followers = 0
         self._patience = PENDING_SECONDS
         self.cut_off = 0
-        self._subscribers: set[_Subscriber[Item]] = set()
+        # By the key of what they follow, so that an event is held against few of them.
+        self._subscribers: defaultdict[str | int | None, set[_Subscriber[Item]]] = defaultdict(set)
         # All up to here was handed out; None while nobody is there.
         self._position: Position | None = None
         # Rises when the log turns out to be another one: positions of before mean nothing then.
@@ -92,10 +128,8 @@ class Feed(Generic[Item]):
                         await self._woken.wait()
             self._woken.clear()
 
-    async def subscribe(
-        self, wants: Wants, which: Collection[ColumnElement[bool]], after: str | None
-    ) -> AsyncGenerator[Item]:
-        """From the event `after` on, or from now on; `which` says in SQL what `wants` says.
+    async def subscribe(self, selection: Selection, after: str | None) -> AsyncGenerator[Item]:
+        """From the event `after` on, or from now on.
 
         Raises InputError for an `after` that is no event's id, CutOff where more than the capacity
         waits, or the log is another one: whoever was cut off can resume.
@@ -106,7 +140,7 @@ class Feed(Generic[Item]):
             number = self._log
             seen = await self._begin(after)
             while number == self._log and seen < self._reached():
-                items, seen = await self._past(seen, wants, which)
+                items, seen = await self._past(seen, selection)
                 for nth, item in enumerate(items, 1):
                     yield item
                     if nth % AT_A_TIME == 0:
@@ -115,14 +149,14 @@ class Feed(Generic[Item]):
             if number != self._log:
                 raise CutOff(RESTORED)
             # Nothing is awaited between the look at the position and this.
-            subscriber = _Subscriber(wants, seen, self._capacity)
-            self._subscribers.add(subscriber)
+            subscriber = _Subscriber(selection, seen, self._capacity)
+            self._subscribers[selection.key].add(subscriber)
             while True:
                 yield await subscriber.next()
         finally:
             self._followers -= 1
             if subscriber:
-                self._subscribers.discard(subscriber)
+                self._leave(selection, subscriber)
             if not self._followers:
                 self._position = None
 
@@ -139,16 +173,13 @@ class Feed(Generic[Item]):
         assert self._position is not None  # noqa: S101
         return self._position
 
-    async def _past(
-        self, seen: Position, wants: Wants, which: Collection[ColumnElement[bool]]
-    ) -> tuple[list[Item], Position]:
+    async def _past(self, seen: Position, selection: Selection) -> tuple[list[Item], Position]:
         async with self._database.begin() as session:
             batch = await event_log.read(
-                session, seen, BATCH, self._kinds, *which, until=self._reached()
+                session, seen, BATCH, self._kinds, *selection.where, until=self._reached()
             )
-            events = [event for event in batch.events if wants(event)]
-            prepared = await self._prepare(session, events) if events else {}
-        return [prepared[event.id] for event in events], batch.end
+            prepared = await self._prepare(session, batch.events) if batch.events else {}
+        return [prepared[event.id] for event in batch.events], batch.end
 
     async def _turn(self) -> float:
         """Hands out what is new; returns how long to wait for more, in seconds."""
@@ -170,14 +201,24 @@ class Feed(Generic[Item]):
     def _hand_out(self, batch: event_log.Batch, prepared: Mapping[int, Item]) -> None:
         """Nothing is awaited in here: whoever subscribes comes before or after all of it."""
         for event in batch.events:
-            for subscriber in self._subscribers:
-                if subscriber.wants(event):
-                    self.cut_off += not subscriber.put(prepared[event.id])
+            for subscriber in self._wanting(event):
+                self.cut_off += not subscriber.put(prepared[event.id])
         if self._position is not None:
             self._position = batch.end
 
     def _wanted(self, event: Event) -> bool:
-        return any(subscriber.wants(event) for subscriber in self._subscribers)
+        return any(True for _ in self._wanting(event))
+
+    def _wanting(self, event: Event) -> Iterator["_Subscriber[Item]"]:
+        for key in {event.device_id, event.owner_id, None}:
+            for subscriber in self._subscribers.get(key, ()):
+                if subscriber.wants(event):
+                    yield subscriber
+
+    def _leave(self, selection: Selection, subscriber: "_Subscriber[Item]") -> None:
+        self._subscribers[selection.key].discard(subscriber)
+        if not self._subscribers[selection.key]:
+            del self._subscribers[selection.key]
 
     async def _check_same_log(self) -> None:
         """After an outage: a log that was restored elsewhere has other positions."""
@@ -198,7 +239,7 @@ class Feed(Generic[Item]):
 
     def _start_anew(self, end: Position, reason: str) -> None:
         self._log += 1
-        for subscriber in self._subscribers:
+        for subscriber in chain.from_iterable(self._subscribers.values()):
             subscriber.end(CutOff(reason))
         if self._followers:
             self._position = end
@@ -222,8 +263,8 @@ async def _start(session: AsyncSession, after: str | None) -> Position | None:
 
 
 class _Subscriber(Generic[Item]):
-    def __init__(self, wants: Wants, seen: Position, capacity: int) -> None:
-        self._wants = wants
+    def __init__(self, selection: Selection, seen: Position, capacity: int) -> None:
+        self._selection = selection
         self._seen = seen
         self._capacity = capacity
         self._waiting: deque[Item] = deque()
@@ -232,7 +273,7 @@ class _Subscriber(Generic[Item]):
 
     def wants(self, event: Event) -> bool:
         # Another process, which it left, may have been ahead of this one.
-        return self._wants(event) and event_log.position_of(event) > self._seen
+        return self._selection.wants(event) and event_log.position_of(event) > self._seen
 
     def put(self, item: Item) -> bool:
         """Whether that was not one too many."""

@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     max_registrations_per_address: int = Field(default=1_200, ge=1)
     max_registrations_per_key: int = Field(default=6_000, ge=1)
     max_connections_per_token: int = Field(default=500, ge=1)
+    max_operations_per_token: int = Field(default=100, ge=1)
     max_subscriptions_per_token: int = Field(default=1_000, ge=1)
     max_waiting_events: int = Field(default=2_000, ge=BATCH)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
@@ -132,6 +133,10 @@ class Settings(BaseSettings):
         if self.rate_limits is Switch.OFF:
             return None
         return Admission(self.max_registrations_per_address, self.max_registrations_per_key)
+
+    @property
+    def operations_per_token(self) -> int | None:
+        return self.max_operations_per_token if self.rate_limits is Switch.ON else None
 
     @property
     def broker(self) -> Broker | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from domain.access import Caller
 from domain.errors import TooMany, Unavailable
+from domain.tokens import TokenKind
 from resolvers.authentication import valid_tokens
 from resolvers.desk import Desk
 from server.metrics import Metrics
@@ -59,9 +60,11 @@ class Connections:
         self._metrics = metrics
         self._per_token = settings.max_connections_per_token
         self._subscriptions_per_token = settings.max_subscriptions_per_token
+        self._operations_per_token = settings.operations_per_token
         self._open: set[Connection] = set()
         self._of_token: Counter[int | None] = Counter()
         self._subscriptions: Counter[int | None] = Counter()
+        self._operations: Counter[int | None] = Counter()
         self._restarting = False
         self._none_open = asyncio.Event()
         self._none_open.set()
@@ -108,6 +111,16 @@ class Connections:
             finally:
                 self._metrics.subscription_ended()
 
+    @contextmanager
+    def operation(self, caller: Caller) -> Iterator[None]:
+        """Raises TooMany over the limit for a token; a key is shared by a fleet, and has none."""
+        if caller.kind in (None, TokenKind.ENROL) or self._operations_per_token is None:
+            yield
+            return
+        most = self._operations_per_token
+        with _counted(self._operations, caller.token_id, most, "operations", retry_after=1):
+            yield
+
     def restart(self) -> None:
         """Ends all, and whatever is opened from now on: the server stops."""
         self._restarting = True
@@ -142,9 +155,16 @@ class Connections:
 
 
 @contextmanager
-def _counted(counter: Counter[int | None], key: int | None, most: int, what: str) -> Iterator[None]:
+def _counted(
+    counter: Counter[int | None],
+    key: int | None,
+    most: int,
+    what: str,
+    *,
+    retry_after: int = RETRY_SECONDS,
+) -> Iterator[None]:
     if counter[key] >= most:
-        raise TooMany(f"This token has {most} {what} open, which is the most.", RETRY_SECONDS)
+        raise TooMany(f"This token has {most} {what} open, which is the most.", retry_after)
     counter[key] += 1
     try:
         yield

@@ -74,10 +74,13 @@ class Service:
     async def run(self, operation: Operation, caller: Caller) -> tuple[ExecutionResult, str]:
         """A query or mutation, and what became of it in a word.
 
-        Raises BadDocument, TimedOut or Unavailable.
+        Raises BadDocument, TimedOut, TooMany or Unavailable.
         """
         started, outcome = perf_counter(), "failed"
-        with self._tracing.operation_span(operation.label):
+        with (
+            self.connections.operation(caller),
+            self._tracing.operation_span(operation.label),
+        ):
             try:
                 result = await self._engine.run(operation, Context(self._desk(), caller))
                 outcome = outcome_of(result)

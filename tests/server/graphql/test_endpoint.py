@@ -226,6 +226,33 @@ async def test_registrations_are_limited_for_an_address_and_a_key(settings: Sett
         assert {answer.status_code for answer in answers} == {200}
 
 
+async def test_what_one_token_asks_at_once_is_limited(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key is shared by a fleet that boots: it is not."""
+    real, here, go_on = devices.device, asyncio.Semaphore(0), asyncio.Event()
+
+    async def held_up(*args: Any) -> Any:
+        here.release()
+        await go_on.wait()
+        return await real(*args)
+
+    monkeypatch.setattr(devices, "device", held_up)
+    query = '{ device(id: "x") { id } }'
+    async with served(changed(settings, max_operations_per_token=2)) as api:
+        running = [asyncio.ensure_future(api.post(query, api.admin)) for _ in range(2)]
+        for _ in running:
+            await here.acquire()
+        refused = await api.post(query, api.admin)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        go_on.set()
+        assert {answer.status_code for answer in await asyncio.gather(*running)} == {200}
+        assert (await api.post(query, api.admin)).status_code == 200
+        key = await api.key()
+        keys = [api.register(key, mac=f"24:6f:28:00:02:{n:02x}") for n in range(5)]
+        assert {found["outcome"] for found in await asyncio.gather(*keys)} == {"CREATED"}
+
+
 async def test_metrics_are_for_people_in_production(settings: Settings) -> None:
     async with served(settings) as api:
         assert (await api.http.get("/metrics")).status_code == 200
