@@ -1,6 +1,7 @@
 """MQTT topic names (MQTT 3.1.1, section 4.7) of a device."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,44 @@ def base_topic(owner: str, place: str, measurement_type: str, device_id: str) ->
 
 def topics_of(base: str) -> Topics:
     return Topics(base, f"{base}/config", f"{base}/state", f"{base}/status")
+
+
+def listening(base: str, listen: Iterable[str]) -> Topics:
+    """The topics of a device that hears others."""
+    return replace(topics_of(base), listen=tuple(listen))
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether a filter matches every topic that another filter, or topic name, matches.
+
+    MQTT 3.1.1, section 4.7: `+` is one level, `#` at the end any number of them, also none. A
+    wildcard at the beginning matches no topic that begins with `$`.
+    """
+    if narrow[:1] == "$" and wide[:1] in ("+", "#"):
+        return False
+    ours, theirs = wide.split("/"), narrow.split("/")
+    for level, wanted in enumerate(ours):
+        if wanted == "#":
+            return True
+        if level == len(theirs) or theirs[level] == "#":
+            return False
+        if wanted not in ("+", theirs[level]):
+            return False
+    return len(ours) == len(theirs)
+
+
+def is_filter(text: str) -> bool:
+    """Whether it is a valid topic filter, or topic name (MQTT 3.1.1, section 4.7.1)."""
+    levels = text.split("/")
+    wildcards = any(len(level) > 1 and ("+" in level or "#" in level) for level in levels)
+    return bool(text) and "\0" not in text and not wildcards and "#" not in levels[:-1]
+
+
+def shortest(filters: Iterable[str]) -> tuple[str, ...]:
+    """The fewest of the filters that match all that the others match, in a stable order."""
+    distinct = sorted(set(filters))
+    return tuple(
+        one
+        for one in distinct
+        if not any(other != one and covers(other, one) for other in distinct)
+    )

@@ -1,0 +1,74 @@
+"""A real Mosquitto for a test: a process of its own, on a port of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.server.process import wait_for
+
+COMMAND = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def required() -> None:
+    """Skips the test where there is no Mosquitto; with CI=true that is a failure."""
+    if COMMAND is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Mosquitto is not installed.")
+        pytest.skip("needs mosquitto")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """`lines`: what its config file says beside the port. Stopped or killed, it starts again on the
+    same port.
+    """
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        required()
+        self.port = free_port()
+        self.folder = folder
+        self.log = folder / "mosquitto.log"
+        self.pid_file = folder / "mosquitto.pid"
+        self.config = folder / "mosquitto.conf"
+        self.lines = lines or ("allow_anonymous true",)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        own = [f"listener {self.port} 127.0.0.1", f"pid_file {self.pid_file}", "user root"]
+        self.config.write_text("\n".join([*own, *self.lines]) + "\n")
+        assert COMMAND
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [COMMAND, "-c", str(self.config), "-v"], stdout=log, stderr=log
+            )
+        wait_for(self.listening)
+
+    def listening(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, self.log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def reload(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGHUP)
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
