@@ -21,10 +21,12 @@ CONNECT_SECONDS = 5
 PROBE_SECONDS = 5
 STATEMENT_SECONDS = 30
 POOL_SIZE = 16
-OWN_POOL_SIZE = 2
+OWN_POOL_SIZE = 4
 POOL_WAIT_SECONDS = 10
 # A transaction that is left open, by a process that was stopped, would hold up every follower.
 IDLE_IN_TRANSACTION_MS = 60_000
+
+LOCK_IDLE_SECONDS = 60
 
 CHANNEL = "rollcall_events"
 # In `session.info`: this transaction writes events.
@@ -95,6 +97,19 @@ class Database:
             driver.terminate()
             await self.close()
 
+    @asynccontextmanager
+    async def locks(self) -> AsyncIterator["Locks"]:
+        """Locks that end with a connection of their own: at the latest when this process dies."""
+        connection = await self.engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()
+        assert isinstance(driver, asyncpg.Connection)  # noqa: S101
+        try:
+            await driver.execute(f"SET idle_session_timeout = '{LOCK_IDLE_SECONDS}s'")
+            yield Locks(driver)
+        finally:
+            driver.terminate()
+
     async def close(self) -> None:
         """Drops all connections; what begins after that opens new ones."""
         await self.engine.dispose()
@@ -131,6 +146,41 @@ class Watch:
     async def tell(self) -> None:
         """Outside of the transactions themselves: NOTIFY makes them commit one by one."""
         await self._driver.execute(f"NOTIFY {CHANNEL}", timeout=PROBE_SECONDS)
+
+
+class Locks:
+    """Advisory locks of one process. A process that is stopped loses them after a minute."""
+
+    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self._driver = driver
+        self._one_at_a_time = asyncio.Lock()
+
+    @asynccontextmanager
+    async def attempt(self, kind: int, number: int) -> AsyncIterator[bool]:
+        """Whether nobody else had it; it is held until the end. Raises Unavailable."""
+        held = await self._ask("SELECT pg_try_advisory_lock($1, $2)", kind, number)
+        try:
+            yield held
+        finally:
+            if held:
+                await self._ask("SELECT pg_advisory_unlock($1, $2)", kind, number)
+
+    async def keep(self) -> None:
+        """To be called now and then, so that they stay. Raises Unavailable where they are lost."""
+        await self._ask("SELECT true")
+
+    async def release_all(self) -> None:
+        """Also those that nobody knows of, since whoever asked was cancelled meanwhile."""
+        await self._ask("SELECT pg_advisory_unlock_all() IS NOT NULL")
+
+    async def _ask(self, query: str, *values: int) -> bool:
+        try:
+            async with self._one_at_a_time:
+                return bool(await self._driver.fetchval(query, *values, timeout=PROBE_SECONDS))
+        except Exception as error:
+            if is_passing(error):
+                raise Unavailable("The database is not available; try again soon.") from error
+            raise
 
 
 def is_passing(error: BaseException) -> bool:

@@ -49,6 +49,11 @@ async def find_for_update(session: AsyncSession, scope: Scope, id: str) -> Devic
     return (await session.scalars(found.with_for_update(of=Device))).one_or_none()
 
 
+async def all_for_update(session: AsyncSession, ids: Collection[str]) -> Sequence[Device]:
+    found = select(Device).where(Device.id.in_(ids)).order_by(Device.id).options(*WITH_NAMES)
+    return (await session.scalars(found.with_for_update(of=Device))).all()
+
+
 async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Device]:
     """In no caller's scope: whoever shows them looks at their owner."""
     found = select(Device).where(Device.id.in_(ids)).options(*WITH_NAMES)
@@ -104,6 +109,8 @@ def _conditions(wanted: DeviceFilter) -> list[ColumnElement[bool]]:
         conditions.append(_is(Device.awaits_approval, wanted.awaits_approval))
     if wanted.in_sync is not None:
         conditions.append(_is(Device.synced, wanted.in_sync))
+    if wanted.online is not None:
+        conditions.append(_is(Device.online, wanted.online))
     if wanted.search:
         conditions.append(matches(wanted.search))
     return conditions

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.database import RECORDED
-from db.tables import Device, Event, Token
+from db.tables import Device, Event, Link, Token
 from domain.access import Caller
 from domain.events import EventKind
 
@@ -66,8 +66,21 @@ def config_facts(device: Device) -> dict[str, Any]:
         "version": device.config_version,
         "intervalSeconds": device.interval_seconds,
         "qos": device.qos,
+        "listen": list(device.listen),
         "updatedAt": device.config_updated_at.isoformat(),
         "updatedBy": device.config_updated_by,
+    }
+
+
+def link_facts(link: Link) -> dict[str, Any]:
+    """Needs its owner, place, measurement type and source at hand."""
+    return {
+        "id": link.id,
+        "owner": link.owner.name,
+        "place": link.place.name if link.place else None,
+        "measurementType": link.measurement_type.name if link.measurement_type else None,
+        "deviceId": link.source_id,
+        "filter": link.filter,
     }
 
 

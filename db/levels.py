@@ -32,12 +32,19 @@ async def owner_named(session: AsyncSession, name: str) -> Owner:
 
 async def levels_named(session: AsyncSession, owner: Owner, place: str, measurement: str) -> Levels:
     """The place and the type among one owner's, made where the owner has none of that name."""
-    scope = {"owner_id": owner.id}
     return Levels(
         owner,
-        await _named(session, Place, place, scope, "place"),
-        await _named(session, MeasurementType, measurement, scope, "type"),
+        await place_named(session, owner, place),
+        await type_named(session, owner, measurement),
     )
+
+
+async def place_named(session: AsyncSession, owner: Owner, name: str) -> Place:
+    return await _named(session, Place, name, {"owner_id": owner.id}, "place")
+
+
+async def type_named(session: AsyncSession, owner: Owner, name: str) -> MeasurementType:
+    return await _named(session, MeasurementType, name, {"owner_id": owner.id}, "type")
 
 
 async def _find(

@@ -20,11 +20,11 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from domain.config import Config
-from domain.topics import Topics, topics_of
+from domain.topics import Topics, listening, selector
 
 DEVICE_ID = String(32, collation="C")
 
@@ -85,7 +85,12 @@ class MeasurementType(Base):
 
 
 class Device(Base):
-    """A device and its desired config. `number` is the order of registration."""
+    """A device and its desired config. `number` is the order of registration.
+
+    `listen`: filters of the topics that it hears, from its links. `published_version`: of the
+    config that the broker has. `overdue_version`: of the config that was not applied in time.
+    `status_at`: when `online` last changed.
+    """
 
     __tablename__ = "devices"
     __table_args__ = (
@@ -96,6 +101,22 @@ class Device(Base):
         Index("ix_devices_search", "search", postgresql_using="gin"),
         Index("ix_devices_out_of_sync", "number", postgresql_where=text("NOT synced")),
         Index("ix_devices_awaits_approval", "number", postgresql_where=text("awaits_approval")),
+        Index("ix_devices_offline", "number", postgresql_where=text("NOT online")),
+        Index(
+            "ix_devices_unpublished",
+            "id",
+            postgresql_where=text(
+                "state = 'active' AND published_version IS DISTINCT FROM config_version"
+            ),
+        ),
+        Index(
+            "ix_devices_overdue",
+            "config_updated_at",
+            postgresql_where=text(
+                "state = 'active' AND NOT synced "
+                "AND overdue_version IS DISTINCT FROM config_version"
+            ),
+        ),
         Index(
             "ix_devices_not_active", "state", "number", postgresql_where=text("state <> 'active'")
         ),
@@ -108,6 +129,7 @@ class Device(Base):
     place_id: Mapped[int] = mapped_column(ForeignKey("places.id"))
     measurement_type_id: Mapped[int] = mapped_column(ForeignKey("measurement_types.id"))
     topic: Mapped[str]
+    listen: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     sensor_model: Mapped[str | None]
@@ -129,7 +151,10 @@ class Device(Base):
     )
     applied_at: Mapped[datetime | None]
     applied_error: Mapped[str | None]
+    published_version: Mapped[int | None]
+    overdue_version: Mapped[int | None]
     online: Mapped[bool] = mapped_column(server_default=false())
+    status_at: Mapped[datetime | None]
     last_seen_at: Mapped[datetime | None]
     registered_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -141,7 +166,7 @@ class Device(Base):
 
     @property
     def topics(self) -> Topics:
-        return topics_of(self.topic)
+        return listening(self.topic, self.listen)
 
     @property
     def config(self) -> Config:
@@ -156,6 +181,85 @@ class Device(Base):
     @property
     def in_sync(self) -> bool:
         return self.applied_version == self.config_version
+
+
+class Link(Base):
+    """A listener hears an owner's devices: all, of a place, of a type, of both, or one (`source`).
+
+    The owner is the listener's own.
+    """
+
+    __tablename__ = "links"
+    __table_args__ = (
+        Index(
+            "ix_links_selector",
+            "listener_id",
+            text("coalesce(place_id, 0)"),
+            text("coalesce(measurement_type_id, 0)"),
+            text("coalesce(source_id, '')"),
+            unique=True,
+        ),
+        Index(None, "owner_id", "place_id", "measurement_type_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    listener_id: Mapped[str] = mapped_column(DEVICE_ID, ForeignKey("devices.id"))
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    place_id: Mapped[int | None] = mapped_column(ForeignKey("places.id"))
+    measurement_type_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_types.id"))
+    source_id: Mapped[str | None] = mapped_column(DEVICE_ID, ForeignKey("devices.id"), index=True)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+
+    listener: Mapped[Device] = relationship(lazy="raise", foreign_keys=[listener_id])
+    owner: Mapped[Owner] = relationship(lazy="raise")
+    place: Mapped[Place | None] = relationship(lazy="raise")
+    measurement_type: Mapped[MeasurementType | None] = relationship(lazy="raise")
+    source: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[source_id])
+
+    @property
+    def filter(self) -> str:
+        """The MQTT topic filter that it stands for."""
+        if self.source:
+            return self.source.topic
+        return selector(
+            self.owner.slug,
+            self.place.slug if self.place else None,
+            self.measurement_type.slug if self.measurement_type else None,
+        )
+
+
+class FormerTopic(Base):
+    """A base topic that a device may still use, until it confirms that it knows its new one."""
+
+    __tablename__ = "former_topics"
+
+    topic: Mapped[str] = mapped_column(primary_key=True)
+    device_id: Mapped[str] = mapped_column(
+        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True
+    )
+
+
+class StaleTopic(Base):
+    """A base topic of nobody's any more, whose retained messages have to go from the broker."""
+
+    __tablename__ = "stale_topics"
+    __table_args__ = (Index(None, "device_id"),)
+
+    topic: Mapped[str] = mapped_column(primary_key=True)
+    device_id: Mapped[str] = mapped_column(DEVICE_ID)
+
+
+class BrokerMarker(Base):
+    """How far the broker was brought for a shard of the fleet. `sequence` is also retained there:
+    a broker that has an older one, or none, has lost messages.
+    """
+
+    __tablename__ = "broker_markers"
+
+    shard: Mapped[str] = mapped_column(String(1, collation="C"), primary_key=True)
+    topic: Mapped[str]
+    sequence: Mapped[int] = mapped_column(BigInteger)
 
 
 class PastConfig(Base):
@@ -185,7 +289,10 @@ class DeletedDevice(Base):
 
 
 class Token(Base):
-    """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for."""
+    """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for.
+
+    `mqtt_hash`: the same secret as a password for Mosquitto; devices' and administrators' tokens.
+    """
 
     __tablename__ = "tokens"
     __table_args__ = (Index("ix_tokens_kind_id", "kind", "id"),)
@@ -193,6 +300,7 @@ class Token(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     kind: Mapped[str]
     hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    mqtt_hash: Mapped[str | None]
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
     device_id: Mapped[str | None] = mapped_column(
         DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True

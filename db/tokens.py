@@ -9,6 +9,7 @@ from sqlalchemy.orm import joinedload
 
 from db.paging import Rows, cursor, position
 from db.tables import Device, Token
+from domain.accounts import mosquitto_hash
 from domain.inputs import Page
 from domain.tokens import TokenKind, hash_secret, new_secret
 
@@ -66,6 +67,7 @@ def issue_for_device(
         Token(
             kind=TokenKind.DEVICE,
             hash=hash_secret(secret),
+            mqtt_hash=mosquitto_hash(secret),
             device_id=device.id,
             issued_by=issued_by,
             waiting=waiting,

@@ -6,12 +6,16 @@ from enum import StrEnum
 class EventKind(StrEnum):
     DEVICE_REGISTERED = "device_registered"
     DEVICE_UPDATED = "device_updated"
+    DEVICE_MOVED = "device_moved"
     DEVICE_DELETED = "device_deleted"
     DEVICE_APPROVED = "device_approved"
     DEVICE_REJECTED = "device_rejected"
     ENROLMENT_REQUESTED = "enrolment_requested"
     CONFIG_CHANGED = "config_changed"
     CONFIG_APPLIED = "config_applied"
+    CONFIG_OVERDUE = "config_overdue"
+    DEVICE_LINKED = "device_linked"
+    DEVICE_UNLINKED = "device_unlinked"
     TOKEN_CREATED = "token_created"  # noqa: S105
     TOKEN_RENEWED = "token_renewed"  # noqa: S105
     TOKEN_CONFIRMED = "token_confirmed"  # noqa: S105

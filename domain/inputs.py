@@ -128,6 +128,21 @@ class ConfigChange(Input):
         return self
 
 
+class NewLink(Input):
+    """Whom a device hears: an owner's devices, by place, by type, by both, or one device."""
+
+    owner: Name | None = None
+    place: Name | None = None
+    measurement_type: Name | None = None
+    device_id: str | None = None
+
+    @model_validator(mode="after")
+    def one_or_some(self) -> Self:
+        if self.device_id is not None and (self.place or self.measurement_type):
+            raise ValueError("Give either deviceId, or place and measurementType.")
+        return self
+
+
 class Acknowledgement(Input):
     version: Version
     error: Annotated[Text, StringConstraints(max_length=200)] | None = None
@@ -162,6 +177,7 @@ class DeviceFilter(Input):
     state: str | None = None
     awaits_approval: bool | None = None
     in_sync: bool | None = None
+    online: bool | None = None
     search: Annotated[Text, StringConstraints(max_length=100)] | None = None
 
 

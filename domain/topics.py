@@ -34,6 +34,14 @@ def listening(base: str, listen: Iterable[str]) -> Topics:
     return replace(topics_of(base), listen=tuple(listen))
 
 
+def selector(owner: str, place: str | None = None, measurement_type: str | None = None) -> str:
+    """The filter of the base topics of an owner's devices, by place, by type, by both or neither.
+
+    It has four levels: the leaves below a base topic never match.
+    """
+    return f"{owner}/{place or '+'}/{measurement_type or '+'}/+"
+
+
 def covers(wide: str, narrow: str) -> bool:
     """Whether a filter matches every topic that another filter, or topic name, matches.
 

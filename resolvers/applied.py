@@ -1,10 +1,11 @@
 """What a device tells about itself: the config it has applied, its hardware and firmware."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import devices
+from db import devices, topics
 from db.events import changes, record
 from db.search import words_of
 from db.tables import Device
@@ -12,6 +13,7 @@ from domain.access import Action, Caller
 from domain.errors import InputError
 from domain.events import EventKind
 from domain.inputs import Acknowledgement
+from domain.tokens import TokenKind
 from resolvers.desk import Desk
 
 
@@ -30,6 +32,8 @@ async def acknowledge_config(desk: Desk, caller: Caller, report: Acknowledgement
             )
         note_hardware(session, caller, device, None, report.firmware)
         note_applied(session, caller, device, report.version, report.error)
+        if device.in_sync:
+            await confirm_topics(session, [device])
         return device
 
 
@@ -48,6 +52,18 @@ def note_applied(
     device.applied_error = error
     after = {"appliedVersion": device.applied_version, "error": error, "version": version}
     record(session, EventKind.CONFIG_APPLIED, caller, device=device, before=before, after=after)
+
+
+async def confirm_topics(session: AsyncSession, devices: Collection[Device]) -> None:
+    """The devices know their present topics: their moves are done."""
+    left = await topics.settle(session, [device.id for device in devices])
+    for device in devices:
+        if device.id in left:
+            caller = Caller(TokenKind.DEVICE, device_id=device.id)
+            before, after = {"topics": left[device.id]}, {"topic": device.topic}
+            record(
+                session, EventKind.DEVICE_MOVED, caller, device=device, before=before, after=after
+            )
 
 
 def note_hardware(

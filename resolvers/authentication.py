@@ -9,6 +9,7 @@ from db import devices, tokens
 from db.events import record
 from db.tables import Token
 from domain.access import ANONYMOUS, Caller, Scope
+from domain.accounts import mosquitto_hash
 from domain.errors import Unauthenticated
 from domain.events import EventKind
 from domain.tokens import TokenKind
@@ -28,6 +29,9 @@ async def authenticate(desk: Desk, secret: str | None) -> Caller:
         if token is None:
             raise Unauthenticated("This token is unknown.")
         caller = _caller(token)
+        if token.mqtt_hash is None and token.kind in (TokenKind.DEVICE, TokenKind.ADMIN):
+            # It was made when tokens were no passwords yet.
+            token.mqtt_hash = mosquitto_hash(secret)
         if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
             await _confirm(session, token, caller)
         return caller

@@ -25,7 +25,7 @@ async def update_config(desk: Desk, caller: Caller, id: str, change: ConfigChang
         )
         qos = device.qos if change.qos is None else change.qos
         if (interval, qos) != (device.interval_seconds, device.qos):
-            next_config(session, caller, device, interval, qos)
+            next_config(session, caller, device, interval_seconds=interval, qos=qos)
         return device
 
 
@@ -33,8 +33,10 @@ def next_config(
     session: AsyncSession,
     caller: Caller,
     device: Device,
+    *,
     interval_seconds: int | None = None,
     qos: int | None = None,
+    listen: list[str] | None = None,
 ) -> None:
     """Begins a new version, with these values, and keeps the present one as history."""
     before = config_facts(device)
@@ -55,6 +57,8 @@ def next_config(
         device.interval_seconds = interval_seconds
     if qos is not None:
         device.qos = qos
+    if listen is not None:
+        device.listen = listen
     after = config_facts(device)
     record(session, EventKind.CONFIG_CHANGED, caller, device=device, before=before, after=after)
 

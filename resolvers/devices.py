@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import devices, levels
+from db import devices, levels, links, topics
 from db.events import changes, device_facts, record, registered_facts
+from db.fleet_counts import FleetCounts, fleet_counts
 from db.paging import Rows
 from db.search import words_of
 from db.tables import DeletedDevice, Device
@@ -20,6 +21,7 @@ from domain.topics import base_topic
 from resolvers.config import next_config
 from resolvers.desk import Desk
 from resolvers.existing import existing
+from resolvers.links import follow_topic, unlink_all
 from resolvers.new_device import owner_for
 
 MAX_HISTORY = 100
@@ -53,6 +55,12 @@ async def count_devices(desk: Desk, caller: Caller, wanted: DeviceFilter) -> tup
         return await devices.count(session, caller.scope, wanted)
 
 
+async def count_fleet(desk: Desk, caller: Caller) -> FleetCounts:
+    caller.require(Action.READ_FLEET)
+    async with desk.database.begin() as session:
+        return await fleet_counts(session, caller.scope)
+
+
 def check_history(first: int) -> None:
     """Raises InputError for more versions than can be had at once."""
     if not 1 <= first <= MAX_HISTORY:
@@ -82,6 +90,8 @@ async def update_device(desk: Desk, caller: Caller, id: str, change: DeviceChang
     """A new owner, place or type gives it a new topic, and that a new config version."""
     caller.require(Action.CHANGE_DEVICE)
     async with desk.database.begin() as session:
+        if change.owner or change.location or change.measurement_type:
+            await links.hold(session)
         device = await existing(session, caller, id)
         before = device_facts(device)
         await _move(session, caller, device, change)
@@ -116,6 +126,9 @@ async def _move(
         change.location.place if change.location else device.place.name,
         change.measurement_type or device.measurement_type.name,
     )
+    if owner.id != device.owner_id:
+        await unlink_all(session, caller, device)
+        device.listen = []
     device.owner, device.place, device.measurement_type = owner, at.place, at.measurement_type
     device.owner_id = owner.id
     if change.location is not None:
@@ -123,16 +136,20 @@ async def _move(
         device.longitude = change.location.longitude
     topic = base_topic(owner.slug, at.place.slug, at.measurement_type.slug, device.id)
     if topic != device.topic:
-        device.topic = topic
+        await topics.leave(session, device, topic)
         next_config(session, caller, device)
+        await follow_topic(session, caller, device)
 
 
 async def delete_device(desk: Desk, caller: Caller, id: str) -> Device:
     """Its tokens go with it; its config versions are not used again should it come back."""
     caller.require(Action.CHANGE_DEVICE)
     async with desk.database.begin() as session:
+        await links.hold(session)
         device = await existing(session, caller, id)
         before = registered_facts(device)
+        await unlink_all(session, caller, device)
+        await topics.abandon(session, device)
         record(session, EventKind.DEVICE_DELETED, caller, device=device, before=before)
         kept = {
             "config_version": device.config_version,

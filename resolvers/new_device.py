@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import devices, levels, tokens
+from db import devices, levels, tokens, topics
 from db.search import words_of
 from db.tables import Device, Owner
 from domain.access import Caller
@@ -33,6 +33,7 @@ async def add_device(
         topic=base_topic(owner.slug, at.place.slug, at.measurement_type.slug, id),
         latitude=wanted.location.latitude,
         longitude=wanted.location.longitude,
+        listen=[],
         sensor_model=wanted.sensor_model,
         firmware=wanted.firmware,
         state=state,
@@ -51,6 +52,7 @@ async def add_device(
     device.search = words_of(device)
     session.add(device)
     await session.flush()
+    await topics.take(session, device.topic)
     await _count_use(session, caller)
     return device
 

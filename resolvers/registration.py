@@ -25,7 +25,7 @@ from domain.events import EventKind
 from domain.identity import device_id
 from domain.inputs import Registration
 from domain.tokens import TokenKind
-from resolvers.applied import note_applied, note_hardware
+from resolvers.applied import confirm_topics, note_applied, note_hardware
 from resolvers.desk import Desk
 from resolvers.new_device import add_device
 
@@ -77,9 +77,7 @@ async def _register(
     known = await _known(session, caller, device)
     match decide(known, _proof(caller), desk.reenrolment):
         case Step.ANSWER:
-            note_hardware(session, caller, device, wanted.sensor_model, wanted.firmware)
-            if wanted.applied_version is not None:
-                note_applied(session, caller, device, wanted.applied_version)
+            await _note(session, caller, device, wanted)
             return Registered(Outcome.KNOWN, device)
         case Step.RENEW:
             return await _renew(session, caller, device)
@@ -89,6 +87,17 @@ async def _register(
             return PENDING
         case Step.REFUSE:
             return REJECTED
+
+
+async def _note(
+    session: AsyncSession, caller: Caller, device: Device, wanted: Registration
+) -> None:
+    """What a known device tells about itself."""
+    note_hardware(session, caller, device, wanted.sensor_model, wanted.firmware)
+    if wanted.applied_version is not None:
+        note_applied(session, caller, device, wanted.applied_version)
+        if device.in_sync:
+            await confirm_topics(session, [device])
 
 
 def _not_allowed(field: str, message: str) -> InputError:

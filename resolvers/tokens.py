@@ -10,6 +10,7 @@ from db.events import record, token_facts
 from db.paging import Rows
 from db.tables import Owner, Token
 from domain.access import Action, Caller
+from domain.accounts import mosquitto_hash
 from domain.errors import ErrorCode, InputError
 from domain.events import EventKind
 from domain.inputs import NewToken, Page
@@ -36,6 +37,7 @@ async def add_token(
     token = Token(
         kind=wanted.kind,
         hash=hash_secret(secret),
+        mqtt_hash=mosquitto_hash(secret) if wanted.kind is TokenKind.ADMIN else None,
         owner=owner,
         note=wanted.note or None,
         created_at=datetime.now(UTC),

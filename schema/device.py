@@ -1,14 +1,22 @@
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from db.tables import Device as DeviceRow
 from domain.enrolment import DeviceState as State
-from resolvers import devices
+from domain.inputs import Page
+from resolvers import devices, links
 from schema.config import Config
 from schema.context import RollcallInfo
-from schema.cost import COST
+from schema.cost import COST, READ
+from schema.link import Link
+from schema.page_info import After, First
+from schema.shared import shared
 from schema.topics import Topics
+
+if TYPE_CHECKING:
+    from schema.device_connection import DeviceConnection
 
 DeviceState = strawberry.enum(
     State,
@@ -109,9 +117,47 @@ class Device:
         history = await info.context.config_histories.load((self.row, first))
         return [Config.of(config) for config in history]
 
+    @strawberry.field(description="Whom it hears, by links; the oldest first.", metadata={COST: 8})
+    async def links(self, info: RollcallInfo) -> list[Link]:
+        return [Link(row=row) for row in await info.context.links.load(self.row.id)]
+
+    @strawberry.field(
+        description="The devices that it hears now, by its links.", metadata={COST: READ}
+    )
+    async def sources(
+        self, info: RollcallInfo, first: First = 50, after: After = None
+    ) -> Annotated["DeviceConnection", strawberry.lazy("schema.device_connection")]:
+        from schema.device_connection import DeviceConnection  # noqa: PLC0415  it holds devices
+
+        desk, caller = info.context.desk, info.context.caller
+        page = Page.check({"first": first, "after": after})
+        return DeviceConnection(
+            page=await links.sources(desk, caller, self.row, page),
+            count=shared(lambda: links.count_sources(desk, caller, self.row)),
+        )
+
+    @strawberry.field(
+        description="The devices that hear it now, by their links.", metadata={COST: READ}
+    )
+    async def listeners(
+        self, info: RollcallInfo, first: First = 50, after: After = None
+    ) -> Annotated["DeviceConnection", strawberry.lazy("schema.device_connection")]:
+        from schema.device_connection import DeviceConnection  # noqa: PLC0415  it holds devices
+
+        desk, caller = info.context.desk, info.context.caller
+        page = Page.check({"first": first, "after": after})
+        return DeviceConnection(
+            page=await links.listeners(desk, caller, self.row, page),
+            count=shared(lambda: links.count_listeners(desk, caller, self.row)),
+        )
+
     @strawberry.field(description="Whether its MQTT session is up.")
     def online(self) -> bool:
         return self.row.online
+
+    @strawberry.field(description="When that last changed.")
+    def status_at(self) -> datetime | None:
+        return self.row.status_at
 
     @strawberry.field(description="When it was last heard from.")
     def last_seen_at(self) -> datetime | None:

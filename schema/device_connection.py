@@ -26,6 +26,9 @@ class DeviceFilter:
     in_sync: bool | None = strawberry.field(
         default=None, description="Whether the applied config is the desired one."
     )
+    online: bool | None = strawberry.field(
+        default=None, description="Whether its MQTT session is up."
+    )
     search: str | None = strawberry.field(
         default=None,
         description="Words, each the beginning of one in names, sensor model, firmware or id; "

@@ -5,10 +5,12 @@ from schema.mutations import (
     approve_device,
     create_token,
     delete_device,
+    link_device,
     register_device,
     reject_device,
     revoke_token,
     rotate_device_token,
+    unlink_device,
     update_config,
     update_device,
 )
@@ -20,6 +22,8 @@ class Mutation:
     update_device = update_device.update
     delete_device = delete_device.delete
     update_config = update_config.update
+    link_device = link_device.link
+    unlink_device = unlink_device.unlink
     acknowledge_config = acknowledge_config.acknowledge
     approve_device = approve_device.approve
     reject_device = reject_device.reject

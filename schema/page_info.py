@@ -1,8 +1,13 @@
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
 from db.paging import Rows
+
+First = Annotated[int, strawberry.argument(description="How many at most, 1 to 500.")]
+After = Annotated[
+    str | None, strawberry.argument(description="The `endCursor` of the page before.")
+]
 
 
 @strawberry.type(description="Where a page stands in its list.")

@@ -1,6 +1,4 @@
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import strawberry
 
@@ -13,15 +11,12 @@ from schema.config import Config
 from schema.context import RollcallInfo
 from schema.device import Device
 from schema.device_connection import DeviceConnection, DeviceFilter
+from schema.fleet import Fleet
+from schema.page_info import After, First
+from schema.shared import shared
 from schema.token import TokenConnection
 from schema.topics import Topics
 
-Count = TypeVar("Count")
-
-First = Annotated[int, strawberry.argument(description="How many at most, 1 to 500.")]
-After = Annotated[
-    str | None, strawberry.argument(description="The `endCursor` of the page before.")
-]
 DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadecimal digits.")]
 
 
@@ -55,6 +50,12 @@ class Query:
             count=shared(lambda: devices.count_devices(desk, caller, wanted)),
         )
 
+    @strawberry.field(
+        description="How many devices there are, and how they fare: those that this token can see."
+    )
+    async def fleet(self, info: RollcallInfo) -> Fleet:
+        return Fleet(counts=await devices.count_fleet(info.context.desk, info.context.caller))
+
     @strawberry.field(description="A device's MQTT topics; null where there is no such device.")
     async def topics(self, info: RollcallInfo, device_id: DeviceId) -> Topics | None:
         row = await devices.device(info.context.desk, info.context.caller, device_id)
@@ -86,15 +87,3 @@ class Query:
         return TokenConnection(
             page=await tokens.list_tokens(info.context.desk, info.context.caller, kind, page)
         )
-
-
-def shared(count: Callable[[], Awaitable[Count]]) -> Callable[[], Awaitable[Count]]:
-    """Counts once, however many fields of a connection ask."""
-    counting: asyncio.Task[Count] | None = None
-
-    async def ask() -> Count:
-        nonlocal counting
-        counting = counting or asyncio.ensure_future(count())
-        return await counting
-
-    return ask

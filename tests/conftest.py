@@ -63,7 +63,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    return Settings(database_url=database_url, admin_token=ADMIN)
+    return Settings(database_url=database_url, admin_token=ADMIN, mqtt="off")
 
 
 def changed(settings: Settings, **values: Any) -> Settings:

@@ -34,7 +34,7 @@ async def test_a_change_is_a_new_version_with_its_event(
     assert event.after
     kept = {"version": 1, "intervalSeconds": 60, "qos": 1}
     assert {key: event.before[key] for key in kept} == kept
-    assert event.after == {**config, "updatedAt": event.after["updatedAt"]}
+    assert event.after == {**config, "listen": [], "updatedAt": event.after["updatedAt"]}
     same_instant = datetime.fromisoformat
     assert same_instant(event.after["updatedAt"]) == same_instant(config["updatedAt"])
     assert event.actor == config["updatedBy"]

@@ -30,6 +30,7 @@ MAY = {
     "me": PEOPLE | {"device"},
     "device": PEOPLE | {"device"},
     "devices": PEOPLE,
+    "fleet": PEOPLE,
     "topics": PEOPLE | {"device"},
     "config": PEOPLE | {"device"},
     "latestCursor": PEOPLE | {"device"},
@@ -38,6 +39,8 @@ MAY = {
     "updateDevice": ADMINS,
     "deleteDevice": ADMINS,
     "updateConfig": ADMINS,
+    "linkDevice": ADMINS,
+    "unlinkDevice": ADMINS,
     "acknowledgeConfig": {"device"},
     "approveDevice": ADMINS,
     "rejectDevice": ADMINS,
@@ -85,16 +88,18 @@ async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
         )
 
 
-def all_fields(kind: GraphQLNamedType, depth: int = 4) -> str:
-    """A selection of everything there is below a type."""
+def all_fields(kind: GraphQLNamedType, above: tuple[GraphQLNamedType, ...] = ()) -> str:
+    """A selection of everything there is below a type, each type once on the way down."""
     assert isinstance(kind, GraphQLObjectType)
     parts = []
+    above = (*above, kind)
     for name, field in kind.fields.items():
         below = get_named_type(field.type)
         if is_leaf_type(below):
             parts.append(name)
-        elif depth:
-            parts.append(f"{name} {{ {all_fields(below, depth - 1)} }}")
+        elif below not in above:
+            # Some of a device's fields have devices below them.
+            parts.append(f"{name} {{ {all_fields(below, above)} }}")
     return " ".join(parts) or "__typename"
 
 
@@ -111,6 +116,8 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "updateDevice": {"id": device, "firmware": "9"},
         "deleteDevice": {"id": device},
         "updateConfig": {"deviceId": device, "qos": 2},
+        "linkDevice": {"listenerId": device},
+        "unlinkDevice": {"id": "0"},
         "acknowledgeConfig": {"version": 1},
         "approveDevice": {"id": device},
         "rejectDevice": {"id": device},

@@ -1,0 +1,58 @@
+"""Devices that speak over MQTT, found by the topic they speak on."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.devices import WITH_NAMES
+from db.tables import Device, FormerTopic
+from domain.enrolment import DeviceState
+
+
+async def reporting(
+    session: AsyncSession, bases: Iterable[str]
+) -> tuple[Sequence[tuple[Device, str]], Collection[str]]:
+    """Active devices with the base topic, present or former, that they speak on, to be changed.
+
+    And the base topics of those that somebody else has locked: waiting for several devices could
+    end in a deadlock.
+    """
+    owners = {base: base.rpartition("/")[2] for base in bases}
+    wanted = select(Device).where(
+        Device.id.in_(set(owners.values())), Device.state == DeviceState.ACTIVE
+    )
+    former = select(FormerTopic).where(FormerTopic.topic.in_(owners))
+    known = {(row.device_id, row.topic) for row in await session.scalars(former)}
+    locked = wanted.options(*WITH_NAMES).with_for_update(of=Device, skip_locked=True)
+    devices = {device.id: device for device in await session.scalars(locked)}
+    known |= {(device.id, device.topic) for device in devices.values()}
+    found = [(devices[id], base) for base, id in owners.items() if id in devices]
+    busy = await _existing(session, {id for id in owners.values() if id not in devices})
+    return (
+        [(device, base) for device, base in found if (device.id, base) in known],
+        [base for base, id in owners.items() if id in busy],
+    )
+
+
+async def set_offline_but(session: AsyncSession, present: Collection[str]) -> int:
+    """All others that count as online are not any more; returns how many."""
+    online = (await session.scalars(select(Device.id).where(Device.online))).all()
+    absent = [id for id in online if id not in present]
+    now = datetime.now(UTC)
+    for start in range(0, len(absent), 1_000):
+        some = select(Device.id).where(Device.id.in_(absent[start : start + 1_000]))
+        await session.execute(
+            update(Device)
+            .where(Device.id.in_(some.with_for_update(skip_locked=True).scalar_subquery()))
+            .values(online=False, status_at=now)
+        )
+    return len(absent)
+
+
+async def _existing(session: AsyncSession, ids: Collection[str]) -> Collection[str]:
+    if not ids:
+        return ()
+    wanted = select(Device.id).where(Device.id.in_(ids), Device.state == DeviceState.ACTIVE)
+    return set(await session.scalars(wanted))

@@ -1,0 +1,178 @@
+"""Links: who hears whom. Every change of what a device hears is a new version of its config."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import devices, levels, links
+from db.events import link_facts, record
+from db.paging import Rows
+from db.tables import Device, Link, MeasurementType, Place
+from domain.access import Action, Caller, Scope
+from domain.errors import ErrorCode, InputError
+from domain.events import EventKind
+from domain.inputs import NewLink, Page
+from domain.names import name_key
+from domain.topics import shortest
+from resolvers.config import next_config
+from resolvers.desk import Desk
+from resolvers.existing import existing
+
+# A device takes messages of 2 KB, and the config of one that moves has 250 bytes without filters.
+MAX_LISTEN_BYTES = 1_500
+MAX_DIGITS = 19
+
+Selector = tuple[Place | None, MeasurementType | None, Device | None]
+
+
+async def link_device(desk: Desk, caller: Caller, listener_id: str, wanted: NewLink) -> Link:
+    """Names that the owner has none of yet are made: devices of theirs are heard once they come.
+
+    A link that is there already is answered as it is.
+    """
+    caller.require(Action.CHANGE_DEVICE)
+    async with desk.database.begin() as session:
+        await links.hold(session)
+        listener = await existing(session, caller, listener_id, "listenerId")
+        _check_owner(listener, wanted)
+        place, measurement_type, source = await _selected(session, listener, wanted)
+        link = await links.same(session, listener, place, measurement_type, source)
+        if link is None:
+            link = Link(
+                listener=listener,
+                owner=listener.owner,
+                place=place,
+                measurement_type=measurement_type,
+                source=source,
+                created_at=datetime.now(UTC),
+                created_by=caller.actor,
+            )
+            session.add(link)
+            await session.flush()
+            facts = link_facts(link)
+            record(session, EventKind.DEVICE_LINKED, caller, device=listener, after=facts)
+            await relisten(session, caller, [listener])
+            _check_length(listener)
+        return link
+
+
+async def unlink_device(desk: Desk, caller: Caller, id: str) -> Link:
+    caller.require(Action.CHANGE_DEVICE)
+    number = int(id) if id.isascii() and id.isdigit() and len(id) < MAX_DIGITS else 0
+    async with desk.database.begin() as session:
+        await links.hold(session)
+        link = await links.by_id(session, caller.owner_id, number)
+        if link is None:
+            raise InputError.at("id", "There is no such link.", ErrorCode.NOT_FOUND)
+        listener = await existing(session, caller, link.listener_id)
+        await _remove(session, caller, listener, [link])
+        await relisten(session, caller, [listener])
+        return link
+
+
+async def relisten(session: AsyncSession, caller: Caller, listeners: Collection[Device]) -> None:
+    """Makes out anew what devices hear; those that hear something else get a new config."""
+    found = await links.of_listeners(session, {device.id for device in listeners})
+    for device in listeners:
+        listen = list(shortest(link.filter for link in found[device.id]))
+        if listen != device.listen:
+            next_config(session, caller, device, listen=listen)
+
+
+async def follow_topic(session: AsyncSession, caller: Caller, source: Device) -> None:
+    """A device has a new topic: whoever hears it by its id is told."""
+    await session.flush()
+    await relisten(session, caller, await _listeners(session, source))
+
+
+async def unlink_all(session: AsyncSession, caller: Caller, device: Device) -> None:
+    """A device leaves its owner: it hears nobody of it, and nobody hears it by its id."""
+    listeners = await _listeners(session, device)
+    await _remove(
+        session, caller, device, (await links.of_listeners(session, {device.id}))[device.id]
+    )
+    for listener in listeners:
+        heard = (await links.of_listeners(session, {listener.id}))[listener.id]
+        gone = [link for link in heard if link.source_id == device.id]
+        await _remove(session, caller, listener, gone)
+    await relisten(session, caller, [d for d in listeners if d.id != device.id])
+
+
+async def links_of(desk: Desk, ids: Collection[str]) -> dict[str, list[Link]]:
+    """The links of devices that the caller has in hand."""
+    async with desk.database.begin() as session:
+        return await links.of_listeners(session, ids)
+
+
+async def sources(desk: Desk, caller: Caller, listener: Device, page: Page) -> Rows[Device]:
+    """Whom a device hears now, as far as the caller can see them."""
+    async with desk.database.begin() as session:
+        return await links.sources(session, caller.scope, listener, page)
+
+
+async def listeners(desk: Desk, caller: Caller, source: Device, page: Page) -> Rows[Device]:
+    """Who hears a device now, as far as the caller can see them."""
+    async with desk.database.begin() as session:
+        return await links.listeners(session, caller.scope, source, page)
+
+
+async def count_sources(desk: Desk, caller: Caller, listener: Device) -> tuple[int, bool]:
+    async with desk.database.begin() as session:
+        return await links.count_sources(session, caller.scope, listener)
+
+
+async def count_listeners(desk: Desk, caller: Caller, source: Device) -> tuple[int, bool]:
+    async with desk.database.begin() as session:
+        return await links.count_listeners(session, caller.scope, source)
+
+
+def _check_owner(listener: Device, wanted: NewLink) -> None:
+    if wanted.owner is not None and name_key(wanted.owner) != listener.owner.name_key:
+        raise InputError.at(
+            "owner",
+            f"A link may cross places, never owners: the listener is {listener.owner.name}'s.",
+            ErrorCode.NOT_ALLOWED,
+        )
+
+
+async def _selected(session: AsyncSession, listener: Device, wanted: NewLink) -> Selector:
+    if wanted.device_id is None:
+        owner, place, kind = listener.owner, wanted.place, wanted.measurement_type
+        return (
+            await levels.place_named(session, owner, place) if place else None,
+            await levels.type_named(session, owner, kind) if kind else None,
+            None,
+        )
+    scope = Scope(owner_id=listener.owner_id)
+    source = await devices.find(session, scope, wanted.device_id.lower())
+    if source is None:
+        message = f"{listener.owner.name} has no such device."
+        raise InputError.at("deviceId", message, ErrorCode.NOT_FOUND)
+    if source.id == listener.id:
+        raise InputError.at("deviceId", "A device does not listen to itself: name another one.")
+    return None, None, source
+
+
+def _check_length(listener: Device) -> None:
+    if sum(map(len, listener.listen)) > MAX_LISTEN_BYTES:
+        raise InputError.at(
+            "listenerId",
+            f"The filters of this device's links have more than {MAX_LISTEN_BYTES} bytes, which it "
+            "could not hold: link it to places or types rather than to single devices.",
+            ErrorCode.CONFLICT,
+        )
+
+
+async def _listeners(session: AsyncSession, source: Device) -> Sequence[Device]:
+    ids = await links.listener_ids(session, source.id)
+    return await devices.all_for_update(session, ids)
+
+
+async def _remove(
+    session: AsyncSession, caller: Caller, listener: Device, gone: Collection[Link]
+) -> None:
+    for link in gone:
+        facts = link_facts(link)
+        record(session, EventKind.DEVICE_UNLINKED, caller, device=listener, before=facts)
+    await links.remove(session, Link.id.in_([link.id for link in gone]))

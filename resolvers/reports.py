@@ -1,0 +1,58 @@
+"""What running devices say over MQTT: the config they have applied, and whether they are there."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+
+from db import presence
+from db.tables import Device
+from domain.access import Caller
+from domain.tokens import TokenKind
+from domain.wire import StateReport
+from resolvers.applied import confirm_topics, note_applied, note_hardware
+from resolvers.desk import Desk
+
+
+async def note_states(desk: Desk, reports: Mapping[str, StateReport]) -> Collection[str]:
+    """By base topic. What is not a device's own topic, or older than what is known, is ignored.
+
+    Returns the base topics of devices that somebody else changes now: try them again.
+    """
+    async with desk.database.begin(own=True) as session:
+        reporting, busy = await presence.reporting(session, reports)
+        for device, base in reporting:
+            report = reports[base]
+            if report.version < (device.applied_version or 0) or _old_news(device, report):
+                continue
+            caller = Caller(TokenKind.DEVICE, device_id=device.id)
+            note_hardware(session, caller, device, None, report.firmware)
+            note_applied(session, caller, device, report.version, report.error)
+        await confirm_topics(session, [d for d, base in reporting if base == d.topic])
+        return busy
+
+
+async def note_statuses(desk: Desk, online: Mapping[str, bool]) -> Collection[str]:
+    """By base topic; returns what `note_states` does."""
+    now = datetime.now(UTC)
+    async with desk.database.begin(own=True) as session:
+        reporting, busy = await presence.reporting(session, online)
+        for device, base in reporting:
+            if device.online != online[base]:
+                device.online, device.status_at = online[base], now
+                if device.online:
+                    device.last_seen_at = now
+        return busy
+
+
+async def note_absent(desk: Desk, present: Collection[str]) -> int:
+    """Devices that were online and of which nothing is heard any more; `present`: the others.
+
+    Returns how many were not there.
+    """
+    async with desk.database.begin(own=True) as session:
+        return await presence.set_offline_but(session, present)
+
+
+def _old_news(device: Device, report: StateReport) -> bool:
+    known = (device.applied_version, device.applied_error)
+    same = (report.version, report.error) == known and report.firmware in (None, device.firmware)
+    return same and not report.fresh

@@ -1,0 +1,51 @@
+"""Configs that are not applied in time."""
+
+import asyncio
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from db.database import Database
+from resolvers.overdue import note_overdue
+from tests.client import Api
+from tests.events import events_of
+
+
+async def made_ago(database: Database, **period: int) -> None:
+    async with database.begin() as session:
+        await session.execute(
+            text("UPDATE devices SET config_updated_at = now() - CAST(:ago AS interval)"),
+            {"ago": timedelta(**period)},
+        )
+
+
+async def test_a_config_is_overdue_after_its_intervals_and_once(
+    api: Api, database: Database
+) -> None:
+    desk = api.app.state.keeper.desk
+    device = await api.register(await api.key())
+    await made_ago(database, seconds=170)
+    assert await note_overdue(desk, 3) == 0
+    await made_ago(database, seconds=190)
+    assert await note_overdue(desk, 3) == 1
+    assert await note_overdue(desk, 3) == 0
+    [event] = await events_of(database, "config_overdue")
+    assert event.device_id == device["device"]["id"]
+    assert event.after == {"version": 1, "appliedVersion": None, "error": None, "online": False}
+    await api.change("updateConfig", deviceId=device["device"]["id"], qos=0)
+    await made_ago(database, seconds=190)
+    assert await note_overdue(desk, 3) == 1
+
+
+async def test_what_is_applied_is_not_overdue(api: Api, database: Database) -> None:
+    token = (await api.register(await api.key()))["token"]
+    await api.change("acknowledgeConfig", token, version=1)
+    await made_ago(database, days=1)
+    assert await note_overdue(api.app.state.keeper.desk, 3) == 0
+
+
+async def test_two_servers_record_it_once(api: Api, database: Database) -> None:
+    desk = api.app.state.keeper.desk
+    await api.register(await api.key())
+    await made_ago(database, days=1)
+    assert sum(await asyncio.gather(*(note_overdue(desk, 3) for _ in range(4)))) == 1
