@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -14,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from domain.tokens import TokenKind
 from schema.build import build_schema
 from schema.execution import Engine
+from server.broker import BrokerSide
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.service import Observers, Service
@@ -21,6 +23,7 @@ from server.graphql.websocket import WebSocketEndpoint
 from server.keeper import DatabaseKeeper
 from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
+from server.overdue import OverdueWatch
 from server.pages import add_pages
 from server.request_id import RequestIds
 from server.settings import Settings, read_settings
@@ -36,20 +39,31 @@ TITLES = {
 WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is at /graphql.\n"
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, mqtt_listening: socket.socket | None = None
+) -> FastAPI:
+    """`mqtt_listening`: a socket for the embedded broker; else it makes one when it starts."""
     if settings is None:
         settings = read_settings()
         # Started by a server that knows nothing of our settings, such as plain uvicorn.
         if not logging.getLogger().handlers:
             configure_logging(settings)
     keeper = DatabaseKeeper(settings, announce)
+    broker = BrokerSide(settings, lambda: keeper.desk, mqtt_listening)
+    keeper.broker = lambda: broker.told
+    keeper.workers = [*broker.workers, OverdueWatch(settings.config_overdue_intervals)]
     tracing = tracing_from_environment()
     metrics = Metrics(lambda: keeper.desk)
     connections = Connections(lambda: keeper.desk, metrics, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with tracing.running(), keeper.running(), _running(connections):
+        async with (
+            tracing.running(),
+            broker.running(),
+            keeper.running(),
+            _running(connections),
+        ):
             with suppress(TimeoutError):
                 await asyncio.wait_for(keeper.opened.wait(), WAIT_AT_START_SECONDS)
             yield
@@ -70,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.connections = connections
     app.state.keeper = keeper
+    app.state.broker = broker
     engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds)
     service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
     app.add_route("/graphql", GraphQLEndpoint(service).__call__, methods=["GET", "POST"])

@@ -11,7 +11,7 @@ from db.database import Database
 from db.migrate import missing_migrations, write_migration
 from server.app import create_app
 from server.cli_tokens import tokens
-from server.listening import listen, server_for
+from server.listening import listen, listen_for_mqtt, server_for
 from server.logs import configure_logging
 from server.one_command import settings_or_exit, with_database
 
@@ -31,11 +31,15 @@ def serve(
     """Run the server. Without ROLLCALL_DATABASE_URL it brings its own PostgreSQL."""
     settings = settings_or_exit()
     host, port = host or settings.host, settings.port if port is None else port
+    settings = settings.model_copy(update={"host": host, "port": port})
     configure_logging(settings)
     listening = listen(host, port)
     address = f"http://{host}:{listening.getsockname()[1]}"
+    broker = listen_for_mqtt(host, settings.mqtt_port) if settings.embedded_mqtt else None
     typer.echo(f"Rollcall: GraphQL at {address}/graphql")
-    server_for(create_app(settings), settings).run(sockets=[listening])
+    if broker:
+        typer.echo(f"Rollcall: MQTT at {host}:{broker.getsockname()[1]}")
+    server_for(create_app(settings, broker), settings).run(sockets=[listening])
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from db.database import Database, Watch, is_passing
@@ -12,9 +12,10 @@ from db.migrate import migrate
 from domain.errors import Unavailable
 from domain.tokens import TokenKind
 from resolvers.config_feed import ConfigFeed, config_feed
-from resolvers.desk import Desk
+from resolvers.desk import Broker, Desk
 from server.first_tokens import first_tokens
 from server.settings import Settings
+from server.worker import Worker, keep_running
 
 log = logging.getLogger("rollcall.database")
 
@@ -33,6 +34,9 @@ class DatabaseKeeper:
     def __init__(self, settings: Settings, announce: Announce) -> None:
         self.desk: Desk | None = None
         self.opened = asyncio.Event()
+        # Set before it runs.
+        self.workers: Sequence[Worker] = ()
+        self.broker: Callable[[], Broker | None] = lambda: None
         self._settings = settings
         self._announce = announce
         self._admission = settings.admission
@@ -80,7 +84,7 @@ class DatabaseKeeper:
             self._feed,
             self._settings.enrolment,
             self._settings.reenrolment,
-            self._settings.broker,
+            self.broker(),
             self._admission,
         )
         log.info("The database is ready.")
@@ -91,9 +95,18 @@ class DatabaseKeeper:
         """Returns by an exception, when the database no longer answers."""
         assert self._database is not None  # noqa: S101
         assert self._feed is not None  # noqa: S101
-        async with self._database.watched(self._feed.wake) as watch, asyncio.TaskGroup() as tasks:
+        assert self.desk is not None  # noqa: S101
+        async with self._database.watched(self._wake) as watch, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed.run(), name="config feed")
             tasks.create_task(self._tell(watch), name="database watch")
+            for worker in self.workers:
+                tasks.create_task(keep_running(worker, self.desk), name=type(worker).__name__)
+
+    def _wake(self) -> None:
+        assert self._feed is not None  # noqa: S101
+        self._feed.wake()
+        for worker in self.workers:
+            worker.wake()
 
     async def _tell(self, watch: Watch) -> None:
         """Tells the other processes of new events, and asks for a sign of life without any."""

@@ -7,6 +7,8 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from mqtt.embedded import PortTaken
+from mqtt.embedded import listen as mqtt_listen
 from server.protocols import HTTPProtocol, WebSocketProtocol
 from server.settings import Settings
 
@@ -63,6 +65,19 @@ def listen(host: str, port: int) -> socket.socket:
         )
         sys.exit(1)
     return listening
+
+
+def listen_for_mqtt(host: str, port: int) -> socket.socket:
+    """As `listen`, for the embedded broker."""
+    try:
+        return mqtt_listen(host, port)
+    except PortTaken as taken:
+        typer.echo(
+            f"{taken.strerror}: set ROLLCALL_MQTT_PORT to another port, ROLLCALL_MQTT_URL to a "
+            "broker of your own, or ROLLCALL_MQTT=off.",
+            err=True,
+        )
+        sys.exit(1)
 
 
 def _limit_waiting(listening: socket.socket) -> None:

@@ -1,5 +1,6 @@
 """Settings, read once from the environment. The README has the table of them."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,9 +30,25 @@ def _postgres_url(url: str | None) -> str | None:
 def _mqtt_url(url: str | None) -> str | None:
     if url is not None:
         parts = urlsplit(url)
-        if parts.scheme not in MQTT_PORTS or not parts.hostname:
+        try:
+            known = parts.scheme in MQTT_PORTS and parts.hostname and parts.port != 0
+        except ValueError:
+            known = False
+        if not known:
             raise ValueError("Give a URL such as mqtt://host:1883 or mqtts://host:8883.")
     return url
+
+
+def _readable(path: Path | None) -> Path | None:
+    if path is not None and not os.access(path, os.R_OK):
+        raise ValueError(f"There is no file {path} that can be read.")
+    return path
+
+
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not (path.is_dir() and os.access(path, os.W_OK)):
+        raise ValueError(f"There is no folder {path} that can be written to.")
+    return path
 
 
 def _long_enough(token: SecretStr | None) -> SecretStr | None:
@@ -109,7 +126,16 @@ class Settings(BaseSettings):
     max_errors: int = Field(default=20, ge=1)
     max_cost: int = Field(default=5_000, ge=100)
     max_operation_seconds: float = Field(default=15, gt=0)
-    mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
+    mqtt: Switch = Switch.ON
+    mqtt_port: int = Field(default=1883, ge=0, le=65535)
+    mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = Field(default=None, repr=False)
+    mqtt_public_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
+    mqtt_ca: Annotated[Path | None, AfterValidator(_readable)] = None
+    mqtt_certificate: Annotated[Path | None, AfterValidator(_readable)] = None
+    mqtt_key: Annotated[Path | None, AfterValidator(_readable)] = None
+    mosquitto_dir: Annotated[Path | None, AfterValidator(_folder)] = None
+    mosquitto_pid_file: Path | None = None
+    config_overdue_intervals: float = Field(default=3, ge=0)
     log_format: LogFormat = "console"
     log_level: LogLevel = "info"
 
@@ -139,11 +165,21 @@ class Settings(BaseSettings):
         return self.max_operations_per_token if self.rate_limits is Switch.ON else None
 
     @property
+    def mqtt_wanted(self) -> bool:
+        return self.mqtt is Switch.ON
+
+    @property
+    def embedded_mqtt(self) -> bool:
+        """Whether this server brings a broker of its own."""
+        return self.mqtt_wanted and self.mqtt_url is None
+
+    @property
     def broker(self) -> Broker | None:
         """What devices are told; a broker on this machine is where they reached this server."""
-        if self.mqtt_url is None:
+        url = self.mqtt_public_url or self.mqtt_url
+        if url is None or not self.mqtt_wanted:
             return None
-        parts = urlsplit(self.mqtt_url)
+        parts = urlsplit(url)
         host = None if parts.hostname in ("localhost", "127.0.0.1", "::1") else parts.hostname
         return Broker(host, parts.port or MQTT_PORTS[parts.scheme], parts.scheme == "mqtts")
 

@@ -29,6 +29,7 @@ class ServerProcess:
             "ROLLCALL_DATA_DIR": str(data_dir),
             "ROLLCALL_ADMIN_TOKEN": ADMIN,
             "ROLLCALL_PORT": "0",
+            "ROLLCALL_MQTT_PORT": "0",
             **environment,
         }
         self.wait_for_database = True

@@ -1,0 +1,232 @@
+"""One connection to the broker, by paho-mqtt in a thread of its own.
+
+paho's callbacks hand over to the event loop, and do nothing else. A connection that was lost is
+not mended, since paho would send what was true before: a new one begins from the database.
+"""
+
+import asyncio
+import secrets
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from domain.wire import Retained
+
+# Unacknowledged messages on the way; above 100 it becomes no faster.
+WINDOW = 100
+KEEPALIVE_SECONDS = 20
+CONNECT_SECONDS = 10
+# paho refuses more than 65,535 outstanding messages without a word.
+MOST_OUTSTANDING = 60_000
+AT_A_TIME = 50
+
+Receive = Callable[[str, bytes, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the broker is, and how this server proves itself. Paths are of PEM files."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: str | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class ConnectionLost(Exception):
+    """There is no connection to the broker, or none any more; the text says why."""
+
+
+class Connection:
+    """`lost` is done, with the reason as its exception, when the connection is over."""
+
+    def __init__(self, address: Address, receive: Receive) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._receive = receive
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self._waiting: dict[int, _Batch] = {}
+        self._early: set[int] = set()
+        self._lock = threading.Lock()
+        self._subscribing: dict[int, asyncio.Future[Sequence[int]]] = {}
+        self._client = _client(address)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = lambda *_: self._tell(self._over, "it can't be reached")
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+
+    async def publish(self, messages: Sequence[Retained]) -> None:
+        """Returns when the broker has acknowledged all of them. Raises ConnectionLost."""
+        if not messages:
+            return
+        batch = _Batch(len(messages), self._loop.create_future())
+        for nth, message in enumerate(messages, 1):
+            self._publish(message, batch)
+            if nth % AT_A_TIME == 0:
+                await asyncio.sleep(0)
+        await self._unless_lost(batch.done)
+
+    async def subscribe(self, *filters: str) -> None:
+        """Returns when the broker has granted them. Raises ConnectionLost."""
+        code, mid = self._client.subscribe([(filter, 1) for filter in filters])
+        if code != paho.MQTT_ERR_SUCCESS or mid is None:
+            raise ConnectionLost(paho.error_string(code))
+        granted = self._subscribing.setdefault(mid, self._loop.create_future())
+        codes = await self._unless_lost(granted)
+        if max(codes) >= 0x80:  # noqa: PLR2004  MQTT 3.1.1, section 3.9.3
+            raise ConnectionLost(
+                f"it refuses {' and '.join(filters)}: this server needs all rights"
+            )
+
+    def _publish(self, message: Retained, batch: "_Batch") -> None:
+        if self.lost.done():
+            raise ConnectionLost(_reason(self.lost))
+        info = self._client.publish(message.topic, message.payload, qos=1, retain=True)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            raise ConnectionLost(paho.error_string(info.rc))
+        with self._lock:
+            if info.mid in self._early:
+                self._early.discard(info.mid)
+            else:
+                self._waiting[info.mid] = batch
+                return
+        batch.acknowledged(self._loop)
+
+    async def _unless_lost(self, future: "asyncio.Future[Any]") -> Any:
+        await asyncio.wait({future, self.lost}, return_when=asyncio.FIRST_COMPLETED)
+        if not future.done():
+            raise ConnectionLost(_reason(self.lost))
+        return future.result()
+
+    # From here on in paho's thread.
+
+    def _on_connect(self, _: Any, __: Any, ___: Any, code: Any, ____: Any) -> None:
+        if code.is_failure:
+            self._tell(self._over, f"it says: {code}")
+        else:
+            self._tell(_done, self._opened)
+
+    def _on_disconnect(self, _: Any, __: Any, ___: Any, code: Any, ____: Any) -> None:
+        self._tell(self._over, f"the connection ended: {code}")
+
+    def _on_publish(self, _: Any, __: Any, mid: int, *___: Any) -> None:
+        with self._lock:
+            batch = self._waiting.pop(mid, None)
+            if batch is None:
+                self._early.add(mid)
+                return
+        batch.acknowledged(self._loop)
+
+    def _on_subscribe(self, _: Any, __: Any, mid: int, codes: Any, ___: Any) -> None:
+        self._tell(self._granted, mid, [code.value for code in codes])
+
+    def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
+        self._tell(self._receive, message.topic, message.payload, message.retain)
+
+    def _tell(self, callback: Callable[..., object], *values: object) -> None:
+        _call(self._loop, callback, *values)
+
+    # And here in the loop's again.
+
+    def _granted(self, mid: int, codes: Sequence[int]) -> None:
+        granted = self._subscribing.setdefault(mid, self._loop.create_future())
+        granted.set_result(codes)
+
+    def _over(self, reason: str) -> None:
+        for future in (self._opened, self.lost):
+            if not future.done():
+                future.set_exception(ConnectionLost(reason))
+                future.exception()  # it may be that nobody asks
+
+    async def open(self) -> None:
+        """Raises ConnectionLost."""
+        self._client.loop_start()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._opened
+        except TimeoutError:
+            raise ConnectionLost("it does not answer") from None
+
+    async def close(self) -> None:
+        """What is on its way is forgotten."""
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+        self._over("it was closed")
+
+
+@asynccontextmanager
+async def connected(address: Address, receive: Receive) -> AsyncIterator[Connection]:
+    """`receive` is called in the loop with topic, payload and whether the broker had it retained.
+
+    Raises ConnectionLost.
+    """
+    connection = Connection(address, receive)
+    try:
+        await connection.open()
+        yield connection
+    finally:
+        await connection.close()
+
+
+class _Batch:
+    """So many messages to be acknowledged; told of from both threads."""
+
+    def __init__(self, count: int, done: "asyncio.Future[None]") -> None:
+        self.done = done
+        self._left = count
+        self._lock = threading.Lock()
+
+    def acknowledged(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left:
+                return
+        _call(loop, _done, self.done)
+
+
+def _client(address: Address) -> paho.Client:
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"rollcall-{secrets.token_hex(6)}",
+        protocol=paho.MQTTv311,
+        reconnect_on_failure=False,
+    )
+    client.max_inflight_messages_set(WINDOW)
+    client.max_queued_messages_set(MOST_OUTSTANDING)
+    client.username_pw_set(address.username, address.password)
+    if address.tls:
+        context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
+        if address.certificate:
+            context.load_cert_chain(address.certificate, address.key)
+        client.tls_set_context(context)
+    client.connect_async(address.host, address.port, KEEPALIVE_SECONDS)
+    return client
+
+
+def _call(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *values: object
+) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(callback, *values)
+
+
+def _done(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _reason(lost: "asyncio.Future[None]") -> str:
+    return str(lost.exception())

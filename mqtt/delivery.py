@@ -1,0 +1,162 @@
+"""Brings the broker in line with the desired configs, shard by shard.
+
+What the broker lacks is read from the database, published, and marked when the broker has
+acknowledged it: so whatever crashes, somebody goes on where it was.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+
+from db import deliveries
+from db.database import Database, Locks
+from db.deliveries import Delivery, Marker
+from domain.wire import Retained, clearing
+from mqtt.connection import Connection
+
+log = logging.getLogger("rollcall.mqtt")
+
+BATCH = 1_000
+AT_ONCE = 2
+POLL_SECONDS = 1.0
+# How long a marker may take from the broker to here before it counts as lost.
+MARKER_SECONDS = 2.0
+
+
+class DeliveryLoop:
+    """Of one connection. Several processes share the work: a shard is one's at a time."""
+
+    def __init__(self, database: Database, locks: Locks, connection: Connection) -> None:
+        self._database = database
+        self._locks = locks
+        self._connection = connection
+        self._woken = asyncio.Event()
+        self._markers: set[str] = set()
+        # As they are retained on the broker, by topic.
+        self._sequences: dict[str, int] = {}
+        self._marker_came = asyncio.Event()
+        self._unverified: set[str] = set(deliveries.SHARDS)
+
+    def wake(self) -> None:
+        """There may be something to deliver."""
+        self._woken.set()
+
+    def received(self, topic: str, payload: bytes, *, kept: bool) -> None:  # noqa: ARG002
+        if topic in self._markers and payload.isdigit():
+            self._sequences[topic] = int(payload)
+            self._marker_came.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises ConnectionLost, and Unavailable."""
+        async with self._database.begin(own=True) as session:
+            self._markers = set(await deliveries.marker_topics(session))
+        await self._connection.subscribe(*self._markers)
+        while True:
+            self._woken.clear()
+            async with self._database.begin(own=True) as session:
+                waiting = await deliveries.waiting(session)
+            await self._deliver(self._unverified | set(waiting))
+            await self._locks.keep()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
+
+    async def _deliver(self, shards: Collection[str]) -> None:
+        """In random order, so that several processes seldom want the same."""
+        left = random.sample(sorted(shards), len(shards))
+
+        async def work() -> None:
+            while left:
+                shard = left.pop()
+                async with self._locks.attempt(deliveries.LOCK, int(shard, 16)) as ours:
+                    if ours:
+                        await self._bring(shard)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(AT_ONCE, len(left))):
+                tasks.create_task(work())
+
+    async def _bring(self, shard: str) -> None:
+        if shard in self._unverified:
+            if await self._has_lost_messages(shard):
+                await self._publish_all(shard)
+            self._unverified.discard(shard)
+        await self._clear(shard)
+        while True:
+            async with self._database.begin(own=True) as session:
+                found = await deliveries.behind(session, shard, BATCH)
+            if found:
+                await self._publish(shard, found)
+            if len(found) < BATCH:
+                return
+
+    async def _has_lost_messages(self, shard: str) -> bool:
+        """Whether the broker's marker is older than ours, or missing."""
+        async with self._database.begin(own=True) as session:
+            marker = await deliveries.marker(session, shard)
+        if not marker.sequence:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MARKER_SECONDS):
+                while self._sequences.get(marker.topic, 0) < marker.sequence:
+                    self._marker_came.clear()
+                    await self._marker_came.wait()
+                return False
+        return True
+
+    async def _publish(self, shard: str, found: Sequence[Delivery]) -> None:
+        async with self._database.begin(own=True) as session:
+            marker = _next(await deliveries.marker(session, shard))
+        await self._connection.publish([*_messages(found), _retained(marker)])
+        async with self._database.begin(own=True) as session:
+            await deliveries.mark(session, found)
+            await deliveries.set_sequence(session, shard, marker.sequence)
+
+    async def _publish_all(self, shard: str) -> None:
+        """The broker begins anew: everything, and only then the marker that says so."""
+        log.info("The broker has lost messages: publishing shard %s again.", shard)
+        after: str | None = ""
+        while after is not None:
+            async with self._database.begin(own=True) as session:
+                found = await deliveries.all_of(session, shard, after, BATCH)
+            await self._connection.publish(list(_messages(found)))
+            async with self._database.begin(own=True) as session:
+                await deliveries.mark(session, found)
+            after = found[-1].id if len(found) == BATCH else None
+        await self._clear_deleted(shard)
+        await self._publish(shard, ())
+
+    async def _clear(self, shard: str) -> None:
+        while True:
+            async with self._database.begin(own=True) as session:
+                bases = await deliveries.stale(session, shard, BATCH)
+            if not bases:
+                return
+            await self._connection.publish([m for base in bases for m in clearing(base)])
+            async with self._database.begin(own=True) as session:
+                await deliveries.cleared(session, bases)
+
+    async def _clear_deleted(self, shard: str) -> None:
+        """A broker that came back with an old state has what was cleared since."""
+        after: str | None = ""
+        while after is not None:
+            async with self._database.begin(own=True) as session:
+                found = await deliveries.deleted(session, shard, after, BATCH)
+            await self._connection.publish([m for _, base in found for m in clearing(base)])
+            after = found[-1][0] if len(found) == BATCH else None
+
+
+def _messages(found: Iterable[Delivery]) -> Iterable[Retained]:
+    return (message for delivery in found for message in delivery.messages)
+
+
+def _next(marker: Marker) -> Marker:
+    """Never a number that was used before, also where its message was lost."""
+    return Marker(marker.topic, max(marker.sequence + 1, time.time_ns() // 1_000_000))
+
+
+def _retained(marker: Marker) -> Retained:
+    return Retained(marker.topic, b"%d" % marker.sequence)

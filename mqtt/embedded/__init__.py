@@ -1,0 +1,7 @@
+"""The broker inside the server's process: amqtt's, let in and held to what a client may do."""
+
+from mqtt.embedded.bounds import Bounds
+from mqtt.embedded.embedded_broker import EmbeddedBroker
+from mqtt.embedded.listening import PortTaken, listen
+
+__all__ = ["Bounds", "EmbeddedBroker", "PortTaken", "listen"]

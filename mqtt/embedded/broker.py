@@ -1,0 +1,188 @@
+"""amqtt's broker, without what is wrong in it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import amqtt.broker
+from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
+from amqtt.mqtt.connack import SERVER_UNAVAILABLE
+from amqtt.mqtt.disconnect import DisconnectPacket
+from amqtt.mqtt.publish import PublishPacket
+from amqtt.session import ApplicationMessage, Session
+
+from domain.topics import covers
+from mqtt.embedded.bounds import Bounds
+from mqtt.embedded.client import Client, of_user
+from mqtt.embedded.handler import REFUSED, Handler
+from mqtt.embedded.hearers import Hearers
+from mqtt.embedded.packets import Refused
+from mqtt.embedded.permits import Permits
+
+MAX_LEVELS = 64
+# After so many retained topics looked at, others get their turn.
+TURN = 256
+
+
+class Broker(amqtt.broker.Broker):
+    """Keeps amqtt's sessions, wills, retained messages and what it sends; replaced is:
+
+    its way in (asks nobody before it touches a session), its matching (each message with each
+    filter), its own queue of messages (unbounded), and what it sends to who comes back (each
+    retained message that anybody is subscribed to).
+    """
+
+    def __init__(self, permits: Permits, bounds: Bounds) -> None:
+        listener = ListenerConfig(type=ListenerType.EXTERNAL, bind="")
+        super().__init__(
+            BrokerConfig(
+                listeners={"default": listener},
+                session_expiry_interval=bounds.session_seconds,
+                plugins={},
+            )
+        )
+        self.permits, self.bounds = permits, bounds
+        self.hearers = Hearers()
+        self.stopping = False
+
+    @property
+    def clients(self) -> list[Client]:
+        """Who is connected."""
+        sessions = (cast("Client", session) for session, _ in self._sessions.values())
+        return [client for client in sessions if client.connected]
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Those of amqtt, which it may leave behind."""
+        return [task for task in (self._broadcast_task, self._session_monitor_task) if task]
+
+    async def serve(self, client: Client) -> None:
+        """Until the client leaves. Raises Refused."""
+        await self._take_over(client)
+        handler = Handler(self, client)
+        self._sessions[client.client_id] = (client, handler)
+        client.transitions.connect()
+        leaving = None
+        try:
+            await handler.mqtt_connack_authorize(authorize=True)
+            await self._publish_session_retained_messages(client)
+            leaving = await handler.serve()
+        finally:
+            await self._leave(client, handler, leaving)
+
+    async def publish(self, client: Client, packet: PublishPacket) -> None:
+        topic, data = packet.topic_name or "", packet.data or b""
+        if not await self.permits.may_publish(client, topic):
+            return
+        await self._broadcast_message(client, topic, data, packet.qos)
+        if packet.retain_flag:
+            await self.retain_message(client, topic, data, packet.qos)
+
+    async def retained_under(self, filter: str) -> AsyncIterator[ApplicationMessage]:
+        topics = [filter] if filter in self._retained_messages else [*self._retained_messages]
+        for number, topic in enumerate(topics, 1):
+            if covers(filter, topic) and (message := self._retained_messages.get(topic)):
+                yield message
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+
+    async def add_subscription(self, subscription: tuple[str, int], session: Session) -> int:
+        client, (filter, qos) = cast("Client", session), subscription
+        full = len(client.filters) >= self.bounds.filters and filter not in client.filters
+        if full or filter.count("/") >= MAX_LEVELS:
+            return REFUSED
+        if not await self.permits.may_subscribe(client, filter):
+            return REFUSED
+        client.filters[filter] = qos
+        self.hearers.add(filter, client.client_id, qos)
+        return qos
+
+    def forget_subscription(self, filter: str, client: Client) -> None:
+        if client.filters.pop(filter, None) is not None:
+            self.hearers.remove(filter, client.client_id)
+
+    async def retain_message(
+        self,
+        source_session: Session | None,  # noqa: ARG002
+        topic_name: str | None,
+        data: bytes | bytearray | None,
+        qos: int | None = None,
+    ) -> None:
+        """Without its source: that would keep the session of who is long gone."""
+        await super().retain_message(None, topic_name, data, qos)
+
+    async def _take_over(self, client: Client) -> None:
+        """The former connection ends first, will and all: amqtt lets both go on."""
+        while (former := self._of(client.client_id)) and former.connected:
+            former.wire.abort()
+            await former.gone.wait()
+        if former and not (client.clean_session or former.clean_session):
+            client.resume(former)
+            for filter in [f for f in client.filters if not client.rights.may_subscribe(f)]:
+                self.forget_subscription(filter, client)
+        elif former:
+            await self._cleanup_session(client.client_id)
+        else:
+            await self._make_room(client)
+
+    async def _make_room(self, client: Client) -> None:
+        start = of_user(client.login.username)
+        held = [client_id for client_id in self._sessions if client_id.startswith(start)]
+        if client.login.token_id is None or len(held) < self.bounds.sessions:
+            return
+        away = [c for c in map(self._of, held) if c and not c.connected]
+        if not away:
+            raise Refused(SERVER_UNAVAILABLE)
+        await self._cleanup_session(min(away, key=lambda c: c.last_disconnect_time or 0).client_id)
+
+    async def _leave(
+        self, client: Client, handler: Handler, leaving: DisconnectPacket | None
+    ) -> None:
+        """Its will is published by what it was last allowed to; not when we are the ones to go."""
+        if self.stopping or not client.rights.may_publish(client.will_topic or ""):
+            client.will_flag = False
+        left: asyncio.Future[DisconnectPacket | None] = self._loop.create_future()
+        left.set_result(leaving)
+        try:
+            await self._handle_disconnect(client, handler, left)
+            await handler.settle()
+            if client.clean_session:
+                await self._cleanup_session(client.client_id)
+        finally:
+            client.gone.set()
+
+    async def _broadcast_message(
+        self,
+        session: Session | None,  # noqa: ARG002
+        topic: str | None,
+        data: bytes | bytearray | None,
+        force_qos: int | None = None,
+    ) -> None:
+        """At once, at most at the QoS it was published with (MQTT 3.1.1, section 3.8.4)."""
+        if topic is None:
+            return
+        for client_id, granted in self.hearers.of(topic).items():
+            client, handler = cast("tuple[Client, Handler]", self._sessions[client_id])
+            if not client.rights.may_receive(topic):
+                continue
+            qos = min(granted, force_qos or 0)
+            message = ApplicationMessage(None, topic, qos, data or b"", retain=False)
+            if client.connected:
+                handler.deliver(message)
+            else:
+                client.keep(message, self.bounds.kept_messages)
+
+    async def _publish_session_retained_messages(self, session: Session) -> None:
+        """Without waiting for what is acknowledged: nothing is read yet."""
+        client, handler = cast("tuple[Client, Handler]", self._sessions[session.client_id or ""])
+        kept = client.retained_messages
+        for message in [kept.get_nowait() for _ in range(kept.qsize())]:
+            if client.rights.may_receive(message.topic):
+                handler.deliver(message)
+
+    async def _del_all_subscriptions(self, session: Session) -> None:
+        for filter in [*cast("Client", session).filters]:
+            self.forget_subscription(filter, cast("Client", session))
+
+    def _of(self, client_id: str) -> Client | None:
+        return cast("Client | None", self._sessions.get(client_id, (None, None))[0])

@@ -1,0 +1,117 @@
+"""The broker, from its start to its stop."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from mqtt.access import Access
+from mqtt.embedded.admission import Admission
+from mqtt.embedded.bounds import Bounds
+from mqtt.embedded.broker import Broker
+from mqtt.embedded.packets import Refused
+from mqtt.embedded.permits import Permits
+from mqtt.embedded.quiet import hush
+from mqtt.embedded.wire import Malformed, Wire
+
+logger = logging.getLogger("rollcall.mqtt")
+
+
+class EmbeddedBroker:
+    """MQTT 3.1.1 over TCP, on a socket that `listen` made. Runs once."""
+
+    def __init__(
+        self, listening: socket.socket, access: Access, bounds: Bounds | None = None
+    ) -> None:
+        self.port: int = listening.getsockname()[1]
+        self._listening = listening
+        self._bounds = bounds or Bounds()
+        self._permits = Permits(access)
+        self._admission = Admission(access, self._bounds.connect_seconds)
+        self._connections: set[asyncio.Task[None]] = set()
+        self._wires: set[Wire] = set()
+        self._broker: Broker | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """At the end it is stopped within `stop_seconds` or little more. No will is published."""
+        hush()
+        broker = self._broker = Broker(self._permits, self._bounds)
+        await broker.start()
+        server = await asyncio.start_server(self._connected, sock=self._listening)
+        watches = [
+            asyncio.create_task(self._every_check(self.recheck), name="rights of MQTT clients"),
+            asyncio.create_task(self._every_check(self._drop_silent), name="MQTT keep-alive"),
+        ]
+        try:
+            yield
+        finally:
+            broker.stopping = True
+            server.close()
+            await _ended(watches)
+            await self._stop(broker)
+
+    async def recheck(self) -> None:
+        """Asks once what all who are connected may do now. Done once a second by itself."""
+        if self._broker:
+            await self._permits.recheck(self._broker.clients)
+
+    async def _drop_silent(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for client in self._broker.clients if self._broker else []:
+            if client.is_silent(now):
+                client.wire.abort()
+
+    async def _every_check(self, check: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(self._bounds.check_seconds)
+            try:
+                await check()
+            except Exception:
+                logger.exception("A check of the MQTT clients failed; it is done again.")
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wire = Wire(reader, writer, self._bounds)
+        if len(self._wires) >= self._bounds.connections:
+            wire.abort()
+            return
+        self._wires.add(wire)
+        task = asyncio.create_task(self._serve(wire), name="MQTT client")
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, wire: Wire) -> None:
+        assert self._broker  # noqa: S101
+        try:
+            await self._broker.serve(await self._admission.admit(wire))
+        except Refused as refused:
+            wire.write(refused.answer)
+        except Malformed:
+            pass
+        except Exception:
+            logger.exception("An MQTT client can't be served.")
+        finally:
+            await wire.close()
+            self._wires.discard(wire)
+
+    async def _stop(self, broker: Broker) -> None:
+        """Connections first, so that amqtt has nothing left to wait for."""
+        for wire in self._wires:
+            wire.abort()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=self._bounds.stop_seconds / 2)
+        await _ended(self._connections)
+        try:
+            async with asyncio.timeout(self._bounds.stop_seconds / 2):
+                await broker.shutdown()
+        except Exception:
+            logger.exception("The MQTT broker did not stop in an orderly way.")
+        await _ended(broker.tasks)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = [*tasks]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

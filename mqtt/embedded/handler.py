@@ -1,0 +1,165 @@
+"""What a connected client sends and is sent."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from amqtt.errors import AMQTTError, ProtocolHandlerError
+from amqtt.mqtt.constants import QOS_0, QOS_1, QOS_2
+from amqtt.mqtt.disconnect import DisconnectPacket
+from amqtt.mqtt.packet import (
+    PINGREQ,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+)
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.mqtt.puback import PubackPacket
+from amqtt.mqtt.pubcomp import PubcompPacket
+from amqtt.mqtt.publish import PublishPacket
+from amqtt.mqtt.pubrec import PubrecPacket
+from amqtt.mqtt.pubrel import PubrelPacket
+from amqtt.mqtt.subscribe import SubscribePacket
+from amqtt.mqtt.unsubscribe import UnsubscribePacket
+from amqtt.session import ApplicationMessage
+
+from mqtt.embedded.client import Client
+from mqtt.embedded.packets import MAX_QOS, Packet, read_packet
+from mqtt.embedded.wire import Malformed
+
+if TYPE_CHECKING:
+    from mqtt.embedded.broker import Broker
+
+REFUSED = 0x80
+TAKEN = {
+    PUBLISH: "handle_publish",
+    PUBACK: "handle_puback",
+    PUBREC: "handle_pubrec",
+    PUBREL: "handle_pubrel",
+    PUBCOMP: "handle_pubcomp",
+    SUBSCRIBE: "handle_subscribe",
+    UNSUBSCRIBE: "handle_unsubscribe",
+    PINGREQ: "handle_pingreq",
+}
+# So many retained messages are under way to a client at once.
+WINDOW = 100
+
+
+class Handler(BrokerProtocolHandler):
+    """Handles one packet after the other.
+
+    amqtt makes a task of each: it loses what was sent just before DISCONNECT, takes a DISCONNECT
+    for a lost connection, and queues without bound what comes in faster than it goes out.
+    """
+
+    def __init__(self, broker: "Broker", client: Client) -> None:
+        super().__init__(broker.plugins_manager, client)
+        self.broker, self.client = broker, client
+        self.writer = client.wire
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._wanted: dict[str, int] = {}
+        self._retained: asyncio.Task[None] | None = None
+
+    async def serve(self) -> DisconnectPacket | None:
+        """Until the client leaves: the DISCONNECT, or None if it went without one."""
+        try:
+            while (data := await self.client.wire.packet()) is not None:
+                packet = await read_packet(data)
+                if isinstance(packet, DisconnectPacket):
+                    return packet
+                await self._take(packet)
+        except Malformed:
+            pass
+        return None
+
+    async def _take(self, packet: Packet) -> None:
+        name = TAKEN.get(packet.fixed_header.packet_type)
+        if name is None:
+            raise Malformed("not a packet of a client")
+        await getattr(self, name)(packet)
+
+    async def handle_publish(self, publish_packet: PublishPacket) -> None:
+        """What it may not publish is acknowledged and dropped: it can't be told (section 3.3.5).
+
+        QoS 2 by method B of section 4.3.3: amqtt's waits for PUBREL in a task.
+        """
+        packet_id, qos = publish_packet.packet_id, publish_packet.qos
+        if qos is None or qos > MAX_QOS or (qos and not packet_id):
+            raise Malformed("QoS or packet id")
+        if qos != QOS_2 or packet_id not in self.client.unreleased:
+            await self.broker.publish(self.client, publish_packet)
+        if packet_id and qos == QOS_1:
+            await self._send_packet(PubackPacket.build(packet_id))
+        elif packet_id and qos == QOS_2:
+            self.client.unreleased.add(packet_id)
+            await self._send_packet(PubrecPacket.build(packet_id))
+
+    async def handle_pubrel(self, pubrel: PubrelPacket) -> None:
+        self.client.unreleased.discard(pubrel.packet_id)
+        await self._send_packet(PubcompPacket.build(pubrel.packet_id))
+
+    async def handle_subscribe(self, subscribe: SubscribePacket) -> None:
+        topics = subscribe.payload.topics if subscribe.payload else []
+        if not topics or any(qos > MAX_QOS for _, qos in topics):
+            raise Malformed("filters")
+        codes = [await self.broker.add_subscription(topic, self.client) for topic in topics]
+        assert subscribe.variable_header  # noqa: S101
+        await self.mqtt_acknowledge_subscription(subscribe.variable_header.packet_id, codes)
+        self._wanted |= {
+            filter: code for (filter, _), code in zip(topics, codes, strict=True) if code != REFUSED
+        }
+        if self._wanted and (self._retained is None or self._retained.done()):
+            self._retained = asyncio.create_task(self._send_retained())
+
+    async def handle_unsubscribe(self, unsubscribe: UnsubscribePacket) -> None:
+        assert unsubscribe.payload and unsubscribe.variable_header  # noqa: S101, PT018
+        for filter in unsubscribe.payload.topics:
+            self.broker.forget_subscription(filter, self.client)
+        await self.mqtt_acknowledge_unsubscription(unsubscribe.variable_header.packet_id)
+
+    def deliver(self, message: ApplicationMessage) -> None:
+        """At once, without waiting for the client; one that takes too little is cut off."""
+        wire = self.client.wire
+        if wire.is_closed:
+            self.client.keep(message, self.broker.bounds.kept_messages)
+        elif message.qos == QOS_0:
+            wire.write(message.build_publish_packet().to_bytes())
+        elif len(self._deliveries) >= self.broker.bounds.unsent_messages:
+            wire.abort()
+        else:
+            task = asyncio.create_task(self._deliver(message))
+            self._deliveries.add(task)
+            task.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self, message: ApplicationMessage) -> None:
+        try:
+            await self.mqtt_publish(message.topic, message.data, message.qos, message.retain)
+        except (TimeoutError, asyncio.CancelledError, AMQTTError, ProtocolHandlerError):
+            self.client.keep(message, self.broker.bounds.kept_messages)
+
+    async def _send_retained(self) -> None:
+        while self._wanted and not self.client.wire.is_closed:
+            filter, qos = self._wanted.popitem()
+            async for message in self.broker.retained_under(filter):
+                await self._room()
+                if self.client.rights.may_receive(message.topic):
+                    self.deliver(_of(message, min(qos, message.qos or 0)))
+
+    async def _room(self) -> None:
+        await self.client.wire.room()
+        while len(self._deliveries) >= WINDOW:
+            await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
+
+    async def settle(self) -> None:
+        """After `stop`: leaves no task behind."""
+        tasks = [*self._deliveries, *([self._retained] if self._retained else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _of(retained: ApplicationMessage, qos: int) -> ApplicationMessage:
+    return ApplicationMessage(None, retained.topic, qos, retained.data, retain=True)

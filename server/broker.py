@@ -1,0 +1,87 @@
+"""The broker that devices use, ours or somebody else's, and all that this server does with it."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import unquote, urlsplit
+
+from domain.accounts import Account, mosquitto_hash
+from domain.rights import SERVER_RIGHTS
+from mqtt.client import BrokerClient
+from mqtt.connection import Address
+from mqtt.embedded import EmbeddedBroker, listen
+from mqtt.mosquitto import MosquittoFiles
+from mqtt.mosquitto_accounts import MosquittoAccounts
+from mqtt.registry_access import SERVER_USER, RegistryAccess
+from resolvers.desk import Broker, Desk
+from server.settings import MQTT_PORTS, Settings
+from server.worker import Worker
+
+
+class BrokerSide:
+    """`workers` bring the broker in line with the database. `listening`: the embedded broker's."""
+
+    def __init__(
+        self, settings: Settings, desk: Callable[[], Desk | None], listening: socket.socket | None
+    ) -> None:
+        self._settings = settings
+        self._listening = listening
+        self._access = RegistryAccess(desk)
+        self._embedded: EmbeddedBroker | None = None
+        self.client = BrokerClient(self._address)
+        self.workers: list[Worker] = []
+        if settings.mqtt_wanted:
+            self.workers.append(self.client)
+        if settings.mosquitto_dir:
+            files = MosquittoFiles(settings.mosquitto_dir, settings.mosquitto_pid_file)
+            self.workers.append(MosquittoAccounts(files, _own_account(settings)))
+
+    @property
+    def told(self) -> Broker | None:
+        """What devices are told; host None: where they reached this server."""
+        if self._embedded:
+            return Broker(None, self._embedded.port, tls=False)
+        return self._settings.broker
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Raises PortTaken."""
+        if not self._settings.embedded_mqtt:
+            yield
+            return
+        listening = self._listening or listen(self._settings.host, self._settings.mqtt_port)
+        self._embedded = EmbeddedBroker(listening, self._access)
+        async with self._embedded.running():
+            yield
+
+    def _address(self) -> Address:
+        settings = self._settings
+        if self._embedded:
+            host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+            secret = self._access.server_password
+            return Address(host, self._embedded.port, username=SERVER_USER, password=secret)
+        parts = urlsplit(settings.mqtt_url or "")
+        return Address(
+            parts.hostname or "",
+            parts.port or MQTT_PORTS[parts.scheme],
+            parts.scheme == "mqtts",
+            *_credentials(settings),
+            settings.mqtt_ca,
+            settings.mqtt_certificate,
+            settings.mqtt_key,
+        )
+
+
+def _credentials(settings: Settings) -> tuple[str | None, str | None]:
+    parts = urlsplit(settings.mqtt_url or "")
+    return (
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )
+
+
+def _own_account(settings: Settings) -> Account | None:
+    username, password = _credentials(settings)
+    if username is None or password is None:
+        return None
+    return Account(username, mosquitto_hash(password), SERVER_RIGHTS)

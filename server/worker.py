@@ -1,0 +1,32 @@
+"""What goes on beside the requests, for as long as the database is there."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from domain.errors import Unavailable
+from resolvers.desk import Desk
+
+log = logging.getLogger("rollcall.workers")
+
+PAUSE_SECONDS = 5.0
+
+
+class Worker(Protocol):
+    def wake(self) -> None:
+        """Somebody has written events."""
+
+    async def run(self, desk: Desk) -> None:
+        """Until it is cancelled. Raises Unavailable."""
+
+
+async def keep_running(worker: Worker, desk: Desk) -> None:
+    """Until it is cancelled: a bug is logged, and the worker begins anew. Raises Unavailable."""
+    while True:
+        try:
+            await worker.run(desk)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("%s has failed, and begins anew.", type(worker).__name__)
+        await asyncio.sleep(PAUSE_SECONDS)
