@@ -63,6 +63,17 @@ MARK = text("""
     FROM published p JOIN free ON free.id = p.id
     WHERE d.id = p.id
 """)
+# After 3 seconds, then 6, 12, 24 ...
+AGAIN = text("""
+    WITH due AS (
+        UPDATE former_topics f SET again_at = now() + (now() - f.since)
+        FROM devices d WHERE d.id = f.device_id AND d.online AND f.again_at < now()
+        RETURNING f.device_id
+    ), free AS (
+        SELECT id FROM devices WHERE id IN (SELECT device_id FROM due) FOR UPDATE SKIP LOCKED
+    )
+    UPDATE devices SET published_version = NULL WHERE id IN (SELECT id FROM free)
+""")
 CLEARED = text("DELETE FROM stale_topics WHERE topic = ANY(:topics)")
 MARKER = text("SELECT topic, sequence FROM broker_markers WHERE shard = :shard")
 MARKER_TOPICS = text("SELECT topic FROM broker_markers")
@@ -118,6 +129,11 @@ async def mark(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
     """The broker has acknowledged them."""
     ids, versions = [d.id for d in deliveries], [d.version for d in deliveries]
     await session.execute(MARK, {"ids": ids, "versions": versions})
+
+
+async def tell_again(session: AsyncSession) -> None:
+    """Devices that are online, but have not confirmed their new topic for a while."""
+    await session.execute(AGAIN)
 
 
 async def cleared(session: AsyncSession, topics: Sequence[str]) -> None:

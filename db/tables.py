@@ -230,7 +230,11 @@ class Link(Base):
 
 
 class FormerTopic(Base):
-    """A base topic that a device may still use, until it confirms that it knows its new one."""
+    """A base topic that a device may still use, until it confirms that it knows its new one.
+
+    `again_at`: when a device that is online is told once more, since it may have confirmed before
+    the broker knew its new rights.
+    """
 
     __tablename__ = "former_topics"
 
@@ -238,6 +242,8 @@ class FormerTopic(Base):
     device_id: Mapped[str] = mapped_column(
         DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True
     )
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+    again_at: Mapped[datetime]
 
 
 class StaleTopic(Base):

@@ -1,12 +1,15 @@
 """Base topics that devices have left: announced there until they know, then cleared."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.tables import Device, FormerTopic, StaleTopic
+
+AGAIN_SECONDS = 3
 
 
 async def take(session: AsyncSession, topic: str) -> None:
@@ -18,7 +21,8 @@ async def take(session: AsyncSession, topic: str) -> None:
 async def leave(session: AsyncSession, device: Device, topic: str) -> None:
     """The device moves to another base topic; it may still use the one that it has."""
     await take(session, topic)
-    former = insert(FormerTopic).values(topic=device.topic, device_id=device.id)
+    again_at = datetime.now(UTC) + timedelta(seconds=AGAIN_SECONDS)
+    former = insert(FormerTopic).values(topic=device.topic, device_id=device.id, again_at=again_at)
     await session.execute(former.on_conflict_do_nothing())
     device.topic = topic
 

@@ -57,6 +57,7 @@ class DeliveryLoop:
         while True:
             self._woken.clear()
             async with self._database.begin(own=True) as session:
+                await deliveries.tell_again(session)
                 waiting = await deliveries.waiting(session)
             await self._deliver(self._unverified | set(waiting))
             await self._locks.keep()

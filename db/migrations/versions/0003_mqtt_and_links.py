@@ -80,6 +80,10 @@ def upgrade() -> None:
         "former_topics",
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("device_id", ID, nullable=False),
+        sa.Column(
+            "since", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.Column("again_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"], ["devices.id"], name="fk_former_topics_device_id", ondelete="CASCADE"
         ),
