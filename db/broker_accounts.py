@@ -10,6 +10,7 @@ from domain.accounts import Account
 from domain.rights import ADMIN_USER, Rights, admin_rights, device_rights
 
 CHUNK = 1_000
+MAX_DIGITS = 19
 
 COLUMNS = """
     t.id, t.kind, t.device_id, t.owner_id, o.slug, d.topic, d.listen,
@@ -21,6 +22,13 @@ VALID = """
     AND (t.kind = 'admin' OR t.kind = 'device' AND d.state = 'active')
 """
 RIGHTS = text(f"SELECT {COLUMNS} WHERE t.id = ANY(:ids) AND {VALID}")
+OF_DEVICE = text(f"SELECT {COLUMNS} WHERE t.device_id = :id AND {VALID} LIMIT 1")
+OF_ADMIN = text(f"SELECT {COLUMNS} WHERE t.id = :id AND t.kind = 'admin' AND {VALID}")
+# One that is confined to no owner, if there is any: the name alone stands for it.
+OF_ADMINS = text(f"""
+    SELECT {COLUMNS} WHERE t.kind = 'admin' AND {VALID}
+    ORDER BY t.owner_id IS NOT NULL, t.id LIMIT 1
+""")
 ADMINS = text(f"""
     SELECT t.mqtt_hash, {COLUMNS}
     WHERE t.kind = 'admin' AND t.mqtt_hash IS NOT NULL AND {VALID} ORDER BY t.id
@@ -32,6 +40,21 @@ DEVICES = text(f"""
     WHERE t.kind = 'device' AND t.mqtt_hash IS NOT NULL AND {VALID} AND t.device_id > :after
     ORDER BY t.device_id, t.confirmed_at IS NULL, t.id DESC LIMIT :most
 """)
+
+
+async def rights_of_user(session: AsyncSession, username: str) -> Rights | None:
+    """None where no valid token goes with the name."""
+    name, _, number = username.partition("-")
+    if name != ADMIN_USER:
+        found = await session.execute(OF_DEVICE, {"id": username})
+    elif not number:
+        found = await session.execute(OF_ADMINS)
+    elif number.isascii() and number.isdigit() and len(number) < MAX_DIGITS:
+        found = await session.execute(OF_ADMIN, {"id": int(number)})
+    else:
+        return None
+    row = found.first()
+    return _rights(row) if row else None
 
 
 async def rights(session: AsyncSession, token_ids: Collection[int]) -> Mapping[int, Rights]:

@@ -31,6 +31,12 @@ async def broker_rights(desk: Desk, token_ids: Collection[int]) -> Mapping[int, 
         return await broker_accounts.rights(session, token_ids)
 
 
+async def rights_of_user(desk: Desk, username: str) -> Rights | None:
+    """What a user name stands for, whichever of its tokens it came with; None: for nobody."""
+    async with desk.database.begin() as session:
+        return await broker_accounts.rights_of_user(session, username)
+
+
 async def broker_accounts_of(desk: Desk, server: Account | None) -> AsyncIterator[Account]:
     """All accounts, for a broker that keeps a list of them; `server`: this server's own."""
     if server is not None:

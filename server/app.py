@@ -15,7 +15,8 @@ from starlette.routing import WebSocketRoute
 from domain.tokens import TokenKind
 from schema.build import build_schema
 from schema.execution import Engine
-from server.broker import BrokerSide
+from server.broker import BrokerSide, own_credentials
+from server.broker_auth import BrokerAuth
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.service import Observers, Service
@@ -89,6 +90,8 @@ def create_app(
     service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
     app.add_route("/graphql", GraphQLEndpoint(service).__call__, methods=["GET", "POST"])
     app.router.routes.append(WebSocketRoute("/graphql", WebSocketEndpoint(service).__call__))
+    auth = BrokerAuth(service, own_credentials(settings))
+    app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     app.add_route("/metrics", metrics_endpoint(metrics, service.refuse_all_but_people))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
     app.add_route("/readyz", ready)

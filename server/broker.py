@@ -65,14 +65,15 @@ class BrokerSide:
             parts.hostname or "",
             parts.port or MQTT_PORTS[parts.scheme],
             parts.scheme == "mqtts",
-            *_credentials(settings),
+            *own_credentials(settings),
             settings.mqtt_ca,
             settings.mqtt_certificate,
             settings.mqtt_key,
         )
 
 
-def _credentials(settings: Settings) -> tuple[str | None, str | None]:
+def own_credentials(settings: Settings) -> tuple[str | None, str | None]:
+    """User name and password by which this server connects to a broker of somebody's."""
     parts = urlsplit(settings.mqtt_url or "")
     return (
         unquote(parts.username) if parts.username else None,
@@ -81,7 +82,7 @@ def _credentials(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def _own_account(settings: Settings) -> Account | None:
-    username, password = _credentials(settings)
+    username, password = own_credentials(settings)
     if username is None or password is None:
         return None
     return Account(username, mosquitto_hash(password), SERVER_RIGHTS)

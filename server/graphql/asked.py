@@ -40,7 +40,7 @@ async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
                 values[name] = _json(values[name], f"`{name}`")
     else:
         _check_content(http.headers)
-        values = _json(await _body(http, most_bytes), "The body")
+        values = _json(await read_body(http, most_bytes), "The body")
     if not isinstance(values, dict):
         raise Wrong(400, "The body must be a JSON object with a `query`.")
     return request_of(values)
@@ -108,7 +108,8 @@ def _check_content(headers: Mapping[str, str]) -> None:
         raise Wrong(415, "Send the body without Content-Encoding.")
 
 
-async def _body(http: HTTPRequest, most: int) -> bytes:
+async def read_body(http: HTTPRequest, most: int) -> bytes:
+    """Raises Wrong for more than so many bytes."""
     too_large = Wrong(
         413, f"The body may have {most} bytes at most.", "OVER_LIMIT", {"Connection": "close"}
     )

@@ -59,7 +59,7 @@ class Service:
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Raises Unauthenticated, or Unavailable."""
-        caller = await authenticate(self._desk(), bearer(authorization))
+        caller = await authenticate(self.desk(), bearer(authorization))
         return replace(caller, address=address)
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
@@ -82,7 +82,7 @@ class Service:
             self._tracing.operation_span(operation.label),
         ):
             try:
-                result = await self._engine.run(operation, Context(self._desk(), caller))
+                result = await self._engine.run(operation, Context(self.desk(), caller))
                 outcome = outcome_of(result)
             except BadDocument:
                 outcome = "refused"
@@ -103,7 +103,7 @@ class Service:
             return
         with self.connections.subscription(caller):
             try:
-                context = Context(self._desk(), caller)
+                context = Context(self.desk(), caller)
                 async with aclosing(self._engine.follow(operation, context)) as results:
                     async for result in results:
                         self._metrics.events_sent()
@@ -125,7 +125,8 @@ class Service:
         headers = {"WWW-Authenticate": "Bearer"}
         return PlainTextResponse("Send a viewer's or an admin's token.\n", 401, headers)
 
-    def _desk(self) -> Desk:
+    def desk(self) -> Desk:
+        """Raises Unavailable."""
         if self._keeper.desk is None:
             raise Unavailable("The database is not available; try again soon.")
         return self._keeper.desk
