@@ -20,19 +20,33 @@ class Serving:
     """`output`: the file that what it says goes to."""
 
     output: Path
-    pid: int
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        """At once, in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait()
 
 
 @contextmanager
-def serving(database_url: str) -> Iterator[Serving]:
-    """A server in a process of its own, without limits for one token or address."""
+def serving(database_url: str, **settings: str) -> Iterator[Serving]:
+    """A server in a process of its own, without limits for one token or address.
+
+    `settings`: environment variables without their prefix, in lower case. Kill it if you like.
+    """
     environment = {
         "ROLLCALL_DATABASE_URL": database_url,
         "ROLLCALL_ADMIN_TOKEN": ADMIN,
         "ROLLCALL_PORT": "0",
         "ROLLCALL_RATE_LIMITS": "off",
+        "ROLLCALL_MQTT": "off",
         "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
         "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
+        **{f"ROLLCALL_{name.upper()}": value for name, value in settings.items()},
     }
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         output = Path(folder) / "output"
@@ -44,7 +58,7 @@ def serving(database_url: str) -> Iterator[Serving]:
                 env={**os.environ, **environment},
             )
         try:
-            yield Serving(output, process.pid)
+            yield Serving(output, process)
         finally:
             process.terminate()
             process.wait(30)

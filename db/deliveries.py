@@ -4,29 +4,27 @@ The fleet is cut into shards by the first digit of the device id: whoever holds 
 the only one that publishes for its devices.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import topics
 from domain.wire import Desired, Retained, config_messages
 
 SHARDS = "0123456789abcdef"
 LOCK = 7_265_540
 
-# `former`: base topics where the device may still listen, and is told its new one.
 COLUMNS = """
-    d.id, d.topic, d.config_version AS version, d.interval_seconds, d.qos,
-    extract(epoch FROM d.config_updated_at)::bigint AS at, d.listen,
-    ARRAY(SELECT f.topic FROM former_topics f WHERE f.device_id = d.id) AS former
+    d.id, d.topic, d.config_version, d.interval_seconds, d.qos,
+    extract(epoch FROM d.config_updated_at)::bigint AS at, d.listen
 """
 BEHIND = text(f"""
-    SELECT {COLUMNS} FROM devices d
-    WHERE d.state = 'active' AND d.published_version IS DISTINCT FROM d.config_version
-        AND d.id >= :low AND d.id < :high
-    ORDER BY d.id LIMIT :most
+    SELECT {COLUMNS} FROM undelivered u JOIN devices d ON d.id = u.device_id
+    WHERE u.device_id >= :low AND u.device_id < :high
+    ORDER BY u.device_id LIMIT :most
 """)  # noqa: S608
 ALL = text(f"""
     SELECT {COLUMNS} FROM devices d
@@ -45,34 +43,29 @@ DELETED = text("""
 WAITING = text("""
     SELECT shard FROM broker_markers m
     WHERE EXISTS (
-        SELECT FROM devices d
-        WHERE d.state = 'active' AND d.published_version IS DISTINCT FROM d.config_version
-            AND d.id >= m.shard AND d.id < m.shard || 'g'
+        SELECT FROM undelivered u WHERE u.device_id >= m.shard AND u.device_id < m.shard || 'g'
     ) OR EXISTS (
         SELECT FROM stale_topics s WHERE s.device_id >= m.shard AND s.device_id < m.shard || 'g'
     )
 """)
-# Rows that somebody else changes now are left out: they are published again.
+# A config that was changed meanwhile is still owed, and one that somebody changes now is left.
 MARK = text("""
-    WITH published AS (
-        SELECT unnest(CAST(:ids AS text[])) AS id, unnest(CAST(:versions AS int[])) AS version
-    ), free AS (
-        SELECT d.id FROM devices d WHERE d.id = ANY(:ids) FOR UPDATE SKIP LOCKED
+    DELETE FROM undelivered WHERE device_id IN (
+        SELECT u.device_id FROM undelivered u
+        JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS published (id, version)
+            ON published.id = u.device_id AND published.version >= u.version
+        FOR UPDATE OF u SKIP LOCKED
     )
-    UPDATE devices d SET published_version = p.version
-    FROM published p JOIN free ON free.id = p.id
-    WHERE d.id = p.id
 """)
 # After 3 seconds, then 6, 12, 24 ...
 AGAIN = text("""
     WITH due AS (
         UPDATE former_topics f SET again_at = now() + (now() - f.since)
         FROM devices d WHERE d.id = f.device_id AND d.online AND f.again_at < now()
-        RETURNING f.device_id
-    ), free AS (
-        SELECT id FROM devices WHERE id IN (SELECT device_id FROM due) FOR UPDATE SKIP LOCKED
+        RETURNING d.id, d.config_version
     )
-    UPDATE devices SET published_version = NULL WHERE id IN (SELECT id FROM free)
+    INSERT INTO undelivered (device_id, version) SELECT DISTINCT id, config_version FROM due
+    ON CONFLICT DO NOTHING
 """)
 CLEARED = text("DELETE FROM stale_topics WHERE topic = ANY(:topics)")
 MARKER = text("SELECT topic, sequence FROM broker_markers WHERE shard = :shard")
@@ -103,13 +96,13 @@ async def waiting(session: AsyncSession) -> Collection[str]:
 
 
 async def behind(session: AsyncSession, shard: str, most: int) -> Sequence[Delivery]:
-    return _deliveries(await session.execute(BEHIND, {**_range(shard), "most": most}))
+    return await _deliveries(session, BEHIND, {**_range(shard), "most": most})
 
 
 async def all_of(session: AsyncSession, shard: str, after: str, most: int) -> Sequence[Delivery]:
     """In the order of ids, from `after` on."""
     values = {**_range(shard), "after": after, "most": most}
-    return _deliveries(await session.execute(ALL, values))
+    return await _deliveries(session, ALL, values)
 
 
 async def stale(session: AsyncSession, shard: str, most: int) -> Sequence[str]:
@@ -158,22 +151,13 @@ def _range(shard: str) -> dict[str, str]:
     return {"low": shard, "high": f"{shard}g"}
 
 
-def _deliveries(rows: Iterable[Row[Any]]) -> Sequence[Delivery]:
-    return [
-        Delivery(
-            row.id,
-            row.version,
-            config_messages(
-                Desired(
-                    row.topic,
-                    row.version,
-                    row.interval_seconds,
-                    row.qos,
-                    row.at,
-                    row.listen,
-                    row.former,
-                )
-            ),
-        )
-        for row in rows
-    ]
+async def _deliveries(
+    session: AsyncSession, query: TextClause, values: dict[str, Any]
+) -> Sequence[Delivery]:
+    rows = (await session.execute(query, values)).all()
+    former = await topics.former(session, [row[0] for row in rows])
+    found = []
+    for id, topic, version, interval, qos, at, listen in map(tuple, rows):
+        desired = Desired(topic, version, interval, qos, at, listen, former.get(id, ()))
+        found.append(Delivery(id, version, config_messages(desired)))
+    return found

@@ -87,9 +87,8 @@ class MeasurementType(Base):
 class Device(Base):
     """A device and its desired config. `number` is the order of registration.
 
-    `listen`: filters of the topics that it hears, from its links. `published_version`: of the
-    config that the broker has. `overdue_version`: of the config that was not applied in time.
-    `status_at`: when `online` last changed.
+    `listen`: filters of the topics that it hears, from its links. `overdue_version`: of the config
+    that was not applied in time. `status_at`: when `online` last changed.
     """
 
     __tablename__ = "devices"
@@ -102,13 +101,6 @@ class Device(Base):
         Index("ix_devices_out_of_sync", "number", postgresql_where=text("NOT synced")),
         Index("ix_devices_awaits_approval", "number", postgresql_where=text("awaits_approval")),
         Index("ix_devices_offline", "number", postgresql_where=text("NOT online")),
-        Index(
-            "ix_devices_unpublished",
-            "id",
-            postgresql_where=text(
-                "state = 'active' AND published_version IS DISTINCT FROM config_version"
-            ),
-        ),
         Index(
             "ix_devices_overdue",
             "config_updated_at",
@@ -151,7 +143,6 @@ class Device(Base):
     )
     applied_at: Mapped[datetime | None]
     applied_error: Mapped[str | None]
-    published_version: Mapped[int | None]
     overdue_version: Mapped[int | None]
     online: Mapped[bool] = mapped_column(server_default=false())
     status_at: Mapped[datetime | None]
@@ -227,6 +218,21 @@ class Link(Base):
             self.place.slug if self.place else None,
             self.measurement_type.slug if self.measurement_type else None,
         )
+
+
+class Undelivered(Base):
+    """An active device whose config the broker does not have yet.
+
+    Written by a trigger on `devices`, whoever changes them and however, and in a table of its own:
+    a delivery leaves the many indexes of `devices` alone.
+    """
+
+    __tablename__ = "undelivered"
+
+    device_id: Mapped[str] = mapped_column(
+        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int]
 
 
 class FormerTopic(Base):

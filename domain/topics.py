@@ -25,8 +25,12 @@ def base_topic(owner: str, place: str, measurement_type: str, device_id: str) ->
     return f"{owner}/{place}/{measurement_type}/{device_id}"
 
 
+def config_topic(base: str) -> str:
+    return f"{base}/config"
+
+
 def topics_of(base: str) -> Topics:
-    return Topics(base, f"{base}/config", f"{base}/state", f"{base}/status")
+    return Topics(base, config_topic(base), f"{base}/state", f"{base}/status")
 
 
 def listening(base: str, listen: Iterable[str]) -> Topics:

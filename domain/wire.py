@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.inputs import MAX_VERSION
-from domain.topics import topics_of
+from domain.topics import config_topic, topics_of
 
 MAX_STATE_BYTES = 1_024
 MAX_ERROR = 200
 MAX_FIRMWARE = 64
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 STATUSES = {b"online": True, b"offline": False}
 
 
@@ -66,9 +67,9 @@ def config_messages(desired: Desired) -> tuple[Retained, ...]:
         values["listen"] = list(desired.listen)
     if desired.former:
         values["topic"] = desired.topic
-    payload = json.dumps(values, separators=(",", ":")).encode()
+    payload = _compact(values).encode()
     bases = (desired.topic, *desired.former)
-    return tuple(Retained(topics_of(base).config, payload) for base in bases)
+    return tuple(Retained(config_topic(base), payload) for base in bases)
 
 
 def clearing(base: str) -> tuple[Retained, ...]:

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import ssl
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -23,9 +24,6 @@ from domain.wire import Retained
 WINDOW = 100
 KEEPALIVE_SECONDS = 20
 CONNECT_SECONDS = 10
-# paho refuses more than 65,535 outstanding messages without a word.
-MOST_OUTSTANDING = 60_000
-AT_A_TIME = 50
 
 Receive = Callable[[str, bytes, bool], None]
 
@@ -56,8 +54,11 @@ class Connection:
         self._receive = receive
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
+        self._to_publish: deque[tuple[Retained, _Batch]] = deque()
+        self._on_the_way = 0
         self._waiting: dict[int, _Batch] = {}
         self._early: set[int] = set()
+        # Never held while paho is called, which calls back with locks of its own.
         self._lock = threading.Lock()
         self._subscribing: dict[int, asyncio.Future[Sequence[int]]] = {}
         self._client = _client(address)
@@ -69,14 +70,19 @@ class Connection:
         self._client.on_message = self._on_message
 
     async def publish(self, messages: Sequence[Retained]) -> None:
-        """Returns when the broker has acknowledged all of them. Raises ConnectionLost."""
+        """In this order; returns when the broker has acknowledged all. Raises ConnectionLost.
+
+        Only the first is handed to paho here: two threads that both publish would wait for each
+        other all the time.
+        """
         if not messages:
             return
         batch = _Batch(len(messages), self._loop.create_future())
-        for nth, message in enumerate(messages, 1):
-            self._publish(message, batch)
-            if nth % AT_A_TIME == 0:
-                await asyncio.sleep(0)
+        with self._lock:
+            self._to_publish.extend((message, batch) for message in messages)
+            first = self._take(1) if not self._on_the_way else []
+        for message in first:
+            self._hand_over_first(*message)
         await self._unless_lost(batch.done)
 
     async def subscribe(self, *filters: str) -> None:
@@ -91,19 +97,29 @@ class Connection:
                 f"it refuses {' and '.join(filters)}: this server needs all rights"
             )
 
-    def _publish(self, message: Retained, batch: "_Batch") -> None:
-        if self.lost.done():
-            raise ConnectionLost(_reason(self.lost))
+    def _take(self, most: int) -> list[tuple[Retained, "_Batch"]]:
+        """With the lock held."""
+        count = min(most, WINDOW - self._on_the_way, len(self._to_publish))
+        self._on_the_way += count
+        return [self._to_publish.popleft() for _ in range(count)]
+
+    def _hand_over_first(self, message: Retained, batch: "_Batch") -> None:
+        """The acknowledgement may come, in the other thread, before the id that it is about."""
+        mid = self._send(message)
+        with self._lock:
+            if mid not in self._early:
+                self._waiting[mid] = batch
+                return
+            self._early.discard(mid)
+            done = batch.acknowledged()
+        if done:
+            self._tell(_done, batch.done)
+
+    def _send(self, message: Retained) -> int:
         info = self._client.publish(message.topic, message.payload, qos=1, retain=True)
         if info.rc != paho.MQTT_ERR_SUCCESS:
-            raise ConnectionLost(paho.error_string(info.rc))
-        with self._lock:
-            if info.mid in self._early:
-                self._early.discard(info.mid)
-            else:
-                self._waiting[info.mid] = batch
-                return
-        batch.acknowledged(self._loop)
+            self._tell(self._over, paho.error_string(info.rc))
+        return info.mid
 
     async def _unless_lost(self, future: "asyncio.Future[Any]") -> Any:
         await asyncio.wait({future, self.lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -127,8 +143,14 @@ class Connection:
             batch = self._waiting.pop(mid, None)
             if batch is None:
                 self._early.add(mid)
-                return
-        batch.acknowledged(self._loop)
+            done = batch is not None and batch.acknowledged()
+            self._on_the_way -= 1
+            # Two for one, until the window is full.
+            taken = self._take(2)
+        if batch and done:
+            self._tell(_done, batch.done)
+        for message, next_batch in taken:
+            self._waiting[self._send(message)] = next_batch
 
     def _on_subscribe(self, _: Any, __: Any, mid: int, codes: Any, ___: Any) -> None:
         self._tell(self._granted, mid, [code.value for code in codes])
@@ -182,19 +204,16 @@ async def connected(address: Address, receive: Receive) -> AsyncIterator[Connect
 
 
 class _Batch:
-    """So many messages to be acknowledged; told of from both threads."""
+    """So many messages to be acknowledged."""
 
     def __init__(self, count: int, done: "asyncio.Future[None]") -> None:
         self.done = done
         self._left = count
-        self._lock = threading.Lock()
 
-    def acknowledged(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._lock:
-            self._left -= 1
-            if self._left:
-                return
-        _call(loop, _done, self.done)
+    def acknowledged(self) -> bool:
+        """One more, with the connection's lock held. Whether it was the last."""
+        self._left -= 1
+        return not self._left
 
 
 def _client(address: Address) -> paho.Client:
@@ -205,7 +224,6 @@ def _client(address: Address) -> paho.Client:
         reconnect_on_failure=False,
     )
     client.max_inflight_messages_set(WINDOW)
-    client.max_queued_messages_set(MOST_OUTSTANDING)
     client.username_pw_set(address.username, address.password)
     if address.tls:
         context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)

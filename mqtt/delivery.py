@@ -22,8 +22,10 @@ log = logging.getLogger("rollcall.mqtt")
 BATCH = 1_000
 AT_ONCE = 2
 POLL_SECONDS = 1.0
-# How long a marker may take from the broker to here before it counts as lost.
+# How long a marker may take from the broker to here, once it was asked for.
 MARKER_SECONDS = 2.0
+# And one that another process has just published.
+MARKER_ON_ITS_WAY_SECONDS = 0.2
 
 
 class DeliveryLoop:
@@ -39,6 +41,7 @@ class DeliveryLoop:
         self._sequences: dict[str, int] = {}
         self._marker_came = asyncio.Event()
         self._unverified: set[str] = set(deliveries.SHARDS)
+        self._patient_until = 0.0
 
     def wake(self) -> None:
         """There may be something to deliver."""
@@ -54,6 +57,7 @@ class DeliveryLoop:
         async with self._database.begin(own=True) as session:
             self._markers = set(await deliveries.marker_topics(session))
         await self._connection.subscribe(*self._markers)
+        self._patient_until = time.monotonic() + MARKER_SECONDS
         while True:
             self._woken.clear()
             async with self._database.begin(own=True) as session:
@@ -100,8 +104,9 @@ class DeliveryLoop:
             marker = await deliveries.marker(session, shard)
         if not marker.sequence:
             return False
+        left = max(self._patient_until - time.monotonic(), MARKER_ON_ITS_WAY_SECONDS)
         with suppress(TimeoutError):
-            async with asyncio.timeout(MARKER_SECONDS):
+            async with asyncio.timeout(left):
                 while self._sequences.get(marker.topic, 0) < marker.sequence:
                     self._marker_came.clear()
                     await self._marker_came.wait()

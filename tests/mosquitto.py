@@ -63,6 +63,14 @@ class Mosquitto:
         assert self.process
         self.process.send_signal(signal.SIGHUP)
 
+    def save(self) -> None:
+        """Writes what it keeps to its disk, and returns when that is done."""
+        assert self.process
+        saved = self.folder / "mosquitto.db"
+        before = saved.stat().st_mtime_ns if saved.exists() else 0
+        self.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: saved.exists() and saved.stat().st_mtime_ns > before)
+
     def kill(self) -> None:
         assert self.process
         self.process.kill()

@@ -65,7 +65,7 @@ class Broker(amqtt.broker.Broker):
         leaving = None
         try:
             await handler.mqtt_connack_authorize(authorize=True)
-            await self._publish_session_retained_messages(client)
+            handler.deliver_kept()
             leaving = await handler.serve()
         finally:
             await self._leave(client, handler, leaving)
@@ -171,14 +171,6 @@ class Broker(amqtt.broker.Broker):
                 handler.deliver(message)
             else:
                 client.keep(message, self.bounds.kept_messages)
-
-    async def _publish_session_retained_messages(self, session: Session) -> None:
-        """Without waiting for what is acknowledged: nothing is read yet."""
-        client, handler = cast("tuple[Client, Handler]", self._sessions[session.client_id or ""])
-        kept = client.retained_messages
-        for message in [kept.get_nowait() for _ in range(kept.qsize())]:
-            if client.rights.may_receive(message.topic):
-                handler.deliver(message)
 
     async def _del_all_subscriptions(self, session: Session) -> None:
         for filter in [*cast("Client", session).filters]:

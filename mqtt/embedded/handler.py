@@ -1,9 +1,9 @@
 """What a connected client sends and is sent."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
-from amqtt.errors import AMQTTError, ProtocolHandlerError
 from amqtt.mqtt.constants import QOS_0, QOS_1, QOS_2
 from amqtt.mqtt.disconnect import DisconnectPacket
 from amqtt.mqtt.packet import (
@@ -24,7 +24,7 @@ from amqtt.mqtt.pubrec import PubrecPacket
 from amqtt.mqtt.pubrel import PubrelPacket
 from amqtt.mqtt.subscribe import SubscribePacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
-from amqtt.session import ApplicationMessage
+from amqtt.session import ApplicationMessage, OutgoingApplicationMessage
 
 from mqtt.embedded.client import Client
 from mqtt.embedded.packets import MAX_QOS, Packet, read_packet
@@ -46,6 +46,8 @@ TAKEN = {
 }
 # So many retained messages are under way to a client at once.
 WINDOW = 100
+# After so many packets of one client, others get their turn.
+TURN = 50
 
 
 class Handler(BrokerProtocolHandler):
@@ -59,21 +61,31 @@ class Handler(BrokerProtocolHandler):
         super().__init__(broker.plugins_manager, client)
         self.broker, self.client = broker, client
         self.writer = client.wire
-        self._deliveries: set[asyncio.Task[None]] = set()
+        self._deliveries: dict[asyncio.Task[OutgoingApplicationMessage], ApplicationMessage] = {}
         self._wanted: dict[str, int] = {}
         self._retained: asyncio.Task[None] | None = None
 
     async def serve(self) -> DisconnectPacket | None:
         """Until the client leaves: the DISCONNECT, or None if it went without one."""
         try:
-            while (data := await self.client.wire.packet()) is not None:
-                packet = await read_packet(data)
-                if isinstance(packet, DisconnectPacket):
+            for number in itertools.count(1):
+                data = await self.client.wire.packet()
+                packet = await read_packet(data) if data else None
+                if packet is None or isinstance(packet, DisconnectPacket):
                     return packet
                 await self._take(packet)
+                if number % TURN == 0:
+                    await asyncio.sleep(0)
         except Malformed:
             pass
         return None
+
+    def deliver_kept(self) -> None:
+        """What came while it was away, as far as it may have it now."""
+        kept = self.client.retained_messages
+        for message in [kept.get_nowait() for _ in range(kept.qsize())]:
+            if self.client.rights.may_receive(message.topic):
+                self.deliver(message)
 
     async def _take(self, packet: Packet) -> None:
         name = TAKEN.get(packet.fixed_header.packet_type)
@@ -95,6 +107,8 @@ class Handler(BrokerProtocolHandler):
             await self._send_packet(PubackPacket.build(packet_id))
         elif packet_id and qos == QOS_2:
             self.client.unreleased.add(packet_id)
+            if len(self.client.unreleased) > self.broker.bounds.unsent_messages:
+                raise Malformed("too many messages without PUBREL")
             await self._send_packet(PubrecPacket.build(packet_id))
 
     async def handle_pubrel(self, pubrel: PubrelPacket) -> None:
@@ -130,14 +144,15 @@ class Handler(BrokerProtocolHandler):
         elif len(self._deliveries) >= self.broker.bounds.unsent_messages:
             wire.abort()
         else:
-            task = asyncio.create_task(self._deliver(message))
-            self._deliveries.add(task)
-            task.add_done_callback(self._deliveries.discard)
+            publishing = self.mqtt_publish(message.topic, message.data, message.qos, message.retain)
+            task = asyncio.create_task(publishing)
+            self._deliveries[task] = message
+            task.add_done_callback(self._delivered)
 
-    async def _deliver(self, message: ApplicationMessage) -> None:
-        try:
-            await self.mqtt_publish(message.topic, message.data, message.qos, message.retain)
-        except (TimeoutError, asyncio.CancelledError, AMQTTError, ProtocolHandlerError):
+    def _delivered(self, task: asyncio.Task[OutgoingApplicationMessage]) -> None:
+        """Or not: amqtt waits five seconds for an acknowledgement."""
+        message = self._deliveries.pop(task)
+        if task.cancelled() or task.exception():
             self.client.keep(message, self.broker.bounds.kept_messages)
 
     async def _send_retained(self) -> None:
@@ -155,7 +170,9 @@ class Handler(BrokerProtocolHandler):
 
     async def settle(self) -> None:
         """After `stop`: leaves no task behind."""
-        tasks = [*self._deliveries, *([self._retained] if self._retained else [])]
+        tasks: list[asyncio.Task[Any]] = [*self._deliveries]
+        if self._retained:
+            tasks.append(self._retained)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

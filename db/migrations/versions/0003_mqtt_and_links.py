@@ -10,6 +10,14 @@ depends_on = None
 
 ID = sa.String(32, collation="C")
 SHARDS = "0123456789abcdef"
+OWE = """
+CREATE FUNCTION owe_config() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO undelivered (device_id, version) VALUES (NEW.id, NEW.config_version)
+    ON CONFLICT (device_id) DO UPDATE SET version = EXCLUDED.version;
+    RETURN NULL;
+END $$
+"""
 
 
 def upgrade() -> None:
@@ -17,20 +25,11 @@ def upgrade() -> None:
         "devices",
         sa.Column("listen", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
     )
-    op.add_column("devices", sa.Column("published_version", sa.Integer(), nullable=True))
     op.add_column("devices", sa.Column("overdue_version", sa.Integer(), nullable=True))
     op.add_column("devices", sa.Column("status_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("tokens", sa.Column("mqtt_hash", sa.Text(), nullable=True))
     op.create_index(
         "ix_devices_offline", "devices", ["number"], postgresql_where=sa.text("NOT online")
-    )
-    op.create_index(
-        "ix_devices_unpublished",
-        "devices",
-        ["id"],
-        postgresql_where=sa.text(
-            "state = 'active' AND published_version IS DISTINCT FROM config_version"
-        ),
     )
     op.create_index(
         "ix_devices_overdue",
@@ -77,6 +76,33 @@ def upgrade() -> None:
     )
     op.create_index("ix_links_source_id", "links", ["source_id"])
     op.create_table(
+        "undelivered",
+        sa.Column("device_id", ID, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["devices.id"], name="fk_undelivered_device_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("device_id", name="pk_undelivered"),
+    )
+    op.execute(
+        "INSERT INTO undelivered SELECT id, config_version FROM devices WHERE state = 'active'"
+    )
+    op.execute(OWE)
+    op.execute(
+        """
+        CREATE TRIGGER owe_config_of_new AFTER INSERT ON devices
+        FOR EACH ROW WHEN (NEW.state = 'active') EXECUTE FUNCTION owe_config()
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER owe_config AFTER UPDATE OF config_version, state ON devices
+        FOR EACH ROW WHEN (NEW.state = 'active' AND
+            (OLD.config_version, OLD.state) IS DISTINCT FROM (NEW.config_version, NEW.state))
+        EXECUTE FUNCTION owe_config()
+        """
+    )
+    op.create_table(
         "former_topics",
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("device_id", ID, nullable=False),
@@ -115,10 +141,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("broker_markers", "stale_topics", "former_topics", "links"):
+    op.execute("DROP TRIGGER owe_config ON devices")
+    op.execute("DROP TRIGGER owe_config_of_new ON devices")
+    op.execute("DROP FUNCTION owe_config")
+    for table in ("undelivered", "broker_markers", "stale_topics", "former_topics", "links"):
         op.drop_table(table)
     op.drop_column("tokens", "mqtt_hash")
-    for name in ("overdue", "unpublished", "offline"):
+    for name in ("overdue", "offline"):
         op.drop_index(f"ix_devices_{name}", table_name="devices")
-    for column in ("status_at", "overdue_version", "published_version", "listen"):
+    for column in ("status_at", "overdue_version", "listen"):
         op.drop_column("devices", column)

@@ -1,0 +1,110 @@
+"""How fast changed configs reach a real Mosquitto, next to paho-mqtt publishing alone.
+
+`make bench-delivery`: both in one run, on one broker; retained, QoS 1, acknowledged.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import text
+
+from bench.fleet_of_a_million import FLEET, LEVELS
+from db.database import Database
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from mqtt.client import BrokerClient
+from mqtt.connection import WINDOW, Address
+from resolvers.config_feed import config_feed
+from resolvers.desk import Desk
+from tests.mosquitto import Mosquitto
+
+ROUNDS = 3
+POLL_SECONDS = 0.02
+CHANGE = "UPDATE devices SET config_version = config_version + 1 WHERE state = 'active'"
+BEHIND = "SELECT EXISTS (SELECT FROM undelivered)"
+
+
+def paho_alone(port: int, count: int) -> float:
+    """Seconds for so many messages of the same size, with the same window."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client.max_inflight_messages_set(WINDOW)
+    left, done = count, threading.Event()
+
+    def acknowledged(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
+
+    client.on_publish = acknowledged
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    payload = b'{"v":2,"interval":60,"qos":1,"at":1764000000}'
+    started = time.perf_counter()
+    for number in range(count):
+        client.publish(f"alone/paris/temperature/{number:032x}/config", payload, 1, retain=True)
+    assert done.wait(120)
+    took = time.perf_counter() - started
+    client.disconnect()
+    client.loop_stop()
+    return took
+
+
+async def delivered(database: Database, worker: BrokerClient) -> float:
+    """Seconds from the change of all configs until the last is acknowledged and marked."""
+    async with database.begin() as session:
+        await session.execute(text(CHANGE))
+    started = time.perf_counter()
+    worker.wake()
+    while True:
+        async with database.begin() as session:
+            if not (await session.execute(text(BEHIND))).scalar_one():
+                return time.perf_counter() - started
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def measure(database_url: str, port: int, count: int) -> None:
+    database = Database(database_url)
+    await migrate(database)
+    async with database.begin() as session:
+        for statement in LEVELS.split(";")[:-1]:
+            await session.execute(text(statement))
+        # A thousandth of them waits for approval, and has no config on the broker.
+        await session.execute(text(FLEET), {"first": 1, "last": count})
+        await session.execute(text("UPDATE devices SET state = 'active'"))
+    worker = BrokerClient(lambda: Address("127.0.0.1", port))
+    running = asyncio.create_task(worker.run(Desk(database, config_feed(database))))
+    await delivered(database, worker)
+    print(f"{count:,} configs     paho alone     Rollcall    of it")
+    for _ in range(ROUNDS):
+        alone = await asyncio.to_thread(paho_alone, port, count)
+        ours = await delivered(database, worker)
+        print(f"{'':16}{count / alone:10,.0f}/s {count / ours:10,.0f}/s {alone / ours:8.0%}")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await database.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=10_000)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
+        postgres = EmbeddedPostgres(Path(folder))
+        broker = Mosquitto(Path(folder), "allow_anonymous true", "max_queued_messages 0")
+        try:
+            broker.start()
+            asyncio.run(measure(postgres.start(), broker.port, chosen.devices))
+        finally:
+            broker.stop()
+            postgres.stop()
+
+
+if __name__ == "__main__":
+    main()
