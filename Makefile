@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install run test check format schema lock migration bench-lists soak-live fuzz web web-check
+.PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
+.PHONY: soak-live soak-mqtt fuzz web web-check
 .PHONY: screenshot clean
 
 install: .venv/installed
@@ -16,6 +17,10 @@ install: .venv/installed
 
 run: install
 	$(BIN)/rollcall serve
+
+# A server, its broker and a dozen devices in one terminal.
+demo: install
+	$(BIN)/python -m demo
 
 test: install
 	$(BIN)/python -m pytest
@@ -64,9 +69,17 @@ clean:
 soak-live: install
 	$(BIN)/python -m bench.follow
 
+# Server and broker are killed while 1,000 configs change. Needs mosquitto.
+soak-mqtt: install
+	$(BIN)/python -m bench.outages
+
 # 100,000 broken requests and frames.
 fuzz: install
 	$(BIN)/python -m bench.fuzz
+
+# How fast 10,000 changed configs reach a broker. Needs mosquitto.
+bench-delivery: install
+	$(BIN)/python -m bench.delivery
 
 # What lists and counts cost at 1,000, 100,000 and a million devices; a few minutes.
 bench-lists: install

@@ -18,6 +18,7 @@ const PREPARED = [
   "Tokens",
   "NewToken",
   "RevokeToken",
+  "Link",
 ];
 
 const visits = {
