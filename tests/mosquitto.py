@@ -35,7 +35,7 @@ class Mosquitto:
 
     def __init__(self, folder: Path, *lines: str) -> None:
         required()
-        self.port = free_port()
+        self.port, self.second_port = free_port(), free_port()
         self.folder = folder
         self.log = folder / "mosquitto.log"
         self.pid_file = folder / "mosquitto.pid"

@@ -13,7 +13,6 @@ from mqtt.mosquitto import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
-from tests.live.serving import until
 from tests.mosquitto import Mosquitto
 from tests.mqtt.observer import Observer
 
@@ -22,10 +21,11 @@ SERVER_PASSWORD = "the-servers-own"
 
 @dataclass
 class Fleet:
-    """A server, its broker's port, and somebody who may read everything there."""
+    """A server, and its broker's ports: for devices, and for whoever has several connections."""
 
     api: Api
     port: int
+    second_port: int
     settings: Settings
 
     async def observer(self) -> Observer:
@@ -35,14 +35,9 @@ class Fleet:
             # A broker with files learns of a new administrator after a moment.
             if observer:
                 await observer.close()
-            observer = await Observer(self.port, "admin", ADMIN).open()
+            observer = await Observer(self.second_port, "admin", ADMIN).open()
         await observer.subscribe("#")
         return observer
-
-    async def delivered(self) -> None:
-        """Everything is on the broker, as far as the database knows."""
-        broker = self.api.app.state.broker
-        await until(lambda: broker.client.connected)
 
 
 @pytest.fixture
@@ -58,7 +53,10 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         f"password_file {rights / 'passwords'}",
         f"acl_file {rights / 'acl'}",
         "max_queued_messages 0",
+        # Devices' listener; the second is for this server and for people's tools.
+        "use_username_as_clientid true",
     )
+    broker.lines = (*broker.lines, f"listener {broker.second_port} 127.0.0.1")
     broker.start()
     yield broker
     broker.stop()
@@ -68,7 +66,7 @@ def with_mosquitto(settings: Settings, broker: Mosquitto) -> Settings:
     return changed(
         settings,
         mqtt="on",
-        mqtt_url=f"mqtt://rollcall:{SERVER_PASSWORD}@127.0.0.1:{broker.port}",
+        mqtt_url=f"mqtt://rollcall:{SERVER_PASSWORD}@127.0.0.1:{broker.second_port}",
         mosquitto_dir=broker.folder / "rights",
         mosquitto_pid_file=broker.pid_file,
     )
@@ -80,8 +78,9 @@ async def fleet(request: pytest.FixtureRequest, settings: Settings) -> AsyncIter
         broker = request.getfixturevalue("mosquitto")
         own = with_mosquitto(settings, broker)
         async with served(own) as api:
-            yield Fleet(api, broker.port, own)
+            yield Fleet(api, broker.port, broker.second_port, own)
     else:
         own = changed(settings, mqtt="on", mqtt_port=0)
         async with served(own) as api:
-            yield Fleet(api, api.app.state.broker.told.port, own)
+            port = api.app.state.broker.told.port
+            yield Fleet(api, port, port, own)

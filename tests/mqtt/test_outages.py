@@ -34,7 +34,7 @@ async def registered(api: Api, count: int) -> list[str]:
 
 async def all_there(broker: Mosquitto, settings: Settings, topics: list[str], version: int) -> None:
     """Waits until the broker keeps this version of all configs."""
-    fleet = Fleet(Api.__new__(Api), broker.port, settings)
+    fleet = Fleet(Api.__new__(Api), broker.port, broker.second_port, settings)
     observer: Observer = await fleet.observer()
     await until(lambda: observer.configs() == {f"{topic}/config": version for topic in topics})
     await observer.close()
@@ -104,7 +104,7 @@ async def test_two_servers_share_the_work(
     async with served(own) as api, served(other):
         topics = await registered(api, 40)
         await all_there(mosquitto, own, topics, 1)
-        observer = await Fleet(api, mosquitto.port, own).observer()
+        observer = await Fleet(api, mosquitto.port, mosquitto.second_port, own).observer()
         async with database.begin() as session:
             await session.execute(text("UPDATE devices SET config_version = config_version + 1"))
         await until(lambda: set(observer.configs().values()) == {2})
