@@ -67,6 +67,7 @@ AGAIN = text("""
     INSERT INTO undelivered (device_id, version) SELECT DISTINCT id, config_version FROM due
     ON CONFLICT DO NOTHING
 """)
+COUNT = text("SELECT count(*) FROM undelivered")
 CLEARED = text("DELETE FROM stale_topics WHERE topic = ANY(:topics)")
 MARKER = text("SELECT topic, sequence FROM broker_markers WHERE shard = :shard")
 MARKER_TOPICS = text("SELECT topic FROM broker_markers")
@@ -93,6 +94,11 @@ class Marker:
 async def waiting(session: AsyncSession) -> Collection[str]:
     """The shards for which the broker lacks something."""
     return (await session.scalars(WAITING)).all()
+
+
+async def count(session: AsyncSession) -> int:
+    """Configs that the broker does not have yet."""
+    return int((await session.execute(COUNT)).scalar_one())
 
 
 async def behind(session: AsyncSession, shard: str, most: int) -> Sequence[Delivery]:

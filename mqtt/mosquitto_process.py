@@ -33,7 +33,7 @@ class MosquittoProcess:
         except (FileNotFoundError, ValueError):
             return None
         status = _status(pid)
-        return cls(pid, status) if status.get("Name") == COMMAND else None
+        return cls(pid, status) if _is_mosquitto(status) else None
 
     def require_readable(self, file: Path) -> None:
         """Raises PermissionError. Mosquitto 2.0 lets all do all when it can't read its ACL file."""
@@ -45,12 +45,18 @@ class MosquittoProcess:
             )
 
     def reload(self, files: Sequence[Path]) -> None:
-        """Blocks until it has begun to read all of the files; does nothing where it has already.
+        """Blocks until it has read all of the files and serves its clients again.
 
         Mosquitto 2.0 loses a SIGHUP that comes while it still obeys an earlier one, and dies of one
         that comes before it has started. Raises TimeoutError, or PermissionError where this process
         may not send it signals.
         """
+        self._make_read(files)
+        deadline = time.monotonic() + READ_SECONDS
+        while self._busy() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
+    def _make_read(self, files: Sequence[Path]) -> None:
         deadline = time.monotonic() + READ_SECONDS
         while not all_read(files) and self._runs():
             if self._started():
@@ -75,7 +81,11 @@ class MosquittoProcess:
             ) from error
 
     def _runs(self) -> bool:
-        return _status(self.pid).get("Name") == COMMAND
+        return _is_mosquitto(_status(self.pid))
+
+    def _busy(self) -> bool:
+        """While it reads, it neither sleeps nor serves anybody."""
+        return _status(self.pid).get("State", "").startswith(("R", "D"))
 
     def _started(self) -> bool:
         """Whether it has set up what it does on a SIGHUP."""
@@ -98,6 +108,10 @@ def _wait(files: Sequence[Path]) -> bool:
             return False
         time.sleep(LOOK_SECONDS)
     return True
+
+
+def _is_mosquitto(status: dict[str, str]) -> bool:
+    return status.get("Name") == COMMAND and not status["State"].startswith("Z")
 
 
 def _status(pid: int) -> dict[str, str]:

@@ -54,7 +54,8 @@ def create_app(
     keeper.broker = lambda: broker.told
     keeper.workers = [*broker.workers, OverdueWatch(settings.config_overdue_intervals)]
     tracing = tracing_from_environment()
-    metrics = Metrics(lambda: keeper.desk)
+    reaches_broker = (lambda: broker.client.connected) if settings.mqtt_wanted else None
+    metrics = Metrics(lambda: keeper.desk, reaches_broker)
     connections = Connections(lambda: keeper.desk, metrics, settings)
 
     @asynccontextmanager

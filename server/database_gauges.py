@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import QueuePool
 
+from db import deliveries
 from db.fleet_counts import FleetCounts, fleet_counts
 from domain.errors import Unavailable
 from resolvers.desk import Desk
@@ -28,6 +29,7 @@ class DatabaseGauges(Collector):
         self._desk = desk
         self._counting = asyncio.Lock()
         self._counts: FleetCounts | None = None
+        self._undelivered = 0
         self._count_again = 0.0
         self._reached = True
 
@@ -46,6 +48,7 @@ class DatabaseGauges(Collector):
         try:
             async with asyncio.timeout(COUNT_WITHIN_SECONDS), desk.database.begin() as session:
                 self._counts = await fleet_counts(session)
+                self._undelivered = await deliveries.count(session)
         except Unavailable:
             self._reached, self._count_again = False, 0.0
         except TimeoutError:
@@ -61,6 +64,8 @@ class DatabaseGauges(Collector):
             yield from _pool(desk)
         if desk is not None and self._counts is not None:
             yield from _fleet(self._counts)
+            told = "Configs that the MQTT broker does not have yet."
+            yield _gauge("configs_undelivered", told, self._undelivered)
 
 
 def _pool(desk: Desk) -> Iterator[Metric]:

@@ -32,9 +32,13 @@ Allowed = Callable[[Request], Awaitable[Response | None]]
 
 
 class Metrics:
-    """`desk` says what the database is reached by now; None: it is away."""
+    """`desk` says what the database is reached by now; None: it is away. `broker`: whether there is
+    a connection to the MQTT broker; None where none is wanted.
+    """
 
-    def __init__(self, desk: Callable[[], Desk | None]) -> None:
+    def __init__(
+        self, desk: Callable[[], Desk | None], broker: Callable[[], bool] | None = None
+    ) -> None:
         self.registry = registry = CollectorRegistry()
         self._database = DatabaseGauges(desk)
         registry.register(self._database)
@@ -80,6 +84,9 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        if broker:
+            told = "Whether there is a connection to the MQTT broker."
+            Gauge("rollcall_mqtt_up", told, registry=registry).set_function(broker)
         for protocol in ("websocket", "sse"):
             self._connections.labels(protocol)
 

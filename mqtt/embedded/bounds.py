@@ -8,9 +8,9 @@ class Bounds:
     """`packet_bytes`: the largest packet taken, without its fixed header.
 
     `unsent_bytes`, `unsent_messages`: what a client leaves unread, unacknowledged or unreleased
-    before it is cut off. `kept_messages`: for one that is away and comes back to its session, the oldest;
-    its session is kept for `session_seconds`. `sessions`: of one user name, connected or away.
-    `filters`: of one client.
+    before it is cut off. `kept_messages`: for one that is away and comes back to its session,
+    the oldest; its session is kept for `session_seconds`. `sessions`: of one user name,
+    connected or away. `filters`: of one client.
     """
 
     connections: int = 5_000

@@ -1,6 +1,7 @@
 """One client's connection, in whole packets."""
 
 import asyncio
+from contextlib import suppress
 
 from amqtt.adapters import StreamWriterAdapter
 
@@ -53,7 +54,12 @@ class Wire(StreamWriterAdapter):
         return head
 
     def write(self, data: bytes) -> None:
-        if self._writer.transport.get_write_buffer_size() + len(data) > self._bounds.unsent_bytes:
+        """Cuts off who has too much unread. Nothing is raised: the writer is often another client,
+        and uvloop would, for a connection that has just been lost.
+        """
+        transport = self._writer.transport
+        too_much = transport.get_write_buffer_size() + len(data) > self._bounds.unsent_bytes
+        if too_much or transport.is_closing():
             self.abort()
         super().write(data)
 
@@ -62,7 +68,7 @@ class Wire(StreamWriterAdapter):
 
     async def room(self) -> None:
         """Waits until the peer has taken most of what was written."""
-        if not self.is_closed:
+        with suppress(ConnectionError):
             await self._writer.drain()
 
     async def close(self) -> None:

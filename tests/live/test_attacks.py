@@ -6,8 +6,8 @@ from bench.follow import soak
 from bench.fuzz import fuzz
 from bench.serving import serving
 
-FUZZED = 3_000
-FOLLOWERS, CHANGES = 30, 150
+FUZZED = 1_000
+FOLLOWERS, CHANGES = 20, 100
 
 
 async def test_broken_requests_and_frames_are_answered(database_url: str) -> None:

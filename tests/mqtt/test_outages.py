@@ -16,7 +16,7 @@ from tests.mosquitto import Mosquitto
 from tests.mqtt.conftest import Fleet, with_mosquitto
 from tests.mqtt.observer import Observer
 
-DEVICES, DEATHS = 60, 4
+DEVICES, DEATHS = 40, 3
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "embedded"])
@@ -120,5 +120,9 @@ async def test_what_can_not_be_reached_is_tried_until_it_can(
     own = with_mosquitto(settings, mosquitto)
     async with served(own) as api:
         topics = await registered(api, 2)
+        told = (await api.http.get("/metrics")).text
+        assert "\nrollcall_mqtt_up 0.0" in told
+        assert "\nrollcall_configs_undelivered 2.0" in told
         mosquitto.start()
         await all_there(mosquitto, own, topics, 1)
+        assert "\nrollcall_mqtt_up 1.0" in (await api.http.get("/metrics")).text
