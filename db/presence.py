@@ -3,12 +3,16 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import WITH_NAMES
 from db.tables import Device, FormerTopic
+from db.tokens import holds
 from domain.enrolment import DeviceState
+
+# What a broker has kept of others is nobody's word any more.
+_MAY_SPEAK = (Device.state == DeviceState.ACTIVE, holds(Device.id))
 
 
 async def reporting(
@@ -20,9 +24,7 @@ async def reporting(
     end in a deadlock.
     """
     owners = {base: base.rpartition("/")[2] for base in bases}
-    wanted = select(Device).where(
-        Device.id.in_(set(owners.values())), Device.state == DeviceState.ACTIVE
-    )
+    wanted = select(Device).where(Device.id.in_(set(owners.values())), *_MAY_SPEAK)
     former = select(FormerTopic).where(FormerTopic.topic.in_(owners))
     known = {(row.device_id, row.topic) for row in await session.scalars(former)}
     locked = wanted.options(*WITH_NAMES).with_for_update(of=Device, skip_locked=True)
@@ -51,8 +53,14 @@ async def set_offline_but(session: AsyncSession, present: Collection[str]) -> in
     return len(absent)
 
 
+async def set_offline_without_token(session: AsyncSession, id: str) -> None:
+    """A device that lost its last token: the broker ends its connection, maybe without its will."""
+    gone = update(Device).where(Device.id == id, Device.online, not_(holds(Device.id)))
+    await session.execute(gone.values(online=False, status_at=datetime.now(UTC)))
+
+
 async def _existing(session: AsyncSession, ids: Collection[str]) -> Collection[str]:
     if not ids:
         return ()
-    wanted = select(Device.id).where(Device.id.in_(ids), Device.state == DeviceState.ACTIVE)
+    wanted = select(Device.id).where(Device.id.in_(ids), *_MAY_SPEAK)
     return set(await session.scalars(wanted))

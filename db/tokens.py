@@ -5,13 +5,18 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from db.paging import Rows, cursor, position
 from db.tables import Device, Token
 from domain.accounts import mosquitto_hash
 from domain.inputs import Page
 from domain.tokens import TokenKind, hash_secret, new_secret
+
+_LIVE = (
+    Token.revoked_at.is_(None),
+    or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
+)
 
 
 async def by_secret(session: AsyncSession, secret: str) -> Token | None:
@@ -102,12 +107,16 @@ async def forget_unused(session: AsyncSession, device_id: str, *, waiting: bool)
 
 async def valid(session: AsyncSession, ids: Collection[int]) -> set[int]:
     """Those of the tokens that are neither revoked nor expired nor deleted."""
-    live = select(Token.id).where(
-        Token.id.in_(ids),
-        Token.revoked_at.is_(None),
-        or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
+    return set(await session.scalars(select(Token.id).where(Token.id.in_(ids), *_LIVE)))
+
+
+def holds(device_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a device has a token that it may use now."""
+    return (
+        select(Token.id)
+        .where(Token.device_id == device_id, Token.waiting.is_(False), *_LIVE)
+        .exists()
     )
-    return set(await session.scalars(live))
 
 
 async def supersede(session: AsyncSession, device_id: str, token_id: int) -> None:

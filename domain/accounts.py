@@ -20,12 +20,12 @@ class Account:
     rights: Rights
 
 
-def mosquitto_hash(secret: str) -> str:
-    """As mosquitto_passwd writes it: PBKDF2 with SHA-512, salted anew each time.
+def mosquitto_hash(secret: str, salt: bytes | None = None) -> str:
+    """As mosquitto_passwd writes it: PBKDF2 with SHA-512; without `salt` salted anew each time.
 
     101 iterations, mosquitto_passwd's own default, are enough for our secrets of 144 random bits;
     the broker repeats them for each connected client whenever it reloads.
     """
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     digest = pbkdf2_hmac("sha512", secret.encode(errors="surrogatepass"), salt, ITERATIONS)
     return f"$7${ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"

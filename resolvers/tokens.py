@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import tokens
 from db.events import record, token_facts
 from db.paging import Rows
+from db.presence import set_offline_without_token
 from db.tables import Owner, Token
 from domain.access import Action, Caller
 from domain.accounts import mosquitto_hash
@@ -77,6 +78,9 @@ async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
         if token.revoked_at is None:
             await _check_not_last(session, token)
             token.revoked_at = datetime.now(UTC)
+            if token.device_id:
+                await session.flush()
+                await set_offline_without_token(session, token.device_id)
             record(
                 session,
                 EventKind.TOKEN_REVOKED,

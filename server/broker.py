@@ -3,9 +3,10 @@
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
-from domain.accounts import Account, mosquitto_hash
+from domain.accounts import SALT_BYTES, Account, mosquitto_hash
 from domain.rights import SERVER_RIGHTS
 from mqtt.client import BrokerClient
 from mqtt.connection import Address
@@ -85,4 +86,6 @@ def _own_account(settings: Settings) -> Account | None:
     username, password = own_credentials(settings)
     if username is None or password is None:
         return None
-    return Account(username, mosquitto_hash(password), SERVER_RIGHTS)
+    # The same at each start and on each server, so that the broker's files stay as they are.
+    salt = sha256(f"{username}:{password}".encode()).digest()[:SALT_BYTES]
+    return Account(username, mosquitto_hash(password, salt), SERVER_RIGHTS)

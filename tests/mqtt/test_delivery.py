@@ -176,6 +176,19 @@ def confirmed(observer: Observer, topic: str) -> bool:
     return observer.kept.get(f"{topic}/state") == b'{"v":2}'
 
 
+async def test_who_has_no_token_is_not_online(fleet: Fleet) -> None:
+    """Some brokers publish no last will of those whom they cut off."""
+    device = await registered(fleet)
+    client = await connected(fleet, device)
+    await client.publish(f"{device.topic}/status", "online")
+    await seen(fleet, device, online=True)
+    query = "{ tokens(kind: DEVICE) { nodes { id } } }"
+    [token] = (await fleet.api.ask(query))["tokens"]["nodes"]
+    await fleet.api.change("revokeToken", id=token["id"])
+    await seen(fleet, device, online=False)
+    await client.close()
+
+
 async def test_a_moved_device_is_told_where_it_still_listens(
     fleet: Fleet, observer: Observer, database: Database
 ) -> None:
