@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from domain.inputs import MAX_VERSION
 from domain.topics import config_topic, topics_of
@@ -57,17 +56,13 @@ def config_messages(desired: Desired) -> tuple[Retained, ...]:
 
     At most 256 bytes with its topic, apart from filters and a new base topic.
     """
-    values: dict[str, Any] = {
-        "v": desired.version,
-        "interval": desired.interval_seconds,
-        "qos": desired.qos,
-        "at": desired.at,
-    }
+    numbers = (desired.version, desired.interval_seconds, desired.qos, desired.at)
+    payload = b'{"v":%d,"interval":%d,"qos":%d,"at":%d' % numbers
     if desired.listen:
-        values["listen"] = list(desired.listen)
+        payload += b',"listen":' + _compact(list(desired.listen)).encode()
     if desired.former:
-        values["topic"] = desired.topic
-    payload = _compact(values).encode()
+        payload += b',"topic":' + _compact(desired.topic).encode()
+    payload += b"}"
     bases = (desired.topic, *desired.former)
     return tuple(Retained(config_topic(base), payload) for base in bases)
 

@@ -43,7 +43,6 @@ class Broker(amqtt.broker.Broker):
         )
         self.permits, self.bounds = permits, bounds
         self.hearers = Hearers()
-        self.stopping = False
 
     @property
     def clients(self) -> list[Client]:
@@ -116,7 +115,7 @@ class Broker(amqtt.broker.Broker):
         while (former := self._of(client.client_id)) and former.connected:
             former.wire.abort()
             await former.gone.wait()
-        if former and not (client.clean_session or former.clean_session):
+        if former and not client.clean_session:
             client.resume(former)
             for filter in [f for f in client.filters if not client.rights.may_subscribe(f)]:
                 self.forget_subscription(filter, client)
@@ -138,8 +137,8 @@ class Broker(amqtt.broker.Broker):
     async def _leave(
         self, client: Client, handler: Handler, leaving: DisconnectPacket | None
     ) -> None:
-        """Its will is published by what it was last allowed to; not when we are the ones to go."""
-        if self.stopping or not client.rights.may_publish(client.will_topic or ""):
+        """Its will is published if, last it was asked for, it might publish it."""
+        if not client.rights.may_publish(client.will_topic or ""):
             client.will_flag = False
         left: asyncio.Future[DisconnectPacket | None] = self._loop.create_future()
         left.set_result(leaving)

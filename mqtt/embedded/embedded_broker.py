@@ -35,7 +35,7 @@ class EmbeddedBroker:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """At the end it is stopped within `stop_seconds` or little more. No will is published."""
+        """At the end it is stopped within `stop_seconds` or little more; nobody hears of wills."""
         hush()
         broker = self._broker = Broker(self._permits, self._bounds)
         await broker.start()
@@ -47,7 +47,6 @@ class EmbeddedBroker:
         try:
             yield
         finally:
-            broker.stopping = True
             server.close()
             await _ended(watches)
             await self._stop(broker)
