@@ -1,11 +1,14 @@
 """`python -m esp_client`: the very code of the boards, on a computer."""
 
 import argparse
+import signal
 import sys
 import uuid
 
 from esp_client import http, report
 from esp_client.client import Client
+from esp_client.device import Device
+from esp_client.simulated import Simulated
 
 
 def arguments() -> argparse.Namespace:
@@ -23,7 +26,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--firmware")
     parser.add_argument("--state", default="rollcall-device.json", help="where it keeps its token")
     parser.add_argument("--timeout", type=float, default=15, help="seconds to try for")
+    parser.add_argument("--run", action="store_true", help="goes on at the broker; stop: Ctrl-C")
+    parser.add_argument("--seed", type=int, help="of the simulated sensor; left out: at random")
+    parser.add_argument("--keepalive", type=int, default=60, help="seconds")
     return parser.parse_args()
+
+
+def run(settings: argparse.Namespace, client: Client) -> None:
+    """Until it is interrupted or terminated."""
+    plugin = Simulated(settings.measurement_type, settings.seed)
+    device = Device(settings, settings.state, plugin, say, client)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: device.stop())
+    device.run()
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
 
 
 def main() -> int:
@@ -34,7 +53,9 @@ def main() -> int:
         sys.exit(f"--url {settings.url}: {error}")
     client = Client(settings, settings.state)
     registered = client.boot(settings.timeout)
-    print("\n".join(report.lines(client, registered)))
+    say("\n".join(report.lines(client, registered)))
+    if settings.run:
+        run(settings, client)
     return 0 if client.device else 1
 
 

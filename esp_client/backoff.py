@@ -15,6 +15,9 @@ class Backoff:
     def __init__(self) -> None:
         self.seconds = FIRST_SECONDS
 
+    def reset(self) -> None:
+        self.seconds = FIRST_SECONDS
+
     def next(self) -> float:
         """Seconds to wait now; more each time."""
         pause = jittered(self.seconds)

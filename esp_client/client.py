@@ -2,8 +2,9 @@
 
 import gc
 
-from esp_client import clock, desk, http, store
+from esp_client import clock, desk, http
 from esp_client.backoff import Backoff, jittered
+from esp_client.record import Record
 
 LONGEST_ADVICE_SECONDS = 3600
 
@@ -19,19 +20,25 @@ class Client:
 
     def __init__(self, settings: object, path: str, timeout: float = 10) -> None:
         self.settings = settings
-        self.path = path
         self.timeout = timeout
-        self.state = store.load(path)
+        self.record = Record(path)
         if not desk.valid(self.state.get("device")):
             self.state.pop("device", None)
+        if not desk.reachable(self.state.get("broker")):
+            self.state.pop("broker", None)
+        self.registered = False
         self.outcome = ""
         self.problem = ""
         self.backoff = Backoff()
 
     @property
+    def state(self) -> dict:
+        return self.record.state
+
+    @property
     def device(self) -> dict | None:
         """id, topics and config as they were last received; None before the first time."""
-        return self.state.get("device")
+        return self.record.device
 
     def boot(self, limit: float) -> bool:
         """Registers, trying for `limit` seconds. False: go on with `device`, and try later."""
@@ -49,7 +56,8 @@ class Client:
         gc.collect()
         try:
             found, bearer = self.register()
-        except (http.HttpError, ValueError, OSError) as error:
+        except (http.HttpError, ValueError, OSError, RuntimeError, MemoryError) as error:
+            # The latter two: of JSON that is nested too deeply.
             self.problem = str(error)
             return self.backoff.next()
         if found is None:
@@ -58,17 +66,7 @@ class Client:
 
     def register(self) -> tuple:
         """(payload, bearer), or (None, seconds) where the server asked to come back later."""
-        settings, applied = self.settings, self.device and self.device["config"]["version"]
-        values = {
-            "mac": settings.mac,
-            "owner": settings.owner,
-            "location": self.location(),
-            "measurementType": settings.measurement_type,
-            "sensorModel": settings.sensor_model,
-            "firmware": settings.firmware,
-            "appliedVersion": applied,
-        }
-        body = desk.request(desk.REGISTER, values)
+        body = desk.registering(self.settings, self.record.version)
         for bearer in self.bearers():
             try:
                 answer = self.post(body, bearer)
@@ -82,14 +80,6 @@ class Client:
                 raise ValueError("the server answered " + str(answer.status))
             return desk.registration(desk.payload(answer.body, "registerDevice")), bearer
         raise ValueError(self.problem)
-
-    def location(self) -> dict:
-        settings = self.settings
-        where = {"place": settings.place}
-        if settings.latitude is not None and settings.longitude is not None:
-            where["latitude"] = settings.latitude
-            where["longitude"] = settings.longitude
-        return where
 
     def bearers(self) -> list:
         """The device's token, the one that waits for approval, the enrolment key; best first."""
@@ -107,25 +97,27 @@ class Client:
     def accept(self, found: dict, bearer: str) -> float:
         """Keeps what was told, first of all in the file; then lets the server know."""
         self.outcome = found["outcome"]
-        device, token = found["device"], found["token"]
+        device, token = found.get("device"), found.get("token")
         if device is None:
             if token:
                 self.state["waiting"] = token
-                self.save()
+                self.record.save()
             self.problem = "waits for an administrator's approval"
             if self.outcome == "REJECTED":
                 self.problem = "rejected by an administrator"
             return self.advised(found.get("retryAfterSeconds"))
-        applied = self.device and self.device["config"]["version"]
+        applied = self.record.version
         if token or bearer != self.settings.key:
             self.state["token"] = token or bearer
         self.state.pop("waiting", None)
         self.state["device"] = device
         self.state["broker"] = found.get("broker")
-        self.save()
+        self.record.save()
         self.backoff = Backoff()
         self.problem = ""
-        if applied != device["config"]["version"]:
+        self.registered = True
+        # The first use of a new token puts it in force, also at a broker.
+        if token or applied != device["config"]["version"]:
             self.acknowledge()
         return 0
 
@@ -139,12 +131,6 @@ class Client:
             self.post(desk.request(desk.ACKNOWLEDGE, values), self.state["token"])
         except (http.HttpError, Refused):
             pass
-
-    def save(self) -> None:
-        try:
-            store.save(self.path, self.state)
-        except OSError as error:
-            print("rollcall: can't write", self.path, error)
 
     def advised(self, seconds: object) -> float:
         """What the server asked for, within reason; else our own pace."""

@@ -4,18 +4,50 @@ import time
 
 if hasattr(time, "ticks_ms"):
     now = time.ticks_ms
-
-    def since(start: int) -> int:
-        return int(time.ticks_diff(time.ticks_ms(), start))
+    between = time.ticks_diff
 
 else:
 
     def now() -> int:
         return time.monotonic_ns() // 1_000_000
 
-    def since(start: int) -> int:
-        return now() - start
+    def between(end: int, start: int) -> int:
+        return end - start
+
+
+def since(start: int) -> int:
+    return int(between(now(), start))
 
 
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+class Timer:
+    """Runs out after some seconds. Ask it at least every few days: MicroPython's milliseconds can
+    be compared over six days only, and an interval may be longer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.asked = now()
+        self.left = int(seconds * 1000)
+
+    def remaining(self) -> float:
+        """Seconds; 0 once it has run out."""
+        moment = now()
+        self.left -= int(between(moment, self.asked))
+        self.asked = moment
+        return max(self.left, 0) / 1000
+
+    def restart(self, seconds: float) -> None:
+        self.asked = now()
+        self.left = int(seconds * 1000)
+
+    def again(self, seconds: float) -> None:
+        """Once more, from when it ran out: so that a period does not drift."""
+        self.remaining()
+        period = int(seconds * 1000)
+        self.left = self.left + period if self.left > -period else period
+
+    def shorten(self, seconds: float) -> None:
+        self.left = min(self.left, int(seconds * 1000))

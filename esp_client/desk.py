@@ -2,6 +2,8 @@
 
 import json
 
+from esp_client.limits import is_filter, is_name, whole
+
 REGISTER = (
     "mutation($i:RegisterDeviceInput!){registerDevice(input:$i){outcome token retryAfterSeconds "
     "device{id topics{data config state status listen}config{version intervalSeconds qos}}"
@@ -17,6 +19,24 @@ def request(document: str, values: dict) -> bytes:
     """The body, without the values that are not known."""
     known = {name: value for name, value in values.items() if value is not None}
     return json.dumps({"query": document, "variables": {"i": known}}).encode()
+
+
+def registering(settings: object, applied: int | None) -> bytes:
+    """The body that registers the device of these settings."""
+    where = {"place": settings.place}
+    if settings.latitude is not None and settings.longitude is not None:
+        where["latitude"] = settings.latitude
+        where["longitude"] = settings.longitude
+    values = {
+        "mac": settings.mac,
+        "owner": settings.owner,
+        "location": where,
+        "measurementType": settings.measurement_type,
+        "sensorModel": settings.sensor_model,
+        "firmware": settings.firmware,
+        "appliedVersion": applied,
+    }
+    return request(REGISTER, values)
 
 
 def payload(body: bytes, mutation: str) -> dict:
@@ -47,6 +67,8 @@ def registration(found: dict) -> dict:
     device = found.get("device")
     if device is not None and not valid(device):
         raise ValueError("the answer's device is not complete")
+    if found.get("broker") is not None and not reachable(found["broker"]):
+        raise ValueError("the answer's broker is not complete")
     if device is None and found["outcome"] not in ("PENDING", "REJECTED"):
         raise ValueError("the answer has no device")
     return found
@@ -65,8 +87,9 @@ def valid(device: object) -> bool:
         names = [topics[name] for name in ("data", "config", "state", "status")]
         names.append(device["id"])
         return (
-            all(isinstance(name, str) and name for name in names)
+            all(is_name(name) for name in names)
             and isinstance(topics["listen"], list)
+            and all(is_filter(name) for name in topics["listen"])
             and whole(config["version"], 1, 0x7FFFFFFF)
             and whole(config["intervalSeconds"], 1, 604800)
             and whole(config["qos"], 0, 2)
@@ -75,5 +98,14 @@ def valid(device: object) -> bool:
         return False
 
 
-def whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def reachable(broker: object) -> bool:
+    """Whether it says where the broker is; host None: where this server is."""
+    try:
+        return (
+            isinstance(broker["host"], (str, type(None)))
+            and whole(broker["port"], 1, 65535)
+            and isinstance(broker["tls"], bool)
+            and isinstance(broker.get("username"), (str, type(None)))
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False

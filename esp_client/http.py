@@ -1,8 +1,7 @@
 """One POST: bounded in time and in size, whatever the other side does."""
 
-import socket
-
 from esp_client import clock
+from esp_client.stream import Stream
 
 MAX_BYTES = 4096
 CHUNK = 512
@@ -47,57 +46,27 @@ def post(url: str, body: bytes, token: str, timeout: float, ca: str) -> Answer:
     if token:
         lines.append("Authorization: Bearer " + token)
     request = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-    connection = None
+    stream = None
     start = clock.now()
     try:
-        address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-        connection = socket.socket(address[0], socket.SOCK_STREAM)
-        connection.settimeout(timeout)
-        connection.connect(address[-1])
-        if tls:
-            connection = encrypted(connection, host, ca)
-        send(connection, request)
-        return parse(receive(connection, start, timeout))
+        stream = Stream(host, port, tls, ca, timeout)
+        stream.write(request)
+        return parse(receive(stream, start, timeout))
     except (OSError, ValueError) as error:
         raise HttpError(str(error) or "no answer") from error
     finally:
-        if connection is not None:
-            connection.close()
+        if stream is not None:
+            stream.close()
 
 
-def encrypted(connection: socket.socket, host: str, ca: str) -> socket.socket:
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not ca:
-        # Without it anybody on the way could read the token.
-        raise ValueError("https needs the file of a CA certificate")
-    with open(ca, "rb") as file:
-        certificate = file.read()
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(
-        cadata=certificate.decode() if b"-----BEGIN" in certificate else certificate
-    )
-    return context.wrap_socket(connection, server_hostname=host)
-
-
-def send(connection: socket.socket, data: bytes) -> None:
-    if hasattr(connection, "sendall"):
-        connection.sendall(data)
-    else:
-        connection.write(data)
-
-
-def receive(connection: socket.socket, start: int, timeout: float) -> bytes:
+def receive(stream: Stream, start: int, timeout: float) -> bytes:
     """Everything up to the announced length, or to the end of the connection."""
     data = b""
     while not complete(data):
         left = timeout - clock.since(start) / 1000
-        if left <= 0:
+        chunk = stream.some(CHUNK, left) if left > 0 else None
+        if chunk is None:
             raise HttpError("the answer took too long")
-        # Every time: on ESP32 it is gone after a read.
-        connection.settimeout(left)
-        chunk = connection.recv(CHUNK) if hasattr(connection, "recv") else connection.read(CHUNK)
         if not chunk:
             break
         data += chunk

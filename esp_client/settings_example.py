@@ -14,3 +14,10 @@ longitude = 2.3522
 measurement_type = "temperature"
 sensor_model = "BME280"
 firmware = "1.0.0"
+
+
+def plugin() -> object:
+    """What it measures or switches: one of esp_client/examples, or a class of your own."""
+    from esp_client.examples.ds18b20 import DS18B20
+
+    return DS18B20(pin=4)

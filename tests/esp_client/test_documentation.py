@@ -1,11 +1,14 @@
-"""The request in docs/devices.md is the one that the client sends."""
+"""The request and the session in docs/devices.md are those of the client."""
 
 import re
 from pathlib import Path
 
-from esp_client import desk
+from esp_client import config, desk, packets
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
+ID = "ec42179b76a53de03a9ace42975a4fc6"
+BASE = f"acme/paris/temperature/{ID}"
+TOKEN = "rcd_AJOWkX21a3r5TxrLFGk__vy_"
 
 
 def test_the_documented_request_is_the_real_one() -> None:
@@ -23,3 +26,57 @@ def test_the_documented_request_is_the_real_one() -> None:
     real = desk.request(desk.REGISTER, values)
     assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", real.decode())
     assert f"Content-Length: {len(real)}\n" in head + "\n"
+
+
+def documented(page: str) -> list[tuple[str, bytes]]:
+    """The packets of the example session, with who sent them: `>` or `<`."""
+    found: list[tuple[str, bytes]] = []
+    for line in page.partition("```mqtt\n")[2].partition("```")[0].splitlines():
+        shown = line.partition("#")[0]
+        if shown[0] in "<>":
+            found.append((shown[0], b""))
+        direction, data = found.pop()
+        for token in re.findall(r'"[^"]*"|\{.*\}|\b[0-9A-F]{2}\b|\bid\b|\bbase\b', shown):
+            data += written(token)
+        found.append((direction, data))
+    return found
+
+
+def written(token: str) -> bytes:
+    if token[0] == '"':
+        return token[1:-1].encode()
+    if token in ("id", "base"):
+        return (ID if token == "id" else BASE).encode()
+    return token.encode() if token[0] == "{" else bytes.fromhex(token)
+
+
+def numbered(number: int) -> bytes:
+    return number.to_bytes(2, "big")
+
+
+def test_the_documented_session_is_the_real_one() -> None:
+    status, state, topic = f"{BASE}/status", f"{BASE}/state", f"{BASE}/config"
+    found = documented(PAGE.read_text())
+    assert [data for direction, data in found if direction == ">"] == [
+        packets.connect(ID, ID, TOKEN, 60, (status, "offline")),
+        packets.publish(status, b"online", 1, True, numbered(1)),
+        packets.subscribe([topic], numbered(2)),
+        packets.packet(packets.PUBACK, numbered(1)),
+        packets.publish(state, config.state(1, "", "1.0.0"), 1, True, numbered(3)),
+        packets.publish(state, config.state(2, "", "1.0.0"), 1, True, numbered(4)),
+        packets.publish(BASE, b"21.5", 1, False, numbered(5)),
+        packets.packet(packets.PINGREQ),
+        packets.publish(BASE, b"21.6", 2, False, numbered(6)),
+        packets.packet(packets.PUBREL, numbered(6)),
+        packets.packet(packets.DISCONNECT),
+    ]
+    theirs = [data for direction, data in found if direction == "<"]
+    message = next(data for data in theirs if data[0] == 0x33)
+    assert message == packets.publish(
+        topic, b'{"v":2,"interval":30,"qos":1,"at":1764000000}', 1, True, numbered(1)
+    )
+    assert [data[0] for data in theirs] == [
+        *(packets.CONNACK, packets.PUBACK, packets.SUBACK, 0x33, *[packets.PUBACK] * 3),
+        *(packets.PINGRESP, packets.PUBREC, packets.PUBCOMP),
+    ]
+    assert all(len(data) == 2 + data[1] for data in theirs)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.process import ADMIN, ServerProcess
+from esp_client.simulated import Simulated
+from tests.esp_client.neighbour import Neighbour
+from tests.esp_client.running import BASE, remember
+from tests.mosquitto import Mosquitto
+from tests.server.process import ADMIN, ServerProcess, wait_for
 
 ID = "ec42179b76a53de03a9ace42975a4fc6"
 
@@ -58,3 +62,23 @@ def test_without_a_server_the_stored_config_serves(server: ServerProcess, tmp_pa
     ended = device(server, tmp_path, "--timeout", "0", "--url", "http://127.0.0.1:1")
     assert ended.returncode == 0
     assert ended.stdout.startswith("Stored config in use")
+
+
+def test_it_runs_at_a_broker_until_it_is_terminated(
+    broker: Mosquitto, neighbour: Neighbour, tmp_path: Path
+) -> None:
+    remember(tmp_path, broker.port)
+    command = [sys.executable, "-m", "esp_client", "--url", "http://127.0.0.1:1", "--run"]
+    command += ["--state", str(tmp_path / "device.json"), "--timeout", "0", "--seed", "7"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: bool(neighbour.payloads(BASE)))
+        assert neighbour.payloads(BASE) == [str(Simulated("temperature", 7).read()).encode()]
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert f"connected to 127.0.0.1:{broker.port}" in output
+    neighbour.wait(f"{BASE}/status", b"offline")

@@ -1,17 +1,18 @@
-import sys, gc
+import sys, gc, json, select
 
 sys.path.append("/lib")
+import socket  # a board has it in its firmware
+
 # ---
 gc.collect()
 # ---
 base = gc.mem_alloc()
-from esp_client import report
 from esp_client.client import Client
 
 # ---
 gc.collect()
 # ---
-print("modules", gc.mem_alloc() - base)
+print("modules:", gc.mem_alloc() - base)
 
 
 class Settings:
@@ -29,12 +30,62 @@ class Settings:
 
 
 client = Client(Settings, "/state.json")
-print("registered", client.boot(1), client.outcome)
-print("peak", gc.mem_alloc() - base)
+print("registered:", client.boot(1), client.outcome)
+print("peak boot:", gc.mem_alloc() - base)
 # ---
-gc.collect()
+gc.collect()  # as main.py does
 # ---
-print("kept", gc.mem_alloc() - base)
-client = Client(Settings, "/state.json")
-print("stored", client.state["token"], client.device["config"]["intervalSeconds"])
+print("kept after the boot:", gc.mem_alloc() - base)
+from esp_client import report
+
 print("\n".join(report.lines(client, True)))
+print("peak report:", gc.mem_alloc() - base)
+# ---
+gc.collect()  # as main.py does
+# ---
+from esp_client import modules
+from esp_client.device import Device
+from esp_client.plugin import Plugin
+
+
+class Sensor(Plugin):
+    def read(self):
+        return {"temperature": 21.5, "humidity": 40.1}
+
+
+device = Device(Settings, "/state.json", Sensor(), print, client)
+print("peak both:", gc.mem_alloc() - base)
+del client, Client, report
+modules.unload(modules.DESK)
+# ---
+gc.collect()  # as modules.unload does
+# ---
+print("kept without the desk:", gc.mem_alloc() - base)
+from esp_client.session import Session
+
+session = Session(Settings, device.record, device.work, print)
+session.open("192.168.1.10", 60, 10)
+print("peak connecting:", gc.mem_alloc() - base)
+# ---
+gc.collect()  # as modules.collect does
+# ---
+print("kept in a session:", gc.mem_alloc() - base)
+session.step(0)
+print("peak config:", gc.mem_alloc() - base)
+# ---
+gc.collect()  # as modules.collect does
+# ---
+session.step(0)
+session.leave(True)
+print("peak measurement:", gc.mem_alloc() - base)
+session.drop()
+del session, Session
+modules.unload(modules.BROKER)
+# ---
+gc.collect()  # as modules.unload does
+# ---
+print("kept without the broker:", gc.mem_alloc() - base)
+state = json.load(open("/state.json"))
+config, topics = state["device"]["config"], state["device"]["topics"]
+print("stored:", state["token"], config["intervalSeconds"], topics["listen"])
+print("published:", b" ".join(socket.published).decode())

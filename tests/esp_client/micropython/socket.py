@@ -1,4 +1,4 @@
-"""Takes the place of MicroPython's socket, and plays one answer of the server."""
+"""Takes the place of MicroPython's socket, and plays the server's answer and a broker's."""
 
 SOCK_STREAM = 1
 ID = "ec42179b76a53de03a9ace42975a4fc6"
@@ -17,21 +17,57 @@ def getaddrinfo(host, port, family=0, kind=0):
     return [(2, SOCK_STREAM, 0, "", (host, port))]
 
 
+HTTP = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY
+CONFIG = (
+    b'{"v":2,"interval":30,"qos":1,"at":1764000000,'
+    b'"listen":["acme/paris/temperature/+"],"set":{"offset":0.5}}'
+)
+PUBLISHED = bytes([0, len(BASE) + 7]) + BASE.encode() + b"/config" + b"\x00\x07" + CONFIG
+MESSAGE = b"\x33" + bytes([len(PUBLISHED) & 127 | 128, len(PUBLISHED) >> 7]) + PUBLISHED
+published = []  # the beginnings of what the broker got
+
+
 class socket:  # noqa: N801
     def __init__(self, *_):
-        self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY
+        self.answers = []
+        self.position = 0
 
     def settimeout(self, seconds):
         pass
 
-    def connect(self, address):
+    def setblocking(self, flag):
         pass
+
+    def connect(self, address):
+        self.port = address[1]
 
     def sendall(self, data):
-        pass
+        if self.port == 8000:
+            self.answers.append(HTTP)
+            return
+        start = 3 if data[1] > 127 else 2
+        kind, number = data[0] & 0xF0, data[start : start + 2]
+        if kind == 0x10:
+            self.answers.append(b"\x20\x02\x00\x00")
+        elif kind == 0x30:
+            size = 2 + int.from_bytes(number, "big")
+            published.append(data[start + size + 2 :])
+            self.answers.append(b"\x40\x02" + data[start + size : start + size + 2])
+        elif kind == 0x80:
+            topics = data.count(b"acme/")
+            self.answers.append(b"\x90" + bytes([2 + topics]) + number + b"\x01" * topics)
+            if data.endswith(b"/config\x01"):
+                self.answers.append(MESSAGE)
 
     def recv(self, size):
-        data, self.answer = self.answer[:size], self.answer[size:]
+        # No rest is copied: only what the client itself takes is to be measured.
+        if not self.answers:
+            raise OSError(11)
+        data = self.answers[0][self.position : self.position + size]
+        self.position += len(data)
+        if self.position == len(self.answers[0]):
+            self.answers.pop(0)
+            self.position = 0
         return data
 
     def close(self):

@@ -1,0 +1,120 @@
+"""A device that runs in a thread of its own."""
+
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from esp_client import store
+from esp_client.device import Device
+from esp_client.plugin import Plugin
+from tests.server.process import wait_for
+
+LIMIT_SECONDS = 10
+ID = "f" * 32
+BASE = f"acme/paris/temperature/{ID}"
+DEVICE: dict[str, Any] = {
+    "id": ID,
+    "topics": {
+        "data": BASE,
+        "config": f"{BASE}/config",
+        "state": f"{BASE}/state",
+        "status": f"{BASE}/status",
+        "listen": [],
+    },
+    "config": {"version": 3, "intervalSeconds": 60, "qos": 1},
+}
+
+
+class Probe(Plugin):
+    """Measures what it is told to, and keeps what it gets."""
+
+    def __init__(self, *values: Any) -> None:
+        self.values = list(values)
+        self.messages: list[tuple[str, bytes]] = []
+        self.configs: list[dict[str, Any]] = []
+        self.refuses: dict[int, str] = {}
+
+    def read(self) -> Any:
+        value = self.values.pop(0) if self.values else None
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        self.messages.append((topic, payload))
+        if payload == b"raise":
+            raise ZeroDivisionError
+
+    def on_config(self, config: dict[str, Any]) -> str | None:
+        self.configs.append(config)
+        return self.refuses.get(config["v"])
+
+
+class Running:
+    """`lines`: what it printed."""
+
+    def __init__(self, folder: Path, plugin: Plugin, **values: Any) -> None:
+        self.path = str(folder / "device.json")
+        self.lines: list[str] = []
+        self.device = Device(settings(**values), self.path, plugin, self.lines.append)
+        self.device.backoff.seconds = 0.1
+        self.thread = threading.Thread(target=self.device.run, daemon=True)
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        return store.load(self.path)
+
+    def says(self, beginning: str, times: int = 1) -> None:
+        """Waits for it."""
+        wait_for(
+            lambda: sum(line.startswith(beginning) for line in self.lines) >= times, LIMIT_SECONDS
+        )
+
+    def stop(self) -> None:
+        self.device.stop()
+        if self.thread.is_alive():
+            self.thread.join(LIMIT_SECONDS)
+        assert not self.thread.is_alive()
+
+
+def settings(**values: Any) -> Namespace:
+    """With a desk that is away."""
+    usual = {
+        "url": "http://127.0.0.1:1",
+        "key": "rce_key",
+        "ca": None,
+        "mac": "246f28aabbcc",
+        "owner": "Acme",
+        "place": "Paris",
+        "latitude": None,
+        "longitude": None,
+        "measurement_type": "temperature",
+        "sensor_model": None,
+        "firmware": "1.2.0",
+        "patience": 2,
+    }
+    return Namespace(**{**usual, **values})
+
+
+def remember(folder: Path, port: int, **values: Any) -> None:
+    """What a registration leaves behind."""
+    broker = {"host": "127.0.0.1", "port": port, "tls": False, "username": ID}
+    state = {"token": "rcd_own", "device": DEVICE, "broker": broker, **values}
+    store.save(str(folder / "device.json"), state)
+
+
+@contextmanager
+def running(
+    folder: Path, port: int, plugin: Plugin | None = None, **values: Any
+) -> Iterator[Running]:
+    """A device that was registered earlier, at the broker of this port."""
+    remember(folder, port)
+    found = Running(folder, plugin or Probe(), **values)
+    found.thread.start()
+    try:
+        yield found
+    finally:
+        found.stop()
