@@ -99,7 +99,7 @@ def test_the_version_in_force_is_acknowledged_again_where_it_is_told_again(
 ) -> None:
     """Not where it is only what the broker had retained."""
     neighbour.publish(CONFIG, config(3), retain=True)
-    with running(tmp_path, broker.port):
+    with running(tmp_path, broker.port, Probe("21")):
         neighbour.wait(STATE, IN_FORCE)
         # It measures when it has looked at what was retained.
         wait_for(lambda: bool(neighbour.payloads(BASE)))
