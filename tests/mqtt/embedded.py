@@ -36,6 +36,7 @@ class People:
     async def login(self, username: str, password: str) -> Login | None:
         if self.away:
             raise Unavailable
+        assert username
         if password != PASSWORD or username not in self.tokens:
             return None
         return Login(username, self.tokens[username])

@@ -41,6 +41,8 @@ HOSTILE_LATER = {
     "a reserved type": b"\xf0\0",
     "a server's packet": b"\x20\2\0\0",
     "256 MB": b"\x30\xff\xff\xff\x7f",
+    "a length without end": b"\x30" + b"\xff" * 9,
+    "flags": b"\x80" + subscribe("ann/hall/light/lamp/config")[1:],
     "QoS 3": packet(0x36, text("ann/hall/light/lamp") + b"\0\1x"),
     "a packet id of 0": publish("ann/hall/light/lamp", b"1", 1, 0),
     "no filter": packet(0x82, b"\0\1"),

@@ -60,7 +60,6 @@ async def test_connections() -> None:
 
 
 async def test_sessions_of_a_user_name() -> None:
-    """Of those that are away, the one that is so longest makes room."""
     async with (
         served(People(), replace(QUICK, sessions=2)) as broker,
         Raw.to(broker.port, connect("lamp", "1", clean=False)) as first,
@@ -77,13 +76,27 @@ async def test_sessions_of_a_user_name() -> None:
             await third.expect(ACCEPTED)
 
 
+async def test_the_session_that_is_away_longest_makes_room() -> None:
+    async with served(People(), replace(QUICK, sessions=2)) as broker:
+        for name in ("b", "a"):
+            async with Raw.to(broker.port, connect("lamp", name, clean=False), DISCONNECT) as raw:
+                assert await raw.rest() == ACCEPTED
+            left = int(time.time())
+            await until(lambda left=left: int(time.time()) > left)
+        async with Raw.to(broker.port, connect("lamp", "c"), DISCONNECT) as raw:
+            assert await raw.rest() == ACCEPTED
+        for name, answer in (("a", RESUMED), ("b", ACCEPTED)):
+            async with Raw.to(broker.port, connect("lamp", name, clean=False)) as raw:
+                await raw.expect(answer)
+
+
 async def test_filters() -> None:
     async with (
-        served(People(), replace(QUICK, filters=2)) as broker,
+        served(People(), replace(QUICK, filters=3)) as broker,
         Paho(broker.port, "admin") as admin,
     ):
-        assert await admin.subscribe("a", "b", "c", "a") == [1, 1, 0x80, 1]
-        assert await admin.subscribe("/".join(["a"] * 20_000)) == [0x80]
+        assert await admin.subscribe("/".join(["a"] * 20_000), "/".join("a" * 65)) == [0x80] * 2
+        assert await admin.subscribe("a", "b", "c", "d", "a") == [1, 1, 1, 0x80, 1]
 
 
 async def test_the_size_of_a_packet() -> None:

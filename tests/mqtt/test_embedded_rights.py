@@ -70,6 +70,9 @@ async def test_retains_only_what_may_be_published(broker: EmbeddedBroker, lamp: 
         await until(lambda: len(late.heard) > 1)
     assert late.heard == [(f"{LAMP}/state", b"3"), (LAMP, b"1")]
     assert [message.retain for message in late.messages] == [True, False]
+    assert broker._broker
+    (retained,) = broker._broker.retained_messages.values()
+    assert retained.source_session is None
 
 
 async def test_forgets_what_is_retained_as_nothing(broker: EmbeddedBroker, lamp: Paho) -> None:
@@ -119,6 +122,22 @@ async def test_a_will_is_published_for_who_vanishes(broker: EmbeddedBroker, admi
     async with Paho(broker.port, "admin") as late:
         await late.subscribe(f"{LAMP}/status")
         await until(lambda: late.heard)
+
+
+async def test_no_will_is_published_where_it_may_not_any_more(
+    broker: EmbeddedBroker, people: People, admin: Paho
+) -> None:
+    client = Paho(broker.port, "lamp", will=WILL)
+    await client.answered()
+    people.may["lamp"] = device_rights([DOOR], [])
+    await broker.recheck()
+    await client.publish(DOOR, b"1")
+    client.vanish()
+    await client.leave()
+    async with Paho(broker.port, "lamp") as lamp:
+        await lamp.publish(DOOR, b"2")
+    await until(lambda: len(admin.heard) > 1)
+    assert admin.heard == [(DOOR, b"1"), (DOOR, b"2")]
 
 
 async def test_no_will_is_published_for_who_disconnects(
@@ -224,6 +243,17 @@ async def test_sends_at_most_at_the_qos_it_was_published_with(lamp: Paho, admin:
     await lamp.publish(LAMP, b"2", qos=2)
     await until(lambda: len(admin.messages) == 2)
     assert [message.qos for message in admin.messages] == [0, 1]
+
+
+async def test_sends_once_what_two_filters_match(lamp: Paho, admin: Paho) -> None:
+    """At the higher QoS of the two."""
+    await admin.subscribe("#", qos=0)
+    await admin.subscribe(LAMP, qos=2)
+    await admin.subscribe("ann/#", qos=1)
+    await lamp.publish(LAMP, b"1", qos=2)
+    await lamp.publish(f"{LAMP}/state", b"2", qos=2)
+    await until(lambda: len(admin.messages) == 2)
+    assert {message.payload: message.qos for message in admin.messages} == {b"1": 2, b"2": 1}
 
 
 async def test_publishes_qos_2_once(broker: EmbeddedBroker, admin: Paho) -> None:

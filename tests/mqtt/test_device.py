@@ -1,0 +1,136 @@
+"""The device's own code with the real server and real brokers, from its first boot on."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from esp_client.device import Device
+from esp_client.plugin import Plugin
+from server.settings import Settings
+from tests.conftest import changed
+from tests.live.serving import Instance, instance, until
+from tests.mosquitto import Mosquitto
+from tests.mqtt.conftest import with_mosquitto
+
+MAC = "24:6f:28:00:40:01"
+LOOK = """{ devices { nodes { id owner online inSync firmware config { version }
+  topics { data listen } } } }"""
+
+
+class Sensor(Plugin):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def read(self) -> float:
+        return 21.5
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        self.heard.append(f"{topic} {payload.decode()}")
+
+
+class Board:
+    """As `settings.py` on a board."""
+
+    ca = latitude = longitude = None
+    owner, place, measurement_type = "Acme", "Paris", "temperature"
+    sensor_model, firmware, keepalive = "BME280", "2.0", 5
+
+    def __init__(self, url: str, key: str, mac: str) -> None:
+        self.url, self.key, self.mac = url, key, mac
+
+
+@asynccontextmanager
+async def running(
+    server: Instance, folder: Path, mac: str = MAC
+) -> AsyncIterator[tuple[Device, Sensor]]:
+    url, key = server.url.removesuffix("/graphql"), await server.api.key()
+    sensor = Sensor()
+    device = Device(Board(url, key, mac), str(folder / f"{mac[-2:]}.json"), sensor, print)
+    thread = threading.Thread(target=device.run, daemon=True)
+    thread.start()
+    try:
+        yield device, sensor
+    finally:
+        device.stop()
+        await until(lambda: not thread.is_alive())
+
+
+@pytest_asyncio.fixture(params=["mosquitto", "embedded"])
+async def server(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Instance]:
+    if request.param == "mosquitto":
+        broker: Mosquitto = request.getfixturevalue("mosquitto")
+        public = f"mqtt://127.0.0.1:{broker.port}"
+        own = changed(with_mosquitto(settings, broker), mqtt_public_url=public)
+    else:
+        own = changed(settings, mqtt="on", mqtt_port=0)
+    async with instance(own) as server:
+        yield server
+
+
+async def shown(server: Instance, **expected: Any) -> Any:
+    """The only device, once the API shows this of it."""
+    found: dict[str, Any] = {}
+
+    def matches() -> bool:
+        return all(found.get(key) == value for key, value in expected.items())
+
+    for _ in range(1_000):
+        nodes = (await server.api.ask(LOOK))["devices"]["nodes"]
+        found = nodes[0] if nodes else {}
+        if matches():
+            return found
+    raise AssertionError((expected, found))
+
+
+async def test_a_boot_a_change_a_move_and_a_stop(server: Instance, tmp_path: Path) -> None:
+    api = server.api
+    async with running(server, tmp_path):
+        device = await shown(server, online=True, inSync=True, firmware="2.0")
+        changes = {"deviceId": device["id"], "intervalSeconds": 1, "qos": 2}
+        await api.change("updateConfig", **changes)
+        await shown(server, inSync=True, config={"version": 2})
+        await api.change("updateDevice", id=device["id"], location={"place": "Rome"})
+        await api.change("updateDevice", id=device["id"], measurementType="humidity")
+        moved = f"acme/rome/humidity/{device['id']}"
+        await shown(server, inSync=True, config={"version": 4}, online=True)
+        assert (await shown(server))["topics"]["data"] == moved
+    await shown(server, online=False)
+    async with running(server, tmp_path):
+        await shown(server, online=True, inSync=True)
+
+
+async def test_a_listener_hears_a_sensor_that_comes_later(server: Instance, tmp_path: Path) -> None:
+    api = server.api
+    async with running(server, tmp_path) as (_, listener):
+        device = await shown(server, online=True, inSync=True)
+        await api.change("linkDevice", listenerId=device["id"], place="Paris")
+        await shown(server, inSync=True, config={"version": 2})
+        async with running(server, tmp_path, "24:6f:28:00:40:02"):
+            nodes: list[Any] = []
+            while len(nodes) < 2:
+                nodes = (await api.ask(LOOK))["devices"]["nodes"]
+            await api.change("updateConfig", deviceId=nodes[1]["id"], intervalSeconds=1)
+            heard = f"{nodes[1]['topics']['data']} 21.5"
+            await until(lambda: heard in listener.heard)
+
+
+@pytest.mark.parametrize("revoke_old", [False, True])
+async def test_a_token_that_was_replaced_is_asked_for_anew(
+    server: Instance, tmp_path: Path, *, revoke_old: bool
+) -> None:
+    """By an administrator, to whom the device's own token is told, not to the device."""
+    api = server.api
+    async with running(server, tmp_path) as (device, _):
+        found = await shown(server, online=True, inSync=True)
+        made = await api.change(
+            "rotateDeviceToken", fields="token", id=found["id"], revokeOld=revoke_old
+        )
+        await api.ask("{ me { id } }", made["token"])
+        await until(lambda: device.record.state.get("waiting"))
+        await api.change("approveDevice", id=found["id"])
+        await shown(server, online=True, inSync=True)
