@@ -41,12 +41,14 @@ DELETED = text("""
     ORDER BY g.device_id LIMIT :most
 """)
 WAITING = text("""
-    SELECT shard FROM broker_markers m
-    WHERE EXISTS (
-        SELECT FROM undelivered u WHERE u.device_id >= m.shard AND u.device_id < m.shard || 'g'
-    ) OR EXISTS (
-        SELECT FROM stale_topics s WHERE s.device_id >= m.shard AND s.device_id < m.shard || 'g'
-    )
+    SELECT shard,
+        EXISTS (
+            SELECT FROM undelivered u WHERE u.device_id >= m.shard AND u.device_id < m.shard || 'g'
+        ) AS owed,
+        EXISTS (
+            SELECT FROM stale_topics s WHERE s.device_id >= m.shard AND s.device_id < m.shard || 'g'
+        ) AS stale
+    FROM broker_markers m
 """)
 # A config that was changed meanwhile is still owed, and one that somebody changes now is left.
 MARK = text("""
@@ -91,9 +93,10 @@ class Marker:
     sequence: int
 
 
-async def waiting(session: AsyncSession) -> Collection[str]:
-    """The shards for which the broker lacks something."""
-    return (await session.scalars(WAITING)).all()
+async def waiting(session: AsyncSession) -> tuple[Collection[str], Collection[str]]:
+    """The shards for which the broker lacks configs, and those with something to be cleared."""
+    rows = (await session.execute(WAITING)).all()
+    return {row.shard for row in rows if row.owed}, {row.shard for row in rows if row.stale}
 
 
 async def count(session: AsyncSession) -> int:

@@ -42,6 +42,7 @@ class DeliveryLoop:
         self._marker_came = asyncio.Event()
         self._unverified: set[str] = set(deliveries.SHARDS)
         self._patient_until = 0.0
+        self._stale: Collection[str] = ()
 
     def wake(self) -> None:
         """There may be something to deliver."""
@@ -62,8 +63,8 @@ class DeliveryLoop:
             self._woken.clear()
             async with self._database.begin(own=True) as session:
                 await deliveries.tell_again(session)
-                waiting = await deliveries.waiting(session)
-            await self._deliver(self._unverified | set(waiting))
+                owed, self._stale = await deliveries.waiting(session)
+            await self._deliver({*self._unverified, *owed, *self._stale})
             await self._locks.keep()
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
@@ -89,14 +90,15 @@ class DeliveryLoop:
             if await self._has_lost_messages(shard):
                 await self._publish_all(shard)
             self._unverified.discard(shard)
-        await self._clear(shard)
-        while True:
+        if shard in self._stale:
+            await self._clear(shard)
+        found: Sequence[Delivery] | None = None
+        while found is None or len(found) == BATCH:
             async with self._database.begin(own=True) as session:
                 found = await deliveries.behind(session, shard, BATCH)
+                marker = await deliveries.marker(session, shard)
             if found:
-                await self._publish(shard, found)
-            if len(found) < BATCH:
-                return
+                await self._publish(shard, found, marker)
 
     async def _has_lost_messages(self, shard: str) -> bool:
         """Whether the broker's marker is older than ours, or missing."""
@@ -113,9 +115,9 @@ class DeliveryLoop:
                 return False
         return True
 
-    async def _publish(self, shard: str, found: Sequence[Delivery]) -> None:
-        async with self._database.begin(own=True) as session:
-            marker = _next(await deliveries.marker(session, shard))
+    async def _publish(self, shard: str, found: Sequence[Delivery], marker: Marker) -> None:
+        """`marker`: the one so far; the next one comes after the messages."""
+        marker = _next(marker)
         await self._connection.publish([*_messages(found), _retained(marker)])
         async with self._database.begin(own=True) as session:
             await deliveries.mark(session, found)
@@ -133,7 +135,9 @@ class DeliveryLoop:
                 await deliveries.mark(session, found)
             after = found[-1].id if len(found) == BATCH else None
         await self._clear_deleted(shard)
-        await self._publish(shard, ())
+        async with self._database.begin(own=True) as session:
+            marker = await deliveries.marker(session, shard)
+        await self._publish(shard, (), marker)
 
     async def _clear(self, shard: str) -> None:
         while True:
