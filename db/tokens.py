@@ -119,15 +119,15 @@ def holds(device_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnE
     )
 
 
-async def supersede(session: AsyncSession, device_id: str, token_id: int) -> None:
-    """From now on this is the device's only token."""
-    await _revoke(session, Token.device_id == device_id, Token.id != token_id)
+async def supersede(session: AsyncSession, device_id: str, token_id: int) -> bool:
+    """From now on this is the device's only token. Whether it had another one."""
+    return await _revoke(session, Token.device_id == device_id, Token.id != token_id)
 
 
 async def revoke_all(session: AsyncSession, device_id: str) -> None:
     await _revoke(session, Token.device_id == device_id)
 
 
-async def _revoke(session: AsyncSession, *which: ColumnElement[bool]) -> None:
-    live = update(Token).where(*which, Token.revoked_at.is_(None))
-    await session.execute(live.values(revoked_at=datetime.now(UTC)))
+async def _revoke(session: AsyncSession, *which: ColumnElement[bool]) -> bool:
+    live = update(Token).where(*which, Token.revoked_at.is_(None)).returning(Token.id)
+    return bool((await session.scalars(live.values(revoked_at=datetime.now(UTC)))).all())

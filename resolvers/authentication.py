@@ -65,6 +65,9 @@ async def _confirm(session: AsyncSession, token: Token, caller: Caller) -> None:
     if device is None or token.revoked_at is not None:
         raise Unauthenticated("This token was revoked.")
     if token.confirmed_at is None:
-        token.confirmed_at = device.confirmed_at = datetime.now(UTC)
-        await tokens.supersede(session, device.id, token.id)
+        now = datetime.now(UTC)
+        token.confirmed_at = device.confirmed_at = now
+        if await tokens.supersede(session, device.id, token.id) and device.online:
+            # The broker ends the session of the other token, maybe without its will.
+            device.online, device.status_at = False, now
         record(session, EventKind.TOKEN_CONFIRMED, caller, device=device)

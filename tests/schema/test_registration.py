@@ -290,7 +290,7 @@ async def test_a_deleted_device_comes_back_with_a_higher_version(api: Api) -> No
 
 
 async def test_the_broker_is_handed_out(settings: Settings) -> None:
-    with_broker = changed(settings, mqtt_url="mqtts://broker.example:8884")
+    with_broker = changed(settings, mqtt="on", mqtt_url="mqtts://broker.example:8884")
     async with served(with_broker) as api:
         answer = await api.register(await api.key())
         assert answer["broker"] == {
