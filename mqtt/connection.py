@@ -51,6 +51,7 @@ class Connection:
 
     def __init__(self, address: Address, receive: Receive) -> None:
         self._loop = asyncio.get_running_loop()
+        self._address = address
         self._receive = receive
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -63,7 +64,6 @@ class Connection:
         self._subscribing: dict[int, asyncio.Future[Sequence[int]]] = {}
         self._client = _client(address)
         self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = lambda *_: self._tell(self._over, "it can't be reached")
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
@@ -175,12 +175,19 @@ class Connection:
 
     async def open(self) -> None:
         """Raises ConnectionLost."""
-        self._client.loop_start()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
+                await asyncio.to_thread(self._connect)
+                self._client.loop_start()
                 await self._opened
         except TimeoutError:
             raise ConnectionLost("it does not answer") from None
+        except (OSError, ValueError) as error:
+            raise ConnectionLost(str(error)) from error
+
+    def _connect(self) -> None:
+        """In a thread, since it blocks; here, for the reason where it fails."""
+        self._client.connect(self._address.host, self._address.port, KEEPALIVE_SECONDS)
 
     async def close(self) -> None:
         """What is on its way is forgotten."""
@@ -231,7 +238,7 @@ def _client(address: Address) -> paho.Client:
         if address.certificate:
             context.load_cert_chain(address.certificate, address.key)
         client.tls_set_context(context)
-    client.connect_async(address.host, address.port, KEEPALIVE_SECONDS)
+    client.connect_timeout = CONNECT_SECONDS / 2
     return client
 
 

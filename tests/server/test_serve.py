@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 import notifier
 import schema
@@ -100,14 +101,16 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     assert "ROLLCALL_DATABASE_URL: Give a URL such as" in ended.stderr
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["ROLLCALL_PORT", "ROLLCALL_MQTT_PORT"])
+def test_a_taken_port_is_named(tmp_path: Path, setting: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = rollcall(ServerProcess(tmp_path / "data", ROLLCALL_PORT=port), "serve")
+        ended = rollcall(ServerProcess(tmp_path / "data", **{setting: port}), "serve")
     assert ended.returncode == 1
-    assert "ROLLCALL_PORT" in ended.stderr
+    assert setting in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert not (tmp_path / "data").exists()
 
 
