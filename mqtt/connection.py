@@ -180,10 +180,13 @@ class Connection:
                 await asyncio.to_thread(self._connect)
                 self._client.loop_start()
                 await self._opened
+                return
         except TimeoutError:
-            raise ConnectionLost("it does not answer") from None
+            reason = "it does not answer"
         except (OSError, ValueError) as error:
-            raise ConnectionLost(str(error)) from error
+            reason = str(error)
+        # Out here, so that nobody keeps the socket by the traceback of that error.
+        raise ConnectionLost(reason)
 
     def _connect(self) -> None:
         """In a thread, since it blocks; here, for the reason where it fails."""
