@@ -338,7 +338,19 @@ class Event(Base):
     """
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "device_id", "id"), Index(None, "tx", "id"))
+    __table_args__ = (
+        Index(None, "device_id", "id"),
+        Index(None, "tx", "id"),
+        Index(None, "owner_id", "id"),
+        Index(None, "kind", "id"),
+        # What devices do, most of all, is found by the device.
+        Index(
+            "ix_events_actor_id",
+            "actor",
+            "id",
+            postgresql_where=text("actor NOT LIKE 'device:%'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())

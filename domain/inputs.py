@@ -18,6 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from domain.config import MAX_INTERVAL_SECONDS
 from domain.errors import ErrorCode, InputError, Problem
+from domain.events import EventKind
 from domain.identity import parse_mac
 from domain.names import name_key
 from domain.tokens import TokenKind
@@ -43,11 +44,15 @@ def _visible(name: str) -> str:
     return name
 
 
-def _future(moment: datetime) -> datetime:
+def _utc(moment: datetime) -> datetime:
     try:
-        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
         raise ValueError("Give a time between the years 1 and 9999, in UTC.") from None
+
+
+def _future(moment: datetime) -> datetime:
+    moment = _utc(moment)
     if moment <= datetime.now(UTC):
         raise ValueError("Give a time in the future.")
     return moment
@@ -179,6 +184,17 @@ class DeviceFilter(Input):
     in_sync: bool | None = None
     online: bool | None = None
     search: Annotated[Text, StringConstraints(max_length=100)] | None = None
+
+
+class EventFilter(Input):
+    """All that is given must hold; `since` belongs to it, `until` does not."""
+
+    device_id: str | None = None
+    owner: Name | None = None
+    kinds: list[EventKind] | None = None
+    actor: Annotated[Text, StringConstraints(min_length=1, max_length=100)] | None = None
+    since: Annotated[datetime, AfterValidator(_utc)] | None = None
+    until: Annotated[datetime, AfterValidator(_utc)] | None = None
 
 
 class Page(Input):

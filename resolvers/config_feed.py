@@ -30,7 +30,7 @@ class ConfigChange:
 ConfigFeed = Feed[ConfigChange]
 
 
-def config_feed(database: Database, capacity: int = 2_000) -> ConfigFeed:
+def config_feed(database: Database, capacity: int) -> ConfigFeed:
     return Feed(database, KINDS, _prepare, capacity)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from db.database import Database
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.admission import Admission
-from resolvers.config_feed import ConfigFeed
+from resolvers.feeds import Feeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Broker:
 @dataclass(frozen=True, slots=True)
 class Desk:
     database: Database
-    config_feed: ConfigFeed
+    feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     broker: Broker | None = None

@@ -44,13 +44,18 @@ Prepare = Callable[[AsyncSession, Sequence[Event]], Awaitable[Mapping[int, Item]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events: those of one device, of one owner, of both, or all."""
+    """Which events: those of one device, of one owner, of both, or all; of some kinds, or any."""
 
     device_id: str | None = None
     owner_id: int | None = None
+    kinds: frozenset[EventKind] | None = None
 
     def wants(self, event: Event) -> bool:
-        return self.owner_id in (None, event.owner_id) and self.device_id in (None, event.device_id)
+        return (
+            self.owner_id in (None, event.owner_id)
+            and self.device_id in (None, event.device_id)
+            and (self.kinds is None or event.kind in self.kinds)
+        )
 
     @property
     def where(self) -> list[ColumnElement[bool]]:
@@ -60,6 +65,8 @@ class Selection:
             conditions.append(Event.owner_id == self.owner_id)
         if self.device_id is not None:
             conditions.append(Event.device_id == self.device_id)
+        if self.kinds is not None:
+            conditions.append(event_log.of_kinds(self.kinds))
         return conditions
 
     @property

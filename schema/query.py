@@ -3,14 +3,17 @@ from typing import Annotated
 import strawberry
 
 from domain.inputs import DeviceFilter as Wanted
+from domain.inputs import EventFilter as WantedEvents
 from domain.inputs import Page
 from domain.tokens import TokenKind as Kind
 from resolvers import devices, tokens
+from resolvers.audit import list_events
 from resolvers.config_changes import latest_cursor
 from schema.config import Config
 from schema.context import RollcallInfo
 from schema.device import Device
 from schema.device_connection import DeviceConnection, DeviceFilter
+from schema.event import EventConnection, EventFilter
 from schema.fleet import Fleet
 from schema.page_info import After, First
 from schema.shared import shared
@@ -66,9 +69,25 @@ class Query:
         row = await devices.device(info.context.desk, info.context.caller, device_id)
         return Config.of(row.config) if row else None
 
+    @strawberry.field(description="The audit log, the newest first.")
+    async def events(
+        self,
+        info: RollcallInfo,
+        first: First = 50,
+        after: After = None,
+        filter: Annotated[
+            EventFilter | None, strawberry.argument(description="Which ones; all if left out.")
+        ] = None,
+    ) -> EventConnection:
+        wanted = WantedEvents.check(strawberry.asdict(filter) if filter else {})
+        page = Page.check({"first": first, "after": after})
+        return EventConnection(
+            page=await list_events(info.context.desk, info.context.caller, wanted, page)
+        )
+
     @strawberry.field(
         description="Where the log of changes ends now. Ask for it, then read what you want to "
-        "follow, then follow it from here: `configChanged(after:)`."
+        "follow, then follow it from here: `configChanged(after:)`, `eventAdded(after:)`."
     )
     async def latest_cursor(self, info: RollcallInfo) -> strawberry.ID:
         return strawberry.ID(await latest_cursor(info.context.desk, info.context.caller))

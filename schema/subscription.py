@@ -4,11 +4,15 @@ from typing import Annotated
 
 import strawberry
 
+from domain.events import EventKind
+from resolvers.audit import events_added
 from resolvers.config_changes import config_changes
 from resolvers.config_feed import ConfigChange as Change
+from resolvers.selection import Asked
 from schema.config import Config
 from schema.context import RollcallInfo
 from schema.device import Device
+from schema.event import Event
 
 
 @strawberry.type(description="A new version of one device's config.")
@@ -59,6 +63,38 @@ class Subscription:
         ] = None,
     ) -> AsyncGenerator[ConfigChange]:
         desk, caller = info.context.desk, info.context.caller
-        async with aclosing(config_changes(desk, caller, device_id, owner, after)) as changes:
+        async with aclosing(
+            config_changes(desk, caller, Asked(device_id, owner), after)
+        ) as changes:
             async for change in changes:
                 yield ConfigChange.of(change)
+
+    @strawberry.subscription(
+        description="Every event of the audit log, as `configChanged` tells changes; for people's "
+        "tokens."
+    )
+    async def event_added(
+        self,
+        info: RollcallInfo,
+        device_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only about this device.")
+        ] = None,
+        owner: Annotated[
+            str | None, strawberry.argument(description="Only about this owner's.")
+        ] = None,
+        kinds: Annotated[
+            list[EventKind] | None, strawberry.argument(description="Only of these kinds.")
+        ] = None,
+        after: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="The last cursor that was seen: what came after it comes first. Left "
+                "out: from now on."
+            ),
+        ] = None,
+    ) -> AsyncGenerator[Event]:
+        desk, caller = info.context.desk, info.context.caller
+        asked = Asked(device_id, owner, kinds)
+        async with aclosing(events_added(desk, caller, asked, after)) as events:
+            async for event in events:
+                yield Event(of=event)

@@ -11,8 +11,8 @@ from db.tables import Token
 from domain.access import system
 from domain.inputs import NewToken, Page
 from domain.tokens import TokenKind
-from resolvers.config_feed import config_feed
 from resolvers.desk import Desk
+from resolvers.feeds import feeds
 from resolvers.tokens import create_token, list_tokens, revoke_token
 from server.one_command import with_database
 
@@ -30,7 +30,7 @@ def _period(text: str) -> timedelta:
 
 
 def desk_on(database: Database) -> Desk:
-    return Desk(database, config_feed(database))
+    return Desk(database, feeds(database))
 
 
 @tokens.command()

@@ -11,8 +11,8 @@ from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
 from domain.errors import Unavailable
 from domain.tokens import TokenKind
-from resolvers.config_feed import ConfigFeed, config_feed
 from resolvers.desk import Broker, Desk
+from resolvers.feeds import Feeds, feeds
 from server.first_tokens import first_tokens
 from server.settings import Settings
 from server.worker import Worker, keep_running
@@ -42,7 +42,7 @@ class DatabaseKeeper:
         self._admission = settings.admission
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._database: Database | None = None
-        self._feed: ConfigFeed | None = None
+        self._feeds: Feeds | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -75,13 +75,13 @@ class DatabaseKeeper:
             url = await asyncio.to_thread(self._embedded.start)
         assert url is not None  # noqa: S101
         self._database = self._database or Database(url)
-        self._feed = self._feed or config_feed(self._database, self._settings.max_waiting_events)
+        self._feeds = self._feeds or feeds(self._database, self._settings.max_waiting_events)
         await migrate(self._database)
         admin = self._settings.admin_token
         made = await first_tokens(self._database, admin.get_secret_value() if admin else None)
         self.desk = Desk(
             self._database,
-            self._feed,
+            self._feeds,
             self._settings.enrolment,
             self._settings.reenrolment,
             self.broker(),
@@ -94,17 +94,17 @@ class DatabaseKeeper:
     async def _watch(self) -> None:
         """Returns by an exception, when the database no longer answers."""
         assert self._database is not None  # noqa: S101
-        assert self._feed is not None  # noqa: S101
+        assert self._feeds is not None  # noqa: S101
         assert self.desk is not None  # noqa: S101
         async with self._database.watched(self._wake) as watch, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feed.run(), name="config feed")
+            tasks.create_task(self._feeds.run(), name="feeds")
             tasks.create_task(self._tell(watch), name="database watch")
             for worker in self.workers:
                 tasks.create_task(keep_running(worker, self.desk), name=type(worker).__name__)
 
     def _wake(self) -> None:
-        assert self._feed is not None  # noqa: S101
-        self._feed.wake()
+        assert self._feeds is not None  # noqa: S101
+        self._feeds.wake()
         for worker in self.workers:
             worker.wake()
 

@@ -203,7 +203,7 @@ async def test_a_slow_reader_is_cut_off_and_can_resume(
             await socket.subscribe()
             await until(lambda: one.subscriptions == 1)
             await write_changes(database, device, count)
-            feed = one.app.state.keeper.desk.config_feed
+            feed = one.app.state.keeper.desk.feeds.changes
             await until(lambda: feed.cut_off == 1)
             seen = [await socket.change()]
             while (message := await next_or_close(socket)) is not None:

@@ -82,7 +82,7 @@ async def test_nothing_is_left_of_a_socket_that_dies(one: Instance) -> None:
     for socket in sockets:
         socket.connection.transport.abort()
     await until(lambda: one.connections == one.subscriptions == 0)
-    assert one.app.state.keeper.desk.config_feed.followers == 0
+    assert one.app.state.keeper.desk.feeds.changes.followers == 0
     left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
     assert not [name for name in left if name.startswith(("Session", "EventStream"))]
 

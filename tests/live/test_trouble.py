@@ -91,7 +91,7 @@ async def test_a_stream_that_the_database_ends_is_to_be_resumed(
     async def fails(*_: object) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(one.app.state.keeper.desk.config_feed, "_begin", fails)
+    monkeypatch.setattr(one.app.state.keeper.desk.feeds.changes, "_begin", fails)
     async with streamed(one.url, ADMIN) as stream:
         name, data = await stream.event()
         assert name == "next"

@@ -30,6 +30,7 @@ MAY = {
     "me": PEOPLE | {"device"},
     "device": PEOPLE | {"device"},
     "devices": PEOPLE,
+    "events": PEOPLE,
     "fleet": PEOPLE,
     "topics": PEOPLE | {"device"},
     "config": PEOPLE | {"device"},
@@ -107,6 +108,7 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """A request for everything that each root field can give."""
     arguments = {
         "devices": "(first: 5)",
+        "events": "(first: 2)",
         "device": f'(id: "{device}")',
         "topics": f'(deviceId: "{device}")',
         "config": f'(deviceId: "{device}")',

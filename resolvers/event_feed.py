@@ -1,0 +1,47 @@
+"""Events with what they are about, as people see them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import audit, devices
+from db.database import Database
+from db.tables import Device, Event
+from domain.access import Caller
+from domain.events import EventKind
+from resolvers.feed import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """`device` as it is by now; None where it was deleted, or went to another owner."""
+
+    event: Event
+    device: Device | None
+    owner: str | None
+
+    def seen_by(self, caller: Caller) -> "AuditEvent":
+        if self.device and caller.owner_id not in (None, self.device.owner_id):
+            return replace(self, device=None)
+        return self
+
+
+EventFeed = Feed[AuditEvent]
+
+
+def event_feed(database: Database, capacity: int) -> EventFeed:
+    return Feed(database, frozenset(EventKind), with_subjects, capacity)
+
+
+async def with_subjects(session: AsyncSession, events: Sequence[Event]) -> Mapping[int, AuditEvent]:
+    """By the events' ids."""
+    ids = {event.device_id for event in events if event.device_id}
+    found = await devices.by_ids(session, ids) if ids else {}
+    owners = await audit.owner_names(session, events)
+    return {
+        event.id: AuditEvent(
+            event, found.get(event.device_id or ""), owners.get(event.owner_id or 0)
+        )
+        for event in events
+    }
