@@ -108,7 +108,7 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """A request for everything that each root field can give."""
     arguments = {
         "devices": "(first: 5)",
-        "events": "(first: 2)",
+        "events": "(first: 1)",
         "device": f'(id: "{device}")',
         "topics": f'(deviceId: "{device}")',
         "config": f'(deviceId: "{device}")',
