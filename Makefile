@@ -23,7 +23,7 @@ demo: install
 	$(BIN)/python -m demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -24,10 +24,8 @@ VALID = """
 RIGHTS = text(f"SELECT {COLUMNS} WHERE t.id = ANY(:ids) AND {VALID}")
 OF_DEVICE = text(f"SELECT {COLUMNS} WHERE t.device_id = :id AND {VALID} LIMIT 1")
 OF_ADMIN = text(f"SELECT {COLUMNS} WHERE t.id = :id AND t.kind = 'admin' AND {VALID}")
-# One that is confined to no owner, if there is any: the name alone stands for it.
 OF_ADMINS = text(f"""
-    SELECT {COLUMNS} WHERE t.kind = 'admin' AND {VALID}
-    ORDER BY t.owner_id IS NOT NULL, t.id LIMIT 1
+    SELECT {COLUMNS} WHERE t.kind = 'admin' AND t.owner_id IS NULL AND {VALID} LIMIT 1
 """)
 ADMINS = text(f"""
     SELECT t.mqtt_hash, {COLUMNS}
@@ -66,8 +64,8 @@ async def rights(session: AsyncSession, token_ids: Collection[int]) -> Mapping[i
 async def all_accounts(session: AsyncSession) -> AsyncIterator[Account]:
     """Administrators, then devices in the order of their ids."""
     admins = (await session.execute(ADMINS)).all()
-    # One that is confined to no owner, if there is any: the name alone stands for it.
-    for row in sorted(admins, key=lambda row: (row.owner_id is not None, row.id))[:1]:
+    # A list knows one password for a name: the oldest token's that is confined to no owner.
+    for row in [row for row in admins if row.owner_id is None][:1]:
         yield Account(ADMIN_USER, row.mqtt_hash, _rights(row))
     for row in admins:
         yield Account(f"{ADMIN_USER}-{row.id}", row.mqtt_hash, _rights(row))

@@ -99,8 +99,16 @@ class Database:
 
     @asynccontextmanager
     async def locks(self) -> AsyncIterator["Locks"]:
-        """Locks that end with a connection of their own: at the latest when this process dies."""
-        connection = await self.engine.raw_connection()
+        """Locks that end with a connection of their own: at the latest when this process dies.
+
+        Raises Unavailable.
+        """
+        try:
+            connection = await self.engine.raw_connection()
+        except Exception as error:
+            if is_passing(error):
+                raise Unavailable("The database is not available; try again soon.") from error
+            raise
         driver = connection.driver_connection
         connection.detach()
         assert isinstance(driver, asyncpg.Connection)  # noqa: S101
@@ -148,6 +156,10 @@ class Watch:
         await self._driver.execute(f"NOTIFY {CHANNEL}", timeout=PROBE_SECONDS)
 
 
+class LocksLost(Exception):
+    """Others may have them by now: whoever relied on them has to stop at once."""
+
+
 class Locks:
     """Advisory locks of one process. A process that is stopped loses them after a minute."""
 
@@ -157,7 +169,7 @@ class Locks:
 
     @asynccontextmanager
     async def attempt(self, kind: int, number: int) -> AsyncIterator[bool]:
-        """Whether nobody else had it; it is held until the end. Raises Unavailable."""
+        """Whether nobody else had it; it is held until the end. Raises LocksLost."""
         held = await self._ask("SELECT pg_try_advisory_lock($1, $2)", kind, number)
         try:
             yield held
@@ -166,7 +178,7 @@ class Locks:
                 await self._ask("SELECT pg_advisory_unlock($1, $2)", kind, number)
 
     async def keep(self) -> None:
-        """To be called now and then, so that they stay. Raises Unavailable where they are lost."""
+        """To be called now and then, so that they stay. Raises LocksLost."""
         await self._ask("SELECT true")
 
     async def release_all(self) -> None:
@@ -179,7 +191,7 @@ class Locks:
                 return bool(await self._driver.fetchval(query, *values, timeout=PROBE_SECONDS))
         except Exception as error:
             if is_passing(error):
-                raise Unavailable("The database is not available; try again soon.") from error
+                raise LocksLost(str(error)) from error
             raise
 
 

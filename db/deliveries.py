@@ -32,13 +32,13 @@ ALL = text(f"""
     ORDER BY d.id LIMIT :most
 """)  # noqa: S608
 STALE = text("""
-    SELECT topic FROM stale_topics WHERE device_id >= :low AND device_id < :high LIMIT :most
+    SELECT topic FROM stale_topics
+    WHERE cleared_at IS NULL AND device_id >= :low AND device_id < :high LIMIT :most
 """)
-DELETED = text("""
-    SELECT g.device_id, g.topic FROM deleted_devices g
-    WHERE g.device_id > :after AND g.device_id >= :low AND g.device_id < :high
-        AND NOT EXISTS (SELECT FROM devices d WHERE d.id = g.device_id)
-    ORDER BY g.device_id LIMIT :most
+CLEARED_BEFORE = text("""
+    SELECT topic FROM stale_topics
+    WHERE cleared_at IS NOT NULL AND device_id >= :low AND device_id < :high AND topic > :after
+    ORDER BY topic LIMIT :most
 """)
 WAITING = text("""
     SELECT shard,
@@ -46,7 +46,8 @@ WAITING = text("""
             SELECT FROM undelivered u WHERE u.device_id >= m.shard AND u.device_id < m.shard || 'g'
         ) AS owed,
         EXISTS (
-            SELECT FROM stale_topics s WHERE s.device_id >= m.shard AND s.device_id < m.shard || 'g'
+            SELECT FROM stale_topics s
+            WHERE s.cleared_at IS NULL AND s.device_id >= m.shard AND s.device_id < m.shard || 'g'
         ) AS stale
     FROM broker_markers m
 """)
@@ -62,15 +63,20 @@ MARK = text("""
 # After 3 seconds, then 6, 12, 24 ...
 AGAIN = text("""
     WITH due AS (
+        SELECT f.topic, d.id, d.config_version FROM former_topics f
+        JOIN devices d ON d.id = f.device_id
+        WHERE d.online AND f.again_at < now()
+        LIMIT 500 FOR KEY SHARE OF d SKIP LOCKED
+    ), told AS (
         UPDATE former_topics f SET again_at = now() + (now() - f.since)
-        FROM devices d WHERE d.id = f.device_id AND d.online AND f.again_at < now()
-        RETURNING d.id, d.config_version
+        FROM due WHERE due.topic = f.topic
     )
     INSERT INTO undelivered (device_id, version) SELECT DISTINCT id, config_version FROM due
     ON CONFLICT DO NOTHING
 """)
 COUNT = text("SELECT count(*) FROM undelivered")
-CLEARED = text("DELETE FROM stale_topics WHERE topic = ANY(:topics)")
+CLEARED = text("UPDATE stale_topics SET cleared_at = now() WHERE topic = ANY(:topics)")
+FORGOTTEN = text("DELETE FROM stale_topics WHERE cleared_at < now() - interval '30 days'")
 MARKER = text("SELECT topic, sequence FROM broker_markers WHERE shard = :shard")
 MARKER_TOPICS = text("SELECT topic FROM broker_markers")
 SEQUENCE = text("UPDATE broker_markers SET sequence = :sequence WHERE shard = :shard")
@@ -119,12 +125,10 @@ async def stale(session: AsyncSession, shard: str, most: int) -> Sequence[str]:
     return (await session.scalars(STALE, {**_range(shard), "most": most})).all()
 
 
-async def deleted(
-    session: AsyncSession, shard: str, after: str, most: int
-) -> Sequence[tuple[str, str]]:
-    """Id and last base topic of devices that are gone, in the order of ids."""
+async def cleared_before(session: AsyncSession, shard: str, after: str, most: int) -> Sequence[str]:
+    """Base topics that were cleared within the last 30 days, in their order."""
     values = {**_range(shard), "after": after, "most": most}
-    return [(row.device_id, row.topic) for row in await session.execute(DELETED, values)]
+    return (await session.scalars(CLEARED_BEFORE, values)).all()
 
 
 async def mark(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
@@ -139,7 +143,9 @@ async def tell_again(session: AsyncSession) -> None:
 
 
 async def cleared(session: AsyncSession, topics: Sequence[str]) -> None:
+    """They are remembered for a while: a broker may come back with what it had before."""
     await session.execute(CLEARED, {"topics": list(topics)})
+    await session.execute(FORGOTTEN)
 
 
 async def marker_topics(session: AsyncSession) -> Collection[str]:

@@ -11,6 +11,8 @@ from db.tables import Device, FormerTopic
 from db.tokens import holds
 from domain.enrolment import DeviceState
 
+AT_ONCE = 1_000
+
 # What a broker has kept of others is nobody's word any more.
 _MAY_SPEAK = (Device.state == DeviceState.ACTIVE, holds(Device.id))
 
@@ -38,19 +40,19 @@ async def reporting(
     )
 
 
-async def set_offline_but(session: AsyncSession, present: Collection[str]) -> int:
-    """All others that count as online are not any more; returns how many."""
-    online = (await session.scalars(select(Device.id).where(Device.online))).all()
-    absent = [id for id in online if id not in present]
-    now = datetime.now(UTC)
-    for start in range(0, len(absent), 1_000):
-        some = select(Device.id).where(Device.id.in_(absent[start : start + 1_000]))
-        await session.execute(
-            update(Device)
-            .where(Device.id.in_(some.with_for_update(skip_locked=True).scalar_subquery()))
-            .values(online=False, status_at=now)
-        )
-    return len(absent)
+async def set_offline_but(
+    session: AsyncSession, present: Collection[str], after: str
+) -> tuple[int, str] | None:
+    """The next thousand that count as online; returns how many are not there, and the last id."""
+    online = select(Device.id).where(Device.online, Device.id > after).order_by(Device.id)
+    looked_at = (await session.scalars(online.limit(AT_ONCE))).all()
+    if not looked_at:
+        return None
+    absent = select(Device.id).where(Device.id.in_([id for id in looked_at if id not in present]))
+    free = (await session.scalars(absent.with_for_update(skip_locked=True))).all()
+    gone = update(Device).where(Device.id.in_(free))
+    await session.execute(gone.values(online=False, status_at=datetime.now(UTC)))
+    return len(free), looked_at[-1]
 
 
 async def set_offline_without_token(session: AsyncSession, id: str) -> None:

@@ -253,13 +253,19 @@ class FormerTopic(Base):
 
 
 class StaleTopic(Base):
-    """A base topic of nobody's any more, whose retained messages have to go from the broker."""
+    """A base topic of nobody's any more: its retained messages have to go from the broker, or went
+    at `cleared_at`.
+    """
 
     __tablename__ = "stale_topics"
-    __table_args__ = (Index(None, "device_id"),)
+    __table_args__ = (
+        Index(None, "device_id", postgresql_where=text("cleared_at IS NULL")),
+        Index(None, "cleared_at"),
+    )
 
     topic: Mapped[str] = mapped_column(primary_key=True)
     device_id: Mapped[str] = mapped_column(DEVICE_ID)
+    cleared_at: Mapped[datetime | None]
 
 
 class BrokerMarker(Base):

@@ -43,6 +43,12 @@ def _belongs_to(owner_id: int) -> ColumnElement[bool]:
     return or_(Token.owner_id == owner_id, Token.device_id.in_(devices))
 
 
+async def device_of(session: AsyncSession, id: int) -> str | None:
+    """The device whose token it is."""
+    found = select(Token.device_id).where(Token.id == id)
+    return (await session.scalars(found)).one_or_none()
+
+
 async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Token | None:
     """A token of an owner or its devices (any token where `owner_id` is None), to be changed."""
     found = select(Token).where(Token.id == id).options(joinedload(Token.owner))

@@ -55,4 +55,7 @@ async def former(session: AsyncSession, ids: Collection[str]) -> dict[str, list[
 async def _add_stale(session: AsyncSession, topics: Collection[tuple[str, str]]) -> None:
     if topics:
         rows = [{"topic": topic, "device_id": device_id} for topic, device_id in topics]
-        await session.execute(insert(StaleTopic).values(rows).on_conflict_do_nothing())
+        again = insert(StaleTopic).values(rows)
+        await session.execute(
+            again.on_conflict_do_update(index_elements=["topic"], set_={"cleared_at": None})
+        )

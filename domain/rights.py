@@ -1,9 +1,9 @@
 """What a client of the broker may do. Every broker gets its rules from here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from domain.topics import covers, is_filter, topics_of
+from domain.topics import covers, is_filter, same_owner, topics_of
 
 ADMIN_USER = "admin"
 
@@ -26,12 +26,18 @@ class Rights:
         return any(covers(allowed, topic) for allowed in self.read)
 
 
-def device_rights(bases: Iterable[str], listen: Iterable[str]) -> Rights:
-    """Of a device: on its base topic, on the former ones while it moves, and on what it hears."""
-    all_topics = [topics_of(base) for base in bases]
+def device_rights(bases: Sequence[str], listen: Iterable[str]) -> Rights:
+    """Of a device: on its base topic, on the former ones while it moves, and on what it hears.
+
+    `bases`: the present one first.
+
+    In the tree of an owner whom it has left it may only read where to go.
+    """
+    topics = [topics_of(base) for base in bases]
+    own = [each for each in topics if same_owner(each.data, bases[0])]
     return Rights(
-        publish=tuple(name for t in all_topics for name in (t.data, t.state, t.status)),
-        read=(*(t.config for t in all_topics), *listen),
+        publish=tuple(name for t in own for name in (t.data, t.state, t.status)),
+        read=(*(t.config for t in topics), *listen),
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+LONGEST_BASE = 131
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -21,8 +23,12 @@ class Topics:
 
 
 def base_topic(owner: str, place: str, measurement_type: str, device_id: str) -> str:
-    """`owner/location/measurement_type/device_id`, of slugs; at most 131 bytes."""
+    """`owner/location/measurement_type/device_id`, of slugs; at most `LONGEST_BASE` bytes."""
     return f"{owner}/{place}/{measurement_type}/{device_id}"
+
+
+def same_owner(topic: str, other: str) -> bool:
+    return topic.partition("/")[0] == other.partition("/")[0]
 
 
 def config_topic(base: str) -> str:

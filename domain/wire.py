@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.inputs import MAX_VERSION
-from domain.topics import config_topic, topics_of
+from domain.topics import config_topic, same_owner, topics_of
 
 MAX_STATE_BYTES = 1_024
 MAX_ERROR = 200
@@ -57,14 +57,18 @@ def config_messages(desired: Desired) -> tuple[Retained, ...]:
     At most 256 bytes with its topic, apart from filters and a new base topic.
     """
     numbers = (desired.version, desired.interval_seconds, desired.qos, desired.at)
-    payload = b'{"v":%d,"interval":%d,"qos":%d,"at":%d' % numbers
-    if desired.listen:
-        payload += b',"listen":' + _compact(list(desired.listen)).encode()
-    if desired.former:
-        payload += b',"topic":' + _compact(desired.topic).encode()
-    payload += b"}"
+    start = b'{"v":%d,"interval":%d,"qos":%d,"at":%d' % numbers
+    listen = b',"listen":' + _compact(list(desired.listen)).encode() if desired.listen else b""
+    goes = b',"topic":' + _compact(desired.topic).encode() if desired.former else b""
     bases = (desired.topic, *desired.former)
-    return tuple(Retained(config_topic(base), payload) for base in bases)
+    return tuple(
+        Retained(
+            config_topic(base),
+            # An owner whom it has left is not told what it hears from now on.
+            start + (listen if same_owner(base, desired.topic) else b"") + goes + b"}",
+        )
+        for base in bases
+    )
 
 
 def clearing(base: str) -> tuple[Retained, ...]:

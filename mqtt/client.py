@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 
-from db.database import Locks
+from db.database import Locks, LocksLost
 from mqtt.connection import Address, Connection, ConnectionLost, connected
 from mqtt.delivery import DeliveryLoop
 from mqtt.reports import ReportLoop
@@ -15,6 +16,10 @@ log = logging.getLogger("rollcall.mqtt")
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
+# A connection that holds so long counts as one.
+STEADY_SECONDS = 5.0
+# Far below the time after which PostgreSQL ends an idle session, and its locks.
+KEEP_SECONDS = 10.0
 
 
 class BrokerClient:
@@ -35,23 +40,24 @@ class BrokerClient:
 
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled; connects again by itself. Raises Unavailable."""
-        async with desk.database.locks() as locks:
-            pause, told = FIRST_PAUSE_SECONDS, ""
-            while True:
-                try:
+        pause, told = FIRST_PAUSE_SECONDS, ""
+        while True:
+            began = time.monotonic()
+            try:
+                async with desk.database.locks() as locks:
                     await self._session(desk, locks)
-                except ConnectionLost as lost:
-                    if str(lost) != told:
-                        log.warning("No connection to the MQTT broker, trying again: %s.", lost)
-                    told = str(lost)
-                await locks.release_all()
-                if self._delivery:
-                    pause, self._delivery = FIRST_PAUSE_SECONDS, None
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            except (ConnectionLost, LocksLost) as lost:
+                reason = str(lost) or type(lost).__name__
+                if reason != told:
+                    log.warning("No connection to the MQTT broker, trying again: %s.", reason)
+                told = reason
+            if time.monotonic() > began + STEADY_SECONDS:
+                pause, told = FIRST_PAUSE_SECONDS, ""
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _session(self, desk: Desk, locks: Locks) -> None:
-        """Raises ConnectionLost."""
+        """Raises ConnectionLost, LocksLost and Unavailable."""
         loops: list[DeliveryLoop | ReportLoop] = []
 
         def receive(topic: str, payload: bytes, kept: bool) -> None:
@@ -59,17 +65,28 @@ class BrokerClient:
                 loop.received(topic, payload, kept=kept)
 
         async with connected(self._address(), receive) as connection:
-            self._delivery = DeliveryLoop(desk.database, locks, connection)
+            delivery = DeliveryLoop(desk.database, locks, connection)
             reports = ReportLoop(desk, locks, connection)
-            loops += (self._delivery, reports)
+            loops += (delivery, reports)
+            self._delivery = delivery
             log.info("Connected to the MQTT broker.")
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._delivery.run(), name="config delivery")
+                    tasks.create_task(delivery.run(), name="config delivery")
                     tasks.create_task(reports.run(), name="device reports")
                     tasks.create_task(_until_lost(connection), name="broker connection")
+                    tasks.create_task(_keep(locks), name="delivery locks")
             except ExceptionGroup as group:
                 raise _first(group) from None
+            finally:
+                self._delivery = None
+
+
+async def _keep(locks: Locks) -> None:
+    """Whoever has lost its locks must not publish any more. Raises LocksLost."""
+    while True:
+        await asyncio.sleep(KEEP_SECONDS)
+        await locks.keep()
 
 
 async def _until_lost(connection: Connection) -> None:

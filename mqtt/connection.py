@@ -20,6 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from domain.wire import Retained
 
+# For a batch; a broker that takes longer is given up.
+PUBLISH_SECONDS = 40
 # Unacknowledged messages on the way; above 100 it becomes no faster.
 WINDOW = 100
 KEEPALIVE_SECONDS = 20
@@ -83,7 +85,11 @@ class Connection:
             first = self._take(1) if not self._on_the_way else []
         for message in first:
             self._hand_over_first(*message)
-        await self._unless_lost(batch.done)
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._unless_lost(batch.done)
+        except TimeoutError:
+            raise ConnectionLost("it acknowledges too slowly") from None
 
     async def subscribe(self, *filters: str) -> None:
         """Returns when the broker has granted them. Raises ConnectionLost."""

@@ -15,7 +15,7 @@ from db import deliveries
 from db.database import Database, Locks
 from db.deliveries import Delivery, Marker
 from domain.wire import Retained, clearing
-from mqtt.connection import Connection
+from mqtt.connection import Connection, ConnectionLost
 
 log = logging.getLogger("rollcall.mqtt")
 
@@ -24,6 +24,7 @@ AT_ONCE = 2
 POLL_SECONDS = 1.0
 # How long a marker may take from the broker to here, once it was asked for.
 MARKER_SECONDS = 2.0
+ECHO_SECONDS = 10.0
 # And one that another process has just published.
 MARKER_ON_ITS_WAY_SECONDS = 0.2
 
@@ -42,6 +43,7 @@ class DeliveryLoop:
         self._marker_came = asyncio.Event()
         self._unverified: set[str] = set(deliveries.SHARDS)
         self._patient_until = 0.0
+        self._again = 0.0
         self._stale: Collection[str] = ()
 
     def wake(self) -> None:
@@ -54,7 +56,7 @@ class DeliveryLoop:
             self._marker_came.set()
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises ConnectionLost, and Unavailable."""
+        """Until it is cancelled. Raises ConnectionLost, LocksLost and Unavailable."""
         async with self._database.begin(own=True) as session:
             self._markers = set(await deliveries.marker_topics(session))
         await self._connection.subscribe(*self._markers)
@@ -62,10 +64,11 @@ class DeliveryLoop:
         while True:
             self._woken.clear()
             async with self._database.begin(own=True) as session:
-                await deliveries.tell_again(session)
+                if time.monotonic() > self._again:
+                    await deliveries.tell_again(session)
+                    self._again = time.monotonic() + POLL_SECONDS
                 owed, self._stale = await deliveries.waiting(session)
             await self._deliver({*self._unverified, *owed, *self._stale})
-            await self._locks.keep()
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
@@ -107,21 +110,31 @@ class DeliveryLoop:
         if not marker.sequence:
             return False
         left = max(self._patient_until - time.monotonic(), MARKER_ON_ITS_WAY_SECONDS)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left):
-                while self._sequences.get(marker.topic, 0) < marker.sequence:
-                    self._marker_came.clear()
-                    await self._marker_came.wait()
-                return False
-        return True
+        return not await self._has(marker, left)
 
     async def _publish(self, shard: str, found: Sequence[Delivery], marker: Marker) -> None:
         """`marker`: the one so far; the next one comes after the messages."""
         marker = _next(marker)
         await self._connection.publish([*_messages(found), _retained(marker)])
+        await self._came_back(marker)
         async with self._database.begin(own=True) as session:
             await deliveries.mark(session, found)
             await deliveries.set_sequence(session, shard, marker.sequence)
+
+    async def _came_back(self, marker: Marker) -> None:
+        """Some brokers acknowledge what they drop, for want of rights. Raises ConnectionLost."""
+        if not await self._has(marker, ECHO_SECONDS):
+            raise ConnectionLost("it drops what is published: this server needs all rights there")
+
+    async def _has(self, marker: Marker, seconds: float) -> bool:
+        """Whether the broker has this marker, or a later one, within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._sequences.get(marker.topic, 0) < marker.sequence:
+                    self._marker_came.clear()
+                    await self._marker_came.wait()
+                return True
+        return False
 
     async def _publish_all(self, shard: str) -> None:
         """The broker begins anew: everything, and only then the marker that says so."""
@@ -134,29 +147,34 @@ class DeliveryLoop:
             async with self._database.begin(own=True) as session:
                 await deliveries.mark(session, found)
             after = found[-1].id if len(found) == BATCH else None
-        await self._clear_deleted(shard)
+        await self._clear_again(shard)
         async with self._database.begin(own=True) as session:
             marker = await deliveries.marker(session, shard)
         await self._publish(shard, (), marker)
 
     async def _clear(self, shard: str) -> None:
+        """As `_publish`: the marker comes last, and tells whether a broker still knows of it."""
         while True:
             async with self._database.begin(own=True) as session:
                 bases = await deliveries.stale(session, shard, BATCH)
+                marker = _next(await deliveries.marker(session, shard))
             if not bases:
                 return
-            await self._connection.publish([m for base in bases for m in clearing(base)])
+            messages = [message for base in bases for message in clearing(base)]
+            await self._connection.publish([*messages, _retained(marker)])
+            await self._came_back(marker)
             async with self._database.begin(own=True) as session:
                 await deliveries.cleared(session, bases)
+                await deliveries.set_sequence(session, shard, marker.sequence)
 
-    async def _clear_deleted(self, shard: str) -> None:
+    async def _clear_again(self, shard: str) -> None:
         """A broker that came back with an old state has what was cleared since."""
         after: str | None = ""
         while after is not None:
             async with self._database.begin(own=True) as session:
-                found = await deliveries.deleted(session, shard, after, BATCH)
-            await self._connection.publish([m for _, base in found for m in clearing(base)])
-            after = found[-1][0] if len(found) == BATCH else None
+                bases = await deliveries.cleared_before(session, shard, after, BATCH)
+            await self._connection.publish([m for base in bases for m in clearing(base)])
+            after = bases[-1] if len(bases) == BATCH else None
 
 
 def _messages(found: Iterable[Delivery]) -> Iterable[Retained]:

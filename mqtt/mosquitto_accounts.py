@@ -83,4 +83,6 @@ class MosquittoAccounts:
             return True
         async with desk.database.begin(own=True) as session:
             batch = await event_log.read(session, self._position, 1, event_log.of_kinds(RELEVANT))
+        if not batch.events:
+            self._position = batch.end
         return bool(batch.events)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from db.database import Locks
 from domain.identity import is_device_id
@@ -24,7 +24,6 @@ BATCH = 500
 # What comes within this time is written together.
 GATHER_SECONDS = 0.02
 POLL_SECONDS = 1.0
-BUSY_SECONDS = 0.2
 # The broker tells at once who was there when it was asked; the others have so long to come back.
 GRACE_SECONDS = 90.0
 
@@ -41,6 +40,10 @@ class ReportLoop:
         # By base topic: what a device says again replaces what it said before.
         self._states: dict[str, StateReport] = {}
         self._statuses: dict[str, bool] = {}
+        self._kinds: tuple[tuple[dict[str, Any], Any], ...] = (
+            (self._statuses, reports.note_statuses),
+            (self._states, reports.note_states),
+        )
         self._came = asyncio.Event()
         # Who was online since we listen; None once everybody had the time to come back.
         self._present: set[str] | None = set()
@@ -76,28 +79,37 @@ class ReportLoop:
                     await self._came.wait()
             self._came.clear()
             await asyncio.sleep(GATHER_SECONDS)
-            await _write(self._desk, self._statuses, reports.note_statuses)
-            await _write(self._desk, self._states, reports.note_states)
+            # In turns: neither waits for all of the other.
+            for told, note in self._kinds:
+                await _write_some(self._desk, told, note)
+            if any(told for told, _ in self._kinds):
+                self._came.set()
             if self._present is not None and time.monotonic() > since + GRACE_SECONDS:
                 await self._note_absent(self._present)
                 self._present = None
 
     async def _note_absent(self, present: Collection[str]) -> None:
-        if count := await reports.note_absent(self._desk, present):
-            log.info("%s devices are not online any more.", count)
+        """In pieces, so that nobody waits for a large fleet."""
+        absent, after = 0, ""
+        while found := await reports.note_absent(self._desk, present, after):
+            count, after = found
+            absent += count
+        if absent:
+            log.info("%s devices are not online any more.", absent)
 
 
-async def _write(
+async def _write_some(
     desk: Desk,
     told: dict[str, Told],
     note: Callable[[Desk, Mapping[str, Told]], Awaitable[Collection[str]]],
 ) -> None:
-    while told:
-        batch = dict(islice(told.items(), BATCH))
-        busy = await note(desk, batch)
-        for base, what in batch.items():
-            # Meanwhile it may have said something else.
-            if told[base] == what and base not in busy:
-                del told[base]
-        if busy:
-            await asyncio.sleep(BUSY_SECONDS)
+    batch = dict(islice(told.items(), BATCH))
+    if not batch:
+        return
+    busy = await note(desk, batch)
+    for base, what in batch.items():
+        # Meanwhile it may have said something else.
+        if told[base] == what:
+            del told[base]
+            if base in busy:
+                told[base] = what  # behind the others

@@ -15,7 +15,8 @@ from resolvers.desk import Desk
 async def broker_login(desk: Desk, username: str, password: str) -> int | None:
     """The token's id; None where user name and password don't belong together, or to nobody.
 
-    Devices connect by their id, administrators as `admin`, or as `admin-` and the token's id.
+    Devices connect by their id, administrators as `admin-` and the token's id, or, unless confined
+    to an owner, as `admin`.
     Raises Unavailable.
     """
     try:
@@ -52,5 +53,7 @@ def _usernames(caller: Caller) -> Collection[str]:
     if caller.kind is TokenKind.DEVICE:
         return (caller.device_id,) if caller.device_id else ()
     if caller.kind is TokenKind.ADMIN:
-        return (ADMIN_USER, f"{ADMIN_USER}-{caller.token_id}")
+        own = f"{ADMIN_USER}-{caller.token_id}"
+        # A broker may ask again by the name alone, which stands for the whole fleet.
+        return (own,) if caller.owner_id is not None else (own, ADMIN_USER)
     return ()

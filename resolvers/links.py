@@ -1,6 +1,6 @@
 """Links: who hears whom. Every change of what a device hears is a new version of its config."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +14,7 @@ from domain.errors import ErrorCode, InputError
 from domain.events import EventKind
 from domain.inputs import NewLink, Page
 from domain.names import name_key
-from domain.topics import shortest
+from domain.topics import LONGEST_BASE, shortest
 from resolvers.config import next_config
 from resolvers.desk import Desk
 from resolvers.existing import existing
@@ -52,8 +52,8 @@ async def link_device(desk: Desk, caller: Caller, listener_id: str, wanted: NewL
             await session.flush()
             facts = link_facts(link)
             record(session, EventKind.DEVICE_LINKED, caller, device=listener, after=facts)
+            await _check_length(session, listener)
             await relisten(session, caller, [listener])
-            _check_length(listener)
         return link
 
 
@@ -66,7 +66,7 @@ async def unlink_device(desk: Desk, caller: Caller, id: str) -> Link:
         if link is None:
             raise InputError.at("id", "There is no such link.", ErrorCode.NOT_FOUND)
         listener = await existing(session, caller, link.listener_id)
-        await _remove(session, caller, listener, [link])
+        await _remove(session, caller, {listener.id: listener}, {listener.id: [link]})
         await relisten(session, caller, [listener])
         return link
 
@@ -88,15 +88,13 @@ async def follow_topic(session: AsyncSession, caller: Caller, source: Device) ->
 
 async def unlink_all(session: AsyncSession, caller: Caller, device: Device) -> None:
     """A device leaves its owner: it hears nobody of it, and nobody hears it by its id."""
-    listeners = await _listeners(session, device)
-    await _remove(
-        session, caller, device, (await links.of_listeners(session, {device.id}))[device.id]
-    )
-    for listener in listeners:
-        heard = (await links.of_listeners(session, {listener.id}))[listener.id]
-        gone = [link for link in heard if link.source_id == device.id]
-        await _remove(session, caller, listener, gone)
-    await relisten(session, caller, [d for d in listeners if d.id != device.id])
+    listeners = {listener.id: listener for listener in await _listeners(session, device)}
+    found = await links.of_listeners(session, {device.id, *listeners})
+    gone = {device.id: found[device.id]}
+    for id in listeners:
+        gone[id] = [link for link in found[id] if link.source_id == device.id]
+    await _remove(session, caller, {**listeners, device.id: device}, gone)
+    await relisten(session, caller, [d for id, d in listeners.items() if id != device.id])
 
 
 async def links_of(desk: Desk, ids: Collection[str]) -> dict[str, list[Link]]:
@@ -154,12 +152,15 @@ async def _selected(session: AsyncSession, listener: Device, wanted: NewLink) ->
     return None, None, source
 
 
-def _check_length(listener: Device) -> None:
-    if sum(map(len, listener.listen)) > MAX_LISTEN_BYTES:
+async def _check_length(session: AsyncSession, listener: Device) -> None:
+    """Of all links, also those that others cover now, and with sources' topics at their longest."""
+    found = (await links.of_listeners(session, {listener.id}))[listener.id]
+    lengths = [LONGEST_BASE if link.source_id else len(link.filter) for link in found]
+    if sum(lengths) > MAX_LISTEN_BYTES:
         raise InputError.at(
             "listenerId",
-            f"The filters of this device's links have more than {MAX_LISTEN_BYTES} bytes, which it "
-            "could not hold: link it to places or types rather than to single devices.",
+            f"The filters of this device's links may need more than {MAX_LISTEN_BYTES} bytes, more "
+            "than it can hold: link it to places or types rather than to single devices.",
             ErrorCode.CONFLICT,
         )
 
@@ -170,9 +171,14 @@ async def _listeners(session: AsyncSession, source: Device) -> Sequence[Device]:
 
 
 async def _remove(
-    session: AsyncSession, caller: Caller, listener: Device, gone: Collection[Link]
+    session: AsyncSession,
+    caller: Caller,
+    listeners: Mapping[str, Device],
+    gone: Mapping[str, Collection[Link]],
 ) -> None:
-    for link in gone:
-        facts = link_facts(link)
-        record(session, EventKind.DEVICE_UNLINKED, caller, device=listener, before=facts)
-    await links.remove(session, Link.id.in_([link.id for link in gone]))
+    """`gone`: links, by their listeners' ids."""
+    for id, of_one in gone.items():
+        for link in of_one:
+            facts, listener = link_facts(link), listeners[id]
+            record(session, EventKind.DEVICE_UNLINKED, caller, device=listener, before=facts)
+    await links.remove(session, Link.id.in_([link.id for some in gone.values() for link in some]))

@@ -26,7 +26,8 @@ async def note_states(desk: Desk, reports: Mapping[str, StateReport]) -> Collect
             caller = Caller(TokenKind.DEVICE, device_id=device.id)
             note_hardware(session, caller, device, None, report.firmware)
             note_applied(session, caller, device, report.version, report.error)
-        await confirm_topics(session, [d for d, base in reporting if base == d.topic])
+        settled = [d for d, base in reporting if _knows_its_topic(d, base, reports[base])]
+        await confirm_topics(session, settled)
         return busy
 
 
@@ -43,16 +44,23 @@ async def note_statuses(desk: Desk, online: Mapping[str, bool]) -> Collection[st
         return busy
 
 
-async def note_absent(desk: Desk, present: Collection[str]) -> int:
-    """Devices that were online and of which nothing is heard any more; `present`: the others.
+async def note_absent(desk: Desk, present: Collection[str], after: str) -> tuple[int, str] | None:
+    """Some of the devices that were online and of which nothing is heard any more; `present`: the
+    others; `after`: the id up to which they were looked at.
 
-    Returns how many were not there.
+    Returns how many there were and where to go on; None at the end.
     """
     async with desk.database.begin(own=True) as session:
-        return await presence.set_offline_but(session, present)
+        return await presence.set_offline_but(session, present, after)
 
 
 def _old_news(device: Device, report: StateReport) -> bool:
-    known = (device.applied_version, device.applied_error)
-    same = (report.version, report.error) == known and report.firmware in (None, device.firmware)
-    return same and not report.fresh
+    """What a broker had kept, and is known."""
+    applied = report.error is not None or report.version == device.applied_version
+    same = applied and report.error == device.applied_error
+    return same and report.firmware in (None, device.firmware) and not report.fresh
+
+
+def _knows_its_topic(device: Device, base: str, report: StateReport) -> bool:
+    """What the broker had kept there may be from an earlier stay."""
+    return base == device.topic and (report.fresh or report.version == device.config_version)

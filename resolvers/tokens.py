@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import tokens
+from db import devices, tokens
 from db.events import record, token_facts
 from db.paging import Rows
 from db.presence import set_offline_without_token
 from db.tables import Owner, Token
-from domain.access import Action, Caller
+from domain.access import Action, Caller, Scope
 from domain.accounts import mosquitto_hash
 from domain.errors import ErrorCode, InputError
 from domain.events import EventKind
@@ -72,6 +72,9 @@ async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
     caller.require(Action.MANAGE_TOKENS)
     number = int(id) if id.isascii() and id.isdigit() and len(id) < MAX_DIGITS else 0
     async with desk.database.begin() as session:
+        if device_id := await tokens.device_of(session, number):
+            # In the order in which everybody else locks them.
+            await devices.find_for_update(session, Scope(), device_id)
         token = await tokens.by_id(session, caller.owner_id, number)
         if token is None:
             raise InputError.at("id", "There is no such token.", ErrorCode.NOT_FOUND)

@@ -9,7 +9,18 @@ from resolvers.event_feed import AuditEvent
 from schema.device import Device
 from schema.page_info import PageInfo
 
-EventKind = strawberry.enum(Kind, name="EventKind", description="What happened.")
+EventKind = strawberry.enum(
+    Kind,
+    name="EventKind",
+    description=(
+        "DEVICE_REGISTERED: a new device. DEVICE_UPDATED: owner, location, type, model or firmware "
+        "changed. DEVICE_MOVED: it uses its new topic. DEVICE_DELETED. DEVICE_APPROVED, "
+        "DEVICE_REJECTED: by an administrator. ENROLMENT_REQUESTED: a known device came without "
+        "its token. CONFIG_CHANGED: a new version. CONFIG_APPLIED: the device runs it, or could "
+        "not. CONFIG_OVERDUE: it does not in time. DEVICE_LINKED, DEVICE_UNLINKED: what it hears. "
+        "TOKEN_CREATED, TOKEN_RENEWED, TOKEN_REVOKED. TOKEN_CONFIRMED: a device's first use of it."
+    ),
+)
 
 
 @strawberry.type(description="One entry of the audit log. None is ever changed.")

@@ -62,7 +62,8 @@ class BrokerAuth:
         """Whether somebody is who they say."""
         username, password = asked.get("username", ""), asked.get("password", "")
         if username == self._server[0]:
-            right = compare_digest(password.encode(), (self._server[1] or "").encode())
+            own = self._server[1]
+            right = own is not None and compare_digest(password.encode(), own.encode())
             return _result(right, is_superuser=right)
         client = asked.get("clientid", username)
         if is_device_id(client) and client != username:

@@ -89,3 +89,10 @@ def test_administrators_read_and_the_server_does_both() -> None:
     assert SERVER_RIGHTS.may_publish(f"{BASE}/config")
     assert SERVER_RIGHTS.may_subscribe("+/+/+/+/state")
     assert not SERVER_RIGHTS.may_publish("$SYS/broker/uptime")
+
+
+def test_in_the_tree_of_an_owner_it_has_left_it_may_only_read_where_to_go() -> None:
+    old = "globex/rome/temperature/1"
+    rights = device_rights([BASE, old], [])
+    assert rights.may_subscribe(f"{old}/config")
+    assert not any(rights.may_publish(old + leaf) for leaf in ("", "/state", "/status", "/config"))

@@ -50,6 +50,14 @@ def test_what_it_hears_and_where_it_goes() -> None:
     assert b" " not in here.payload
 
 
+def test_an_owner_that_it_has_left_learns_only_where_it_went() -> None:
+    old = "globex/rome/temperature/" + "0" * 32
+    here, there = config_messages(replace(CONFIG, listen=["acme/paris/+/+"], former=[old]))
+    assert json.loads(here.payload)["listen"] == ["acme/paris/+/+"]
+    assert there.topic == f"{old}/config"
+    assert json.loads(there.payload).keys() == {"v", "interval", "qos", "at", "topic"}
+
+
 def test_the_longest_message_has_at_most_256_bytes_with_its_topic() -> None:
     [message] = config_messages(Desired(LONGEST, MAX_VERSION, MAX_INTERVAL_SECONDS, 2, FOREVER))
     assert len(message.topic) + len(message.payload) == 196

@@ -8,12 +8,15 @@ from sqlalchemy import text
 from bench.outages import soak
 from db import deliveries
 from db.database import Database
+from domain.accounts import Account, mosquitto_hash
+from domain.rights import Rights
+from mqtt.mosquitto import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.live.serving import until
 from tests.mosquitto import Mosquitto
-from tests.mqtt.conftest import Fleet, with_mosquitto
+from tests.mqtt.conftest import SERVER_PASSWORD, Fleet, with_mosquitto
 from tests.mqtt.observer import Observer
 
 DEVICES, DEATHS = 40, 3
@@ -79,6 +82,44 @@ async def test_a_broker_that_comes_back_with_an_older_state(
         await all_there(mosquitto, own, left, 2)
     async with database.begin() as session:
         assert await deliveries.waiting(session) == (set(), set())
+
+
+async def test_what_was_cleared_stays_cleared(settings: Settings, mosquitto: Mosquitto) -> None:
+    """Although nothing else was published after the broker had saved itself."""
+    mosquitto.stop()
+    kept = f"persistence_location {mosquitto.folder}/"
+    mosquitto.lines = (*mosquitto.lines, "persistence true", kept)
+    mosquitto.start()
+    own = with_mosquitto(settings, mosquitto)
+    async with served(own) as api:
+        gone, moved = await registered(api, 2)
+        await all_there(mosquitto, own, [gone, moved], 1)
+        mosquitto.save()
+        id = moved.rpartition("/")[2]
+        await api.change("deleteDevice", id=gone.rpartition("/")[2])
+        await api.change("updateDevice", id=id, location={"place": "Rome"})
+        token = (await api.change("rotateDeviceToken", fields="token", id=id))["token"]
+        await api.change("acknowledgeConfig", token, version=2)
+        there = moved.replace("paris", "rome")
+        await all_there(mosquitto, own, [there], 2)
+        mosquitto.kill()
+        mosquitto.start()
+        await all_there(mosquitto, own, [there], 2)
+
+
+async def test_nothing_counts_as_delivered_that_the_broker_drops(
+    settings: Settings, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without rights, and with the acknowledgement all the same."""
+    rights = Rights(read=("#",))
+    MosquittoFiles(mosquitto.folder / "rights", mosquitto.pid_file).write(
+        [Account("rollcall", mosquitto_hash(SERVER_PASSWORD), rights)]
+    )
+    own = changed(with_mosquitto(settings, mosquitto), mosquitto_dir=None)
+    async with served(own) as api:
+        await registered(api, 1)
+        await until(lambda: "needs all rights" in caplog.text or "ended" in caplog.text)
+        assert "\nrollcall_configs_undelivered 1.0" in (await api.http.get("/metrics")).text
 
 
 async def test_a_server_that_was_away_delivers_what_was_changed_meanwhile(

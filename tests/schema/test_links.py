@@ -148,6 +148,22 @@ async def test_a_device_is_told_no_more_than_it_can_hold(api: Api, relay: str) -
     assert version == len(listen) + 1
 
 
+async def test_what_is_covered_now_counts_too(api: Api, relay: str) -> None:
+    """It would have to be told once the wider link is gone."""
+    wide = await link(api, relay)
+    codes: list[str] = []
+    for number in range(20):
+        sensor = await made(api, f"24:6f:28:00:01:{number:02x}")
+        payload = await api.change("linkDevice", fields=LINK, listenerId=relay, deviceId=sensor)
+        codes += [error["code"] for error in payload["errors"]]
+        if codes:
+            break
+    assert codes == ["CONFLICT"]
+    await api.change("unlinkDevice", id=wide["id"])
+    listen, _ = await told(api, relay)
+    assert 5 < len(listen) < 12
+
+
 async def test_other_owners_see_and_change_nothing(api: Api, relay: str) -> None:
     wide = await link(api, relay)
     foreign = await api.key(kind="ADMIN", owner="Globex")

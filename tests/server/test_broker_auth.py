@@ -93,8 +93,20 @@ async def test_an_owners_administrator_sees_that_tree(asked: Asked) -> None:
     )
     name = f"admin-{made['token']['id']}"
     assert (await asked.ask(username=name, password=made["secret"]))["result"] == "allow"
+    # The name alone stands for the whole fleet.
+    assert (await asked.ask(username="admin", password=made["secret"]))["result"] == "deny"
     assert await asked.may("subscribe", "acme/#", name)
     assert not await asked.may("subscribe", "#", name)
+
+
+@pytest.mark.parametrize("url", ["mqtts://rollcall@127.0.0.1:1", "mqtt://rollcall:@127.0.0.1:1"])
+async def test_a_server_without_a_password_has_none_to_guess(settings: Settings, url: str) -> None:
+    async with served(changed(settings, mqtt_url=url)) as api:
+        headers = {"Authorization": f"Bearer {await api.key(kind='VIEWER')}"}
+        for password in ("", "rollcall"):
+            body = {"username": "rollcall", "password": password}
+            answer = await api.http.post("/mqtt/auth", json=body, headers=headers)
+            assert answer.json() == {"result": "deny", "is_superuser": False}
 
 
 @pytest.mark.parametrize("kind", [None, "ENROL", "owner"])

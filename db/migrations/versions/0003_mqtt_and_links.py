@@ -120,9 +120,16 @@ def upgrade() -> None:
         "stale_topics",
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("device_id", ID, nullable=False),
+        sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("topic", name="pk_stale_topics"),
     )
-    op.create_index("ix_stale_topics_device_id", "stale_topics", ["device_id"])
+    op.create_index(
+        "ix_stale_topics_device_id",
+        "stale_topics",
+        ["device_id"],
+        postgresql_where=sa.text("cleared_at IS NULL"),
+    )
+    op.create_index("ix_stale_topics_cleared_at", "stale_topics", ["cleared_at"])
     op.create_table(
         "broker_markers",
         sa.Column("shard", sa.String(1, collation="C"), nullable=False),
