@@ -33,7 +33,8 @@ ALL = text(f"""
 """)  # noqa: S608
 STALE = text("""
     SELECT topic FROM stale_topics
-    WHERE cleared_at IS NULL AND device_id >= :low AND device_id < :high LIMIT :most
+    WHERE cleared_at IS NULL AND again_at <= now() AND device_id >= :low AND device_id < :high
+    LIMIT :most
 """)
 CLEARED_BEFORE = text("""
     SELECT topic FROM stale_topics
@@ -47,7 +48,8 @@ WAITING = text("""
         ) AS owed,
         EXISTS (
             SELECT FROM stale_topics s
-            WHERE s.cleared_at IS NULL AND s.device_id >= m.shard AND s.device_id < m.shard || 'g'
+            WHERE s.cleared_at IS NULL AND s.again_at <= now()
+                AND s.device_id >= m.shard AND s.device_id < m.shard || 'g'
         ) AS stale
     FROM broker_markers m
 """)
@@ -75,7 +77,11 @@ AGAIN = text("""
     ON CONFLICT DO NOTHING
 """)
 COUNT = text("SELECT count(*) FROM undelivered")
-CLEARED = text("UPDATE stale_topics SET cleared_at = now() WHERE topic = ANY(:topics)")
+CLEARED = text("""
+    UPDATE stale_topics SET again_at = now() + interval '10 seconds',
+        cleared_at = CASE WHEN since < now() - interval '10 seconds' THEN now() END
+    WHERE topic = ANY(:topics)
+""")
 FORGOTTEN = text("DELETE FROM stale_topics WHERE cleared_at < now() - interval '30 days'")
 MARKER = text("SELECT topic, sequence FROM broker_markers WHERE shard = :shard")
 MARKER_TOPICS = text("SELECT topic FROM broker_markers")

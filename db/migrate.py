@@ -8,9 +8,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from db.alert_tables import Notice
 from db.database import Database
 from db.event_log import mend_after_restore
-from db.tables import Base
 
 LOCK = 7_265_531
 
@@ -54,4 +54,4 @@ def _upgrade(connection: Connection) -> None:
 
 def _differences(connection: Connection) -> list[str]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [str(difference) for difference in compare_metadata(context, Base.metadata)]
+    return [str(difference) for difference in compare_metadata(context, Notice.metadata)]

@@ -253,8 +253,8 @@ class FormerTopic(Base):
 
 
 class StaleTopic(Base):
-    """A base topic of nobody's any more: its retained messages have to go from the broker, or went
-    at `cleared_at`.
+    """A base topic of nobody's any more: its retained messages have to go from the broker, twice,
+    since whoever is cut off may still have a last word; at `cleared_at` they were gone.
     """
 
     __tablename__ = "stale_topics"
@@ -265,6 +265,8 @@ class StaleTopic(Base):
 
     topic: Mapped[str] = mapped_column(primary_key=True)
     device_id: Mapped[str] = mapped_column(DEVICE_ID)
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+    again_at: Mapped[datetime] = mapped_column(server_default=func.now())
     cleared_at: Mapped[datetime | None]
 
 

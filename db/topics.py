@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -57,5 +57,8 @@ async def _add_stale(session: AsyncSession, topics: Collection[tuple[str, str]])
         rows = [{"topic": topic, "device_id": device_id} for topic, device_id in topics]
         again = insert(StaleTopic).values(rows)
         await session.execute(
-            again.on_conflict_do_update(index_elements=["topic"], set_={"cleared_at": None})
+            again.on_conflict_do_update(
+                index_elements=["topic"],
+                set_={"since": func.now(), "again_at": func.now(), "cleared_at": None},
+            )
         )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from db.database import Locks, LocksLost
+from domain.errors import first_of
 from mqtt.connection import Address, Connection, ConnectionLost, connected
 from mqtt.delivery import DeliveryLoop
 from mqtt.reports import ReportLoop
@@ -77,7 +78,7 @@ class BrokerClient:
                     tasks.create_task(_until_lost(connection), name="broker connection")
                     tasks.create_task(_keep(locks), name="delivery locks")
             except ExceptionGroup as group:
-                raise _first(group) from None
+                raise first_of(group) from None
             finally:
                 self._delivery = None
 
@@ -91,11 +92,3 @@ async def _keep(locks: Locks) -> None:
 
 async def _until_lost(connection: Connection) -> None:
     await asyncio.shield(connection.lost)
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """What went wrong, rather than what followed from it."""
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

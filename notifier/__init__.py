@@ -1,1 +1,1 @@
-"""Alerts to people, made from `events`; none are sent yet."""
+"""Alerts to people, made from `events`."""

@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from domain.tokens import TokenKind
 from schema.build import build_schema
 from schema.execution import Engine
+from server.alerts import notifier_for
 from server.broker import BrokerSide, own_credentials
 from server.broker_auth import BrokerAuth
 from server.graphql.connections import Connections
@@ -52,7 +53,8 @@ def create_app(
     keeper = DatabaseKeeper(settings, announce)
     broker = BrokerSide(settings, lambda: keeper.desk, mqtt_listening)
     keeper.broker = lambda: broker.told
-    keeper.workers = [*broker.workers, OverdueWatch(settings.config_overdue_intervals)]
+    overdue = OverdueWatch(settings.config_overdue_intervals)
+    keeper.workers = [*broker.workers, overdue, notifier_for(settings)]
     tracing = tracing_from_environment()
     reaches_broker = (lambda: broker.client.connected) if settings.mqtt_wanted else None
     metrics = Metrics(lambda: keeper.desk, reaches_broker)

@@ -10,6 +10,7 @@ import typer
 from db.database import Database
 from db.migrate import missing_migrations, write_migration
 from server.app import create_app
+from server.cli_notify import notify
 from server.cli_tokens import tokens
 from server.listening import listen, listen_for_mqtt, server_for
 from server.logs import configure_logging
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(tokens, name="tokens")
+app.command()(notify)
 
 
 @app.command()

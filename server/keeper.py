@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from db.database import Database, Watch, is_passing
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
-from domain.errors import Unavailable
+from domain.errors import Unavailable, first_of
 from domain.tokens import TokenKind
 from resolvers.desk import Broker, Desk
 from resolvers.feeds import Feeds, feeds
@@ -125,8 +125,8 @@ class DatabaseKeeper:
 
     def _lost(self, error: Exception) -> None:
         self.desk = None
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
+        if isinstance(error, ExceptionGroup):
+            error = first_of(error)
         if is_passing(error) or isinstance(error, (PostgresFailed, Unavailable)):
             reason = error.__cause__ or error
             log.warning("The database is not available, trying again: %r", reason)

@@ -1,6 +1,7 @@
 """Settings, read once from the environment. The README has the table of them."""
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,7 +68,7 @@ class Switch(StrEnum):
     OFF = "off"
 
 
-def _origins(text: Any) -> Any:
+def _listed(text: Any) -> Any:
     """From a list with commas between."""
     return tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else text
 
@@ -82,6 +83,19 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def _check_chats(chats: tuple[str, ...]) -> tuple[str, ...]:
+    for chat in chats:
+        if not re.fullmatch(r"-?\d{1,19}|@\w{4,}", chat):
+            raise ValueError("Give chat ids such as 123456789, with commas between; ask /chatid.")
+    return chats
+
+
+def _http_url(url: str | None) -> str | None:
+    if url is not None and not re.match(r"https?://[^/\s]", url):
+        raise ValueError("Give a URL that begins with http:// or https://.")
+    return url
+
+
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 
@@ -90,7 +104,11 @@ class Settings(BaseSettings):
     """Each is the environment variable `ROLLCALL_` and its name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROLLCALL_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix="ROLLCALL_",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     host: str = "127.0.0.1"
@@ -104,7 +122,7 @@ class Settings(BaseSettings):
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     env: Environment = Environment.DEVELOPMENT
     cors_origins: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_origins), AfterValidator(_check_origins)
+        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_check_origins)
     ] = ()
     trusted_proxies: str = "127.0.0.1"
     rate_limits: Switch = Switch.ON
@@ -136,6 +154,18 @@ class Settings(BaseSettings):
     mosquitto_dir: Annotated[Path | None, AfterValidator(_folder)] = None
     mosquitto_pid_file: Path | None = None
     config_overdue_intervals: float = Field(default=3, ge=0)
+    telegram_bot_token: SecretStr | None = Field(
+        default=None, validation_alias="TELEGRAM_BOT_TOKEN"
+    )
+    telegram_chat_id: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_check_chats)
+    ] = Field(default=(), validation_alias="TELEGRAM_CHAT_ID")
+    telegram_api_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
+        default=None, validation_alias="TELEGRAM_API_URL"
+    )
+    webhook_url: Annotated[str | None, AfterValidator(_http_url)] = None
+    webhook_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    language: Literal["en", "ru"] = "en"
     log_format: LogFormat = "console"
     log_level: LogLevel = "info"
 
@@ -193,7 +223,11 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"ROLLCALL_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            f"{_variable(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _variable(name: str) -> str:
+    return name if name.startswith("TELEGRAM_") else f"ROLLCALL_{name.upper()}"

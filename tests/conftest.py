@@ -23,7 +23,9 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_from_outside() -> None:
-    for name in [name for name in os.environ if name.startswith(("ROLLCALL_", "OTEL_"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("ROLLCALL_", "OTEL_", "TELEGRAM_"))
+    ]:
         del os.environ[name]
 
 

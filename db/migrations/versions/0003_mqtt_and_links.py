@@ -120,6 +120,12 @@ def upgrade() -> None:
         "stale_topics",
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("device_id", ID, nullable=False),
+        sa.Column(
+            "since", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.Column(
+            "again_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
         sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("topic", name="pk_stale_topics"),
     )

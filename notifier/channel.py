@@ -1,0 +1,51 @@
+"""A way to tell somebody, and what can go wrong on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from resolvers.event_feed import AuditEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`text` for people, in plain text. `events`: what it is about, for programs; a digest names
+    only some of them, and in `text` how many there are.
+    """
+
+    text: str
+    events: Sequence[AuditEvent]
+
+
+class Failed(Exception):
+    """It may work later."""
+
+
+class Later(Failed):
+    """The other side says when: `seconds` from now."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"told to wait for {seconds:g} s")
+        self.seconds = seconds
+
+
+class Refused(Exception):
+    """The message is not taken, and never will be."""
+
+
+class Gone(Exception):
+    """The recipient takes nothing any more."""
+
+
+class Channel(Protocol):
+    """`pause`: seconds between two messages to one address."""
+
+    name: str
+
+    def pause(self, address: str) -> float: ...
+
+    async def send(self, address: str, message: Message) -> None:
+        """Returns when the other side has taken it. Raises Failed, Refused or Gone."""
+
+    async def close(self) -> None:
+        """Lets go of connections; `send` opens new ones."""

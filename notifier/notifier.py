@@ -1,0 +1,54 @@
+"""The whole of it, beside the requests: events become notices, and notices messages."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from db import notices
+from domain.errors import first_of
+from notifier.channel import Channel
+from notifier.fan_out import FanOut
+from notifier.sending import Sending
+from resolvers.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """By the settings: a channel, and who is told by it always."""
+
+    channel: Channel
+    addresses: Collection[str]
+
+
+class Notifier:
+    """`language`: of those whom the settings name. `known`: the names of all channels there are;
+    whom the settings name no more is told no more.
+    """
+
+    def __init__(self, told: Sequence[Told], known: Collection[str], language: str) -> None:
+        self._addresses: Mapping[str, Collection[str]] = {
+            name: next((t.addresses for t in told if t.channel.name == name), ()) for name in known
+        }
+        self._language = language
+        self._channels = [each.channel for each in told]
+        self._fan_out = FanOut()
+        self._sending = Sending(self._channels)
+
+    def wake(self) -> None:
+        """Somebody has written events."""
+        self._fan_out.wake()
+
+    async def run(self, desk: Desk) -> None:
+        """Until it is cancelled. Raises Unavailable."""
+        async with desk.database.begin(own=True) as session:
+            for name, addresses in self._addresses.items():
+                await notices.set_from_settings(session, name, addresses, self._language)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._fan_out.run(desk), name="alerts fan out")
+                tasks.create_task(self._sending.run(desk), name="alerts sending")
+        except ExceptionGroup as group:
+            raise first_of(group) from None
+        finally:
+            for channel in self._channels:
+                await channel.close()

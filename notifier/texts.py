@@ -1,0 +1,94 @@
+"""What happened, in people's words and language."""
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from domain.enrolment import DeviceState
+from domain.events import EventKind
+from notifier.channel import Message
+from resolvers.event_feed import AuditEvent
+
+LANGUAGES = ("en", "ru")
+FALLBACK = "en"
+SHOWN_OF_DIGEST = 5
+
+
+@cache
+def texts(language: str) -> dict[str, Any]:
+    """Of a language code such as `ru` or `pt-br`; English for those that there is no file of."""
+    code = language.partition("-")[0].lower()
+    name = code if code in LANGUAGES else FALLBACK
+    return tomllib.loads((Path(__file__).parent / "languages" / f"{name}.toml").read_text())
+
+
+def single(told: AuditEvent, language: str) -> Message:
+    """One event. It ends with its number in the log."""
+    words = texts(language)
+    number = words["number"].format(number=told.event.id)
+    return Message(f"{_sentence(told, words)}\n{number}", [told])
+
+
+def digest(
+    counts: Mapping[str, int], numbers: tuple[int, int], some: Sequence[AuditEvent], language: str
+) -> Message:
+    """Many events: how many of each kind, the first few in a line, and the numbers they have."""
+    words = texts(language)
+    lines = [words["digest"].format(total=sum(counts.values()))]
+    lines += [words["kinds"][kind].format(count=count) for kind, count in sorted(counts.items())]
+    lines += [f"• {_sentence(told, words).splitlines()[0]}" for told in some[:SHOWN_OF_DIGEST]]
+    lines.append(words["numbers"].format(first=numbers[0], last=numbers[1]))
+    return Message("\n".join(lines), some)
+
+
+def _sentence(told: AuditEvent, words: Mapping[str, Any]) -> str:
+    template = words[_template(told)]
+    values = defaultdict(lambda: words["nothing"], _values(told))
+    lines = (line.format_map(values) for line in template.split("\n"))
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _template(told: AuditEvent) -> str:
+    after = told.event.after or {}
+    waits = after.get("state") == DeviceState.PENDING
+    if told.event.kind == EventKind.DEVICE_REGISTERED and waits:
+        return "device_waiting"
+    return told.event.kind
+
+
+def _values(told: AuditEvent) -> dict[str, Any]:
+    """What the event says itself, else what the device is by now."""
+    event, device = told.event, told.device
+    before, after = event.before or {}, event.after or {}
+    facts = {**before, **after}
+    values = {
+        "id": event.device_id,
+        "actor": event.actor,
+        "owner": told.owner,
+        "type": facts.get("measurementType") or (device and device.measurement_type.name),
+        "place": facts.get("place") or (device and device.place.name),
+        "model": facts.get("sensorModel") or (device and device.sensor_model),
+        "coordinates": _coordinates(facts),
+        "changes": _changes(before, after),
+        "version": facts.get("version"),
+        "error": facts.get("error") or "",
+        "filter": facts.get("filter"),
+        "topic": after.get("topic"),
+        "token": f"{facts.get('kind')} {facts.get('id')} {facts.get('note') or ''}".strip(),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _coordinates(facts: Mapping[str, Any]) -> str | None:
+    latitude, longitude = facts.get("latitude"), facts.get("longitude")
+    return None if latitude is None or longitude is None else f"{latitude}, {longitude}"
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Without what changes by itself."""
+    names = [n for n in after if n not in ("version", "updatedAt", "updatedBy")]
+    changed = [n for n in names if before.get(n) != after[n]]
+    return "\n".join(f"{name}: {before.get(name)} → {after[name]}" for name in changed)

@@ -1,0 +1,133 @@
+"""HTTP/1.1 as Telegram's clients speak it, with answers that may break off."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import h11
+
+# A text of 4096 emoji in a query string is 48 KiB.
+HEAD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """`parameters`: of the query string and of the body; what JSON has as another type than a
+    string, as JSON text.
+    """
+
+    path: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    dropped: bool = field(default=False, kw_only=True)
+
+
+DROPPED = Answer(0, b"", dropped=True)
+
+
+def ok(result: Any) -> Answer:
+    return Answer(200, json.dumps({"ok": True, "result": result}).encode())
+
+
+async def serve(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    handle: Callable[[Request], Awaitable[Answer]],
+) -> None:
+    """One connection, to its end."""
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    try:
+        while request := await _read(connection, reader):
+            answer = await handle(request)
+            if answer.dropped:
+                writer.transport.abort()
+                return
+            writer.write(_written(connection, answer))
+            await writer.drain()
+            if connection.our_state is h11.MUST_CLOSE:
+                return
+            connection.start_next_cycle()
+    except (OSError, h11.RemoteProtocolError):
+        return
+    except asyncio.CancelledError:
+        writer.transport.abort()
+        raise
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        match connection.next_event():
+            case h11.NEED_DATA:
+                connection.receive_data(await reader.read(65536))
+            case h11.Request() as request:
+                head = request
+            case h11.Data(data=data):
+                body += data
+            case h11.EndOfMessage() if head:
+                return _request(head, bytes(body))
+            case _:
+                return None
+
+
+def _request(head: h11.Request, body: bytes) -> Request:
+    target = urlsplit(head.target.decode("ascii"))
+    content_type = dict(head.headers).get(b"content-type", b"").decode("latin-1")
+    parameters = dict(parse_qsl(target.query, keep_blank_values=True))
+    return Request(unquote(target.path), parameters | _in_body(content_type, body))
+
+
+def _in_body(content_type: str, body: bytes) -> dict[str, str]:
+    match content_type.partition(";")[0].strip().lower():
+        case "application/json" if body:
+            return {
+                name: value if isinstance(value, str) else json.dumps(value)
+                for name, value in json.loads(body).items()
+            }
+        case "application/x-www-form-urlencoded":
+            return dict(parse_qsl(body.decode(), keep_blank_values=True))
+        case "multipart/form-data":
+            return _parts(content_type, body)
+    return {}
+
+
+def _parts(content_type: str, body: bytes) -> dict[str, str]:
+    form = BytesParser(EmailMessage, policy=HTTP).parsebytes(
+        b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body
+    )
+    return {
+        str(part.get_param("name", header="content-disposition")): bytes(
+            part.get_payload(decode=True)
+        ).decode(errors="replace")
+        for part in form.iter_parts()
+    }
+
+
+def _written(connection: h11.Connection, answer: Answer) -> bytes:
+    head = h11.Response(
+        status_code=answer.status,
+        headers=[
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+        ],
+    )
+    events = (head, h11.Data(data=answer.body), h11.EndOfMessage())
+    return b"".join(connection.send(event) or b"" for event in events)

@@ -1,0 +1,69 @@
+"""`rollcall notify --test`, as somebody runs it who sets alerts up."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.notifier.bot_api import TOKEN, BotApi
+
+CHAT = 4242
+
+
+@pytest.fixture
+def telegram() -> Iterator[BotApi]:
+    with BotApi() as api:
+        api.knows(CHAT)
+        yield api
+
+
+def notify(**environment: str) -> Any:
+    return subprocess.run(
+        [sys.executable, "-m", "server", "notify", "--test"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_arrives(telegram: BotApi) -> None:
+    ended = notify(
+        TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID=str(CHAT), TELEGRAM_API_URL=telegram.url
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert f"telegram {CHAT}: sent" in ended.stdout
+    assert "It works" in telegram.messages(CHAT)[0].text
+
+
+@pytest.mark.parametrize(
+    ("token", "chat", "told"),
+    [
+        (None, None, "TELEGRAM_BOT_TOKEN"),
+        (TOKEN, None, "TELEGRAM_CHAT_ID is not set"),
+        (TOKEN, "99", "Write /start to the bot"),
+        ("1:wrong", str(CHAT), "Check TELEGRAM_BOT_TOKEN"),
+        (TOKEN, "my chat", "TELEGRAM_CHAT_ID: Give chat ids"),
+    ],
+)
+def test_it_says_what_is_wrong(
+    telegram: BotApi, token: str | None, chat: str | None, told: str
+) -> None:
+    values = {"TELEGRAM_BOT_TOKEN": token, "TELEGRAM_CHAT_ID": chat}
+    given = {name: value for name, value in values.items() if value}
+    ended = notify(**given, TELEGRAM_API_URL=telegram.url)
+    assert ended.returncode in (1, 2)
+    assert told in ended.stderr
+    assert TOKEN not in ended.stdout + ended.stderr
+
+
+def test_no_network() -> None:
+    ended = notify(
+        TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="1", TELEGRAM_API_URL="http://127.0.0.1:9"
+    )
+    assert ended.returncode == 1
+    assert "Check this machine's way to the internet" in ended.stderr
+    assert TOKEN not in ended.stderr
