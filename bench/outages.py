@@ -25,16 +25,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.mqtt_device import Device
 from bench.serving import ADMIN, Serving, ready, serving
 from db.embedded import EmbeddedPostgres
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import SERVER_RIGHTS
-from mqtt.mosquitto import MosquittoFiles
 from tests.mosquitto import Mosquitto, free_port
+from tests.mqtt.ruled import ruled_mosquitto, settings_for
 
 CHANGERS = 8
 DELETED = 5
 NEWEST = 4
 SETTLE_SECONDS = 120
-OWN_PASSWORD = "the-servers-own"  # noqa: S105
 REGISTER = """mutation ($mac: String!) {
   registerDevice(input: {
     mac: $mac, owner: "Acme", location: {place: "Paris"}, measurementType: "temperature"
@@ -58,6 +55,11 @@ class Stage:
     servers: list[Serving] = field(default_factory=list)
     url: str = ""
     deaths: int = 0
+
+    @property
+    def tools_port(self) -> int:
+        """For whoever has several connections at once."""
+        return self.mosquitto.second_port if self.mosquitto else self.mqtt_port
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[ExitStack]:
@@ -89,26 +91,10 @@ def stage(kind: str, database_url: str, folder: Path) -> Iterator[Stage]:
         port = free_port()
         yield Stage(database_url, {"mqtt": "on", "mqtt_port": str(port)}, port, None)
         return
-    rights = folder / "rights"
-    rights.mkdir()
-    own = Account("rollcall", mosquitto_hash(OWN_PASSWORD), SERVER_RIGHTS)
-    MosquittoFiles(rights).write([own])
-    broker = Mosquitto(
-        folder,
-        "allow_anonymous false",
-        f"password_file {rights / 'passwords'}",
-        f"acl_file {rights / 'acl'}",
-        "max_queued_messages 0",
-    )
+    broker = ruled_mosquitto(folder)
     broker.start()
-    settings = {
-        "mqtt": "on",
-        "mqtt_url": f"mqtt://rollcall:{OWN_PASSWORD}@127.0.0.1:{broker.port}",
-        "mosquitto_dir": str(rights),
-        "mosquitto_pid_file": str(broker.pid_file),
-    }
     try:
-        yield Stage(database_url, settings, broker.port, broker)
+        yield Stage(database_url, settings_for(broker), broker.port, broker)
     finally:
         broker.stop()
 
@@ -203,7 +189,7 @@ async def _settled(scene: Stage, client: httpx.AsyncClient, devices: list[Device
 async def _check(scene: Stage, devices: list[Device]) -> None:
     """What is deleted is cleared a moment later: so it is looked at until it holds."""
     deadline = time.monotonic() + SETTLE_SECONDS / 4
-    while wrong := _wrong(await asyncio.to_thread(_retained, scene.mqtt_port), devices):
+    while wrong := _wrong(await asyncio.to_thread(_retained, scene.tools_port), devices):
         assert time.monotonic() < deadline, wrong
 
 

@@ -7,16 +7,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import SERVER_RIGHTS
-from mqtt.mosquitto import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.mosquitto import Mosquitto
 from tests.mqtt.observer import Observer
-
-SERVER_PASSWORD = "the-servers-own"
+from tests.mqtt.ruled import ruled_mosquitto, settings_for
 
 
 @dataclass
@@ -43,33 +39,14 @@ class Fleet:
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """With rights that Rollcall writes; what it keeps is lost when it ends."""
-    rights = tmp_path / "rights"
-    rights.mkdir()
-    own = Account("rollcall", mosquitto_hash(SERVER_PASSWORD), SERVER_RIGHTS)
-    MosquittoFiles(rights).write([own])
-    broker = Mosquitto(
-        tmp_path,
-        "allow_anonymous false",
-        f"password_file {rights / 'passwords'}",
-        f"acl_file {rights / 'acl'}",
-        "max_queued_messages 0",
-        # Devices' listener; the second is for this server and for people's tools.
-        "use_username_as_clientid true",
-    )
-    broker.lines = (*broker.lines, f"listener {broker.second_port} 127.0.0.1")
+    broker = ruled_mosquitto(tmp_path)
     broker.start()
     yield broker
     broker.stop()
 
 
 def with_mosquitto(settings: Settings, broker: Mosquitto) -> Settings:
-    return changed(
-        settings,
-        mqtt="on",
-        mqtt_url=f"mqtt://rollcall:{SERVER_PASSWORD}@127.0.0.1:{broker.second_port}",
-        mosquitto_dir=broker.folder / "rights",
-        mosquitto_pid_file=broker.pid_file,
-    )
+    return changed(settings, **settings_for(broker))
 
 
 @pytest_asyncio.fixture(params=["mosquitto", "embedded"])

@@ -16,8 +16,9 @@ from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.live.serving import until
 from tests.mosquitto import Mosquitto
-from tests.mqtt.conftest import SERVER_PASSWORD, Fleet, with_mosquitto
+from tests.mqtt.conftest import Fleet, with_mosquitto
 from tests.mqtt.observer import Observer
+from tests.mqtt.ruled import SERVER_PASSWORD
 
 DEVICES, DEATHS = 40, 3
 

@@ -10,8 +10,9 @@ from domain.topics import topics_of
 from tests.conftest import ADMIN
 from tests.live.serving import until
 from tests.mqtt.attempts import ATTEMPTS, Party, Target
-from tests.mqtt.conftest import SERVER_PASSWORD, Fleet
+from tests.mqtt.conftest import Fleet
 from tests.mqtt.observer import Observer
+from tests.mqtt.ruled import SERVER_PASSWORD
 
 CUT_OFF_SECONDS = 5
 

@@ -1,0 +1,38 @@
+"""A Mosquitto whose rights Rollcall writes."""
+
+from pathlib import Path
+
+from domain.accounts import Account, mosquitto_hash
+from domain.rights import SERVER_RIGHTS
+from mqtt.mosquitto import MosquittoFiles
+from tests.mosquitto import Mosquitto
+
+SERVER_PASSWORD = "the-servers-own"
+
+
+def ruled_mosquitto(folder: Path) -> Mosquitto:
+    """Not started yet. The first listener is for devices, the second for the server and tools."""
+    rights = folder / "rights"
+    rights.mkdir()
+    own = Account("rollcall", mosquitto_hash(SERVER_PASSWORD), SERVER_RIGHTS)
+    MosquittoFiles(rights).write([own])
+    broker = Mosquitto(
+        folder,
+        "allow_anonymous false",
+        f"password_file {rights / 'passwords'}",
+        f"acl_file {rights / 'acl'}",
+        "max_queued_messages 0",
+        "use_username_as_clientid true",
+    )
+    broker.lines = (*broker.lines, f"listener {broker.second_port} 127.0.0.1")
+    return broker
+
+
+def settings_for(broker: Mosquitto) -> dict[str, str]:
+    """Of a server on it."""
+    return {
+        "mqtt": "on",
+        "mqtt_url": f"mqtt://rollcall:{SERVER_PASSWORD}@127.0.0.1:{broker.second_port}",
+        "mosquitto_dir": str(broker.folder / "rights"),
+        "mosquitto_pid_file": str(broker.pid_file),
+    }
