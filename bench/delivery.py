@@ -102,7 +102,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         postgres = EmbeddedPostgres(Path(folder))
-        broker = Mosquitto(Path(folder), "allow_anonymous true", "max_queued_messages 0")
+        broker = Mosquitto(Path(folder), "allow_anonymous true", "max_queued_messages 1000000")
         try:
             broker.start()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--late", type=float, default=LATE_SECONDS, help="when the stranger joins")
     chosen = parser.parse_args()
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     screen = Screen()
     screen.tell("Starting a server with its own PostgreSQL and MQTT broker ...")
@@ -71,6 +71,7 @@ def play(
         desk.change("updateConfig", "config { version }", deviceId=_id(LATE), intervalSeconds=5)
         over.wait(chosen.seconds)
     finally:
+        screen.quiet = True
         for actor in actors:
             actor.stop()
         watching.stop()

@@ -11,11 +11,14 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 class Screen:
     def __init__(self) -> None:
+        self.quiet = False
         self._lock = threading.Lock()
         self._colours: dict[str, int] = {}
         self._colourful = sys.stdout.isatty()
 
     def say(self, who: str, what: str) -> None:
+        if self.quiet:
+            return
         with self._lock:
             name = who + " " * max(0, WIDTH - _columns(who))
             if self._colourful:

@@ -21,5 +21,6 @@ def lines(client: Client, registered: bool) -> list:
     ]
     broker = client.state.get("broker")
     if broker:
-        rows.append(("broker", str(broker.get("host")) + ":" + str(broker.get("port"))))
+        host = broker["host"] or client.settings.url.split("/")[2].split(":")[0]
+        rows.append(("broker", host + ":" + str(broker["port"])))
     return result + ["%-13s %s" % (name, value) for name, value in rows]

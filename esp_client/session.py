@@ -63,6 +63,8 @@ class Session:
         topics = self.record.device["topics"]
         if payload is None:
             self.log("too long a message on " + topic)
+        elif not payload:
+            pass  # A retained message was removed: nobody has measured anything.
         elif topic == topics["config"]:
             self.news = payload
         elif not (topic + "/").startswith(topics["data"] + "/"):

@@ -1,5 +1,6 @@
 """The command `rollcall`."""
 
+import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,7 +42,14 @@ def serve(
     typer.echo(f"Rollcall: GraphQL at {address}/graphql")
     if broker:
         typer.echo(f"Rollcall: MQTT at {host}:{broker.getsockname()[1]}")
+    _stop_with_the_terminal()
     server_for(create_app(settings, broker), settings).run(sockets=[listening])
+
+
+def _stop_with_the_terminal() -> None:
+    """A terminal window that is closed sends SIGHUP, which would leave PostgreSQL behind."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 @app.command()

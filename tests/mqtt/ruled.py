@@ -21,7 +21,7 @@ def ruled_mosquitto(folder: Path) -> Mosquitto:
         "allow_anonymous false",
         f"password_file {rights / 'passwords'}",
         f"acl_file {rights / 'acl'}",
-        "max_queued_messages 0",
+        "max_queued_messages 1000000",
         "use_username_as_clientid true",
     )
     broker.lines = (*broker.lines, f"listener {broker.second_port} 127.0.0.1")

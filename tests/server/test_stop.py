@@ -81,3 +81,11 @@ async def test_what_does_not_end_is_not_waited_for(server: ServerProcess) -> Non
     assert time.monotonic() - since < TEN_SECONDS
     await asyncio.gather(running, return_exceptions=True)
     connection.terminate()
+
+
+async def test_a_terminal_that_is_closed_leaves_nothing_behind(server: ServerProcess) -> None:
+    assert server.process
+    assert server.postgres_pid
+    server.process.send_signal(signal.SIGHUP)
+    assert await stopped(server) == -signal.SIGTERM
+    assert not (server.data_dir / "postgres" / "postmaster.pid").exists()
