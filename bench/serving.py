@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,13 @@ class Serving:
 
 
 @contextmanager
-def serving(database_url: str, **settings: str) -> Iterator[Serving]:
+def serving(
+    database_url: str, *, outside: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Serving]:
     """A server in a process of its own, without limits for one token or address.
 
-    `settings`: environment variables without their prefix, in lower case. Kill it if you like.
+    `settings`: environment variables without their prefix, in lower case; `outside`: others. Kill
+    it if you like.
     """
     environment = {
         "ROLLCALL_DATABASE_URL": database_url,
@@ -47,6 +50,7 @@ def serving(database_url: str, **settings: str) -> Iterator[Serving]:
         "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
         "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
         **{f"ROLLCALL_{name.upper()}": value for name, value in settings.items()},
+        **(outside or {}),
     }
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         output = Path(folder) / "output"

@@ -23,7 +23,7 @@ COLUMNS = """
 """
 BEHIND = text(f"""
     SELECT {COLUMNS} FROM undelivered u JOIN devices d ON d.id = u.device_id
-    WHERE u.device_id >= :low AND u.device_id < :high
+    WHERE u.device_id >= :low AND u.device_id < :high AND d.state = 'active'
     ORDER BY u.device_id LIMIT :most
 """)  # noqa: S608
 ALL = text(f"""

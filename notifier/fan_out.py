@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from db import event_log, notices
@@ -20,7 +20,9 @@ POLL_SECONDS = 1.0
 class FanOut:
     """One process at a time, by a lock of the transaction; each event exactly once."""
 
-    def __init__(self) -> None:
+    def __init__(self, handed_out: Callable[[], None]) -> None:
+        """`handed_out` is called when somebody is to be told something."""
+        self._handed_out = handed_out
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -31,7 +33,9 @@ class FanOut:
         """Until it is cancelled. Raises Unavailable."""
         while True:
             self._woken.clear()
-            if await hand_out(desk):
+            more = await hand_out(desk)
+            self._handed_out()
+            if more:
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):

@@ -31,8 +31,8 @@ class Notifier:
         }
         self._language = language
         self._channels = [each.channel for each in told]
-        self._fan_out = FanOut()
         self._sending = Sending(self._channels)
+        self._fan_out = FanOut(self._sending.wake)
 
     def wake(self) -> None:
         """Somebody has written events."""

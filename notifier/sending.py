@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from db import notices
@@ -18,7 +19,7 @@ log = logging.getLogger("rollcall.alerts")
 # More than so many at once become one message, and the next comes a minute later.
 SINGLE_UP_TO = 5
 DIGEST_SECONDS = 60.0
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 AT_ONCE = 8
 STOP_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 1.0
@@ -30,43 +31,46 @@ class Sending:
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
+        self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """It looks by itself: what is written has to be handed out first."""
+        """Something was handed out."""
+        self._woken.set()
 
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled. Raises Unavailable."""
+        places = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
-            for number in range(AT_ONCE):
-                tasks.create_task(self._work(desk), name=f"alerts {number}")
+            while True:
+                await places.acquire()
+                self._woken.clear()
+                async with desk.database.begin(own=True) as session:
+                    claimed = await notices.claim(session, self._channels)
+                if claimed:
+                    telling = tasks.create_task(_finished(self._tell(desk, claimed)))
+                    telling.add_done_callback(lambda _: places.release())
+                    continue
+                places.release()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._woken.wait()
 
-    async def _work(self, desk: Desk) -> None:
-        while True:
-            if not await _finished(self.send_next(desk)):
-                await asyncio.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
-
-    async def send_next(self, desk: Desk) -> bool:
-        """One message to somebody for whom something waits; whether there was anybody."""
+    async def _tell(self, desk: Desk, claimed: Claimed) -> None:
+        """One message to somebody for whom something waits."""
         async with desk.database.begin(own=True) as session:
-            claimed = await notices.claim(session, self._channels)
-            if claimed is None:
-                return False
             waiting = await notices.waiting(session, claimed.id, SINGLE_UP_TO)
             if waiting is None:
                 await notices.release(session, claimed.id, 0)
-                return True
+                return
             subjects = await with_subjects(session, waiting.first)
             some = [subjects[event.id] for event in waiting.first]
-        many = waiting.total > SINGLE_UP_TO
-        if many:
+        if waiting.total > SINGLE_UP_TO:
             numbers = (waiting.first_event, waiting.last_event)
             message = digest(waiting.counts, numbers, some, claimed.language)
-            last = waiting.last
+            await self._send(desk, claimed, message, waiting.last, many=True)
         else:
             message = single(some[0], claimed.language)
-            last = waiting.first_notice
-        await self._send(desk, claimed, message, last, many=many)
-        return True
+            await self._send(desk, claimed, message, waiting.first_notice, many=False)
 
     async def _send(
         self, desk: Desk, claimed: Claimed, message: Message, last: int, *, many: bool
@@ -96,11 +100,11 @@ class Sending:
             await notices.release(session, claimed.id, pause, attempts)
 
 
-async def _finished(sending: Coroutine[Any, Any, bool]) -> bool:
+async def _finished(telling: Coroutine[Any, Any, None]) -> None:
     """A message that is on its way at the stop gets a moment to be noted: else it is sent again."""
-    task = asyncio.ensure_future(sending)
+    task = asyncio.ensure_future(telling)
     try:
-        return await asyncio.shield(task)
+        await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task}, timeout=STOP_SECONDS)
         task.cancel()

@@ -2,17 +2,18 @@
 
 from notifier.log_channel import LogChannel
 from notifier.notifier import Notifier, Told
-from notifier.telegram import TelegramChannel
 from notifier.webhook import WebhookChannel
 from server.settings import Settings
 
-CHANNELS = (TelegramChannel.name, WebhookChannel.name, LogChannel.name)
+CHANNELS = ("telegram", WebhookChannel.name, LogChannel.name)
 
 
 def told_by(settings: Settings) -> list[Told]:
     """Telegram and a webhook, as far as they are set; the log where neither is."""
     told = []
     if settings.telegram_bot_token is not None:
+        from notifier.telegram import TelegramChannel  # noqa: PLC0415  it loads a lot
+
         token = settings.telegram_bot_token.get_secret_value()
         channel = TelegramChannel(token, settings.telegram_api_url)
         told.append(Told(channel, settings.telegram_chat_id))

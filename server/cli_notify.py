@@ -8,7 +8,6 @@ import typer
 
 from notifier.channel import Failed, Gone, Message, Refused
 from notifier.notifier import Told
-from notifier.telegram import TelegramChannel
 from server.alerts import told_by
 from server.one_command import settings_or_exit
 
@@ -51,8 +50,7 @@ async def _all_arrived(told: list[Told]) -> bool:
             well = False
         for address in each.addresses:
             well = await _arrived(each, address) and well
-        if isinstance(each.channel, TelegramChannel):
-            await each.channel.close()
+        await each.channel.close()
     return well
 
 

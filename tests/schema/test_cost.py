@@ -17,6 +17,7 @@ from schema.execution import Engine, Request
 from schema.limits import Limits
 from server.graphql.answers import encoded, result_body, told_exception
 from tests.client import Api
+from tests.timing import slowness
 
 MILLISECONDS = 50
 DEVICES = 500
@@ -78,6 +79,7 @@ FULL = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("query", FULL.values(), ids=FULL.keys())
 async def test_the_fullest_answers_cost_little(query: str, api: Api, database: Database) -> None:
     """With as many rows as are let through: the best of five, on a machine that is busy."""
@@ -92,7 +94,7 @@ async def test_the_fullest_answers_cost_little(query: str, api: Api, database: D
         assert encoded(result_body(result, 1))
         took.append(time.process_time() - started)
         assert not result.errors
-    assert min(took) * 1000 < MILLISECONDS
+    assert min(took) * 1000 < MILLISECONDS * slowness()
 
 
 def longest(limited: Engine, query: str) -> str:

@@ -20,6 +20,7 @@ from server.graphql.answers import told_exception
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
+from tests.timing import slowness
 
 SMALL = Limits(
     source_length=300,
@@ -210,6 +211,7 @@ WORST = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("query", WORST.values(), ids=WORST.keys())
 async def test_the_worst_documents_cost_little(query: str, api: Api, defaults: Engine) -> None:
     """Parsing, looking through and executing them: the best of five, on a machine that is busy."""
@@ -225,7 +227,7 @@ async def test_the_worst_documents_cost_little(query: str, api: Api, defaults: E
             continue
         await defaults.run(operation, Context(api.app.state.keeper.desk, system("test")))
         took.append(time.process_time() - started)
-    assert min(took) * 1000 < WORST_MILLISECONDS
+    assert min(took) * 1000 < WORST_MILLISECONDS * slowness()
 
 
 async def test_a_document_is_read_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
