@@ -7,7 +7,7 @@ from bench.fuzz import fuzz
 from bench.serving import serving
 
 FUZZED = 1_000
-FOLLOWERS, CHANGES = 20, 100
+FOLLOWERS, CHANGES = 15, 60
 
 
 async def test_broken_requests_and_frames_are_answered(database_url: str) -> None:
