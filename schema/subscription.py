@@ -14,6 +14,14 @@ from schema.context import RollcallInfo
 from schema.device import Device
 from schema.event import Event
 
+LastSeen = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(
+        description="The last cursor that was seen: what came after it comes first. Left out: from "
+        "now on."
+    ),
+]
+
 
 @strawberry.type(description="A new version of one device's config.")
 class ConfigChange:
@@ -54,13 +62,7 @@ class Subscription:
         owner: Annotated[
             str | None, strawberry.argument(description="Only of this owner's devices.")
         ] = None,
-        after: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="The last cursor that was seen: what came after it comes first. Left "
-                "out: from now on."
-            ),
-        ] = None,
+        after: LastSeen = None,
     ) -> AsyncGenerator[ConfigChange]:
         desk, caller = info.context.desk, info.context.caller
         async with aclosing(
@@ -85,13 +87,7 @@ class Subscription:
         kinds: Annotated[
             list[EventKind] | None, strawberry.argument(description="Only of these kinds.")
         ] = None,
-        after: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="The last cursor that was seen: what came after it comes first. Left "
-                "out: from now on."
-            ),
-        ] = None,
+        after: LastSeen = None,
     ) -> AsyncGenerator[Event]:
         desk, caller = info.context.desk, info.context.caller
         asked = Asked(device_id, owner, kinds)

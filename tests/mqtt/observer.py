@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable
 from typing import Any, Self
 
 import paho.mqtt.client as paho
@@ -90,7 +89,3 @@ class Observer:
             for topic, payload in self.kept.items()
             if topic.endswith("/config")
         }
-
-
-def version_of(observer: Observer, topic: str) -> Callable[[], int | None]:
-    return lambda: (observer.config(topic) or {}).get("v")
