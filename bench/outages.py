@@ -121,11 +121,11 @@ async def soak(kind: str, database_url: str, folder: Path, count: int, deaths: i
                 changed = time.monotonic() - began
                 await _settled(scene, client, devices[:count])
                 settled = time.monotonic() - began - changed
+                await _check(scene, devices[:count])
             finally:
                 for life in living:
                     life.cancel()
                 await asyncio.gather(*living, return_exceptions=True)
-            await _check(scene, devices[:count])
     return (
         f"{kind}: {count} devices, 3 changes each, {scene.deaths} deaths in {changed:.1f} s; all "
         f"have applied their newest config {settled:.1f} s later, and one is retained for each"
@@ -187,7 +187,9 @@ async def _settled(scene: Stage, client: httpx.AsyncClient, devices: list[Device
 
 
 async def _check(scene: Stage, devices: list[Device]) -> None:
-    """What is deleted is cleared a moment later: so it is looked at until it holds."""
+    """Looked at until it holds: what is deleted is cleared a moment later, and a broker that was
+    killed last is told again by devices that the registry has long known to be in sync.
+    """
     deadline = time.monotonic() + SETTLE_SECONDS / 4
     while wrong := _wrong(await asyncio.to_thread(_retained, scene.tools_port), devices):
         assert time.monotonic() < deadline, wrong

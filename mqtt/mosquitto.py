@@ -38,16 +38,20 @@ class MosquittoFiles:
         these, it goes on where it stopped.
         """
         with _alone(self.folder):
-            process = self.pid_file and MosquittoProcess.found_by(self.pid_file)
+            process = self._process()
             with Draft(self.passwords) as passwords, Draft(self.acl) as acl:
                 lines = _render(accounts, passwords, acl)
                 if process:
                     process.require_readable(acl.path)
                 changed = [draft for draft in (acl, passwords) if draft.differs()]
                 self._replace(changed, lines)
-            if process:
+            # One that has started meanwhile may have read the files of before.
+            if process := self._process():
                 process.reload((self.passwords, self.acl))
         return bool(changed)
+
+    def _process(self) -> MosquittoProcess | None:
+        return MosquittoProcess.found_by(self.pid_file) if self.pid_file else None
 
     def _replace(self, drafts: list[Draft], lines: set[int]) -> None:
         """At no moment may an old password have new rights, or a new password old ones.
