@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
-.PHONY: soak-live soak-mqtt soak-alerts fuzz web web-check
+.PHONY: bench-alerts soak-live soak-mqtt soak-alerts fuzz web web-check
 .PHONY: screenshot clean
 
 install: .venv/installed
@@ -77,6 +77,10 @@ soak-mqtt: install
 # The server is killed 200 times during 2,000 events, and Telegram's stand-in misbehaves.
 soak-alerts: install
 	$(BIN)/python -m bench.alerts
+
+# registerDevice with a Telegram that hangs, and without one.
+bench-alerts: install
+	$(BIN)/python -m bench.alert_latency
 
 # 100,000 broken requests and frames.
 fuzz: install

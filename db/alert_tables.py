@@ -1,6 +1,6 @@
 """The tables of those who are told of events."""
 
-from datetime import datetime
+from datetime import datetime, time
 
 from sqlalchemy import (
     ARRAY,
@@ -8,22 +8,28 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
+    LargeBinary,
     Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.tables import Base
+from db.tables import Base, Owner
+from domain.quiet_hours import QuietHours
+
+MAX_ID = 2**31 - 1
 
 
 class Recipient(Base):
     """Somebody who is told of events, by a channel at an address (a chat's id, a URL).
 
-    `owner_id`: the only owner whose events it gets. `kinds`: None for the usual ones. `source`:
-    who made it known, `settings` among others. One process at a time sends to it, while its lease
-    lasts; nothing before `next_send_at`, nor while it is muted. `off_reason`: why it gets nothing.
+    `role` and `owner_id` say what it may do and see. Among that it chooses: `kinds`, None for the
+    usual ones, and `owner_ids`, None for all. `source`: `settings`, or who invited it. `name`: what
+    people call it. One process at a time sends to it, while its lease lasts; nothing before
+    `next_send_at`, nor while it is muted. `off_reason`: why it gets nothing.
     """
 
     __tablename__ = "recipients"
@@ -33,15 +39,63 @@ class Recipient(Base):
     channel: Mapped[str]
     address: Mapped[str]
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
+    role: Mapped[str] = mapped_column(server_default="viewer")
     kinds: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    owner_ids: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    name: Mapped[str | None]
     language: Mapped[str]
     source: Mapped[str]
     off_reason: Mapped[str | None]
     muted_until: Mapped[datetime | None]
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
+    quiet_zone: Mapped[str | None]
     leased_until: Mapped[datetime | None]
     next_send_at: Mapped[datetime] = mapped_column(server_default=func.now())
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    owner: Mapped[Owner | None] = relationship(lazy="raise")
+
+    @property
+    def quiet_hours(self) -> QuietHours | None:
+        if self.quiet_from is None or self.quiet_until is None or self.quiet_zone is None:
+            return None
+        return QuietHours(self.quiet_from, self.quiet_until, self.quiet_zone)
+
+    @quiet_hours.setter
+    def quiet_hours(self, hours: QuietHours | None) -> None:
+        self.quiet_from = hours.begin if hours else None
+        self.quiet_until = hours.end if hours else None
+        self.quiet_zone = hours.zone if hours else None
+
+
+class Invite(Base):
+    """A code, kept as its hash, by which one chat becomes a recipient with this role and owner."""
+
+    __tablename__ = "invites"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    role: Mapped[str]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
+    note: Mapped[str | None]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    used_by: Mapped[str | None]
+
+    owner: Mapped[Owner | None] = relationship(lazy="raise")
+
+
+class TelegramBot(Base):
+    """How people find the bot, as Telegram told it; one row."""
+
+    __tablename__ = "telegram_bot"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    username: Mapped[str]
 
 
 class Notice(Base):
@@ -57,6 +111,8 @@ class Notice(Base):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index("ix_notices_state", "state", "id"),
+        # Their events are not forgotten yet.
+        Index("ix_notices_event_waiting", "event_id", postgresql_where=text("state = 'waiting'")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

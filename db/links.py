@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, delete, false, or_, select, text
+from sqlalchemy import ColumnElement, Select, delete, false, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -72,6 +72,16 @@ async def listener_ids(session: AsyncSession, source_id: str) -> Sequence[str]:
 
 async def remove(session: AsyncSession, *which: ColumnElement[bool]) -> None:
     await session.execute(delete(Link).where(*which))
+
+
+async def take_over(session: AsyncSession, old_id: str, new_id: str) -> None:
+    """All that one device hears, and all who hear it by its id, are another one's, which has no
+    links of its own.
+    """
+    for column in (Link.listener_id, Link.source_id):
+        await session.execute(update(Link).where(column == old_id).values({column: new_id}))
+    for found in [row for row in session if isinstance(row, Link)]:
+        session.expire(found)
 
 
 async def sources(

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,7 +26,7 @@ CLAIM = text("""
             )
         ORDER BY r.next_send_at LIMIT 1 FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, channel, address, language, attempts
+    RETURNING id
 """)
 RELEASE = text("""
     UPDATE recipients SET leased_until = NULL, attempts = :attempts,
@@ -41,17 +42,6 @@ FAIL = text("""
     UPDATE notices SET last_error = :error, attempts = attempts + 1
     WHERE recipient_id = :id AND state = 'waiting' AND id <= :last
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A recipient that is this process's for a while. `attempts`: failures in a row so far."""
-
-    id: int
-    channel: str
-    address: str
-    language: str
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +79,6 @@ async def set_position(session: AsyncSession, reached: Position) -> None:
     await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-async def recipients(session: AsyncSession) -> Sequence[Recipient]:
-    """All who are told at all."""
-    told = select(Recipient).where(Recipient.off_reason.is_(None)).order_by(Recipient.id)
-    return (await session.scalars(told)).all()
-
-
 async def add(session: AsyncSession, notices: Collection[tuple[int, int]]) -> None:
     """Recipient and event, in the order in which they are to be told."""
     if notices:
@@ -102,11 +86,11 @@ async def add(session: AsyncSession, notices: Collection[tuple[int, int]]) -> No
         await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
 
 
-async def claim(session: AsyncSession, channels: Collection[str]) -> Claimed | None:
-    """Somebody for whom something waits and who may be sent to now."""
+async def claim(session: AsyncSession, channels: Collection[str]) -> Recipient | None:
+    """Somebody for whom something waits and who may be sent to now: for a while this process's."""
     values = {"lease": LEASE_SECONDS, "channels": list(channels)}
-    row = (await session.execute(CLAIM, values)).one_or_none()
-    return Claimed(row.id, row.channel, row.address, row.language, row.attempts) if row else None
+    id = (await session.execute(CLAIM, values)).scalar_one_or_none()
+    return await session.get_one(Recipient, id) if id else None
 
 
 async def waiting(session: AsyncSession, recipient_id: int, few: int) -> Waiting | None:
@@ -147,28 +131,26 @@ async def note_failure(session: AsyncSession, id: int, last: int, error: str) ->
     await session.execute(FAIL, {"id": id, "last": last, "error": error})
 
 
-async def switch_off(session: AsyncSession, id: int, reason: str) -> None:
-    recipient = await session.get_one(Recipient, id)
-    recipient.off_reason = reason
+async def wait_until(session: AsyncSession, id: int, moment: datetime) -> None:
+    """Nobody sends to it before; what failed so far is forgotten."""
+    values = {"leased_until": None, "attempts": 0, "next_send_at": moment}
+    await session.execute(update(Recipient).where(Recipient.id == id).values(values))
 
 
-async def set_from_settings(
-    session: AsyncSession, channel: str, addresses: Collection[str], language: str
-) -> None:
-    """Those that the settings name are told always; those that they named before, not any more."""
-    for address in addresses:
-        row = insert(Recipient).values(
-            channel=channel, address=address, language=language, source="settings"
-        )
-        await session.execute(
-            row.on_conflict_do_update(
-                index_elements=["channel", "address"], set_={"off_reason": None}
-            )
-        )
-    gone = select(Recipient).where(
-        Recipient.channel == channel,
-        Recipient.source == "settings",
-        Recipient.address.not_in(addresses),
+async def redirect(session: AsyncSession, id: int, address: str) -> None:
+    """It has another address by now; one that is told there already stays alone there."""
+    recipient = await session.get(Recipient, id)
+    if recipient is None:
+        return
+    other = select(Recipient.id).where(
+        Recipient.channel == recipient.channel, Recipient.address == address
     )
-    for recipient in await session.scalars(gone):
-        recipient.off_reason = "not in the settings any more"
+    if (await session.scalars(other)).first() is None:
+        recipient.address = address
+    else:
+        recipient.off_reason = f"its address is {address} now"
+
+
+async def switch_off(session: AsyncSession, id: int, reason: str) -> None:
+    off = update(Recipient).where(Recipient.id == id)
+    await session.execute(off.values(off_reason=reason))

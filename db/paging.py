@@ -41,3 +41,9 @@ def position(kind: str, cursor: str) -> int:
     except ValueError:
         pass
     raise InputError.at("after", "Not a cursor of this list: pass on an endCursor as it came.")
+
+
+def number_of(id: str, most: int = 2**63 - 1) -> int:
+    """The row's number that an id stands for; 0, which no row has, where it stands for none."""
+    digits = id.isascii() and id.isdigit() and len(id) <= len(str(most))
+    return int(id) if digits and int(id) <= most else 0

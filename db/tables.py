@@ -88,7 +88,8 @@ class Device(Base):
     """A device and its desired config. `number` is the order of registration.
 
     `listen`: filters of the topics that it hears, from its links. `overdue_version`: of the config
-    that was not applied in time. `status_at`: when `online` last changed.
+    that was not applied in time. `status_at`: when `online` last changed. `absence_noted`: the log
+    has it that the device is gone for long.
     """
 
     __tablename__ = "devices"
@@ -101,6 +102,13 @@ class Device(Base):
         Index("ix_devices_out_of_sync", "number", postgresql_where=text("NOT synced")),
         Index("ix_devices_awaits_approval", "number", postgresql_where=text("awaits_approval")),
         Index("ix_devices_offline", "number", postgresql_where=text("NOT online")),
+        Index(
+            "ix_devices_gone",
+            "status_at",
+            postgresql_where=text(
+                "state = 'active' AND NOT online AND NOT absence_noted AND status_at IS NOT NULL"
+            ),
+        ),
         Index(
             "ix_devices_overdue",
             "config_updated_at",
@@ -146,6 +154,7 @@ class Device(Base):
     overdue_version: Mapped[int | None]
     online: Mapped[bool] = mapped_column(server_default=false())
     status_at: Mapped[datetime | None]
+    absence_noted: Mapped[bool] = mapped_column(server_default=false())
     last_seen_at: Mapped[datetime | None]
     registered_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -16,6 +16,7 @@ class Action(Enum):
     ROTATE_TOKEN = auto()
     CHANGE_DEVICE = auto()
     MANAGE_TOKENS = auto()
+    MANAGE_RECIPIENTS = auto()
 
 
 ALLOWED: dict[TokenKind, frozenset[Action]] = {
@@ -61,7 +62,9 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """How the audit log calls the caller: `admin:1`, `device:<id>`, `system`, `anonymous`."""
+        """How the audit log calls the caller: `admin:1`, `device:<id>`, `telegram:<chat>`,
+        `system`, `anonymous`.
+        """
         if self.name:
             return self.name
         if self.kind is None:

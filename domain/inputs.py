@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from domain.alerts import Role
 from domain.config import MAX_INTERVAL_SECONDS
 from domain.errors import ErrorCode, InputError, Problem
 from domain.events import EventKind
@@ -170,6 +171,13 @@ class NewToken(Input):
         return self
 
 
+class NewInvite(Input):
+    role: Role = Role.VIEWER
+    owner: Name | None = None
+    note: Annotated[Text, StringConstraints(max_length=200)] | None = None
+    expires_at: Annotated[datetime, AfterValidator(_future)] | None = None
+
+
 class DeviceFilter(Input):
     """All that is given must hold. Names match whatever their case; `search` matches words by
     their beginning in names, sensor model, firmware and id.
@@ -195,6 +203,13 @@ class EventFilter(Input):
     actor: Annotated[Text, StringConstraints(min_length=1, max_length=100)] | None = None
     since: Annotated[datetime, AfterValidator(_utc)] | None = None
     until: Annotated[datetime, AfterValidator(_utc)] | None = None
+
+
+class DeliveryFilter(Input):
+    """All that is given must hold."""
+
+    state: str | None = None
+    recipient_id: str | None = None
 
 
 class Page(Input):

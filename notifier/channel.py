@@ -8,13 +8,26 @@ from resolvers.event_feed import AuditEvent
 
 
 @dataclass(frozen=True, slots=True)
+class Button:
+    """Something to press under a message; `data`, up to 64 bytes, says what is wanted then."""
+
+    label: str
+    data: str
+
+
+Buttons = Sequence[Sequence[Button]]
+"""In rows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """`text` for people, in plain text. `events`: what it is about, for programs; a digest names
-    only some of them, and in `text` how many there are.
+    only some of them, and in `text` how many there are. `buttons`, where the channel has any.
     """
 
     text: str
     events: Sequence[AuditEvent]
+    buttons: Buttons = ()
 
 
 class Failed(Exception):
@@ -27,6 +40,14 @@ class Later(Failed):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"told to wait for {seconds:g} s")
         self.seconds = seconds
+
+
+class Moved(Failed):
+    """The recipient has another address by now."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"it moved to {address}")
+        self.address = address
 
 
 class Refused(Exception):

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from db import event_log, notices
+from db import event_log, notices, recipients
 from db.alert_tables import Recipient
 from db.tables import Event
 from domain.alerts import USUAL
@@ -56,7 +56,7 @@ async def hand_out(desk: Desk) -> bool:
             return False
         batch = await event_log.read(session, reached, BATCH)
         if batch.end != reached:
-            people = await notices.recipients(session)
+            people = await recipients.told(session)
             await notices.add(session, list(_wanted(batch.events, people)))
             await notices.set_position(session, batch.end)
         return batch.more
@@ -65,6 +65,14 @@ async def hand_out(desk: Desk) -> bool:
 def _wanted(events: Sequence[Event], people: Sequence[Recipient]) -> Iterable[tuple[int, int]]:
     for event in events:
         for recipient in people:
-            kinds = USUAL if recipient.kinds is None else recipient.kinds
-            if event.kind in kinds and recipient.owner_id in (None, event.owner_id):
+            if _wants(recipient, event):
                 yield recipient.id, event.id
+
+
+def _wants(recipient: Recipient, event: Event) -> bool:
+    """Nobody is told of what was done in that very chat."""
+    kinds = USUAL if recipient.kinds is None else recipient.kinds
+    chosen = recipient.owner_ids is None or event.owner_id in recipient.owner_ids
+    own = event.actor.partition("/")[0] == f"{recipient.channel}:{recipient.address}"
+    mine = recipient.owner_id in (None, event.owner_id)
+    return event.kind in kinds and chosen and mine and not own

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from db import notices
+from db import recipients
 from domain.errors import first_of
 from notifier.channel import Channel
 from notifier.fan_out import FanOut
@@ -42,7 +42,7 @@ class Notifier:
         """Until it is cancelled. Raises Unavailable."""
         async with desk.database.begin(own=True) as session:
             for name, addresses in self._addresses.items():
-                await notices.set_from_settings(session, name, addresses, self._language)
+                await recipients.set_from_settings(session, name, addresses, self._language)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fan_out.run(desk), name="alerts fan out")

@@ -5,11 +5,14 @@ import logging
 import random
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from db import notices
-from db.notices import Claimed
-from notifier.channel import Channel, Failed, Gone, Later, Message, Refused
+from db.alert_tables import Recipient
+from domain.alerts import Role
+from notifier.channel import Channel, Failed, Gone, Later, Message, Moved, Refused
 from notifier.texts import digest, single
 from resolvers.desk import Desk
 from resolvers.event_feed import with_subjects
@@ -55,49 +58,70 @@ class Sending:
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._woken.wait()
 
-    async def _tell(self, desk: Desk, claimed: Claimed) -> None:
+    async def _tell(self, desk: Desk, recipient: Recipient) -> None:
         """One message to somebody for whom something waits."""
         async with desk.database.begin(own=True) as session:
-            waiting = await notices.waiting(session, claimed.id, SINGLE_UP_TO)
+            if later := _quiet_until(recipient):
+                await notices.wait_until(session, recipient.id, later)
+                return
+            waiting = await notices.waiting(session, recipient.id, SINGLE_UP_TO)
             if waiting is None:
-                await notices.release(session, claimed.id, 0)
+                await notices.release(session, recipient.id, 0)
                 return
             subjects = await with_subjects(session, waiting.first)
             some = [subjects[event.id] for event in waiting.first]
         if waiting.total > SINGLE_UP_TO:
             numbers = (waiting.first_event, waiting.last_event)
-            message = digest(waiting.counts, numbers, some, claimed.language)
-            await self._send(desk, claimed, message, waiting.last, many=True)
+            message = digest(waiting.counts, numbers, some, recipient.language)
+            await self._send(desk, recipient, message, waiting.last, many=True)
         else:
-            message = single(some[0], claimed.language)
-            await self._send(desk, claimed, message, waiting.first_notice, many=False)
+            message = single(some[0], recipient.language, decides=recipient.role == Role.ADMIN)
+            await self._send(desk, recipient, message, waiting.first_notice, many=False)
 
     async def _send(
-        self, desk: Desk, claimed: Claimed, message: Message, last: int, *, many: bool
+        self, desk: Desk, recipient: Recipient, message: Message, last: int, *, many: bool
     ) -> None:
-        channel = self._channels[claimed.channel]
-        state, error, pause, attempts = "sent", None, channel.pause(claimed.address), 0
-        gone = False
-        try:
-            await channel.send(claimed.address, message)
-            pause = DIGEST_SECONDS if many else pause
-        except Refused as refused:
-            state, error = "dead", str(refused)
-        except Gone as no_more:
-            state, error, gone = "dead", str(no_more), True
-        except Failed as failed:
-            state, error, attempts = "waiting", str(failed), claimed.attempts + 1
-            pause = failed.seconds if isinstance(failed, Later) else _pause(claimed.attempts)
-        if error:
-            log.warning("No alert to %s %s: %s", claimed.channel, claimed.address, error)
+        became = await _sent(self._channels[recipient.channel], recipient, message, many=many)
+        if became.error:
+            log.warning("No alert to %s %s: %s", recipient.channel, recipient.address, became.error)
         async with desk.database.begin(own=True) as session:
-            if state == "waiting":
-                await notices.note_failure(session, claimed.id, last, error or "")
+            if became.state == "waiting":
+                await notices.note_failure(session, recipient.id, last, became.error or "")
             else:
-                await notices.settle(session, claimed.id, last, state, error)
-            if gone:
-                await notices.switch_off(session, claimed.id, error or "")
-            await notices.release(session, claimed.id, pause, attempts)
+                await notices.settle(session, recipient.id, last, became.state, became.error)
+            if became.moved:
+                await notices.redirect(session, recipient.id, became.moved)
+            if became.gone:
+                await notices.switch_off(session, recipient.id, became.error or "")
+            await notices.release(session, recipient.id, became.pause, became.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`pause`: seconds until the next message. `attempts`: failures in a row. `moved`: where to."""
+
+    state: str
+    pause: float
+    error: str | None = None
+    attempts: int = 0
+    gone: bool = False
+    moved: str | None = None
+
+
+async def _sent(channel: Channel, recipient: Recipient, message: Message, *, many: bool) -> Outcome:
+    usual = channel.pause(recipient.address)
+    try:
+        await channel.send(recipient.address, message)
+    except Refused as refused:
+        return Outcome("dead", usual, str(refused))
+    except Gone as no_more:
+        return Outcome("dead", usual, str(no_more), gone=True)
+    except Moved as elsewhere:
+        return Outcome("waiting", 0, str(elsewhere), moved=elsewhere.address)
+    except Failed as failed:
+        pause = failed.seconds if isinstance(failed, Later) else _pause(recipient.attempts)
+        return Outcome("waiting", pause, str(failed), recipient.attempts + 1)
+    return Outcome("sent", DIGEST_SECONDS if many else usual)
 
 
 async def _finished(telling: Coroutine[Any, Any, None]) -> None:
@@ -116,3 +140,8 @@ def _pause(attempts: int) -> float:
     """Seconds, doubling with each failure in a row."""
     capped = min(FIRST_PAUSE_SECONDS * 2.0 ** min(attempts, 16), LONGEST_PAUSE_SECONDS)
     return capped * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _quiet_until(recipient: Recipient) -> datetime | None:
+    hours = recipient.quiet_hours
+    return hours.end_after(datetime.now(UTC)) if hours else None

@@ -3,6 +3,7 @@
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from domain.enrolment import DeviceState
 from domain.events import EventKind
 from notifier.channel import Message
+from notifier.offers import offers
 from resolvers.event_feed import AuditEvent
 
 LANGUAGES = ("en", "ru")
@@ -25,11 +27,12 @@ def texts(language: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "languages" / f"{name}.toml").read_text())
 
 
-def single(told: AuditEvent, language: str) -> Message:
-    """One event. It ends with its number in the log."""
+def single(told: AuditEvent, language: str, *, decides: bool = False) -> Message:
+    """One event. It ends with its number in the log. `decides`: see `offers`."""
     words = texts(language)
     number = words["number"].format(number=told.event.id)
-    return Message(f"{_sentence(told, words)}\n{number}", [told])
+    buttons = offers(told, words, decides=decides)
+    return Message(f"{_sentence(told, words)}\n{number}", [told], buttons)
 
 
 def digest(
@@ -77,9 +80,19 @@ def _values(told: AuditEvent) -> dict[str, Any]:
         "error": facts.get("error") or "",
         "filter": facts.get("filter"),
         "topic": after.get("topic"),
+        "since": _moment(facts.get("offlineSince")),
+        "recipient": " ".join(
+            str(facts[n]) for n in ("channel", "name", "address") if facts.get(n)
+        ),
+        "role": facts.get("role"),
+        "replaced": before.get("id"),
         "token": f"{facts.get('kind')} {facts.get('id')} {facts.get('note') or ''}".strip(),
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _moment(text: str | None) -> str | None:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}" if text else None
 
 
 def _coordinates(facts: Mapping[str, Any]) -> str | None:

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, levels, links, topics
-from db.events import changes, device_facts, record, registered_facts
+from db.events import changes, device_facts, record
 from db.fleet_counts import FleetCounts, fleet_counts
 from db.paging import Rows
 from db.search import words_of
-from db.tables import DeletedDevice, Device
+from db.tables import Device
 from domain.access import Action, Caller
 from domain.config import Config
 from domain.errors import InputError
@@ -139,26 +138,3 @@ async def _move(
         await topics.leave(session, device, topic)
         next_config(session, caller, device)
         await follow_topic(session, caller, device)
-
-
-async def delete_device(desk: Desk, caller: Caller, id: str) -> Device:
-    """Its tokens go with it; its config versions are not used again should it come back."""
-    caller.require(Action.CHANGE_DEVICE)
-    async with desk.database.begin() as session:
-        await links.hold(session)
-        device = await existing(session, caller, id)
-        before = registered_facts(device)
-        await unlink_all(session, caller, device)
-        await topics.abandon(session, device)
-        record(session, EventKind.DEVICE_DELETED, caller, device=device, before=before)
-        kept = {
-            "config_version": device.config_version,
-            "topic": device.topic,
-            "deleted_at": datetime.now(UTC),
-        }
-        tombstone = insert(DeletedDevice).values(device_id=device.id, **kept)
-        await session.execute(
-            tombstone.on_conflict_do_update(index_elements=["device_id"], set_=kept)
-        )
-        await session.delete(device)
-        return device

@@ -1,13 +1,13 @@
 """Links: who hears whom. Every change of what a device hears is a new version of its config."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, levels, links
 from db.events import link_facts, record
-from db.paging import Rows
+from db.paging import Rows, number_of
 from db.tables import Device, Link, MeasurementType, Place
 from domain.access import Action, Caller, Scope
 from domain.errors import ErrorCode, InputError
@@ -21,7 +21,6 @@ from resolvers.existing import existing
 
 # A device takes messages of 2 KB, and the config of one that moves has 250 bytes without filters.
 MAX_LISTEN_BYTES = 1_500
-MAX_DIGITS = 19
 
 Selector = tuple[Place | None, MeasurementType | None, Device | None]
 
@@ -59,7 +58,7 @@ async def link_device(desk: Desk, caller: Caller, listener_id: str, wanted: NewL
 
 async def unlink_device(desk: Desk, caller: Caller, id: str) -> Link:
     caller.require(Action.CHANGE_DEVICE)
-    number = int(id) if id.isascii() and id.isdigit() and len(id) < MAX_DIGITS else 0
+    number = number_of(id)
     async with desk.database.begin() as session:
         await links.hold(session)
         link = await links.by_id(session, caller.owner_id, number)
@@ -75,9 +74,14 @@ async def relisten(session: AsyncSession, caller: Caller, listeners: Collection[
     """Makes out anew what devices hear; those that hear something else get a new config."""
     found = await links.of_listeners(session, {device.id for device in listeners})
     for device in listeners:
-        listen = list(shortest(link.filter for link in found[device.id]))
+        listen = _filters(found[device.id])
         if listen != device.listen:
             next_config(session, caller, device, listen=listen)
+
+
+async def heard_by(session: AsyncSession, listener: Device) -> list[str]:
+    """The filters of what it hears by its links."""
+    return _filters((await links.of_listeners(session, {listener.id}))[listener.id])
 
 
 async def follow_topic(session: AsyncSession, caller: Caller, source: Device) -> None:
@@ -123,6 +127,10 @@ async def count_sources(desk: Desk, caller: Caller, listener: Device) -> tuple[i
 async def count_listeners(desk: Desk, caller: Caller, source: Device) -> tuple[int, bool]:
     async with desk.database.begin() as session:
         return await links.count_listeners(session, caller.scope, source)
+
+
+def _filters(found: Iterable[Link]) -> list[str]:
+    return list(shortest(link.filter for link in found))
 
 
 def _check_owner(listener: Device, wanted: NewLink) -> None:

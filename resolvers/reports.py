@@ -8,6 +8,7 @@ from db.tables import Device
 from domain.access import Caller
 from domain.tokens import TokenKind
 from domain.wire import StateReport
+from resolvers.absence import note_return
 from resolvers.applied import confirm_topics, note_applied, note_hardware
 from resolvers.desk import Desk
 
@@ -38,6 +39,8 @@ async def note_statuses(desk: Desk, online: Mapping[str, bool]) -> Collection[st
         reporting, busy = await presence.reporting(session, online)
         for device, base in reporting:
             if device.online != online[base]:
+                if online[base]:
+                    note_return(session, device)
                 device.online, device.status_at = online[base], now
                 if device.online:
                     device.last_seen_at = now

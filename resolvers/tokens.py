@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, tokens
 from db.events import record, token_facts
-from db.paging import Rows
+from db.paging import Rows, number_of
 from db.presence import set_offline_without_token
 from db.tables import Owner, Token
 from domain.access import Action, Caller, Scope
@@ -18,8 +18,6 @@ from domain.inputs import NewToken, Page
 from domain.tokens import TokenKind, hash_secret, new_secret
 from resolvers.desk import Desk
 from resolvers.new_device import owner_for
-
-MAX_DIGITS = 19
 
 
 async def create_token(desk: Desk, caller: Caller, wanted: NewToken) -> tuple[Token, str]:
@@ -70,7 +68,7 @@ async def list_tokens(
 async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
     """At once and for good. Revoking it again changes nothing."""
     caller.require(Action.MANAGE_TOKENS)
-    number = int(id) if id.isascii() and id.isdigit() and len(id) < MAX_DIGITS else 0
+    number = number_of(id)
     async with desk.database.begin() as session:
         if device_id := await tokens.device_of(session, number):
             # In the order in which everybody else locks them.

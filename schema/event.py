@@ -14,11 +14,14 @@ EventKind = strawberry.enum(
     name="EventKind",
     description=(
         "DEVICE_REGISTERED: a new device. DEVICE_UPDATED: owner, location, type, model or firmware "
-        "changed. DEVICE_MOVED: it uses its new topic. DEVICE_DELETED. DEVICE_APPROVED, "
+        "changed. DEVICE_MOVED: it uses its new topic. DEVICE_REPLACED: it took over "
+        "another one's place. DEVICE_DELETED. DEVICE_APPROVED, "
         "DEVICE_REJECTED: by an administrator. ENROLMENT_REQUESTED: a known device came without "
-        "its token. CONFIG_CHANGED: a new version. CONFIG_APPLIED: the device runs it, or could "
+        "its token. DEVICE_OFFLINE: gone for longer than the server allows. DEVICE_ONLINE: back "
+        "after that. CONFIG_CHANGED: a new version. CONFIG_APPLIED: the device runs it, or could "
         "not. CONFIG_OVERDUE: it does not in time. DEVICE_LINKED, DEVICE_UNLINKED: what it hears. "
-        "TOKEN_CREATED, TOKEN_RENEWED, TOKEN_REVOKED. TOKEN_CONFIRMED: a device's first use of it."
+        "TOKEN_CREATED, TOKEN_RENEWED, TOKEN_REVOKED. TOKEN_CONFIRMED: a device's first use of it. "
+        "RECIPIENT_INVITED, RECIPIENT_ADDED, RECIPIENT_REMOVED: who is told of events."
     ),
 )
 
@@ -43,7 +46,7 @@ class Event:
 
     @strawberry.field(
         description="Who did it: `admin:<token id>`, `device:<device id>`, `enrol:<token id>`, "
-        "`system`, `command line`."
+        "`telegram:<chat id>`, `system`, `command line`."
     )
     def actor(self) -> str:
         return self.of.event.actor

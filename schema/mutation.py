@@ -3,11 +3,14 @@ import strawberry
 from schema.mutations import (
     acknowledge_config,
     approve_device,
+    create_telegram_invite,
     create_token,
     delete_device,
     link_device,
     register_device,
     reject_device,
+    remove_recipient,
+    replace_device,
     revoke_token,
     rotate_device_token,
     unlink_device,
@@ -21,6 +24,7 @@ class Mutation:
     register_device = register_device.register
     update_device = update_device.update
     delete_device = delete_device.delete
+    replace_device = replace_device.replace
     update_config = update_config.update
     link_device = link_device.link
     unlink_device = unlink_device.unlink
@@ -30,3 +34,5 @@ class Mutation:
     rotate_device_token = rotate_device_token.rotate
     create_token = create_token.create
     revoke_token = revoke_token.revoke
+    create_telegram_invite = create_telegram_invite.create
+    remove_recipient = remove_recipient.remove

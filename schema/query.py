@@ -2,20 +2,23 @@ from typing import Annotated
 
 import strawberry
 
+from domain.inputs import DeliveryFilter as WantedDeliveries
 from domain.inputs import DeviceFilter as Wanted
 from domain.inputs import EventFilter as WantedEvents
 from domain.inputs import Page
 from domain.tokens import TokenKind as Kind
-from resolvers import devices, tokens
+from resolvers import devices, recipients, tokens
 from resolvers.audit import list_events
 from resolvers.config_changes import latest_cursor
 from schema.config import Config
 from schema.context import RollcallInfo
+from schema.delivery import DeliveryConnection, DeliveryFilter
 from schema.device import Device
 from schema.device_connection import DeviceConnection, DeviceFilter
 from schema.event import EventConnection, EventFilter
 from schema.fleet import Fleet
 from schema.page_info import After, First
+from schema.recipient import RecipientConnection
 from schema.shared import shared
 from schema.token import TokenConnection
 from schema.topics import Topics
@@ -106,3 +109,30 @@ class Query:
         return TokenConnection(
             page=await tokens.list_tokens(info.context.desk, info.context.caller, kind, page)
         )
+
+    @strawberry.field(description="Who is told of events; for administrators.")
+    async def recipients(
+        self, info: RollcallInfo, first: First = 50, after: After = None
+    ) -> RecipientConnection:
+        page = Page.check({"first": first, "after": after})
+        return RecipientConnection(
+            page=await recipients.list_recipients(info.context.desk, info.context.caller, page)
+        )
+
+    @strawberry.field(
+        description="What became of alerts, the newest first; for administrators. What was sent or "
+        "given up is kept for 30 days."
+    )
+    async def deliveries(
+        self,
+        info: RollcallInfo,
+        first: First = 50,
+        after: After = None,
+        filter: Annotated[
+            DeliveryFilter | None, strawberry.argument(description="Which ones; all if left out.")
+        ] = None,
+    ) -> DeliveryConnection:
+        wanted = WantedDeliveries.check(strawberry.asdict(filter) if filter else {})
+        page = Page.check({"first": first, "after": after})
+        desk, caller = info.context.desk, info.context.caller
+        return DeliveryConnection(page=await recipients.list_deliveries(desk, caller, wanted, page))

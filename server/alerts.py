@@ -1,27 +1,53 @@
-"""Who is told of events, as the settings have it."""
+"""Who is told of events, and by which bot, as the settings have it."""
+
+from typing import TYPE_CHECKING
 
 from notifier.log_channel import LogChannel
 from notifier.notifier import Notifier, Told
 from notifier.webhook import WebhookChannel
 from server.settings import Settings
+from server.worker import Worker
 
-CHANNELS = ("telegram", WebhookChannel.name, LogChannel.name)
+if TYPE_CHECKING:
+    from notifier.telegram.api import TelegramApi
+    from notifier.telegram.bot import TelegramBot
+
+TELEGRAM = "telegram"
+CHANNELS = (TELEGRAM, WebhookChannel.name, LogChannel.name)
 
 
-def told_by(settings: Settings) -> list[Told]:
+class AlertSide:
+    """`workers` tell people, and listen to them. `bot` None: there is none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.bot: TelegramBot | None = None
+        api = telegram_api(settings)
+        told = told_by(settings, api)
+        self.workers: list[Worker] = [Notifier(told, CHANNELS, settings.language)]
+        if api:
+            from notifier.telegram import bot  # noqa: PLC0415  as below
+
+            self.bot = bot.TelegramBot(api, settings.timezone, settings.telegram_webhook_url)
+            self.workers.append(self.bot)
+
+
+def telegram_api(settings: Settings) -> "TelegramApi | None":
+    """None where no bot is set."""
+    if settings.telegram_bot_token is None:
+        return None
+    from notifier.telegram.api import TelegramApi  # noqa: PLC0415  it loads a lot
+
+    return TelegramApi(settings.telegram_bot_token.get_secret_value(), settings.telegram_api_url)
+
+
+def told_by(settings: Settings, api: "TelegramApi | None") -> list[Told]:
     """Telegram and a webhook, as far as they are set; the log where neither is."""
     told = []
-    if settings.telegram_bot_token is not None:
-        from notifier.telegram import TelegramChannel  # noqa: PLC0415  it loads a lot
+    if api:
+        from notifier.telegram.channel import TelegramChannel  # noqa: PLC0415  as above
 
-        token = settings.telegram_bot_token.get_secret_value()
-        channel = TelegramChannel(token, settings.telegram_api_url)
-        told.append(Told(channel, settings.telegram_chat_id))
+        told.append(Told(TelegramChannel(api), settings.telegram_chat_id))
     if settings.webhook_url is not None:
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
         told.append(Told(WebhookChannel(secret), [settings.webhook_url]))
     return told or [Told(LogChannel(), ["log"])]
-
-
-def notifier_for(settings: Settings) -> Notifier:
-    return Notifier(told_by(settings), CHANNELS, settings.language)

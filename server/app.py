@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from domain.tokens import TokenKind
 from schema.build import build_schema
 from schema.execution import Engine
-from server.alerts import notifier_for
+from server.alerts import AlertSide
 from server.broker import BrokerSide, own_credentials
 from server.broker_auth import BrokerAuth
 from server.graphql.connections import Connections
@@ -25,9 +25,9 @@ from server.graphql.websocket import WebSocketEndpoint
 from server.keeper import DatabaseKeeper
 from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
-from server.overdue import OverdueWatch
 from server.pages import add_pages
 from server.request_id import RequestIds
+from server.rounds import rounds_for
 from server.settings import Settings, read_settings
 from server.tracing import tracing_from_environment
 
@@ -53,8 +53,8 @@ def create_app(
     keeper = DatabaseKeeper(settings, announce)
     broker = BrokerSide(settings, lambda: keeper.desk, mqtt_listening)
     keeper.broker = lambda: broker.told
-    overdue = OverdueWatch(settings.config_overdue_intervals)
-    keeper.workers = [*broker.workers, overdue, notifier_for(settings)]
+    alerts = AlertSide(settings)
+    keeper.workers = [*broker.workers, *rounds_for(settings), *alerts.workers]
     tracing = tracing_from_environment()
     reaches_broker = (lambda: broker.client.connected) if settings.mqtt_wanted else None
     metrics = Metrics(lambda: keeper.desk, reaches_broker)
@@ -95,6 +95,10 @@ def create_app(
     app.router.routes.append(WebSocketRoute("/graphql", WebSocketEndpoint(service).__call__))
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
+    if alerts.bot and settings.telegram_webhook_url:
+        from server.telegram_webhook import PATH, TelegramWebhook  # noqa: PLC0415  it loads a lot
+
+        app.add_route(PATH, TelegramWebhook(alerts.bot, keeper).__call__, methods=["POST"])
     app.add_route("/metrics", metrics_endpoint(metrics, service.refuse_all_but_people))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
     app.add_route("/readyz", ready)

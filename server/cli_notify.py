@@ -8,7 +8,7 @@ import typer
 
 from notifier.channel import Failed, Gone, Message, Refused
 from notifier.notifier import Told
-from server.alerts import told_by
+from server.alerts import telegram_api, told_by
 from server.one_command import settings_or_exit
 
 TEXT = "This is a test of Rollcall's alerts. It works."
@@ -17,8 +17,8 @@ NOT_SET_UP = (
     "TELEGRAM_CHAT_ID, or ROLLCALL_WEBHOOK_URL."
 )
 NO_CHAT = (
-    "TELEGRAM_CHAT_ID is not set: write to your bot, and look up the chat's id, for example in the "
-    "answer of its getUpdates."
+    "TELEGRAM_CHAT_ID is not set: start the server, write /chatid to your bot, and set what it "
+    "says."
 )
 HINTS = {
     "chat not found": "Write /start to the bot in that chat first, and check TELEGRAM_CHAT_ID.",
@@ -32,7 +32,8 @@ def notify(
     test: Annotated[bool, typer.Option("--test", help="Send a test message to everybody.")] = False,
 ) -> None:
     """Say who is told of events, and try it."""
-    told = told_by(settings_or_exit())
+    settings = settings_or_exit()
+    told = told_by(settings, telegram_api(settings))
     for each in told:
         typer.echo(f"{each.channel.name}: {', '.join(each.addresses) or 'nobody'}")
     if test and not asyncio.run(_all_arrived(told)):

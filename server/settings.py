@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+from domain.quiet_hours import check_zone
+from domain.retention import Retention
 from resolvers.admission import Admission
 from resolvers.desk import Broker
 from resolvers.feed import BATCH
@@ -96,6 +98,10 @@ def _http_url(url: str | None) -> str | None:
     return url
 
 
+def _retention(value: Any) -> Any:
+    return Retention.parse(value) if isinstance(value, str) else value
+
+
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 
@@ -163,9 +169,15 @@ class Settings(BaseSettings):
     telegram_api_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
         default=None, validation_alias="TELEGRAM_API_URL"
     )
+    telegram_webhook_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
+        default=None, validation_alias="TELEGRAM_WEBHOOK_URL"
+    )
     webhook_url: Annotated[str | None, AfterValidator(_http_url)] = None
     webhook_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     language: Literal["en", "ru"] = "en"
+    timezone: Annotated[str, AfterValidator(check_zone)] = "UTC"
+    offline_after_seconds: int = Field(default=600, ge=0)
+    keep_events: Annotated[Retention, NoDecode, BeforeValidator(_retention)] = Retention()
     log_format: LogFormat = "console"
     log_level: LogLevel = "info"
 

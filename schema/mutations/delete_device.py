@@ -1,6 +1,6 @@
 import strawberry
 
-from resolvers.devices import delete_device
+from resolvers.deletion import delete_device
 from schema.context import RollcallInfo
 from schema.errors import UserError, UserErrors, errors_field
 

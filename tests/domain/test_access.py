@@ -14,12 +14,13 @@ ACTIONS = [
     Action.ROTATE_TOKEN,
     Action.CHANGE_DEVICE,
     Action.MANAGE_TOKENS,
+    Action.MANAGE_RECIPIENTS,
 ]
 TABLE = {
-    TokenKind.ADMIN: "yes yes yes yes no  yes yes yes",
-    TokenKind.VIEWER: "yes yes yes no  no  no  no  no ",
-    TokenKind.ENROL: "no  no  no  yes no  no  no  no ",
-    TokenKind.DEVICE: "yes yes no  yes yes yes no  no ",
+    TokenKind.ADMIN: "yes yes yes yes no  yes yes yes yes",
+    TokenKind.VIEWER: "yes yes yes no  no  no  no  no  no ",
+    TokenKind.ENROL: "no  no  no  yes no  no  no  no  no ",
+    TokenKind.DEVICE: "yes yes no  yes yes yes no  no  no ",
 }
 CELLS = [
     (kind, action, answer == "yes")

@@ -18,7 +18,9 @@ GATEWAY = (
 
 
 class Kind(StrEnum):
-    """`seconds` counts for `slow` and, as retry_after, for `too_many`."""
+    """`seconds` counts for `slow` and, as retry_after, for `too_many`; `description` holds the new
+    chat's id for `migrated`.
+    """
 
     WELL = "well"
     SLOW = "slow"
@@ -31,6 +33,7 @@ class Kind(StrEnum):
     DROP_BEFORE = "drop_before"
     DROP_AFTER = "drop_after"
     TRUNCATED = "truncated"
+    MIGRATED = "migrated"
 
 
 ACCEPTING = {Kind.WELL, Kind.SLOW, Kind.HANG_AFTER, Kind.DROP_AFTER, Kind.TRUNCATED}
@@ -66,6 +69,8 @@ class Fault:
         match self.kind:
             case Kind.TOO_MANY:
                 return refusal.too_many(int(self.seconds))
+            case Kind.MIGRATED:
+                return refusal.migrated(int(self.description))
             case Kind.BLOCKED:
                 return refusal.blocked()
             case Kind.BAD_REQUEST:
@@ -92,6 +97,11 @@ def slow(seconds: float) -> Fault:
 def too_many(retry_after: int) -> Fault:
     """`retry_after`: seconds."""
     return Fault(Kind.TOO_MANY, retry_after)
+
+
+def migrated(chat_id: int) -> Fault:
+    """The group is a supergroup by now, with this id."""
+    return Fault(Kind.MIGRATED, description=str(chat_id))
 
 
 class Struck(Exception):

@@ -1,0 +1,55 @@
+"""When somebody does not want to be told anything."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Self
+from zoneinfo import ZoneInfo
+
+PERIOD = re.compile(r"(\d{1,2}):(\d{2})\s*(?:-|\u2013)\s*(\d{1,2}):(\d{2})(?:\s+(\S+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Each day from `begin` to `end`, which may be on the next day, in the time of `zone`."""
+
+    begin: time
+    end: time
+    zone: str
+
+    @classmethod
+    def parse(cls, text: str, zone: str) -> Self:
+        """`22:00-07:00`, with a zone of its own after it or not. Raises ValueError."""
+        found = PERIOD.fullmatch(text.strip())
+        if not found:
+            raise ValueError("Give a period such as 22:00-07:00 Europe/Paris.")
+        begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+        if begin == end:
+            raise ValueError("Let the period begin and end at different times.")
+        return cls(begin, end, check_zone(found[5] or zone))
+
+    def end_after(self, now: datetime) -> datetime | None:
+        """When it is over, in UTC, for a moment that is within; None for any other."""
+        zone = ZoneInfo(self.zone)
+        local = now.astimezone(zone)
+        today = local.time().replace(tzinfo=None)
+        if self.begin < self.end:
+            within, tomorrow = self.begin <= today < self.end, False
+        else:
+            within, tomorrow = today >= self.begin or today < self.end, today >= self.begin
+        if not within:
+            return None
+        day = local.date() + timedelta(days=tomorrow)
+        return datetime.combine(day, self.end, zone).astimezone(UTC)
+
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M} {self.zone}"
+
+
+def check_zone(name: str) -> str:
+    """Raises ValueError for what is no time zone."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("Give a time zone such as Europe/Paris or UTC.") from None
+    return name

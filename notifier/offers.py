@@ -1,0 +1,37 @@
+"""What can be done about an event, as buttons."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from db.tables import Device
+from notifier.channel import Button, Buttons
+from resolvers.event_feed import AuditEvent
+
+APPROVE, REJECT, DEVICE = "approve", "reject", "device"
+SEPARATOR = ":"
+
+
+def pressed(what: str, *about: object) -> str:
+    """The data of a button: what is wanted, and of whom."""
+    return SEPARATOR.join([what, *map(str, about)])
+
+
+def offers(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Buttons:
+    """`decides`: it is for somebody who may approve devices."""
+    if told.device is None:
+        return ()
+    details = [Button(words["buttons"]["device"], pressed(DEVICE, told.device.id))]
+    return [*decision(told.device, words, decides=decides), details]
+
+
+def decision(device: Device, words: Mapping[str, Any], *, decides: bool) -> Buttons:
+    """Under a device that waits."""
+    if not (decides and device.awaits_approval):
+        return ()
+    labels = words["buttons"]
+    return [
+        [
+            Button(labels["approve"], pressed(APPROVE, device.id)),
+            Button(labels["reject"], pressed(REJECT, device.id)),
+        ]
+    ]

@@ -1,0 +1,33 @@
+"""Alerts by a Telegram bot."""
+
+from notifier.channel import Message
+from notifier.telegram.api import TelegramApi
+from notifier.telegram.writing import formatted, keyboard
+
+# One message a second in a chat, 20 a minute in a group (core.telegram.org/bots/faq).
+CHAT_SECONDS = 1.1
+GROUP_SECONDS = 3.2
+
+
+class TelegramChannel:
+    name = "telegram"
+
+    def __init__(self, api: TelegramApi) -> None:
+        self.api = api
+
+    def pause(self, address: str) -> float:
+        return GROUP_SECONDS if address.startswith("-") else CHAT_SECONDS
+
+    async def send(self, address: str, message: Message) -> None:
+        await self.api.post(
+            lambda bot: bot.send_message(
+                address,
+                formatted(message.text),
+                parse_mode="HTML",
+                reply_markup=keyboard(message.buttons),
+                disable_web_page_preview=True,
+            )
+        )
+
+    async def close(self) -> None:
+        await self.api.close()

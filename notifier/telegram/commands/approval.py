@@ -1,0 +1,37 @@
+"""The buttons under a device that waits."""
+
+from collections.abc import Awaitable, Callable
+
+from db.tables import Device
+from domain.access import Caller
+from domain.errors import ErrorCode, InputError
+from notifier.telegram.commands.device import card
+from notifier.telegram.talk import Talk
+from resolvers.approval import approve_device, reject_device
+from resolvers.desk import Desk
+
+
+async def approve(talk: Talk, id: str) -> None:
+    await _decide(talk, id, approve_device, "approved")
+
+
+async def reject(talk: Talk, id: str) -> None:
+    await _decide(talk, id, reject_device, "rejected_by")
+
+
+async def _decide(
+    talk: Talk, id: str, decide: Callable[[Desk, Caller, str], Awaitable[Device]], done: str
+) -> None:
+    """The message loses its buttons: they are good for one press, of whoever comes first."""
+    try:
+        device = await decide(talk.desk, talk.caller, id)
+    except InputError as error:
+        settled = error.problems[0].code is ErrorCode.CONFLICT
+        outcome, device = talk.word("not_waiting" if settled else "no_such_device"), None
+    else:
+        outcome = talk.word(done, user=talk.user_name)
+    before = talk.press.text if talk.press else None
+    if before is None and device:
+        before = card(talk, device)
+    await talk.show(f"{before}\n\n{outcome}" if before else outcome)
+    await talk.note(outcome)

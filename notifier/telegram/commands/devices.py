@@ -1,0 +1,85 @@
+"""A list of devices to leaf through, whose state is all in its buttons."""
+
+from db.paging import cursor
+from db.tables import Device
+from domain.enrolment import DeviceState
+from domain.inputs import DeviceFilter, Page
+from notifier.channel import Button
+from notifier.offers import DEVICE, pressed
+from notifier.telegram.talk import Talk
+from resolvers.devices import count_devices, list_devices
+
+LIST = "list"
+A_PAGE = 8
+# A button carries 64 bytes: a word to search for, and where the last pages began.
+SEARCH_BYTES, TRAIL_BYTES = 24, 26
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+FILTERS = {
+    "all": DeviceFilter(),
+    "waiting": DeviceFilter(awaits_approval=True),
+    "offline": DeviceFilter(online=False, state=DeviceState.ACTIVE),
+}
+
+
+async def devices(talk: Talk, search: str) -> None:
+    if len(search.encode()) > SEARCH_BYTES or ":" in search:
+        await talk.say(talk.word("search_shorter"))
+        return
+    await _show(talk, "all", [], search)
+
+
+async def leaf(talk: Talk, which: str = "all", trail: str = "", search: str = "") -> None:
+    """`trail`: the numbers of the devices after which each page so far began."""
+    starts = [int(start, 36) for start in trail.split(".") if start]
+    await _show(talk, which if which in FILTERS else "all", starts, search)
+
+
+async def _show(talk: Talk, which: str, starts: list[int], search: str) -> None:
+    wanted = FILTERS[which].model_copy(update={"search": search or None})
+    page = Page(first=A_PAGE, after=cursor("device", starts[-1]) if starts else None)
+    found = await list_devices(talk.desk, talk.caller, wanted, page)
+    total, exact = await count_devices(talk.desk, talk.caller, wanted)
+    rows = [[Button(_line(talk, device), pressed(DEVICE, device.id))] for device in found.rows]
+    leaves = []
+    if starts:
+        leaves.append(Button("◀", _data(which, starts[:-1], search)))
+    if found.has_next:
+        leaves.append(Button("▶", _data(which, [*starts, found.rows[-1].number], search)))
+    names = talk.words["buttons"]
+    filters = [
+        Button(f"• {names[name]}" if name == which else names[name], _data(name, [], search))
+        for name in FILTERS
+    ]
+    heading = talk.word("devices" if exact else "devices_about", total=total)
+    text = "\n".join([heading, *([f"🔎 {search}"] if search else [])])
+    await talk.show(text, [*rows, *([leaves] if leaves else []), filters])
+
+
+def _data(which: str, starts: list[int], search: str) -> str:
+    trail = [_base36(start) for start in starts]
+    while len(".".join(trail)) > TRAIL_BYTES:
+        del trail[0]
+    return pressed(LIST, which, ".".join(trail), search)
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number or not text:
+        number, digit = divmod(number, 36)
+        text = DIGITS[digit] + text
+    return text
+
+
+def _line(talk: Talk, device: Device) -> str:
+    assert talk.recipient is not None  # noqa: S101
+    owner = "" if talk.recipient.owner_id else f" · {device.owner.name}"
+    name = f"{device.measurement_type.name} · {device.place.name}{owner}"
+    return f"{sign(device)} {name} · {device.id[:4]}"
+
+
+def sign(device: Device) -> str:
+    if device.awaits_approval:
+        return "⏳"
+    if device.state != DeviceState.ACTIVE:
+        return "⛔"
+    return "🟢" if device.online else "⚪"

@@ -1,0 +1,10 @@
+"""Leaving."""
+
+from notifier.telegram.talk import Talk
+from resolvers.chats import leave
+
+
+async def stop(talk: Talk, _: str) -> None:
+    """A chat that the settings name is told always; it can be muted."""
+    left = await leave(talk.desk, talk.caller, talk.chat)
+    await talk.say(talk.word("stopped" if left else "in_settings"))

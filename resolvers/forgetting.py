@@ -1,0 +1,28 @@
+"""What is forgotten by age."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from db import retention
+from domain.events import EventKind
+from resolvers.desk import Desk
+
+# Of what was told, or given up; the events themselves stay.
+NOTICES_KEPT = timedelta(days=30)
+
+
+async def forget_events(desk: Desk, ages: Mapping[EventKind, timedelta]) -> int:
+    """Some of those that are older than that for their kind, and that nobody has still to be told
+    of. Returns how many of the most frequent kind; call it again where that is `retention.AT_ONCE`.
+    """
+    now, most = datetime.now(UTC), 0
+    for kind, age in ages.items():
+        async with desk.database.begin(own=True) as session:
+            most = max(most, await retention.forget_events(session, kind, now - age))
+    return most
+
+
+async def forget_notices(desk: Desk) -> int:
+    """As `forget_events`."""
+    async with desk.database.begin(own=True) as session:
+        return await retention.forget_notices(session, datetime.now(UTC) - NOTICES_KEPT)

@@ -1,0 +1,55 @@
+"""What time alone makes due, looked for again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from db.retention import AT_ONCE as FORGOTTEN
+from resolvers.absence import AT_ONCE as ABSENT
+from resolvers.absence import note_absences
+from resolvers.desk import Desk
+from resolvers.forgetting import forget_events, forget_notices
+from resolvers.overdue import AT_ONCE as OVERDUE
+from resolvers.overdue import note_overdue
+from server.settings import Settings
+from server.worker import Worker
+
+LOOK_SECONDS = 5.0
+FORGET_SECONDS = 600.0
+# Between two of many steps, so that others get at the database.
+STEP_SECONDS = 0.05
+
+
+class Rounds:
+    """`step` deals with some of what is due, and says with how much. Where that is `most`, there
+    may be more at once; else it has time for so many `seconds`.
+    """
+
+    def __init__(
+        self, step: Callable[[Desk], Awaitable[int]], most: int, seconds: float = LOOK_SECONDS
+    ) -> None:
+        self._step = step
+        self._most = most
+        self._seconds = seconds
+
+    def wake(self) -> None:
+        """Events make nothing due."""
+
+    async def run(self, desk: Desk) -> None:
+        """Until it is cancelled. Raises Unavailable."""
+        while True:
+            full = await self._step(desk) == self._most
+            await asyncio.sleep(STEP_SECONDS if full else self._seconds)
+
+
+def rounds_for(settings: Settings) -> list[Worker]:
+    """As far as the settings want them; 0 is never."""
+    intervals, absent = settings.config_overdue_intervals, settings.offline_after_seconds
+    ages = settings.keep_events.ages()
+    rounds = [Rounds(forget_notices, FORGOTTEN, FORGET_SECONDS)]
+    if intervals:
+        rounds.append(Rounds(lambda desk: note_overdue(desk, intervals), OVERDUE))
+    if absent:
+        rounds.append(Rounds(lambda desk: note_absences(desk, absent), ABSENT))
+    if ages:
+        rounds.append(Rounds(lambda desk: forget_events(desk, ages), FORGOTTEN, FORGET_SECONDS))
+    return [*rounds]

@@ -1,0 +1,53 @@
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.quiet_hours import QuietHours
+
+PARIS = "Europe/Paris"
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        ("2026-01-10T20:59", None),
+        ("2026-01-10T21:00", "2026-01-11T06:00"),
+        ("2026-01-11T05:59", "2026-01-11T06:00"),
+        ("2026-01-11T06:00", None),
+        # The night in which the clock goes forward.
+        ("2026-03-28T22:00", "2026-03-29T05:00"),
+    ],
+)
+def test_over_midnight_in_its_zone(now: str, end: str | None) -> None:
+    hours = QuietHours.parse("22:00-07:00 Europe/Paris", "UTC")
+    assert hours.end_after(at(now)) == (at(end) if end else None)
+
+
+def test_within_a_day_and_in_the_usual_zone() -> None:
+    hours = QuietHours.parse("12:30 \u2013 14:00", "UTC")
+    assert hours == QuietHours(time(12, 30), time(14), "UTC")
+    assert hours.end_after(at("2026-01-10T13:00")) == at("2026-01-10T14:00")
+    assert hours.end_after(at("2026-01-10T14:00")) is None
+    assert str(hours) == "12:30-14:00 UTC"
+
+
+@given(st.times(), st.times(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)))  # noqa: DTZ001
+def test_it_is_over_within_a_day_and_a_changed_clock(begin: time, end: time, now: datetime) -> None:
+    hours = QuietHours(begin.replace(microsecond=0), end.replace(microsecond=0), PARIS)
+    over = hours.end_after(now.replace(tzinfo=UTC))
+    if over and begin != end:
+        assert timedelta() <= over - now.replace(tzinfo=UTC) <= timedelta(hours=25)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "22:00", "22-07", "24:00-07:00", "22:00-22:00", "22:00-07:00 Mars/Base", "a-b"]
+)
+def test_what_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Give|different|hour must"):
+        QuietHours.parse(text, "UTC")

@@ -1,0 +1,44 @@
+from datetime import timedelta
+
+import pytest
+
+from domain.events import EventKind
+from domain.retention import Retention
+from domain.spans import parse_span
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("30m", timedelta(minutes=30)),
+        (" 2 H ", timedelta(hours=2)),
+        ("1d", timedelta(days=1)),
+        ("4w", timedelta(weeks=4)),
+    ],
+)
+def test_lengths_of_time(text: str, span: timedelta) -> None:
+    assert parse_span(text) == span
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "0h", "-1h", "1h 30m", "999999999w", "1y", "٢h"])
+def test_what_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="length of time"):
+        parse_span(text)
+
+
+def test_retention_by_kind() -> None:
+    ages = Retention.parse("400d, config_applied=30d, token_created=forever").ages()
+    assert ages[EventKind.CONFIG_APPLIED] == timedelta(days=30)
+    assert ages[EventKind.DEVICE_DELETED] == timedelta(days=400)
+    assert EventKind.TOKEN_CREATED not in ages
+    assert Retention.parse("forever,config_applied=2d").ages() == {
+        EventKind.CONFIG_APPLIED: timedelta(days=2)
+    }
+    assert Retention().ages() == {}
+
+
+@pytest.mark.parametrize("text", ["", "30", "12h", "nothing=3d", "config_applied=", "=3d"])
+def test_retention_that_can_not_be(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Give a length|for a day|no events of the kind"):
+        Retention.parse(text)
