@@ -27,9 +27,11 @@ class Recipient(Base):
     """Somebody who is told of events, by a channel at an address (a chat's id, a URL).
 
     `role` and `owner_id` say what it may do and see. Among that it chooses: `kinds`, None for the
-    usual ones, and `owner_ids`, None for all. `source`: `settings`, or who invited it. `name`: what
+    usual ones, and `owner_ids`, None for all. `source`: `settings`, or who invited it;
+    `configured_as`: the address that the settings have, which may have moved since. `name`: what
     people call it. One process at a time sends to it, while its lease lasts; nothing before
-    `next_send_at`, nor while it is muted. `off_reason`: why it gets nothing.
+    `next_send_at`, nor while it is muted. `attempts`: failures in a row, the last by `last_error`.
+    `off_reason`: why it gets nothing.
     """
 
     __tablename__ = "recipients"
@@ -45,6 +47,7 @@ class Recipient(Base):
     name: Mapped[str | None]
     language: Mapped[str]
     source: Mapped[str]
+    configured_as: Mapped[str | None]
     off_reason: Mapped[str | None]
     muted_until: Mapped[datetime | None]
     quiet_from: Mapped[time | None]
@@ -53,6 +56,7 @@ class Recipient(Base):
     leased_until: Mapped[datetime | None]
     next_send_at: Mapped[datetime] = mapped_column(server_default=func.now())
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     owner: Mapped[Owner | None] = relationship(lazy="raise")
@@ -71,7 +75,10 @@ class Recipient(Base):
 
 
 class Invite(Base):
-    """A code, kept as its hash, by which one chat becomes a recipient with this role and owner."""
+    """A code, kept as its hash, by which one chat becomes a recipient with this role and owner.
+
+    `token_id`: of the token that made it, without which it is not valid.
+    """
 
     __tablename__ = "invites"
 
@@ -82,6 +89,7 @@ class Invite(Base):
     note: Mapped[str | None]
     created_at: Mapped[datetime]
     created_by: Mapped[str]
+    token_id: Mapped[int | None] = mapped_column(BigInteger)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     used_by: Mapped[str | None]
@@ -111,6 +119,7 @@ class Notice(Base):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index("ix_notices_state", "state", "id"),
+        Index("ix_notices_settled_at", "settled_at", postgresql_where=text("state <> 'waiting'")),
         # Their events are not forgotten yet.
         Index("ix_notices_event_waiting", "event_id", postgresql_where=text("state = 'waiting'")),
     )

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.paging import Rows, cursor, position
 from db.tables import Event, Owner
 from domain.access import Scope
+from domain.events import EventKind
 from domain.inputs import EventFilter, Page
 from domain.names import name_key
 
@@ -21,6 +22,12 @@ async def page(session: AsyncSession, scope: Scope, wanted: EventFilter, page: P
         statement = statement.where(Event.id < position("event", page.after))
     found = (await session.scalars(statement.limit(page.first + 1))).all()
     return Rows.of(found, page, lambda event: cursor("event", event.id))
+
+
+async def newest(session: AsyncSession, device_id: str, kinds: Collection[EventKind]) -> int | None:
+    """The number of the last event of these kinds about a device."""
+    found = select(func.max(Event.id)).where(Event.device_id == device_id, Event.kind.in_(kinds))
+    return (await session.execute(found)).scalar_one()
 
 
 async def owner_names(session: AsyncSession, events: Sequence[Event]) -> dict[int, str]:

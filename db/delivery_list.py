@@ -31,7 +31,7 @@ async def page(
         .order_by(Notice.id.desc())
     )
     if owner_id is not None:
-        found = found.where(Recipient.owner_id == owner_id)
+        found = found.where(Recipient.owner_id == owner_id, Event.owner_id == owner_id)
     if wanted.state is not None:
         found = found.where(Notice.state == wanted.state)
     if wanted.recipient_id is not None:

@@ -11,15 +11,31 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.alert_tables import Notice, NotifierPosition, Recipient
 from db.event_log import Position
 from db.tables import Event
+from domain.alerts import USUAL
 
 LOCK = 7_265_542
 LEASE_SECONDS = 90
 
+# The recipients are locked against being removed meanwhile.
+ADD = text("""
+    WITH told AS MATERIALIZED (
+        SELECT * FROM recipients WHERE off_reason IS NULL FOR KEY SHARE
+    )
+    INSERT INTO notices (recipient_id, event_id)
+    SELECT r.id, e.id FROM events e JOIN told r ON (
+        e.kind = ANY(coalesce(r.kinds, :usual))
+        AND (r.owner_id IS NULL OR r.owner_id = e.owner_id)
+        AND (r.owner_ids IS NULL OR e.owner_id = ANY(r.owner_ids))
+        AND split_part(e.actor, '/', 1) <> r.channel || ':' || r.address
+    )
+    WHERE e.id = ANY(:events) ORDER BY e.tx, e.id, r.id
+    ON CONFLICT DO NOTHING
+""")
 CLAIM = text("""
     UPDATE recipients SET leased_until = now() + make_interval(secs => :lease)
     WHERE id = (
         SELECT r.id FROM recipients r
-        WHERE r.channel = ANY(:channels) AND r.off_reason IS NULL AND r.next_send_at <= now()
+        WHERE r.channel = :channel AND r.off_reason IS NULL AND r.next_send_at <= now()
             AND coalesce(r.leased_until < now(), true) AND coalesce(r.muted_until < now(), true)
             AND EXISTS (
                 SELECT FROM notices n WHERE n.recipient_id = r.id AND n.state = 'waiting'
@@ -29,7 +45,7 @@ CLAIM = text("""
     RETURNING id
 """)
 RELEASE = text("""
-    UPDATE recipients SET leased_until = NULL, attempts = :attempts,
+    UPDATE recipients SET leased_until = NULL, attempts = :attempts, last_error = :error,
         next_send_at = now() + make_interval(secs => :pause)
     WHERE id = :id
 """)
@@ -40,7 +56,7 @@ SETTLE = text("""
 """)
 FAIL = text("""
     UPDATE notices SET last_error = :error, attempts = attempts + 1
-    WHERE recipient_id = :id AND state = 'waiting' AND id <= :last
+    WHERE recipient_id = :id AND state = 'waiting' AND id = :first
 """)
 
 
@@ -79,16 +95,20 @@ async def set_position(session: AsyncSession, reached: Position) -> None:
     await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-async def add(session: AsyncSession, notices: Collection[tuple[int, int]]) -> None:
-    """Recipient and event, in the order in which they are to be told."""
-    if notices:
-        rows = [{"recipient_id": recipient, "event_id": event} for recipient, event in notices]
-        await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
+async def count_told(session: AsyncSession) -> int:
+    """How many recipients there are at most for each event."""
+    told = select(func.count()).select_from(Recipient).where(Recipient.off_reason.is_(None))
+    return (await session.execute(told)).scalar_one()
 
 
-async def claim(session: AsyncSession, channels: Collection[str]) -> Recipient | None:
+async def add(session: AsyncSession, events: Collection[int]) -> None:
+    """A notice of each event for each recipient that wants to know, and did not do it itself."""
+    await session.execute(ADD, {"events": list(events), "usual": sorted(USUAL)})
+
+
+async def claim(session: AsyncSession, channel: str) -> Recipient | None:
     """Somebody for whom something waits and who may be sent to now: for a while this process's."""
-    values = {"lease": LEASE_SECONDS, "channels": list(channels)}
+    values = {"lease": LEASE_SECONDS, "channel": channel}
     id = (await session.execute(CLAIM, values)).scalar_one_or_none()
     return await session.get_one(Recipient, id) if id else None
 
@@ -109,13 +129,22 @@ async def waiting(session: AsyncSession, recipient_id: int, few: int) -> Waiting
     counts = await session.execute(joined.where(*mine, Notice.id <= last).group_by(Event.kind))
     some = select(Event).join(Notice, Notice.event_id == Event.id).where(*mine)
     first = (await session.scalars(some.order_by(Notice.id).limit(few))).all()
+    if not first:
+        # Somebody has removed the events by hand.
+        await settle(session, recipient_id, last, "dead", "its event is gone")
+        return None
     by_kind = {row[0]: row[1] for row in counts}
     return Waiting(first, by_kind, first_notice, last, first_event, last_event)
 
 
-async def release(session: AsyncSession, id: int, pause: float, attempts: int = 0) -> None:
-    """`pause`: seconds in which nobody sends to it."""
-    await session.execute(RELEASE, {"id": id, "pause": pause, "attempts": attempts})
+async def release(
+    session: AsyncSession, id: int, pause: float, attempts: int = 0, error: str | None = None
+) -> None:
+    """`pause`: seconds in which nobody sends to it. First of all that is noted about a message:
+    whoever removes a recipient locks it before its notices, too.
+    """
+    values = {"id": id, "pause": pause, "attempts": attempts, "error": error}
+    await session.execute(RELEASE, values)
 
 
 async def settle(
@@ -126,29 +155,15 @@ async def settle(
     await session.execute(SETTLE, values)
 
 
-async def note_failure(session: AsyncSession, id: int, last: int, error: str) -> None:
-    """They go on waiting."""
-    await session.execute(FAIL, {"id": id, "last": last, "error": error})
+async def note_failure(session: AsyncSession, id: int, first: int, error: str) -> None:
+    """They go on waiting; the first of them says why."""
+    await session.execute(FAIL, {"id": id, "first": first, "error": error})
 
 
 async def wait_until(session: AsyncSession, id: int, moment: datetime) -> None:
     """Nobody sends to it before; what failed so far is forgotten."""
     values = {"leased_until": None, "attempts": 0, "next_send_at": moment}
     await session.execute(update(Recipient).where(Recipient.id == id).values(values))
-
-
-async def redirect(session: AsyncSession, id: int, address: str) -> None:
-    """It has another address by now; one that is told there already stays alone there."""
-    recipient = await session.get(Recipient, id)
-    if recipient is None:
-        return
-    other = select(Recipient.id).where(
-        Recipient.channel == recipient.channel, Recipient.address == address
-    )
-    if (await session.scalars(other)).first() is None:
-        recipient.address = address
-    else:
-        recipient.off_reason = f"its address is {address} now"
 
 
 async def switch_off(session: AsyncSession, id: int, reason: str) -> None:

@@ -13,15 +13,24 @@ EVENTS = text("""
     WITH oldest AS (
         SELECT id, at FROM events WHERE kind = :kind AND NOT EXISTS (
             SELECT FROM notices n WHERE n.event_id = events.id AND n.state = 'waiting'
+        ) AND NOT EXISTS (
+            SELECT FROM notifier_position p WHERE (events.tx, events.id) > (p.tx, p.event_id)
         ) ORDER BY id LIMIT :most
     )
     DELETE FROM events USING oldest WHERE events.id = oldest.id AND oldest.at < :before
 """)
 NOTICES = text("""
-    WITH oldest AS (
-        SELECT id, settled_at FROM notices WHERE state = :state ORDER BY id LIMIT :most
+    DELETE FROM notices WHERE id IN (
+        SELECT id FROM notices WHERE state <> 'waiting' AND settled_at < :before
+        ORDER BY settled_at LIMIT :most
     )
-    DELETE FROM notices USING oldest WHERE notices.id = oldest.id AND oldest.settled_at < :before
+""")
+# For chats that blocked the bot and did not come back, or that no server tells any more.
+UNTOLD = text("""
+    WITH oldest AS (
+        SELECT id, created_at FROM notices WHERE state = 'waiting' ORDER BY id LIMIT :most
+    )
+    DELETE FROM notices USING oldest WHERE notices.id = oldest.id AND oldest.created_at < :before
 """)
 
 
@@ -31,9 +40,13 @@ async def forget_events(session: AsyncSession, kind: str, before: datetime) -> i
 
 
 async def forget_notices(session: AsyncSession, before: datetime) -> int:
-    """Sent ones, and those that were given up: how many of either, `AT_ONCE` at most."""
-    states = ("sent", "dead")
-    return max([await _deleted(session, NOTICES, {"state": s, "before": before}) for s in states])
+    """Those that are settled: how many, `AT_ONCE` at most."""
+    return await _deleted(session, NOTICES, {"before": before})
+
+
+async def forget_untold(session: AsyncSession, before: datetime) -> int:
+    """Those that wait since then: how many, `AT_ONCE` at most."""
+    return await _deleted(session, UNTOLD, {"before": before})
 
 
 async def _deleted(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> int:

@@ -6,6 +6,8 @@ from domain.access import Caller
 from domain.events import EventKind
 from domain.tokens import TokenKind
 
+TELEGRAM = "telegram"
+
 
 class Role(StrEnum):
     """What somebody may do in a chat. VIEWER: be told, and look. ADMIN: change things, too."""

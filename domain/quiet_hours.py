@@ -40,7 +40,10 @@ class QuietHours:
         if not within:
             return None
         day = local.date() + timedelta(days=tomorrow)
-        return datetime.combine(day, self.end, zone).astimezone(UTC)
+        end = datetime.combine(day, self.end, zone)
+        # In the night in which the clock goes back, a time comes twice.
+        ends = (end.astimezone(UTC), end.replace(fold=1).astimezone(UTC))
+        return next((moment for moment in ends if moment > now), None)
 
     def __str__(self) -> str:
         return f"{self.begin:%H:%M}-{self.end:%H:%M} {self.zone}"

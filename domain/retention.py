@@ -8,7 +8,7 @@ from typing import Self
 from domain.events import EventKind
 from domain.spans import parse_span
 
-# Whoever follows the log, or is to be told of it, gets that far behind at most.
+# Whoever follows the log may get that far behind.
 LEAST = timedelta(days=1)
 FOREVER = "forever"
 

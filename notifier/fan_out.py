@@ -2,18 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
-from db import event_log, notices, recipients
-from db.alert_tables import Recipient
-from db.tables import Event
-from domain.alerts import USUAL
+from db import event_log, notices
 from resolvers.desk import Desk
 
 log = logging.getLogger("rollcall.alerts")
 
-BATCH = 500
+# Events at once, and notices that come of them: one transaction, which is to be a short one.
+BATCH, MOST = 500, 20_000
 POLL_SECONDS = 1.0
 
 
@@ -54,25 +52,9 @@ async def hand_out(desk: Desk) -> bool:
         if reached is None:
             await notices.set_position(session, await event_log.settled(session))
             return False
-        batch = await event_log.read(session, reached, BATCH)
+        told = await notices.count_told(session)
+        batch = await event_log.read(session, reached, max(1, min(BATCH, MOST // max(told, 1))))
         if batch.end != reached:
-            people = await recipients.told(session)
-            await notices.add(session, list(_wanted(batch.events, people)))
+            await notices.add(session, [event.id for event in batch.events])
             await notices.set_position(session, batch.end)
         return batch.more
-
-
-def _wanted(events: Sequence[Event], people: Sequence[Recipient]) -> Iterable[tuple[int, int]]:
-    for event in events:
-        for recipient in people:
-            if _wants(recipient, event):
-                yield recipient.id, event.id
-
-
-def _wants(recipient: Recipient, event: Event) -> bool:
-    """Nobody is told of what was done in that very chat."""
-    kinds = USUAL if recipient.kinds is None else recipient.kinds
-    chosen = recipient.owner_ids is None or event.owner_id in recipient.owner_ids
-    own = event.actor.partition("/")[0] == f"{recipient.channel}:{recipient.address}"
-    mine = recipient.owner_id in (None, event.owner_id)
-    return event.kind in kinds and chosen and mine and not own

@@ -30,8 +30,7 @@ class Notifier:
             name: next((t.addresses for t in told if t.channel.name == name), ()) for name in known
         }
         self._language = language
-        self._channels = [each.channel for each in told]
-        self._sending = Sending(self._channels)
+        self._sending = Sending([each.channel for each in told])
         self._fan_out = FanOut(self._sending.wake)
 
     def wake(self) -> None:
@@ -49,6 +48,3 @@ class Notifier:
                 tasks.create_task(self._sending.run(desk), name="alerts sending")
         except ExceptionGroup as group:
             raise first_of(group) from None
-        finally:
-            for channel in self._channels:
-                await channel.close()

@@ -5,6 +5,7 @@ from typing import Any
 
 from db.tables import Device
 from notifier.channel import Button, Buttons
+from resolvers.approval import REQUESTS
 from resolvers.event_feed import AuditEvent
 
 APPROVE, REJECT, DEVICE = "approve", "reject", "device"
@@ -21,17 +22,18 @@ def offers(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Butt
     if told.device is None:
         return ()
     details = [Button(words["buttons"]["device"], pressed(DEVICE, told.device.id))]
-    return [*decision(told.device, words, decides=decides), details]
+    asks = decides and told.event.kind in REQUESTS
+    return [*decision(told.device, told.event.id if asks else None, words), details]
 
 
-def decision(device: Device, words: Mapping[str, Any], *, decides: bool) -> Buttons:
-    """Under a device that waits."""
-    if not (decides and device.awaits_approval):
+def decision(device: Device, request: int | None, words: Mapping[str, Any]) -> Buttons:
+    """Under a device that waits. `request` None: none was made, or another chat decides."""
+    if request is None or not device.awaits_approval:
         return ()
     labels = words["buttons"]
     return [
         [
-            Button(labels["approve"], pressed(APPROVE, device.id)),
-            Button(labels["reject"], pressed(REJECT, device.id)),
+            Button(labels["approve"], pressed(APPROVE, device.id, request)),
+            Button(labels["reject"], pressed(REJECT, device.id, request)),
         ]
     ]

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from db import notices
+from db import notices, recipients
 from db.alert_tables import Recipient
+from db.notices import Waiting
 from domain.alerts import Role
+from domain.errors import Unavailable
 from notifier.channel import Channel, Failed, Gone, Later, Message, Moved, Refused
 from notifier.texts import digest, single
 from resolvers.desk import Desk
@@ -39,24 +41,43 @@ class Sending:
     def wake(self) -> None:
         """Something was handed out."""
         self._woken.set()
+        self._woken = asyncio.Event()
 
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled. Raises Unavailable."""
+        async with asyncio.TaskGroup() as tasks:
+            for channel in self._channels.values():
+                tasks.create_task(self._serve(desk, channel), name=f"alerts by {channel.name}")
+
+    async def _serve(self, desk: Desk, channel: Channel) -> None:
+        """One that hangs takes nothing from the others."""
         places = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await places.acquire()
-                self._woken.clear()
+                woken = self._woken
                 async with desk.database.begin(own=True) as session:
-                    claimed = await notices.claim(session, self._channels)
+                    claimed = await notices.claim(session, channel.name)
                 if claimed:
-                    telling = tasks.create_task(_finished(self._tell(desk, claimed)))
+                    telling = tasks.create_task(_finished(self._tell_safely(desk, claimed)))
                     telling.add_done_callback(lambda _: places.release())
                     continue
                 places.release()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
-                        await self._woken.wait()
+                        await woken.wait()
+
+    async def _tell_safely(self, desk: Desk, recipient: Recipient) -> None:
+        """What goes wrong with one recipient is no other's business."""
+        try:
+            await self._tell(desk, recipient)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("Recipient %d can't be told.", recipient.id)
+            attempts, pause = recipient.attempts + 1, _pause(recipient.attempts)
+            async with desk.database.begin(own=True) as session:
+                await notices.release(session, recipient.id, pause, attempts, repr(error))
 
     async def _tell(self, desk: Desk, recipient: Recipient) -> None:
         """One message to somebody for whom something waits."""
@@ -69,31 +90,35 @@ class Sending:
                 await notices.release(session, recipient.id, 0)
                 return
             subjects = await with_subjects(session, waiting.first)
-            some = [subjects[event.id] for event in waiting.first]
+            some = [subjects[event.id].of_its_owner() for event in waiting.first]
         if waiting.total > SINGLE_UP_TO:
             numbers = (waiting.first_event, waiting.last_event)
             message = digest(waiting.counts, numbers, some, recipient.language)
-            await self._send(desk, recipient, message, waiting.last, many=True)
+            await self._send(desk, recipient, message, waiting, many=True)
         else:
             message = single(some[0], recipient.language, decides=recipient.role == Role.ADMIN)
-            await self._send(desk, recipient, message, waiting.first_notice, many=False)
+            await self._send(desk, recipient, message, waiting, many=False)
 
     async def _send(
-        self, desk: Desk, recipient: Recipient, message: Message, last: int, *, many: bool
+        self, desk: Desk, recipient: Recipient, message: Message, waiting: Waiting, *, many: bool
     ) -> None:
         became = await _sent(self._channels[recipient.channel], recipient, message, many=many)
         if became.error:
-            log.warning("No alert to %s %s: %s", recipient.channel, recipient.address, became.error)
+            log.warning("No alert to %s %d: %s", recipient.channel, recipient.id, became.error)
+        id, first = recipient.id, waiting.first_notice
         async with desk.database.begin(own=True) as session:
+            await notices.release(session, id, became.pause, became.attempts, became.error)
             if became.state == "waiting":
-                await notices.note_failure(session, recipient.id, last, became.error or "")
+                await notices.note_failure(session, id, first, became.error or "")
             else:
-                await notices.settle(session, recipient.id, last, became.state, became.error)
+                last = waiting.last if many else first
+                await notices.settle(session, id, last, became.state, became.error)
             if became.moved:
-                await notices.redirect(session, recipient.id, became.moved)
+                await recipients.redirect(
+                    session, recipient.channel, recipient.address, became.moved
+                )
             if became.gone:
-                await notices.switch_off(session, recipient.id, became.error or "")
-            await notices.release(session, recipient.id, became.pause, became.attempts)
+                await notices.switch_off(session, id, became.error or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from notifier.channel import Message
 from notifier.offers import offers
 from resolvers.event_feed import AuditEvent
 
-LANGUAGES = ("en", "ru")
+FOLDER = Path(__file__).parent / "languages"
 FALLBACK = "en"
+LANGUAGES = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
 SHOWN_OF_DIGEST = 5
 
 
@@ -24,7 +25,7 @@ def texts(language: str) -> dict[str, Any]:
     """Of a language code such as `ru` or `pt-br`; English for those that there is no file of."""
     code = language.partition("-")[0].lower()
     name = code if code in LANGUAGES else FALLBACK
-    return tomllib.loads((Path(__file__).parent / "languages" / f"{name}.toml").read_text())
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def single(told: AuditEvent, language: str, *, decides: bool = False) -> Message:

@@ -39,11 +39,13 @@ class WebhookChannel:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(address, data=body, headers=self._headers(body)) as answer,
+                session.post(
+                    address, data=body, headers=self._headers(body), allow_redirects=False
+                ) as answer,
             ):
                 _check(answer.status, answer.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Failed(str(error) or type(error).__name__) from error
+            raise Failed(f"it can't be reached ({type(error).__name__})") from error
 
     def _headers(self, body: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))
@@ -59,7 +61,7 @@ class WebhookChannel:
 
 
 def _check(status: int, retry_after: str) -> None:
-    if status in (429, 503) and retry_after.isdigit():
+    if status in (429, 503) and retry_after.isascii() and retry_after.isdigit():
         raise Later(min(int(retry_after), LONGEST_WAIT_SECONDS))
     if status == 410:  # noqa: PLR2004
         raise Gone("it answered 410 Gone")

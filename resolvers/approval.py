@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import tokens
+from db import audit, tokens
 from db.events import record
 from db.tables import Device
 from domain.access import Action, Caller
@@ -12,12 +12,27 @@ from domain.events import EventKind
 from resolvers.desk import Desk
 from resolvers.existing import existing
 
+# What an administrator is asked by.
+REQUESTS = (EventKind.DEVICE_REGISTERED, EventKind.ENROLMENT_REQUESTED)
 
-async def approve_device(desk: Desk, caller: Caller, id: str) -> Device:
-    """A waiting token works from now on. A device that was rejected may ask again."""
+
+async def request_of(desk: Desk, device: Device) -> int | None:
+    """The number of the event by which a waiting device has asked for approval."""
+    if not device.awaits_approval:
+        return None
+    async with desk.database.begin() as session:
+        return await audit.newest(session, device.id, REQUESTS)
+
+
+async def approve_device(desk: Desk, caller: Caller, id: str, request: int | None = None) -> Device:
+    """A waiting token works from now on. A device that was rejected may ask again.
+
+    `request`: what was decided upon, if it may have been something else than waits now.
+    """
     caller.require(Action.CHANGE_DEVICE)
     async with desk.database.begin() as session:
         device = await existing(session, caller, id)
+        await _check_request(session, device, request)
         if not (device.awaits_approval or _refused(device)):
             raise InputError.at("id", "This device does not wait for approval.", ErrorCode.CONFLICT)
         _settle(session, caller, device, EventKind.DEVICE_APPROVED, DeviceState.ACTIVE)
@@ -28,11 +43,14 @@ async def approve_device(desk: Desk, caller: Caller, id: str) -> Device:
         return device
 
 
-async def reject_device(desk: Desk, caller: Caller, id: str) -> Device:
-    """A new device stays out; a known one keeps the token it has, and only that."""
+async def reject_device(desk: Desk, caller: Caller, id: str, request: int | None = None) -> Device:
+    """A new device stays out; a known one keeps the token it has, and only that. `request`: as for
+    `approve_device`.
+    """
     caller.require(Action.CHANGE_DEVICE)
     async with desk.database.begin() as session:
         device = await existing(session, caller, id)
+        await _check_request(session, device, request)
         if not device.awaits_approval:
             raise InputError.at("id", "This device does not wait for approval.", ErrorCode.CONFLICT)
         new = device.state == DeviceState.PENDING
@@ -73,6 +91,15 @@ async def rotate_device_token(
             after={"oldRevoked": revoke_old},
         )
         return device, secret
+
+
+async def _check_request(session: AsyncSession, device: Device, request: int | None) -> None:
+    if request is None:
+        return
+    if not device.awaits_approval or await audit.newest(session, device.id, REQUESTS) != request:
+        raise InputError.at(
+            "id", "This device does not wait for that any more.", ErrorCode.CONFLICT
+        )
 
 
 def _refused(device: Device) -> bool:

@@ -8,12 +8,13 @@ from db import invites, recipients
 from db.alert_tables import Recipient
 from db.events import record
 from domain.access import Caller
+from domain.alerts import TELEGRAM
 from domain.events import EventKind
 from domain.quiet_hours import QuietHours
 from resolvers.desk import Desk
-from resolvers.invites import TELEGRAM, recipient_facts
+from resolvers.invites import recipient_facts
 
-MAX_OWNERS = 100
+MAX_OWNERS = 1_000
 
 
 async def meet_bot(desk: Desk, username: str) -> None:
@@ -24,11 +25,17 @@ async def meet_bot(desk: Desk, username: str) -> None:
 
 async def known_chat(desk: Desk, chat: str) -> Recipient | None:
     """None for a chat that nobody let in, or that was sent away."""
-    async with desk.database.begin() as session:
+    async with desk.database.begin(own=True) as session:
         recipient = await recipients.find(session, TELEGRAM, chat)
         if recipient is None or recipient.off_reason == recipients.NOT_IN_SETTINGS:
             return None
         return recipient
+
+
+async def chat_moved(desk: Desk, chat: str, to: str) -> None:
+    """A group has become a supergroup, which has another id."""
+    async with desk.database.begin(own=True) as session:
+        await recipients.redirect(session, TELEGRAM, chat, to)
 
 
 async def greet_again(desk: Desk, chat: str, name: str | None, language: str) -> Recipient | None:
@@ -77,15 +84,15 @@ async def choose_owner(desk: Desk, chat: str, owner_id: int | None) -> Recipient
 
 
 async def owners_to_choose(desk: Desk) -> Sequence[tuple[int, str]]:
-    """Id and name of the first hundred."""
-    async with desk.database.begin() as session:
+    """Id and name, by name; a thousand at most."""
+    async with desk.database.begin(own=True) as session:
         return [(owner.id, owner.name) for owner in await recipients.owners(session, MAX_OWNERS)]
 
 
 async def leave(desk: Desk, caller: Caller, chat: str) -> bool:
     """It is told nothing any more; False for one that the settings name."""
-    async with desk.database.begin() as session:
-        recipient = await recipients.find(session, TELEGRAM, chat)
+    async with desk.database.begin(own=True) as session:
+        recipient = await recipients.find(session, TELEGRAM, chat, change=True)
         if recipient is None:
             return True
         if recipient.source == recipients.SETTINGS:
@@ -103,8 +110,8 @@ async def leave(desk: Desk, caller: Caller, chat: str) -> bool:
 
 @asynccontextmanager
 async def _changed(desk: Desk, chat: str) -> AsyncIterator[Recipient | None]:
-    async with desk.database.begin() as session:
-        recipient = await recipients.find(session, TELEGRAM, chat)
+    async with desk.database.begin(own=True) as session:
+        recipient = await recipients.find(session, TELEGRAM, chat, change=True)
         if recipient and recipient.off_reason == recipients.NOT_IN_SETTINGS:
             recipient = None
         yield recipient

@@ -1,5 +1,6 @@
 """What is forgotten by age."""
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +8,12 @@ from db import retention
 from domain.events import EventKind
 from resolvers.desk import Desk
 
+log = logging.getLogger("rollcall.alerts")
+
 # Of what was told, or given up; the events themselves stay.
 NOTICES_KEPT = timedelta(days=30)
+# Longer than anybody can mute.
+WAITING_KEPT = timedelta(days=60)
 
 
 async def forget_events(desk: Desk, ages: Mapping[EventKind, timedelta]) -> int:
@@ -23,6 +28,12 @@ async def forget_events(desk: Desk, ages: Mapping[EventKind, timedelta]) -> int:
 
 
 async def forget_notices(desk: Desk) -> int:
-    """As `forget_events`."""
+    """As `forget_events`; also of what waits for somebody who can't be told."""
+    now = datetime.now(UTC)
     async with desk.database.begin(own=True) as session:
-        return await retention.forget_notices(session, datetime.now(UTC) - NOTICES_KEPT)
+        told = await retention.forget_notices(session, now - NOTICES_KEPT)
+    async with desk.database.begin(own=True) as session:
+        untold = await retention.forget_untold(session, now - WAITING_KEPT)
+    if untold:
+        log.warning("%d alerts were given up that have waited for two months.", untold)
+    return max(told, untold)

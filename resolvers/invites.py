@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from db import invites, recipients
-from db.alert_tables import Invite, Recipient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import invites, levels, recipients, tokens
+from db.alert_tables import MAX_ID, Invite, Recipient
 from db.events import record
+from db.paging import Rows, number_of
+from db.tables import Owner
 from domain.access import Action, Caller
-from domain.alerts import Role, telegram_caller
+from domain.alerts import TELEGRAM, Role, telegram_caller
 from domain.errors import ErrorCode, InputError
 from domain.events import EventKind
-from domain.inputs import NewInvite
+from domain.inputs import NewInvite, Page
 from domain.tokens import hash_secret
 from resolvers.desk import Desk
 from resolvers.new_device import owner_for
 
-TELEGRAM = "telegram"
 # What a deep link can carry: letters, digits, - and _ (core.telegram.org/bots/features).
 CODE_BYTES = 16
 VALID = timedelta(days=7)
@@ -44,8 +47,7 @@ async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) 
                 "see its log.",
                 ErrorCode.CONFLICT,
             )
-        confined = wanted.owner is not None or caller.owner_id is not None
-        owner = await owner_for(session, caller, wanted.owner) if confined else None
+        owner = await _owner(session, caller, wanted.owner)
         code, now = secrets.token_urlsafe(CODE_BYTES), datetime.now(UTC)
         invite = Invite(
             hash=hash_secret(code),
@@ -54,6 +56,7 @@ async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) 
             note=wanted.note or None,
             created_at=now,
             created_by=caller.actor,
+            token_id=caller.token_id,
             expires_at=wanted.expires_at or now + VALID,
         )
         session.add(invite)
@@ -69,39 +72,97 @@ async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) 
         return NewCode(invite, code, bot)
 
 
+async def revoke_telegram_invite(desk: Desk, caller: Caller, id: str) -> Invite:
+    """It lets nobody in any more; whom it has let in stays."""
+    caller.require(Action.MANAGE_RECIPIENTS)
+    async with desk.database.begin() as session:
+        invite = await invites.by_id(session, caller.owner_id, number_of(id, MAX_ID))
+        if invite is None:
+            raise InputError.at("id", "There is no such invitation.", ErrorCode.NOT_FOUND)
+        if invite.used_by is None:
+            invite.expires_at = min(invite.expires_at, datetime.now(UTC))
+        return invite
+
+
+async def list_telegram_invites(desk: Desk, caller: Caller, page: Page) -> Rows[Invite]:
+    """The newest first."""
+    caller.require(Action.MANAGE_RECIPIENTS)
+    async with desk.database.begin() as session:
+        return await invites.page(session, caller.owner_id, page)
+
+
+async def _owner(session: AsyncSession, caller: Caller, name: str | None) -> Owner | None:
+    """One that is there: whoever mistypes a name lets nobody in."""
+    if name is None and caller.owner_id is None:
+        return None
+    if caller.owner_id is not None:
+        return await owner_for(session, caller, name)
+    owner = await levels.find_owner(session, name or "")
+    if owner is None:
+        raise InputError.at("owner", f"There is no owner {name}.", ErrorCode.NOT_FOUND)
+    return owner
+
+
 async def accept_telegram_invite(
     desk: Desk, code: str, chat: str, name: str | None, language: str
 ) -> Recipient | None:
-    """None for a code that is unknown, used or too old; the same chat may send it again."""
-    async with desk.database.begin() as session:
+    """None for a code that is unknown, used by another chat or too old, or whose maker's token was
+    revoked. A used one changes nothing more.
+    """
+    async with desk.database.begin(own=True) as session:
         invite = await invites.by_hash(session, hash_secret(code))
-        now = datetime.now(UTC)
-        if invite is None or (invite.used_by or chat) != chat or invite.expires_at <= now:
+        recipient = await recipients.find(session, TELEGRAM, chat, change=True)
+        if invite is None or invite.used_by is not None:
+            used_here = invite is not None and invite.used_by == chat
+            return recipient if used_here and _is_told(recipient) else None
+        if not await _valid(session, invite):
             return None
-        recipient = await recipients.find(session, TELEGRAM, chat)
         if recipient is None:
             recipient = Recipient(channel=TELEGRAM, address=chat, source=invite.created_by)
             session.add(recipient)
-        elif recipient.off_reason == recipients.NOT_IN_SETTINGS:
-            recipient.source = invite.created_by
-        # One that the settings name is told of all owners, whatever else it is invited to.
-        if recipient.source != recipients.SETTINGS:
-            recipient.owner, recipient.role = invite.owner, invite.role
-        elif invite.owner_id is None:
-            recipient.role = invite.role
+        elif not _may_change(invite, recipient):
+            return None
+        _let_in(recipient, invite)
         recipient.language, recipient.name, recipient.off_reason = language, name, None
-        if invite.used_at is None:
-            invite.used_at, invite.used_by = now, chat
-            await session.flush()
-            caller = telegram_caller(Role(recipient.role), recipient.owner_id, chat, None)
-            record(
-                session,
-                EventKind.RECIPIENT_ADDED,
-                caller,
-                owner_id=recipient.owner_id,
-                after={**recipient_facts(recipient), "invitedBy": invite.created_by},
-            )
+        invite.used_at, invite.used_by = datetime.now(UTC), chat
+        await session.flush()
+        if recipient.owner_id is not None:
+            await recipients.forget_other_owners(session, recipient)
+        caller = telegram_caller(Role(recipient.role), recipient.owner_id, chat, None)
+        facts = {**recipient_facts(recipient), "invitedBy": invite.created_by}
+        record(
+            session,
+            EventKind.RECIPIENT_ADDED,
+            caller,
+            owner_id=recipient.owner_id,
+            after=facts,
+        )
         return recipient
+
+
+async def _valid(session: AsyncSession, invite: Invite) -> bool:
+    if invite.expires_at <= datetime.now(UTC):
+        return False
+    return invite.token_id is None or bool(await tokens.valid(session, [invite.token_id]))
+
+
+def _is_told(recipient: Recipient | None) -> bool:
+    return recipient is not None and recipient.off_reason != recipients.NOT_IN_SETTINGS
+
+
+def _may_change(invite: Invite, recipient: Recipient) -> bool:
+    """An invitation for one owner takes nobody away from all owners, or from another one."""
+    if invite.owner_id is None or not _is_told(recipient):
+        return True
+    return recipient.owner_id == invite.owner_id
+
+
+def _let_in(recipient: Recipient, invite: Invite) -> None:
+    if recipient.source != recipients.SETTINGS or not _is_told(recipient):
+        recipient.source, recipient.configured_as = invite.created_by, None
+    if recipient.owner_id != invite.owner_id:
+        recipient.owner_ids = None
+    recipient.owner, recipient.role = invite.owner, invite.role
 
 
 def recipient_facts(recipient: Recipient) -> dict[str, Any]:

@@ -55,7 +55,9 @@ class Delivery:
 
     @strawberry.field(description="Why it failed the last time.")
     def last_error(self) -> str | None:
-        return self.of.notice.last_error
+        notice = self.of.notice
+        waits = notice.state == State.WAITING
+        return notice.last_error or (self.of.recipient.last_error if waits else None)
 
     @strawberry.field(description="Since when it is to be told.")
     def created_at(self) -> datetime:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
@@ -19,7 +18,9 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from schema.compiler import Compiler
 from schema.limits import Limits, OverLimit, check
+from schema.plan import Plan
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 MAX_COMMENTS = 200
@@ -51,18 +52,17 @@ class Document:
     """Valid and within the limits."""
 
     ast: DocumentNode
-    operations: Mapping[str | None, OperationDefinitionNode]
-    fragments: Mapping[str, FragmentDefinitionNode]
+    plans: Mapping[str | None, Plan]
     introspects: bool
 
-    def operation(self, name: str | None) -> OperationDefinitionNode:
-        """The only one, or the one of that name; raises BadDocument."""
-        if name is None and len(self.operations) == 1:
-            return next(iter(self.operations.values()))
+    def plan(self, name: str | None) -> Plan:
+        """Of the only operation, or the one of that name; raises BadDocument."""
+        if name is None and len(self.plans) == 1:
+            return next(iter(self.plans.values()))
         if name is None:
-            what = "Name one of its operations in `operationName`." if self.operations else ""
+            what = "Name one of its operations in `operationName`." if self.plans else ""
             raise BadDocument(GraphQLError(what or "The document has no operation."))
-        found = self.operations.get(name)
+        found = self.plans.get(name)
         if found is None:
             raise BadDocument(
                 _told(GraphQLError(f"The document has no operation named '{name[:100]}'."))
@@ -73,8 +73,9 @@ class Document:
 class Documents:
     """Those that came before are not looked at again, up to a bounded amount of text."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+    def __init__(self, schema: GraphQLSchema, compiler: Compiler, limits: Limits) -> None:
         self._schema = schema
+        self._compiler = compiler
         self._limits = limits
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
@@ -108,27 +109,22 @@ class Documents:
         )
         if errors:
             raise BadDocument(*map(_told, errors))
-        operations = {
-            node.name.value if node.name else None: node
-            for node in ast.definitions
-            if isinstance(node, OperationDefinitionNode)
-        }
         fragments = {
             node.name.value: node
             for node in ast.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        return Document(ast, operations, fragments, introspects)
+        plans = {
+            node.name.value if node.name else None: Plan(
+                self._schema, self._compiler, node, fragments
+            )
+            for node in ast.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        return Document(ast, plans, introspects)
 
     def _keep(self, text: str, document: Document) -> None:
         self._kept[text] = document
         self._characters += len(text)
         while self._characters > KEPT_CHARACTERS:
             self._characters -= len(self._kept.popitem(last=False)[0])
-
-
-def label(operation: OperationDefinitionNode) -> str:
-    """What an operation is, in few words of the schema: `query devices`."""
-    first = operation.selection_set.selections[0]
-    name = first.name.value if isinstance(first, FieldNode) else "fragment"
-    return f"{operation.operation.value} {name}"

@@ -1,23 +1,27 @@
-"""From a request to its result, by graphql-core on the resolvers that strawberry made."""
+"""From a request to its result, on the resolvers that strawberry made."""
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
+from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution import create_source_event_stream, map_source_to_response_event
 from graphql.execution.execute import execute_root_selection_set
 from graphql.execution.executor import Executor
+from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.errors import IntrospectionDisabled, TimedOut
 from schema.build import Schema
+from schema.compiler import Astray, Compiler, Run, replay
 from schema.context import Context
-from schema.cost import cost
-from schema.documents import BadDocument, Document, Documents, label
+from schema.documents import BadDocument, Document, Documents
 from schema.limits import Limits, OverLimit, check_variables
+from schema.plan import Plan
+
+NO_VARIABLES = VariableValues({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +39,15 @@ class Operation:
 
     request: Request
     document: Document
-    node: OperationDefinitionNode
+    plan: Plan
 
     @property
     def type(self) -> OperationType:
-        return self.node.operation
+        return self.plan.type
 
     @property
     def label(self) -> str:
-        return label(self.node)
+        return self.plan.label
 
 
 class _Executor(StrawberryGraphQLCoreExecutionContext):
@@ -63,39 +67,68 @@ class Engine:
         self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
         self._limits = limits
         self._seconds = seconds
-        self._documents = Documents(self._schema, limits)
+        self._documents = Documents(self._schema, Compiler(schema), limits)
 
     def prepare(self, request: Request, *, may_introspect: bool) -> Operation:
         """Raises BadDocument, or IntrospectionDisabled."""
         document = self._documents.get(request.query, suggest=may_introspect)
         if document.introspects and not may_introspect:
             raise IntrospectionDisabled("Send a viewer's or an admin's token to read the schema.")
-        node = document.operation(request.operation_name)
-        try:
-            check_variables(request.variables, self._limits)
-        except GraphQLError as error:
-            raise BadDocument(error) from None
-        asked = cost(self._schema, node, document.fragments, request.variables or {})
-        if asked > self._limits.cost and not document.introspects:
+        plan = document.plan(request.operation_name)
+        if request.variables:
+            try:
+                check_variables(request.variables, self._limits)
+            except GraphQLError as error:
+                raise BadDocument(error) from None
+        if plan.cost(request.variables or {}) > self._limits.cost and not document.introspects:
             raise BadDocument(
                 OverLimit(
                     "too many values and rows in its answer, were all its pages full",
                     self._limits.cost,
                 )
             )
-        return Operation(request, document, node)
+        return Operation(request, document, plan)
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
         """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
-        executor = self._executor(operation, context)
         try:
             async with asyncio.timeout(self._seconds):
-                result = execute_root_selection_set(executor)
-                return await result if inspect.isawaitable(result) else result
+                return await self._run(operation, context)
         except TimeoutError:
             raise TimedOut(
                 f"This took more than {self._seconds:g} seconds and was stopped."
             ) from None
+
+    async def _run(self, operation: Operation, context: Context) -> ExecutionResult:
+        """Compiled where it can be; what goes astray is told by graphql-core."""
+        variables = self._variables(operation)
+        compiled = operation.plan.compiled(variables.coerced)
+        if compiled is None:
+            return await self._executed(self._executor(operation, context))
+        run = Run(context, variables)
+        try:
+            return ExecutionResult(await compiled(run), None)
+        except Astray:
+            return await self._executed(self._executor(operation, context, replay(run)))
+
+    def _variables(self, operation: Operation) -> VariableValues:
+        definitions = operation.plan.node.variable_definitions
+        if not definitions:
+            return NO_VARIABLES
+        found = get_variable_values(
+            self._schema,
+            definitions,
+            operation.request.variables or {},
+            max_errors=self._limits.errors,
+            hide_suggestions=True,
+        )
+        if isinstance(found, list):
+            raise BadDocument(*found)
+        return found
+
+    async def _executed(self, executor: Executor[Any]) -> ExecutionResult:
+        result = execute_root_selection_set(executor)
+        return await result if inspect.isawaitable(result) else result
 
     async def follow(
         self, operation: Operation, context: Context
@@ -114,7 +147,9 @@ class Engine:
         finally:
             await results.aclose()
 
-    def _executor(self, operation: Operation, context: Context) -> Executor[Any]:
+    def _executor(
+        self, operation: Operation, context: Context, *middleware: Callable[..., Any]
+    ) -> Executor[Any]:
         built = _Executor.build(
             self._schema,
             operation.document.ast,
@@ -123,6 +158,7 @@ class Engine:
             operation_name=operation.request.operation_name,
             max_coercion_errors=self._limits.errors,
             hide_suggestions=True,
+            middleware=middleware or None,
         )
         if isinstance(built, list):
             raise BadDocument(*built)

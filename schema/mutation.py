@@ -11,6 +11,7 @@ from schema.mutations import (
     reject_device,
     remove_recipient,
     replace_device,
+    revoke_telegram_invite,
     revoke_token,
     rotate_device_token,
     unlink_device,
@@ -35,4 +36,5 @@ class Mutation:
     create_token = create_token.create
     revoke_token = revoke_token.revoke
     create_telegram_invite = create_telegram_invite.create
+    revoke_telegram_invite = revoke_telegram_invite.revoke
     remove_recipient = remove_recipient.remove

@@ -10,6 +10,7 @@ from domain.tokens import TokenKind as Kind
 from resolvers import devices, recipients, tokens
 from resolvers.audit import list_events
 from resolvers.config_changes import latest_cursor
+from resolvers.invites import list_telegram_invites
 from schema.config import Config
 from schema.context import RollcallInfo
 from schema.delivery import DeliveryConnection, DeliveryFilter
@@ -20,6 +21,7 @@ from schema.fleet import Fleet
 from schema.page_info import After, First
 from schema.recipient import RecipientConnection
 from schema.shared import shared
+from schema.telegram_invite import TelegramInviteConnection
 from schema.token import TokenConnection
 from schema.topics import Topics
 
@@ -117,6 +119,15 @@ class Query:
         page = Page.check({"first": first, "after": after})
         return RecipientConnection(
             page=await recipients.list_recipients(info.context.desk, info.context.caller, page)
+        )
+
+    @strawberry.field(description="Invitations of Telegram chats, the newest first.")
+    async def telegram_invites(
+        self, info: RollcallInfo, first: First = 50, after: After = None
+    ) -> TelegramInviteConnection:
+        page = Page.check({"first": first, "after": after})
+        return TelegramInviteConnection(
+            page=await list_telegram_invites(info.context.desk, info.context.caller, page)
         )
 
     @strawberry.field(

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from domain.alerts import TELEGRAM
 from notifier.log_channel import LogChannel
 from notifier.notifier import Notifier, Told
 from notifier.webhook import WebhookChannel
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from notifier.telegram.api import TelegramApi
     from notifier.telegram.bot import TelegramBot
 
-TELEGRAM = "telegram"
 CHANNELS = (TELEGRAM, WebhookChannel.name, LogChannel.name)
 
 

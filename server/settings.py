@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from domain.quiet_hours import check_zone
 from domain.retention import Retention
+from notifier.texts import LANGUAGES
 from resolvers.admission import Admission
 from resolvers.desk import Broker
 from resolvers.feed import BATCH
@@ -98,6 +99,12 @@ def _http_url(url: str | None) -> str | None:
     return url
 
 
+def _spoken(language: str) -> str:
+    if language not in LANGUAGES:
+        raise ValueError(f"Give one of {', '.join(LANGUAGES)}.")
+    return language
+
+
 def _retention(value: Any) -> Any:
     return Retention.parse(value) if isinstance(value, str) else value
 
@@ -172,9 +179,9 @@ class Settings(BaseSettings):
     telegram_webhook_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
         default=None, validation_alias="TELEGRAM_WEBHOOK_URL"
     )
-    webhook_url: Annotated[str | None, AfterValidator(_http_url)] = None
+    webhook_url: Annotated[str | None, AfterValidator(_http_url)] = Field(default=None, repr=False)
     webhook_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
-    language: Literal["en", "ru"] = "en"
+    language: Annotated[str, AfterValidator(_spoken)] = "en"
     timezone: Annotated[str, AfterValidator(check_zone)] = "UTC"
     offline_after_seconds: int = Field(default=600, ge=0)
     keep_events: Annotated[Retention, NoDecode, BeforeValidator(_retention)] = Retention()

@@ -7,7 +7,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from domain.errors import Unavailable
 from notifier.telegram.bot import TelegramBot
 from server.graphql.asked import Wrong, read_body
 from server.keeper import DatabaseKeeper
@@ -38,8 +37,6 @@ class TelegramWebhook:
             return PlainTextResponse("That is no update.\n", 400)
         except Wrong as wrong:
             return PlainTextResponse(f"{wrong.message}\n", wrong.status)
-        except Unavailable as error:
-            return PlainTextResponse(f"{error}\n", 503)
         return PlainTextResponse("")
 
 

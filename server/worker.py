@@ -21,12 +21,15 @@ class Worker(Protocol):
 
 
 async def keep_running(worker: Worker, desk: Desk) -> None:
-    """Until it is cancelled: a bug is logged, and the worker begins anew. Raises Unavailable."""
+    """Until it is cancelled: whatever ends a worker is logged, and it begins anew.
+
+    Whether the database is lost is for others to say: a worker may have found it busy.
+    """
     while True:
         try:
             await worker.run(desk)
-        except Unavailable:
-            raise
+        except Unavailable as error:
+            log.warning("%s was interrupted, and begins anew: %s", type(worker).__name__, error)
         except Exception:
             log.exception("%s has failed, and begins anew.", type(worker).__name__)
         await asyncio.sleep(PAUSE_SECONDS)

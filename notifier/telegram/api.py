@@ -6,10 +6,10 @@ core.telegram.org/bots/api
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
-from telebot import apihelper, asyncio_helper
+from telebot import asyncio_helper
 from telebot.async_telebot import AsyncTeleBot
 from telebot.asyncio_helper import (
     ApiHTTPException,
@@ -27,6 +27,16 @@ TOO_MANY, SERVER = 429, 500
 # Blocked, or removed from the group; a bot with another token, or none.
 GONE, NO_BOT = (403,), (401, 404)
 
+ERRORS = (
+    ApiTelegramException,
+    ApiHTTPException,
+    ApiInvalidJSONException,
+    RequestTimeout,
+    aiohttp.ClientError,
+    TimeoutError,
+    OSError,
+)
+
 Answer = TypeVar("Answer")
 
 # Each failure is ours to tell, and its lines hold the URL with the token.
@@ -38,9 +48,7 @@ class TelegramApi:
 
     def __init__(self, token: str, url: str | None = None) -> None:
         if url:
-            template = f"{url.rstrip('/')}/bot{{0}}/{{1}}"
-            asyncio_helper.API_URL = template
-            apihelper.API_URL = template  # type: ignore[assignment]
+            asyncio_helper.API_URL = f"{url.rstrip('/')}/bot{{0}}/{{1}}"
         self.token = token
         self._bot = AsyncTeleBot(token)
         self._turn = asyncio.Lock()
@@ -58,12 +66,24 @@ class TelegramApi:
         try:
             async with asyncio.timeout(seconds):
                 return await call(self._bot)
-        except ApiTelegramException as error:
+        except ERRORS as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                # The library takes a cancellation for a failure.
+                raise asyncio.CancelledError from None
             raise _meant(error) from None
-        except (ApiHTTPException, ApiInvalidJSONException):
-            raise Failed("Telegram's answer was none of the Bot API's") from None
-        except (RequestTimeout, aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Failed(f"Telegram can't be reached ({type(error).__name__})") from None
+
+    async def news(self, offset: int | None, seconds: int, wanted: list[str]) -> list[Any]:
+        """Updates as they came, of these kinds; all before `offset` were dealt with. Telegram waits
+        for the first one so many seconds.
+        """
+        found = await self.ask(
+            lambda _: asyncio_helper.get_updates(  # type: ignore[no-untyped-call]
+                self.token, offset, None, seconds, wanted, seconds + SECONDS
+            ),
+            seconds + SECONDS,
+        )
+        return found or []
 
     async def close(self) -> None:
         # The library has one session for all bots, made by the first call.
@@ -71,7 +91,15 @@ class TelegramApi:
             await self._bot.close_session()  # type: ignore[no-untyped-call]
 
 
-def _meant(error: ApiTelegramException) -> Exception:
+def _meant(error: Exception) -> Exception:
+    if isinstance(error, ApiTelegramException):
+        return _told(error)
+    if isinstance(error, (ApiHTTPException, ApiInvalidJSONException)):
+        return Failed("Telegram's answer was none of the Bot API's")
+    return Failed(f"Telegram can't be reached ({type(error).__name__})")
+
+
+def _told(error: ApiTelegramException) -> Exception:
     told = str(error.description).replace("\n", " ")
     parameters = error.result_json.get("parameters") or {}
     if error.error_code == TOO_MANY:

@@ -5,18 +5,19 @@ import hashlib
 import hmac
 import logging
 import random
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from telebot.async_telebot import AsyncTeleBot
 from telebot.types import BotCommand, Update
 
 from db.database import Locks, LocksLost
-from domain.errors import first_of
+from domain.errors import Unavailable, first_of
 from notifier.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.dispatch import COMMANDS, Dispatch
+from notifier.telegram.turns import Turns
 from notifier.texts import FALLBACK, LANGUAGES, texts
 from resolvers.chats import meet_bot
 from resolvers.desk import Desk
@@ -27,7 +28,10 @@ LOCK = 7_265_543
 WANTED = ["message", "callback_query"]
 # Telegram holds a question open for so long, if there is nothing to tell.
 POLL_SECONDS = 25
-ANSWER_SECONDS = 10
+# How long the next question waits for answers to what was said before.
+LISTEN_SECONDS = 3.0
+# After a database that is away or busy.
+AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
 # How often a server asks whether the one that has the bot is gone, and how often that one makes
 # sure that it still has it.
 TAKE_OVER_SECONDS = 2.0
@@ -49,6 +53,7 @@ class TelegramBot:
         self._zone = zone
         self._webhook = webhook
         self._dispatch: Dispatch | None = None
+        self._chats = Turns()
 
     @property
     def secret(self) -> str:
@@ -61,22 +66,26 @@ class TelegramBot:
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled. Raises Unavailable."""
         try:
-            self._dispatch = await self._introduced(desk)
-            while True:
-                try:
-                    async with desk.database.locks() as locks:
-                        await self._stand_by(desk, locks)
-                except LocksLost as lost:
-                    log.warning("Another server may talk for the bot now: %s", lost)
-                await asyncio.sleep(TAKE_OVER_SECONDS)
+            await self._run(desk)
         finally:
+            self._chats.cancel()
             await self._api.close()
 
+    async def _run(self, desk: Desk) -> NoReturn:
+        self._dispatch = await self._introduced(desk)
+        while True:
+            try:
+                async with desk.database.locks() as locks:
+                    await self._stand_by(desk, locks)
+            except LocksLost as lost:
+                log.warning("Another server may talk for the bot now: %s", lost)
+            await asyncio.sleep(TAKE_OVER_SECONDS)
+
     async def receive(self, desk: Desk, update: dict[str, Any]) -> None:
-        """What came to the webhook. Raises Unavailable: then Telegram has to send it again."""
+        """What came to the webhook."""
         if self._dispatch is None:
             self._dispatch = await self._introduced(desk)
-        await _bounded(self._dispatch, desk, Update.de_json(update))  # type: ignore[no-untyped-call]
+        await self._hear(desk, [update])
 
     async def _introduced(self, desk: Desk) -> Dispatch:
         pause = FIRST_PAUSE_SECONDS
@@ -117,7 +126,7 @@ class TelegramBot:
                     ready = True
                 if self._webhook:
                     await asyncio.Event().wait()
-                updates = await self._news(offset)
+                updates = await self._api.news(offset, POLL_SECONDS, WANTED)
             except (Failed, Refused, Gone) as error:
                 log.warning("The bot hears nothing, trying again: %s", error)
                 pause = await _rest(pause)
@@ -125,14 +134,7 @@ class TelegramBot:
             pause = FIRST_PAUSE_SECONDS
             if updates:
                 await self._hear(desk, updates)
-                offset = updates[-1].update_id + 1
-
-    async def _news(self, offset: int | None) -> Sequence[Update]:
-        """`offset`: all before it were dealt with."""
-        return await self._api.ask(
-            lambda bot: bot.get_updates(offset, timeout=POLL_SECONDS, allowed_updates=WANTED),
-            POLL_SECONDS + ANSWER_SECONDS,
-        )
+                offset = updates[-1]["update_id"] + 1
 
     async def _set_up(self) -> None:
         for language in LANGUAGES:
@@ -156,29 +158,30 @@ class TelegramBot:
         code = None if language == FALLBACK else language
         await self._api.ask(lambda bot: bot.set_my_commands(commands, language_code=code))
 
-    async def _hear(self, desk: Desk, updates: Sequence[Update]) -> None:
-        """Chats at the same time, and in each chat one thing after the other."""
+    async def _hear(self, desk: Desk, updates: Sequence[dict[str, Any]]) -> None:
+        """Chats at the same time, and in each chat one thing after the other. What takes its time
+        goes on while others are heard.
+        """
+        heard = [self._chats.add(_chat(raw), partial(self._deal, desk, raw)) for raw in updates]
+        await asyncio.wait(heard, timeout=LISTEN_SECONDS)
+
+    async def _deal(self, desk: Desk, raw: dict[str, Any]) -> None:
+        """With one update, which must not stand in the way of others, whatever is wrong with it."""
         assert self._dispatch is not None  # noqa: S101
-        dispatch = self._dispatch
-        by_chat: dict[int | None, list[Update]] = defaultdict(list)
-        for update in updates:
-            by_chat[_chat(update)].append(update)
-
-        async def listen(of_one: Sequence[Update]) -> None:
-            for update in of_one:
-                await _bounded(dispatch, desk, update)
-
-        async with asyncio.TaskGroup() as tasks:
-            for of_one in by_chat.values():
-                tasks.create_task(listen(of_one))
-
-
-async def _bounded(dispatch: Dispatch, desk: Desk, update: Update) -> None:
-    try:
-        async with asyncio.timeout(HANDLE_SECONDS):
-            await dispatch(desk, update)
-    except TimeoutError:
-        log.warning("An answer in a chat took too long, and was given up.")
+        for pause in (*AGAIN_SECONDS, None):
+            try:
+                async with asyncio.timeout(HANDLE_SECONDS):
+                    await self._dispatch(desk, Update.de_json(raw))  # type: ignore[no-untyped-call]
+            except Unavailable as error:
+                log.warning("The bot could not do what it was told: %s", error)
+                if pause is not None:
+                    await asyncio.sleep(pause)
+                    continue
+            except TimeoutError:
+                log.warning("An answer in a chat took too long, and was given up.")
+            except Exception:
+                log.exception("An update could not be dealt with.")
+            return
 
 
 async def _keep(locks: Locks) -> NoReturn:
@@ -193,7 +196,7 @@ async def _rest(pause: float) -> float:
     return min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def _chat(update: Update) -> int | None:
-    query = update.callback_query
-    message = query.message if query else update.message
-    return message.chat.id if message else None
+def _chat(raw: dict[str, Any]) -> object:
+    """Whose turn it is."""
+    about = raw.get("message") or raw.get("callback_query", {}).get("message") or {}
+    return about.get("chat", {}).get("id")

@@ -1,5 +1,6 @@
 """Alerts by a Telegram bot."""
 
+from domain.alerts import TELEGRAM
 from notifier.channel import Message
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.writing import formatted, keyboard
@@ -10,7 +11,7 @@ GROUP_SECONDS = 3.2
 
 
 class TelegramChannel:
-    name = "telegram"
+    name = TELEGRAM
 
     def __init__(self, api: TelegramApi) -> None:
         self.api = api

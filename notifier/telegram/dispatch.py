@@ -25,8 +25,8 @@ from notifier.telegram.commands import (
     stop,
 )
 from notifier.telegram.talk import Press, Talk
-from notifier.texts import LANGUAGES
-from resolvers.chats import known_chat
+from notifier.texts import FALLBACK, LANGUAGES
+from resolvers.chats import chat_moved, known_chat
 from resolvers.desk import Desk
 
 log = logging.getLogger("rollcall.bot")
@@ -82,11 +82,13 @@ class Dispatch:
 
     async def __call__(self, desk: Desk, update: Update) -> None:
         """Raises Unavailable: then it has to be done again."""
-        query = update.callback_query
+        query, message = update.callback_query, update.message
         if query and query.message:
             await self._pressed(desk, query, query.message)
-        elif update.message and update.message.text:
-            await self._said(desk, update.message, update.message.text)
+        elif message and message.migrate_to_chat_id:
+            await chat_moved(desk, str(message.chat.id), str(message.migrate_to_chat_id))
+        elif message and message.text and message.text.strip():
+            await self._said(desk, message, message.text.strip())
 
     async def _said(self, desk: Desk, message: Message, text: str) -> None:
         private = message.chat.type == "private"
@@ -174,5 +176,5 @@ def _language(user: User | None, recipient: Recipient | None) -> str:
     """The user's, as far as there are texts in it; else the chat's."""
     spoken = (user.language_code or "") if user else ""
     if spoken.partition("-")[0].lower() in LANGUAGES or recipient is None:
-        return spoken or LANGUAGES[0]
+        return spoken or FALLBACK
     return recipient.language

@@ -123,7 +123,7 @@ class Talk:
             await self.api.post(call)
         except Failed as failed:
             seconds = failed.seconds if isinstance(failed, Later) else AGAIN_SECONDS
-            if seconds > LONGEST_WAIT_SECONDS:
+            if seconds > LONGEST_WAIT_SECONDS or self.recipient is None:
                 raise
             await asyncio.sleep(seconds)
             await self.api.post(call)

@@ -8,6 +8,7 @@ from domain.inputs import NewInvite
 from resolvers.invites import create_telegram_invite
 from schema.context import RollcallInfo
 from schema.errors import UserError, UserErrors, errors_field
+from schema.telegram_invite import TelegramInvite
 
 
 @strawberry.input(description="Whom to let in.")
@@ -28,6 +29,9 @@ class CreateTelegramInviteInput:
 
 @strawberry.type(description="The invitation.")
 class CreateTelegramInvitePayload:
+    invite: TelegramInvite | None = strawberry.field(
+        default=None, description="Null if there are errors."
+    )
     code: str | None = strawberry.field(
         default=None,
         description="Good for one chat: sent there as `/start <code>`. Shown this once.",
@@ -37,9 +41,6 @@ class CreateTelegramInvitePayload:
     )
     group_link: str | None = strawberry.field(
         default=None, description="Adds the bot to a group, and sends the code there."
-    )
-    expires_at: datetime | None = strawberry.field(
-        default=None, description="Until when it can be used."
     )
     errors: list[UserError] = errors_field()
 
@@ -56,8 +57,8 @@ async def create(
     new = await create_telegram_invite(info.context.desk, info.context.caller, wanted)
     bot = f"https://t.me/{new.bot}"
     return CreateTelegramInvitePayload(
+        invite=TelegramInvite(row=new.invite),
         code=new.code,
         link=f"{bot}?start={new.code}",
         group_link=f"{bot}?startgroup={new.code}",
-        expires_at=new.invite.expires_at,
     )

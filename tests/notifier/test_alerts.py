@@ -213,9 +213,76 @@ async def test_a_chat_that_the_settings_name_no_more(settings: Settings, telegra
     assert len(telegram.messages(CHAT)) == 1
 
 
+async def test_what_goes_wrong_with_one_recipient_is_no_others_business(
+    settings: Settings, telegram: BotApi
+) -> None:
+    async with alerted(settings, telegram, CHAT, GROUP) as api:
+        database = api.app.state.keeper.desk.database
+        await rows_changed(
+            database,
+            "UPDATE recipients SET quiet_from = '00:00', quiet_until = '23:59', "
+            f"quiet_zone = 'Nowhere/Land' WHERE address = '{GROUP}'",
+        )
+        for number in range(3):
+            await registered(api, number)
+        await telegram.until(lambda: len(telegram.messages(CHAT)) == 3)
+        bad = "SELECT 1 FROM recipients WHERE last_error LIKE '%Nowhere%'"
+        await until_rows(database, bad)
+    assert telegram.messages(GROUP) == []
+
+
+async def test_a_device_that_went_to_another_owner_is_not_told_of(
+    settings: Settings, telegram: BotApi
+) -> None:
+    async with alerted(settings, telegram) as api:
+        database = api.app.state.keeper.desk.database
+        await rows_changed(database, "UPDATE recipients SET muted_until = now() + interval '1 h'")
+        id = await registered(api, 1)
+        await api.change("updateConfig", deviceId=id, qos=2)
+        change = {"location": {"place": "Secret"}, "measurementType": "plutonium"}
+        await api.change("updateDevice", id=id, owner="Globex", **change)
+        acme = "owner_id = (SELECT id FROM owners WHERE name = 'Acme'), muted_until = NULL"
+        await until_rows(database, "SELECT 1 FROM notices", 3)
+        await rows_changed(database, f"UPDATE recipients SET {acme}")
+        await telegram.until(lambda: any("New config" in m.text for m in telegram.messages(CHAT)))
+        told = next(m.text for m in telegram.messages(CHAT) if "New config" in m.text)
+    assert "plutonium" not in told
+    assert "Secret" not in told
+
+
+async def test_a_recipient_that_is_removed_while_it_is_told(
+    settings: Settings, telegram: BotApi
+) -> None:
+    telegram.misbehave(Fault("slow", 0.5), chat_id=CHAT)
+    async with alerted(settings, telegram, CHAT, GROUP) as api:
+        await registered(api, 1)
+        await telegram.until(lambda: len(telegram.messages(CHAT)) == 1)
+        database = api.app.state.keeper.desk.database
+        await rows_changed(database, f"DELETE FROM recipients WHERE address = '{CHAT}'")
+        await registered(api, 2)
+        await telegram.until(lambda: len(telegram.messages(GROUP)) == 2)
+
+
+async def test_many_recipients(settings: Settings, telegram: BotApi) -> None:
+    """Handed out in bounded steps, all in the database."""
+    async with alerted(settings, telegram) as api:
+        database = api.app.state.keeper.desk.database
+        await rows_changed(
+            database,
+            "INSERT INTO recipients (channel, address, language, source) "
+            "SELECT 'elsewhere', n::text, 'en', 'x' FROM generate_series(1, 3000) n",
+        )
+        await asyncio.gather(*(registered(api, number) for number in range(20)))
+        await until_rows(database, "SELECT 1 FROM notices", 20 * 3001)
+        order = "SELECT id, event_id FROM notices WHERE recipient_id = 5 ORDER BY id"
+        ids = [row.event_id for row in await rows(database, order)]
+        assert ids == sorted(ids)
+
+
 async def test_a_signed_webhook(settings: Settings) -> None:
     arrived: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
-    answers = [b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
+    elsewhere = b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n"
+    answers = [elsewhere, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
@@ -233,6 +300,9 @@ async def test_a_signed_webhook(settings: Settings) -> None:
         id = await registered(api, 1)
         async with asyncio.timeout(WAIT_SECONDS):
             (first, _), (headers, body) = await arrived.get(), await arrived.get()
+        await registered(api, 2)
+        moved = "SELECT 1 FROM notices WHERE state = 'dead' AND last_error = 'it answered 302'"
+        await until_rows(api.app.state.keeper.desk.database, moved)
     assert first["x-rollcall-signature"].startswith("sha256=")
     signed = f"{headers['x-rollcall-timestamp']}.".encode() + body
     expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()

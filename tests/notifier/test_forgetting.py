@@ -3,7 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import text
+
 from db.database import Database
+from db.notices import LOCK
 from domain.events import EventKind
 from domain.retention import Retention
 from resolvers.forgetting import forget_events, forget_notices
@@ -55,6 +58,21 @@ async def test_what_somebody_is_still_to_be_told_of_stays(api: Api, database: Da
     ages = {EventKind.DEVICE_REGISTERED: timedelta(days=1)}
     assert await forget_events(desk, ages) == 0
     await rows_changed(database, "UPDATE notices SET state = 'sent', settled_at = now()")
+    assert await forget_events(desk, ages) == 1
+
+
+async def test_what_was_not_handed_out_yet_stays(api: Api, database: Database) -> None:
+    desk: Any = api.app.state.keeper.desk
+    await started(api)
+    await api.register(api.admin)
+    await until_rows(database, TOLD)
+    await rows_changed(database, "UPDATE events SET at = now() - interval '40 days'")
+    ages = {EventKind.DEVICE_REGISTERED: timedelta(days=1)}
+    async with database.begin() as session:
+        await session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        await rows_changed(database, "UPDATE notifier_position SET tx = 0, event_id = 0")
+        assert await forget_events(desk, ages) == 0
+    await until_rows(database, "SELECT 1 FROM notifier_position WHERE tx > 0")
     assert await forget_events(desk, ages) == 1
 
 

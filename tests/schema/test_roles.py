@@ -37,6 +37,7 @@ MAY = {
     "latestCursor": PEOPLE | {"device"},
     "tokens": ADMINS,
     "recipients": ADMINS,
+    "telegramInvites": ADMINS,
     "deliveries": ADMINS,
     "registerDevice": ADMINS | {"enrol", "device", "waiting device"},
     "updateDevice": ADMINS,
@@ -52,6 +53,7 @@ MAY = {
     "createToken": ADMINS,
     "revokeToken": ADMINS,
     "createTelegramInvite": ADMINS,
+    "revokeTelegramInvite": ADMINS,
     "removeRecipient": ADMINS,
 }
 
@@ -138,6 +140,7 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "createToken": {"kind": "VIEWER"},
         "revokeToken": {"id": token},
         "createTelegramInvite": {},
+        "revokeTelegramInvite": {"id": "0"},
         "removeRecipient": {"id": "0"},
     }
     result = {}

@@ -11,6 +11,8 @@ depends_on = None
 GONE = "state = 'active' AND NOT online AND NOT absence_noted AND status_at IS NOT NULL"
 CHOICES = (
     ("owner_ids", sa.ARRAY(sa.Integer())),
+    ("configured_as", sa.Text()),
+    ("last_error", sa.Text()),
     ("name", sa.Text()),
     ("quiet_from", sa.Time()),
     ("quiet_until", sa.Time()),
@@ -34,6 +36,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("token_id", sa.BigInteger(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_by", sa.Text(), nullable=True),
@@ -57,6 +60,13 @@ def upgrade() -> None:
     )
     for name, kind in CHOICES:
         op.add_column("recipients", sa.Column(name, kind, nullable=True))
+    op.create_index(
+        "ix_notices_settled_at",
+        "notices",
+        ["settled_at"],
+        postgresql_where=sa.text("state <> 'waiting'"),
+    )
+    op.execute("UPDATE recipients SET configured_as = address WHERE source = 'settings'")
     op.execute(
         "UPDATE recipients SET role = 'admin' WHERE source = 'settings' AND address ~ '^[0-9]+$'"
     )
@@ -65,6 +75,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("role", *(name for name, _ in CHOICES)):
         op.drop_column("recipients", name)
+    op.drop_index("ix_notices_settled_at", "notices")
     op.drop_index("ix_notices_event_waiting", "notices")
     op.drop_index("ix_devices_gone", "devices")
     op.drop_column("devices", "absence_noted")

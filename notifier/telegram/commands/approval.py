@@ -10,21 +10,22 @@ from notifier.telegram.talk import Talk
 from resolvers.approval import approve_device, reject_device
 from resolvers.desk import Desk
 
-
-async def approve(talk: Talk, id: str) -> None:
-    await _decide(talk, id, approve_device, "approved")
+Decide = Callable[[Desk, Caller, str, int], Awaitable[Device]]
 
 
-async def reject(talk: Talk, id: str) -> None:
-    await _decide(talk, id, reject_device, "rejected_by")
+async def approve(talk: Talk, id: str, request: str) -> None:
+    """`request`: the number of the event by which the device has asked."""
+    await _decide(talk, id, int(request), approve_device, "approved")
 
 
-async def _decide(
-    talk: Talk, id: str, decide: Callable[[Desk, Caller, str], Awaitable[Device]], done: str
-) -> None:
+async def reject(talk: Talk, id: str, request: str) -> None:
+    await _decide(talk, id, int(request), reject_device, "rejected_by")
+
+
+async def _decide(talk: Talk, id: str, request: int, decide: Decide, done: str) -> None:
     """The message loses its buttons: they are good for one press, of whoever comes first."""
     try:
-        device = await decide(talk.desk, talk.caller, id)
+        device = await decide(talk.desk, talk.caller, id, request)
     except InputError as error:
         settled = error.problems[0].code is ErrorCode.CONFLICT
         outcome, device = talk.word("not_waiting" if settled else "no_such_device"), None

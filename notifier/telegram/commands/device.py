@@ -10,6 +10,7 @@ from notifier.offers import decision
 from notifier.telegram.commands.devices import sign
 from notifier.telegram.talk import Talk
 from resolvers import devices as registry
+from resolvers.approval import request_of
 
 
 async def device(talk: Talk, which: str = "") -> None:
@@ -17,7 +18,8 @@ async def device(talk: Talk, which: str = "") -> None:
     if not which:
         await talk.say(talk.word("device_usage"))
     elif found := await look_up(talk, which):
-        await talk.say(card(talk, found), decision(found, talk.words, decides=talk.decides))
+        request = await request_of(talk.desk, found) if talk.decides else None
+        await talk.say(card(talk, found), decision(found, request, talk.words))
         if found.latitude is not None and found.longitude is not None:
             await talk.pin(found.latitude, found.longitude)
 

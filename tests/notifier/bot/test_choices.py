@@ -110,6 +110,7 @@ async def test_owners_are_chosen_by_buttons(api: Api, boss: Phone) -> None:
 
 
 async def test_a_chat_for_one_owner_has_none_to_choose(api: Api, telegram: BotApi) -> None:
+    await registered(api, 1)
     viewer = await invited(api, telegram, 31, owner="Acme")
     await viewer.says("/alerts")
     assert "Owners…" not in viewer.labels

@@ -4,7 +4,7 @@ import pytest
 
 from server.settings import Settings
 from tests.client import Api
-from tests.notifier.alerted import CHAT, alerted, registered
+from tests.notifier.alerted import CHAT, alerted, registered, rows_changed
 from tests.notifier.bot.chat import Phone
 from tests.notifier.bot.test_chats import invited
 from tests.notifier.bot_api import BotApi
@@ -134,20 +134,22 @@ async def test_a_viewers_chat_changes_nothing(api: Api, telegram: BotApi) -> Non
     id = await registered(api, 1)
     await telegram.until(lambda: len(viewer.told) == 1)
     assert "ADMIN" in await viewer.says(f"/config {id} qos=2")
-    for data in (f"config:{id}:1:5:1", f"approve:{id}", f"reject:{id}"):
+    for data in (f"config:{id}:1:5:1", f"approve:{id}:1", f"reject:{id}:1"):
         assert "ADMIN" in await viewer.presses_data(data)
     config = await api.ask(f'{{ config(deviceId: "{id}") {{ version }} }}')
     assert config["config"]["version"] == 1
 
 
 async def test_another_owners_device_does_not_exist(api: Api, telegram: BotApi) -> None:
+    await registered(api, 2, owner="Globex")
+    await rows_changed(api.app.state.keeper.desk.database, "DELETE FROM devices")
     admin = await invited(api, telegram, 31, role="ADMIN", owner="Globex")
     id = await registered(api, 1)
     assert await admin.says("/devices") == "Devices: 0"
     assert await admin.says(f"/device {id}") == "There is no such device."
     assert await admin.says(f"/config {id} qos=2") == "There is no such device."
     assert await admin.presses_data(f"config:{id}:1:5:1") == "There is no such device."
-    assert "There is no such device." in await admin.presses_data(f"approve:{id}")
+    assert "There is no such device." in await admin.presses_data(f"approve:{id}:1")
 
 
 @pytest.mark.parametrize(("press", "outcome"), [("Approve", "ACTIVE"), ("Reject", "REJECTED")])
@@ -171,6 +173,23 @@ async def test_a_waiting_device_is_decided_by_a_press(
         assert "does not wait any more" in await boss.presses_data(data, alert.message_id)
         actors = f'{{ events(filter: {{deviceId: "{id}"}}) {{ nodes {{ actor }} }} }}'
         assert f"telegram:{CHAT}" in str(await api.ask(actors))
+
+
+async def test_what_one_has_rejected_another_can_not_approve_by_its_button(
+    settings: Settings, telegram: BotApi, boss: Phone
+) -> None:
+    """Nor may an old button approve what came later."""
+    async with alerted(settings, telegram, enrolment="approve") as api:
+        other = await invited(api, telegram, 55, role="ADMIN")
+        key = await api.key()
+        await api.register(key)
+        for phone in (boss, other):
+            await telegram.until(lambda p=phone: any("waits" in s.text for s in p.told))
+        await boss.presses("Reject")
+        assert "does not wait any more" in await other.presses("Approve")
+        [device] = (await api.ask("{ devices { nodes { id state } } }"))["devices"]["nodes"]
+        assert device["state"] == "REJECTED"
+        await boss.says(f"/device {device['id']}", answers=2)
 
 
 async def test_what_people_name_things_is_text_and_nothing_else(api: Api, boss: Phone) -> None:

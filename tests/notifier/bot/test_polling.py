@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import httpx
@@ -83,14 +83,53 @@ async def test_an_answer_that_fails_for_good_stops_nothing(
         assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
 
 
-async def test_one_chat_that_hangs_holds_no_server_up(
+async def test_one_chat_that_hangs_holds_no_other_up(
     settings: Settings, telegram: BotApi, monkeypatch: pytest.MonkeyPatch, boss: Phone
 ) -> None:
-    monkeypatch.setattr(telegram_bot, "HANDLE_SECONDS", 0.5)
-    telegram.misbehave(HANG, HANG, chat_id=999)
+    monkeypatch.setattr(telegram_bot, "LISTEN_SECONDS", 0.2)
+    telegram.misbehave(*[HANG] * 8, chat_id=999)
     async with alerted(settings, telegram):
-        telegram.says(999, "/chatid")
+        for _ in range(8):
+            telegram.says(999, "/chatid")
+        began = time.monotonic()
+        for _ in range(3):
+            assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+        assert time.monotonic() - began < 5 * slowness()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"message": {"message_id": "x"}},
+        {"message": {"chat": {"id": CHAT}, "text": "/chatid"}},
+        {"callback_query": {"id": "1"}},
+        {"something_new": {}},
+    ],
+)
+async def test_an_update_that_nobody_understands_is_passed_over(
+    settings: Settings, telegram: BotApi, boss: Phone, odd: dict[str, Any]
+) -> None:
+    telegram.updates.pending.append({"update_id": 700_000_000, **odd})
+    async with alerted(settings, telegram):
+        telegram.says(CHAT, "\u3000")
         assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+
+
+async def test_a_busy_database_ends_neither_the_bot_nor_the_server(
+    settings: Settings, telegram: BotApi, boss: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.database.POOL_WAIT_SECONDS", 0.2)
+    async with alerted(settings, telegram) as api, AsyncExitStack() as held:
+        database = api.app.state.keeper.desk.database
+        for _ in range(16):
+            session = await held.enter_async_context(database.begin())
+            await session.connection()
+        telegram.says(CHAT, "/devices")
+        await asyncio.sleep(1)
+        assert api.app.state.keeper.desk is not None
+        await held.aclose()
+        assert await boss.says("/chatid", answers=2) == f"The id of this chat is {CHAT}"
+    assert boss.heard[0].text == "Devices: 0"
 
 
 async def test_what_was_said_while_the_database_was_away_is_answered(

@@ -47,6 +47,13 @@ class People:
         self.updates.add("message", message)
         return message
 
+    def moves(self, chat_id: int, to: int) -> None:
+        """A group becomes a supergroup, and says so."""
+        message = self.chats.write(
+            self.chats.chats[chat_id], user(77, "en", None), migrate_to_chat_id=to
+        )
+        self.updates.add("message", message)
+
     def presses(
         self,
         chat_id: int,

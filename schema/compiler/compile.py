@@ -1,0 +1,233 @@
+"""From an operation to functions that make its answer."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from graphql import (
+    FragmentDefinitionNode,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    OperationDefinitionNode,
+    OperationType,
+    is_abstract_type,
+    is_leaf_type,
+)
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    FragmentDetails,
+    GroupedFieldSet,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from schema.compiler.fields import Fields
+from schema.compiler.leaves import told
+from schema.compiler.run import BUILT_IN, Compiled, Root
+from schema.compiler.writing import Source, Unsupported
+
+TYPENAME = "__typename"
+CALL = re.compile(r"w\d+\(o, q\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """`awaited`: its value is a coroutine."""
+
+    text: str
+    awaited: bool = False
+
+
+class Compiler:
+    """Of one schema."""
+
+    def __init__(self, schema: strawberry.Schema) -> None:
+        self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
+        self._fields = Fields(schema)
+
+    def compile(
+        self,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        conditions: Mapping[str, bool],
+    ) -> Compiled:
+        """`conditions`: the values of the variables that `@skip` and `@include` ask for.
+
+        The document must be valid. Raises Unsupported.
+        """
+        if operation.operation is OperationType.SUBSCRIPTION:
+            raise Unsupported("a subscription")
+        return _Operation(self._schema, self._fields, operation, fragments, conditions).compiled()
+
+
+class _Operation:
+    def __init__(
+        self,
+        schema: Any,
+        fields: Fields,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        conditions: Mapping[str, bool],
+    ) -> None:
+        self._schema = schema
+        self._fields = fields
+        self._operation = operation
+        self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
+        self._variables = VariableValues({}, dict(conditions))
+        self._source = Source()
+        self._source.names.update(BUILT_IN)
+
+    def compiled(self) -> Compiled:
+        serial = self._operation.operation is OperationType.MUTATION
+        root = self._schema.get_root_type(self._operation.operation)
+        collected = collect_fields(
+            self._schema, self._fragments, self._variables, root, self._operation
+        )
+        roots = [self._root(root, key, found) for key, found in collected.grouped_field_set.items()]
+        built = self._source.built()
+        return Compiled(
+            [
+                Root(key, built[value], waits, built[complete], completes)
+                for key, value, waits, complete, completes in roots
+            ],
+            serial=serial,
+            text=self._source.text,
+        )
+
+    def _root(
+        self, root: GraphQLObjectType, key: str, found: FieldDetailsList
+    ) -> tuple[str, str, bool, str, bool]:
+        field = self._field(root, found)
+        value, awaited = self._value(root, field, found)
+        get, complete = self._source.fresh("r"), self._source.fresh("t")
+        self._source.function(f"def {get}(o, q):\n    return {value}")
+        done = self._completed(field.type, "o", found) if field else Expression("o")
+        self._source.function(f"def {complete}(o, q):\n    return {done.text}")
+        return key, get, awaited, complete, done.awaited
+
+    def _selection(self, type: GraphQLObjectType, found: FieldDetailsList) -> Expression:
+        """The name of a function of an object of this type and the run."""
+        collected = collect_subfields(
+            self._schema, self._fragments, self._variables, self._operation, type, found
+        )
+        return self._function(type, collected.grouped_field_set)
+
+    def _function(self, type: GraphQLObjectType, fields: GroupedFieldSet) -> Expression:
+        entries, awaited = [], []
+        for key, found in fields.items():
+            value = self._entry(type, found)
+            if value.awaited:
+                awaited.append(self._later(value.text))
+                value = Expression(f"a[{len(awaited) - 1}]")
+            entries.append(f"{key!r}: {value.text}")
+        name = self._source.fresh("s")
+        lines = [f"{'async ' if awaited else ''}def {name}(o, q):"]
+        if type.is_type_of:
+            lines += [f"    if not {self._source.constant('y', type.is_type_of)}(o, None):"]
+            lines += ["        raise TypeError(o)"]
+        if len(awaited) == 1:
+            lines.append(f"    a = (await {awaited[0]},)")
+        elif awaited:
+            lines.append(f"    a = await gather({', '.join(awaited)})")
+        lines.append(f"    return {{{', '.join(entries)}}}")
+        self._source.function("\n".join(lines))
+        return Expression(name, bool(awaited))
+
+    def _entry(self, type: GraphQLObjectType, found: FieldDetailsList) -> Expression:
+        field = self._field(type, found)
+        value, awaited = self._value(type, field, found)
+        if field is None:
+            return Expression(value)
+        if not awaited:
+            return self._completed(field.type, value, found)
+        name = self._source.fresh("w")
+        done = self._completed(field.type, f"(await {value})", found)
+        text = f"await {done.text}" if done.awaited else done.text
+        self._source.function(f"async def {name}(o, q):\n    return {text}")
+        return Expression(f"{name}(o, q)", awaited=True)
+
+    def _field(self, type: GraphQLObjectType, found: FieldDetailsList) -> GraphQLField | None:
+        """None for `__typename`."""
+        name = found[0].node.name.value
+        if name == TYPENAME:
+            return None
+        field: GraphQLField | None = type.fields.get(name)
+        if field is None:
+            raise Unsupported("introspection")
+        return field
+
+    def _value(
+        self, type: GraphQLObjectType, field: GraphQLField | None, found: FieldDetailsList
+    ) -> tuple[str, bool]:
+        if any(detail.defer_usage for detail in found):
+            raise Unsupported("@defer")
+        if field is None:
+            return repr(type.name), False
+        return self._fields.value(self._source, field, found[0].node)
+
+    def _completed(
+        self, type: GraphQLOutputType, value: str, found: FieldDetailsList
+    ) -> Expression:
+        """Of the expression `value`, which is to be evaluated once."""
+        null = not isinstance(type, GraphQLNonNull)
+        inner: Any = type if null else type.of_type  # type: ignore[union-attr]
+        if is_leaf_type(inner):
+            return Expression(told(self._source, inner, value, null=null))
+        v = self._source.fresh("v")
+        done = self._structure(inner, v, found)
+        none = ("absent()" if done.awaited else "None") if null else "missing()"
+        text = f"({done.text} if ({v} := {value}) is not None else {none})"
+        return Expression(text, done.awaited)
+
+    def _structure(self, type: Any, v: str, found: FieldDetailsList) -> Expression:
+        """Of the name `v` of a value that is there."""
+        if isinstance(type, GraphQLList):
+            return self._list(type, v, found)
+        if is_abstract_type(type):
+            return self._abstract(type, v, found)
+        function = self._selection(type, found)
+        return Expression(f"{function.text}({v}, q)", function.awaited)
+
+    def _list(self, type: GraphQLList[Any], v: str, found: FieldDetailsList) -> Expression:
+        x = self._source.fresh("x")
+        item = self._completed(type.of_type, x, found)
+        if not item.awaited:
+            return Expression(f"[{item.text} for {x} in listed({v})]")
+        name = self._source.fresh("i")
+        self._source.function(f"async def {name}({x}, q):\n    return await {item.text}")
+        return Expression(f"gather(*[{name}({x}, q) for {x} in listed({v})])", awaited=True)
+
+    def _later(self, awaited: str) -> str:
+        """A call that can't fail before it is awaited: others beside it would be left behind."""
+        if CALL.fullmatch(awaited):
+            return awaited
+        name = self._source.fresh("w")
+        self._source.function(f"async def {name}(o, q):\n    return await {awaited}")
+        return f"{name}(o, q)"
+
+    def _abstract(self, type: Any, v: str, found: FieldDetailsList) -> Expression:
+        """By the class of the value: one that is no strawberry type's own is for graphql-core."""
+        by_class, awaited = {}, False
+        for possible in self._schema.get_possible_types(type):
+            definition = possible.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+            function = self._selection(possible, found)
+            by_class[definition.origin] = function
+            awaited = awaited or function.awaited
+        name = self._source.fresh("u")
+        lines = [f"{'async ' if awaited else ''}def {name}(o, q):", "    c = o.__class__"]
+        for origin, function in by_class.items():
+            call = f"{'await ' if function.awaited else ''}{function.text}(o, q)"
+            lines += [
+                f"    if c is {self._source.constant('y', origin)}:",
+                f"        return {call}",
+            ]
+        lines.append("    raise TypeError(o)")
+        self._source.function("\n".join(lines))
+        return Expression(f"{name}({v}, q)", awaited)

@@ -1,0 +1,124 @@
+"""An operation that runs compiled, and how graphql-core takes over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from graphql.execution.values import VariableValues
+from strawberry.types.field import StrawberryField
+from strawberry.types.info import Info
+
+gather = asyncio.gather
+
+
+class Astray(Exception):
+    """graphql-core has to tell what happened."""
+
+
+class Run:
+    """One execution. `roots`: the values of root fields that were resolved, or the exceptions."""
+
+    __slots__ = ("context", "roots", "variables")
+
+    def __init__(self, context: Any, variables: VariableValues) -> None:
+        self.context = context
+        self.variables = variables
+        self.roots: dict[str, Any] = {}
+
+    def info(self, field: StrawberryField) -> Info:
+        """With the context, and nothing else that strawberry's own has."""
+        return Info(_raw_info=self, _field=field)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root field: how its value is got and completed, and whether either has to be awaited."""
+
+    key: str
+    value: Callable[[None, Run], Any]
+    awaited: bool
+    complete: Callable[[Any, Run], Any]
+    completed: bool
+
+
+class Compiled:
+    """`text`: the Python that it is made of."""
+
+    def __init__(self, roots: Sequence[Root], *, serial: bool, text: str) -> None:
+        self._roots = roots
+        self._one_by_one = serial or len(roots) == 1
+        self.text = text
+
+    async def __call__(self, run: Run) -> dict[str, Any]:
+        """The answer's `data`. Raises Astray."""
+        if self._one_by_one:
+            return {
+                root.key: await _completed(root, await _value(root, run), run)
+                for root in self._roots
+            }
+        values = await gather(*(_value(root, run) for root in self._roots), return_exceptions=True)
+        for value in values:
+            if isinstance(value, BaseException):
+                raise value
+        done = [_completed(root, run.roots[root.key], run) for root in self._roots]
+        return dict(zip([root.key for root in self._roots], await gather(*done), strict=True))
+
+
+async def _value(root: Root, run: Run) -> Any:
+    try:
+        value = root.value(None, run)
+        if root.awaited:
+            value = await value
+    except Exception as error:
+        run.roots[root.key] = error
+        raise Astray from error
+    run.roots[root.key] = value
+    return value
+
+
+async def _completed(root: Root, value: Any, run: Run) -> Any:
+    try:
+        done = root.complete(value, run)
+        return await done if root.completed else done
+    except Exception as error:
+        raise Astray from error
+
+
+def replay(run: Run) -> Callable[..., Any]:
+    """A middleware for graphql-core that takes the values of root fields from a run that went
+    astray, as far as it got.
+    """
+
+    def resolve(next_: Callable[..., Any], source: Any, info: Any, **arguments: Any) -> Any:
+        if info.path.prev is not None or info.path.key not in run.roots:
+            return next_(source, info, **arguments)
+        value = run.roots[info.path.key]
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    return resolve
+
+
+async def absent() -> None:
+    """For a null where something else would have to be awaited."""
+
+
+def missing() -> NoReturn:
+    raise TypeError("There must be no null here.")
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """Other iterables than these are for graphql-core."""
+    if value.__class__ is list or value.__class__ is tuple:
+        return value
+    raise TypeError("This is no list.")
+
+
+BUILT_IN: dict[str, Callable[..., Any] | Callable[..., Awaitable[Any]]] = {
+    "absent": absent,
+    "gather": gather,
+    "listed": listed,
+    "missing": missing,
+}

@@ -1,0 +1,99 @@
+"""What is known of an operation of a valid document, and is made out once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+)
+from graphql.language import DirectiveNode, Visitor, visit
+
+from schema.compiler import Compiled, Compiler, Unsupported
+from schema.cost import cost
+
+# Each is compiled for each of its values.
+MAX_CONDITIONS = 3
+CONDITIONAL = frozenset({"skip", "include"})
+
+Fragments = Mapping[str, FragmentDefinitionNode]
+
+
+class Plan:
+    """`type` and `label` of an operation, what it costs, and its compiled form."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        compiler: Compiler,
+        node: OperationDefinitionNode,
+        fragments: Fragments,
+    ) -> None:
+        self.node = node
+        self.type = node.operation
+        self.label = _label(node)
+        self._schema = schema
+        self._compiler = compiler
+        self._fragments = fragments
+        self._cost: int | None = None
+        self._times = 0
+        self._conditions: tuple[str, ...] | None = None
+        self._compiled: dict[tuple[bool, ...], Compiled | None] = {}
+
+    def cost(self, variables: Mapping[str, Any]) -> int:
+        if self._cost is not None:
+            return self._cost
+        found, depends = cost(self._schema, self.node, self._fragments, variables)
+        if not depends:
+            self._cost = found
+        return found
+
+    def compiled(self, variables: Mapping[str, Any]) -> Compiled | None:
+        """From the second time on. None, too, for one that is left to graphql-core.
+
+        `variables`: as the operation takes them.
+        """
+        self._times += 1
+        if self._times == 1 or self.type is OperationType.SUBSCRIPTION:
+            return None
+        if self._conditions is None:
+            self._conditions = _conditions(self.node, self._fragments)
+        if len(self._conditions) > MAX_CONDITIONS:
+            return None
+        values = tuple([variables.get(name) is True for name in self._conditions])
+        if values not in self._compiled:
+            self._compiled[values] = self._compile(dict(zip(self._conditions, values, strict=True)))
+        return self._compiled[values]
+
+    def _compile(self, conditions: Mapping[str, bool]) -> Compiled | None:
+        try:
+            return self._compiler.compile(self.node, self._fragments, conditions)
+        except Unsupported:
+            return None
+
+
+def _label(operation: OperationDefinitionNode) -> str:
+    """What an operation is, in few words of the schema: `query devices`."""
+    first = operation.selection_set.selections[0]
+    name = first.name.value if isinstance(first, FieldNode) else "fragment"
+    return f"{operation.operation.value} {name}"
+
+
+def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[str, ...]:
+    """The variables that decide what is selected."""
+    names: set[str] = set()
+
+    class Look(Visitor):
+        def enter_directive(self, directive: DirectiveNode, *_: object) -> None:
+            if directive.name.value in CONDITIONAL:
+                for argument in directive.arguments or ():
+                    if isinstance(argument.value, VariableNode):
+                        names.add(argument.value.name.value)
+
+    for root in (node, *fragments.values()):
+        visit(root, Look())
+    return tuple(sorted(names))
