@@ -85,10 +85,7 @@ class Database:
         `heard` is called when any process on this database has told of new events. At the end
         the pool's connections are dropped: they are as dead as this one.
         """
-        connection = await self.engine.raw_connection()
-        driver = connection.driver_connection
-        connection.detach()
-        assert isinstance(driver, asyncpg.Connection)  # noqa: S101
+        driver = await self.connection()
         try:
             await driver.execute("SET synchronous_commit = off", timeout=PROBE_SECONDS)
             await driver.add_listener(CHANNEL, lambda *_: heard())
@@ -104,19 +101,24 @@ class Database:
         Raises Unavailable.
         """
         try:
-            connection = await self.engine.raw_connection()
+            driver = await self.connection()
         except Exception as error:
             if is_passing(error):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
-        driver = connection.driver_connection
-        connection.detach()
-        assert isinstance(driver, asyncpg.Connection)  # noqa: S101
         try:
             await driver.execute(f"SET idle_session_timeout = '{LOCK_IDLE_SECONDS}s'")
             yield Locks(driver)
         finally:
             driver.terminate()
+
+    async def connection(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """One of the caller's own, who ends it."""
+        connection = await self.engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()
+        assert isinstance(driver, asyncpg.Connection)  # noqa: S101
+        return driver
 
     async def close(self) -> None:
         """Drops all connections; what begins after that opens new ones."""

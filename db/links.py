@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from db import counting
+from db.device_view import AnyDevice
 from db.devices import WITH_NAMES, in_scope
 from db.paging import Rows, cursor, position
 from db.tables import Device, Link, MeasurementType, Place
@@ -85,7 +86,7 @@ async def take_over(session: AsyncSession, old_id: str, new_id: str) -> None:
 
 
 async def sources(
-    session: AsyncSession, scope: Scope, listener: Device, page: Page
+    session: AsyncSession, scope: Scope, listener: AnyDevice, page: Page
 ) -> Rows[Device]:
     """The devices that a listener hears now, in the order of their registration."""
     heard = (await of_listeners(session, {listener.id}))[listener.id]
@@ -93,22 +94,26 @@ async def sources(
 
 
 async def listeners(
-    session: AsyncSession, scope: Scope, source: Device, page: Page
+    session: AsyncSession, scope: Scope, source: AnyDevice, page: Page
 ) -> Rows[Device]:
     """The devices that hear this one now."""
     return await _page(session, _of(scope, Device.id.in_(_hearing(source))), page)
 
 
-async def count_sources(session: AsyncSession, scope: Scope, listener: Device) -> tuple[int, bool]:
+async def count_sources(
+    session: AsyncSession, scope: Scope, listener: AnyDevice
+) -> tuple[int, bool]:
     heard = (await of_listeners(session, {listener.id}))[listener.id]
     return await counting.count(session, _of(scope, or_(false(), *map(_matches, heard))))
 
 
-async def count_listeners(session: AsyncSession, scope: Scope, source: Device) -> tuple[int, bool]:
+async def count_listeners(
+    session: AsyncSession, scope: Scope, source: AnyDevice
+) -> tuple[int, bool]:
     return await counting.count(session, _of(scope, Device.id.in_(_hearing(source))))
 
 
-def _hearing(source: Device) -> Select[str]:
+def _hearing(source: AnyDevice) -> Select[str]:
     return select(Link.listener_id).where(
         Link.owner_id == source.owner_id,
         or_(Link.place_id.is_(None), Link.place_id == source.place_id),

@@ -1,6 +1,6 @@
 """Who may do what. Every operation names its action; this table has the answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from domain.errors import Forbidden, Unauthenticated
@@ -59,6 +59,10 @@ class Caller:
     max_uses: int | None = None
     name: str | None = None
     address: str | None = None
+
+    def at(self, address: str | None) -> "Caller":
+        """The same, calling from this address."""
+        return replace(self, address=address) if address != self.address else self
 
     @property
     def actor(self) -> str:

@@ -1,7 +1,7 @@
 """MQTT topic names (MQTT 3.1.1, section 4.7) of a device."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 LONGEST_BASE = 131
 
@@ -36,12 +36,12 @@ def config_topic(base: str) -> str:
 
 
 def topics_of(base: str) -> Topics:
-    return Topics(base, config_topic(base), f"{base}/state", f"{base}/status")
+    return listening(base, ())
 
 
 def listening(base: str, listen: Iterable[str]) -> Topics:
     """The topics of a device that hears others."""
-    return replace(topics_of(base), listen=tuple(listen))
+    return Topics(base, config_topic(base), f"{base}/state", f"{base}/status", tuple(listen))
 
 
 def selector(owner: str, place: str | None = None, measurement_type: str | None = None) -> str:

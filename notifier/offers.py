@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from db.tables import Device
+from db.device_view import AnyDevice
 from notifier.channel import Button, Buttons
 from resolvers.approval import REQUESTS
 from resolvers.event_feed import AuditEvent
@@ -26,7 +26,7 @@ def offers(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Butt
     return [*decision(told.device, told.event.id if asks else None, words), details]
 
 
-def decision(device: Device, request: int | None, words: Mapping[str, Any]) -> Buttons:
+def decision(device: AnyDevice, request: int | None, words: Mapping[str, Any]) -> Buttons:
     """Under a device that waits. `request` None: none was made, or another chat decides."""
     if request is None or not device.awaits_approval:
         return ()

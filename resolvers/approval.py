@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import audit, tokens
+from db.device_view import AnyDevice
 from db.events import record
 from db.tables import Device
 from domain.access import Action, Caller
@@ -16,7 +17,7 @@ from resolvers.existing import existing
 REQUESTS = (EventKind.DEVICE_REGISTERED, EventKind.ENROLMENT_REQUESTED)
 
 
-async def request_of(desk: Desk, device: Device) -> int | None:
+async def request_of(desk: Desk, device: AnyDevice) -> int | None:
     """The number of the event by which a waiting device has asked for approval."""
     if not device.awaits_approval:
         return None

@@ -6,14 +6,18 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, tokens
+from db.device_view import DeviceView
 from db.events import record
+from db.reader import TokenView
 from db.tables import Token
 from domain.access import ANONYMOUS, Caller, Scope
 from domain.accounts import mosquitto_hash
 from domain.errors import Unauthenticated
 from domain.events import EventKind
-from domain.tokens import TokenKind
+from domain.tokens import TokenKind, hash_secret
 from resolvers.desk import Desk
+
+KNOWN_TO_BROKERS = (TokenKind.DEVICE, TokenKind.ADMIN)
 
 
 async def authenticate(desk: Desk, secret: str | None) -> Caller:
@@ -22,15 +26,31 @@ async def authenticate(desk: Desk, secret: str | None) -> Caller:
     The first use of a device's token confirms it: from then on no other token of that device
     is valid, and its MAC address alone gets nobody a new one.
     """
+    return (await identify(desk, secret))[0]
+
+
+async def identify(desk: Desk, secret: str | None) -> tuple[Caller, DeviceView | None]:
+    """As `authenticate`, with the device whose token it is, as it is now."""
     if secret is None:
-        return ANONYMOUS
+        return ANONYMOUS, None
+    token = await desk.reader.token(hash_secret(secret))
+    if token is None:
+        raise Unauthenticated("This token is unknown.")
+    device = token.kind == TokenKind.DEVICE
+    first = device and not token.waiting and not token.confirmed
+    if first or (not token.hashed and token.kind in KNOWN_TO_BROKERS):
+        return await _noted(desk, secret), None
+    return _caller(token), token.device
+
+
+async def _noted(desk: Desk, secret: str) -> Caller:
+    """The token is used for the first time, or was made when tokens were no passwords yet."""
     async with desk.database.begin() as session:
         token = await tokens.by_secret(session, secret)
         if token is None:
             raise Unauthenticated("This token is unknown.")
-        caller = _caller(token)
-        if token.mqtt_hash is None and token.kind in (TokenKind.DEVICE, TokenKind.ADMIN):
-            # It was made when tokens were no passwords yet.
+        caller = _caller(_view(token))
+        if token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
             token.mqtt_hash = mosquitto_hash(secret)
         if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
             await _confirm(session, token, caller)
@@ -43,10 +63,26 @@ async def valid_tokens(desk: Desk, ids: Collection[int]) -> set[int]:
         return await tokens.valid(session, ids)
 
 
-def _caller(token: Token) -> Caller:
-    if token.revoked_at is not None:
+def _view(token: Token) -> TokenView:
+    return TokenView(
+        None,
+        token.id,
+        token.kind,
+        token.owner_id,
+        token.device_id,
+        token.waiting,
+        token.max_uses,
+        revoked=token.revoked_at is not None,
+        expired=token.expires_at is not None and token.expires_at <= datetime.now(UTC),
+        confirmed=token.confirmed_at is not None,
+        hashed=token.mqtt_hash is not None,
+    )
+
+
+def _caller(token: TokenView) -> Caller:
+    if token.revoked:
         raise Unauthenticated("This token was revoked.")
-    if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
+    if token.expired:
         raise Unauthenticated("This token has expired.")
     return Caller(
         TokenKind(token.kind),

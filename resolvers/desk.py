@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from db.database import Database
+from db.reader import Reader
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.admission import Admission
 from resolvers.feeds import Feeds
@@ -20,6 +21,7 @@ class Broker:
 @dataclass(frozen=True, slots=True)
 class Desk:
     database: Database
+    reader: Reader
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, levels, links, topics
+from db.device_view import AnyDevice, DeviceView
 from db.events import changes, device_facts, record
 from db.fleet_counts import FleetCounts, fleet_counts
 from db.paging import Rows
@@ -15,6 +16,7 @@ from domain.access import Action, Caller
 from domain.config import Config
 from domain.errors import InputError
 from domain.events import EventKind
+from domain.identity import is_device_id
 from domain.inputs import DeviceChange, DeviceFilter, Page
 from domain.topics import base_topic
 from resolvers.config import next_config
@@ -26,17 +28,22 @@ from resolvers.new_device import owner_for
 MAX_HISTORY = 100
 
 
-async def me(desk: Desk, caller: Caller) -> Device | None:
-    """The device whose token this is; None for a person's token."""
+async def me(desk: Desk, caller: Caller, own: DeviceView | None) -> DeviceView | None:
+    """The device whose token this is; None for a person's token. `own`: it, if it was just read."""
     caller.require(Action.READ_SELF)
-    return await device(desk, caller, caller.device_id) if caller.device_id else None
+    if own or not caller.device_id:
+        return own
+    return await device(desk, caller, caller.device_id)
 
 
-async def device(desk: Desk, caller: Caller, id: str) -> Device | None:
+async def device(desk: Desk, caller: Caller, id: str) -> DeviceView | None:
     """None where there is no such device, or none that the caller can see."""
     caller.require(Action.READ_DEVICE)
-    async with desk.database.begin() as session:
-        return await devices.find(session, caller.scope, id.lower())
+    id = id.lower()
+    if not is_device_id(id) or caller.device_id not in (None, id):
+        return None
+    found = await desk.reader.device(id)
+    return found if found and caller.owner_id in (None, found.owner_id) else None
 
 
 async def list_devices(
@@ -66,7 +73,9 @@ def check_history(first: int) -> None:
         raise InputError.at("first", f"Ask for 1 to {MAX_HISTORY} versions.")
 
 
-async def config_histories(desk: Desk, wanted: Sequence[tuple[Device, int]]) -> list[list[Config]]:
+async def config_histories(
+    desk: Desk, wanted: Sequence[tuple[AnyDevice, int]]
+) -> list[list[Config]]:
     """The configs of devices that the caller has in hand, so many of each, the newest first."""
     lengths = {first for _, first in wanted}
     past: dict[tuple[str, int], list[Config]] = {}

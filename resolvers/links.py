@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, levels, links
+from db.device_view import AnyDevice
 from db.events import link_facts, record
 from db.paging import Rows, number_of
 from db.tables import Device, Link, MeasurementType, Place
@@ -107,24 +108,24 @@ async def links_of(desk: Desk, ids: Collection[str]) -> dict[str, list[Link]]:
         return await links.of_listeners(session, ids)
 
 
-async def sources(desk: Desk, caller: Caller, listener: Device, page: Page) -> Rows[Device]:
+async def sources(desk: Desk, caller: Caller, listener: AnyDevice, page: Page) -> Rows[Device]:
     """Whom a device hears now, as far as the caller can see them."""
     async with desk.database.begin() as session:
         return await links.sources(session, caller.scope, listener, page)
 
 
-async def listeners(desk: Desk, caller: Caller, source: Device, page: Page) -> Rows[Device]:
+async def listeners(desk: Desk, caller: Caller, source: AnyDevice, page: Page) -> Rows[Device]:
     """Who hears a device now, as far as the caller can see them."""
     async with desk.database.begin() as session:
         return await links.listeners(session, caller.scope, source, page)
 
 
-async def count_sources(desk: Desk, caller: Caller, listener: Device) -> tuple[int, bool]:
+async def count_sources(desk: Desk, caller: Caller, listener: AnyDevice) -> tuple[int, bool]:
     async with desk.database.begin() as session:
         return await links.count_sources(session, caller.scope, listener)
 
 
-async def count_listeners(desk: Desk, caller: Caller, source: Device) -> tuple[int, bool]:
+async def count_listeners(desk: Desk, caller: Caller, source: AnyDevice) -> tuple[int, bool]:
     async with desk.database.begin() as session:
         return await links.count_listeners(session, caller.scope, source)
 

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from db.tables import Device as DeviceRow
+from db.device_view import AnyDevice
 from domain.enrolment import DeviceState as State
 from domain.inputs import Page
 from resolvers import devices, links
@@ -37,7 +37,7 @@ class Location:
 
 @strawberry.type(description="A registered device.")
 class Device:
-    row: strawberry.Private[DeviceRow]
+    row: strawberry.Private[AnyDevice]
 
     @strawberry.field(
         description="First 128 bits of SHA-256 over the MAC address, 32 hex digits; no secret."

@@ -32,7 +32,7 @@ DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadeci
 class Query:
     @strawberry.field(description="The device whose token this is; null for a person's token.")
     async def me(self, info: RollcallInfo) -> Device | None:
-        row = await devices.me(info.context.desk, info.context.caller)
+        row = await devices.me(info.context.desk, info.context.caller, info.context.own)
         return Device(row=row) if row else None
 
     @strawberry.field(description="A device by its id; null where there is none.")

@@ -5,12 +5,14 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from domain.tokens import TokenKind
 from schema.build import build_schema
@@ -20,6 +22,7 @@ from server.broker import BrokerSide, own_credentials
 from server.broker_auth import BrokerAuth
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
+from server.graphql.lean import PATH, LeanWay
 from server.graphql.service import Observers, Service
 from server.graphql.websocket import WebSocketEndpoint
 from server.keeper import DatabaseKeeper
@@ -77,7 +80,7 @@ def create_app(
             return PlainTextResponse("The database is not available.\n", 503)
         return PlainTextResponse("ready\n")
 
-    app = FastAPI(
+    app = Application(
         title="Rollcall",
         lifespan=lifespan,
         docs_url=None,
@@ -91,14 +94,16 @@ def create_app(
     app.state.broker = broker
     engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds)
     service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
-    app.add_route("/graphql", GraphQLEndpoint(service).__call__, methods=["GET", "POST"])
-    app.router.routes.append(WebSocketRoute("/graphql", WebSocketEndpoint(service).__call__))
+    endpoint = GraphQLEndpoint(service)
+    app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
+    app.router.routes.append(WebSocketRoute(PATH, WebSocketEndpoint(service).__call__))
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if alerts.bot and settings.telegram_webhook_url:
-        from server.telegram_webhook import PATH, TelegramWebhook  # noqa: PLC0415  it loads a lot
+        from server import telegram_webhook as hook  # noqa: PLC0415  it loads a lot
 
-        app.add_route(PATH, TelegramWebhook(alerts.bot, keeper).__call__, methods=["POST"])
+        receive = hook.TelegramWebhook(alerts.bot, keeper).__call__
+        app.add_route(hook.PATH, receive, methods=["POST"])
     app.add_route("/metrics", metrics_endpoint(metrics, service.refuse_all_but_people))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
     app.add_route("/readyz", ready)
@@ -112,7 +117,22 @@ def create_app(
             expose_headers=["Retry-After", "X-Request-Id"],
         )
     app.add_middleware(RequestIds, answered=metrics.http)
+    if not settings.cors_origins and not tracing.on:
+        long_way = partial(FastAPI.__call__, app)
+        app.lean_way = LeanWay(endpoint, RequestIds(long_way, metrics.http), long_way)
     return app
+
+
+class Application(FastAPI):
+    """`lean_way`: for `/graphql`; None where every request has to meet some middleware."""
+
+    lean_way: LeanWay | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.lean_way and scope["type"] == "http" and scope["path"] == PATH:
+            await self.lean_way(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def announce(made: dict[TokenKind, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from db.database import Database
+from db.reader import Reader
 from db.tables import Token
 from domain.access import system
 from domain.inputs import NewToken, Page
@@ -30,7 +31,7 @@ def _period(text: str) -> timedelta:
 
 
 def desk_on(database: Database) -> Desk:
-    return Desk(database, feeds(database))
+    return Desk(database, Reader(database), feeds(database))
 
 
 @tokens.command()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from db.database import Database, Watch, is_passing
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
+from db.reader import Reader
 from domain.errors import Unavailable, first_of
 from domain.tokens import TokenKind
 from resolvers.desk import Broker, Desk
@@ -42,6 +43,7 @@ class DatabaseKeeper:
         self._admission = settings.admission
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._database: Database | None = None
+        self._reader: Reader | None = None
         self._feeds: Feeds | None = None
 
     @asynccontextmanager
@@ -52,6 +54,8 @@ class DatabaseKeeper:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            if self._reader:
+                self._reader.close()
             if self._database:
                 await self._database.close()
             if self._embedded:
@@ -75,12 +79,14 @@ class DatabaseKeeper:
             url = await asyncio.to_thread(self._embedded.start)
         assert url is not None  # noqa: S101
         self._database = self._database or Database(url)
+        self._reader = self._reader or Reader(self._database)
         self._feeds = self._feeds or feeds(self._database, self._settings.max_waiting_events)
         await migrate(self._database)
         admin = self._settings.admin_token
         made = await first_tokens(self._database, admin.get_secret_value() if admin else None)
         self.desk = Desk(
             self._database,
+            self._reader,
             self._feeds,
             self._settings.enrolment,
             self._settings.reenrolment,
@@ -125,6 +131,8 @@ class DatabaseKeeper:
 
     def _lost(self, error: Exception) -> None:
         self.desk = None
+        if self._reader:
+            self._reader.close()
         if isinstance(error, ExceptionGroup):
             error = first_of(error)
         if is_passing(error) or isinstance(error, (PostgresFailed, Unavailable)):

@@ -8,7 +8,8 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
@@ -27,6 +28,7 @@ LONGEST_PATH = 200
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 # As the answer's status says: nginx's code for a client that has gone before its answer.
 CLIENT_GONE = 499
+INTERNAL = 500
 
 Answered = Callable[[str, int], None]
 
@@ -36,6 +38,17 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 def current_request_id() -> str | None:
     """The id of the request, or the websocket connection, that is being worked on."""
     return _request_id.get()
+
+
+class Known:
+    """A request that is answered: its id, what is known of it for the log, its answer's status."""
+
+    __slots__ = ("id", "log", "status")
+
+    def __init__(self, id: bytes, log: dict[str, Any]) -> None:
+        self.id = id
+        self.log = log
+        self.status: int | None = None
 
 
 class RequestIds:
@@ -52,51 +65,76 @@ class RequestIds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        id = _given(scope) or secrets.token_hex(8)
+        given = next((value for name, value in scope["headers"] if name == HEADER), None)
+        if scope["type"] == "http":
+            with self.request(scope, given) as known:
+                await self._http(scope, receive, send, known)
+        else:
+            id = _id(given)
+            state = scope.setdefault("state", {})
+            state["request_id"], state["log"] = id.decode(), {}
+            token = _request_id.set(id.decode())
+            try:
+                await self._websocket(scope, receive, send, id)
+            finally:
+                _request_id.reset(token)
+        return None
+
+    @contextmanager
+    def request(self, scope: Scope, given: bytes | None) -> Iterator[Known]:
+        """While an HTTP request is worked on; at its end it is counted and, if need be, logged.
+
+        `given`: the id that the client sent.
+        """
+        started = perf_counter()
+        known = Known(_id(given), {})
+        id = known.id.decode()
         state = scope.setdefault("state", {})
-        state["request_id"], state["log"] = id, {}
+        state["request_id"], state["log"] = id, known.log
         token = _request_id.set(id)
         try:
-            if scope["type"] == "http":
-                await self._http(scope, receive, send, id)
-            else:
-                await self._websocket(scope, receive, send, id)
+            yield known
+        except ClientDisconnect:
+            pass
         finally:
+            self._done(scope, known, perf_counter() - started)
             _request_id.reset(token)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
-        started = perf_counter()
-        status: int | None = None
-        header = (HEADER, id.encode())
-
+    async def _http(self, scope: Scope, receive: Receive, send: Send, known: Known) -> None:
         async def tagged(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), header]}
+                known.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (HEADER, known.id)]
             await send(message)
 
         try:
             await self.app(scope, receive, tagged)
         except ClientDisconnect:
-            pass
+            raise
         except Exception:
-            log.exception("Error %s at %s", id, _path(scope))
-            scope["state"]["log"]["outcome"] = "INTERNAL"
-            if status is not None:  # the server has to cut the answer off
+            begun = known.status is not None
+            await self.failed(scope, known, tagged)
+            if begun:  # the server has to cut the answer off
                 raise
-            await _internal_error(id, tagged)
-        finally:
-            self._done(scope, status or CLIENT_GONE, perf_counter() - started)
 
-    def _done(self, scope: Scope, status: int, seconds: float) -> None:
+    async def failed(self, scope: Scope, known: Known, send: Send) -> None:
+        """For an exception that is being handled: it is logged and, if nothing was sent, told."""
+        id = known.id.decode()
+        log.exception("Error %s at %s", id, _path(scope))  # noqa: LOG004  in one
+        known.log["outcome"] = "INTERNAL"
+        if known.status is None:
+            known.status = INTERNAL
+            await _internal_error(id, send)
+
+    def _done(self, scope: Scope, known: Known, seconds: float) -> None:
+        status = known.status or CLIENT_GONE
         if self.answered:
             self.answered(scope["method"], status)
         failed = status >= 400  # noqa: PLR2004
         if scope["path"] in QUIET and not failed:
             return
-        told: dict[str, Any] = scope["state"]["log"]
-        level = logging.INFO if failed or told.get("outcome", "ok") != "ok" else logging.DEBUG
+        well = not failed and known.log.get("outcome", "ok") == "ok"
+        level = logging.DEBUG if well else logging.INFO
         if log.isEnabledFor(level):
             client = scope.get("client")
             fields = {
@@ -106,12 +144,12 @@ class RequestIds:
                 "milliseconds": round(seconds * 1000, 1),
                 "client": client[0] if client else None,
             }
-            log.log(level, "request", extra={"fields": {**told, **fields}})
+            log.log(level, "request", extra={"fields": {**known.log, **fields}})
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, id: bytes) -> None:
         async def tagged(message: Message) -> None:
             if message["type"] in ("websocket.accept", "websocket.http.response.start"):
-                headers = [*message.get("headers", ()), (HEADER, id.encode())]
+                headers = [*message.get("headers", ()), (HEADER, id)]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -120,15 +158,12 @@ class RequestIds:
         except WebSocketDisconnect:
             pass
         except Exception:
-            log.exception("Error %s at %s", id, _path(scope))
+            log.exception("Error %s at %s", id.decode(), _path(scope))
             raise
 
 
-def _given(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == HEADER:
-            return value.decode() if GIVEN.fullmatch(value) else None
-    return None
+def _id(given: bytes | None) -> bytes:
+    return given if given and GIVEN.fullmatch(given) else secrets.token_hex(8).encode()
 
 
 def _path(scope: Scope) -> str:
@@ -143,5 +178,5 @@ async def _internal_error(id: str, send: Send) -> None:
     }
     body = json.dumps({"errors": [error]}, separators=(",", ":")).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.start", "status": INTERNAL, "headers": headers})
     await send({"type": "http.response.body", "body": body})

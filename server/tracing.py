@@ -38,6 +38,10 @@ class Tracing:
         self._tracer = pipeline.provider.get_tracer("rollcall") if pipeline else None
 
     @property
+    def on(self) -> bool:
+        return self._pipeline is not None
+
+    @property
     def telemetry(self) -> TelemetryConfig:
         """For `FastAPI(telemetry=...)`, which makes the spans of requests."""
         return {

@@ -32,4 +32,8 @@ async def keep_running(worker: Worker, desk: Desk) -> None:
             log.warning("%s was interrupted, and begins anew: %s", type(worker).__name__, error)
         except Exception:
             log.exception("%s has failed, and begins anew.", type(worker).__name__)
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            # What it did at its end has failed in turn.
+            raise asyncio.CancelledError
         await asyncio.sleep(PAUSE_SECONDS)

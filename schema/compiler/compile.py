@@ -129,6 +129,7 @@ class _Operation:
             entries.append(f"{key!r}: {value.text}")
         name = self._source.fresh("s")
         lines = [f"{'async ' if awaited else ''}def {name}(o, q):"]
+        lines += ["    if isinstance(o, Exception):", "        raise o"]
         if type.is_type_of:
             lines += [f"    if not {self._source.constant('y', type.is_type_of)}(o, None):"]
             lines += ["        raise TypeError(o)"]

@@ -57,10 +57,12 @@ class Compiled:
                 root.key: await _completed(root, await _value(root, run), run)
                 for root in self._roots
             }
-        values = await gather(*(_value(root, run) for root in self._roots), return_exceptions=True)
-        for value in values:
-            if isinstance(value, BaseException):
-                raise value
+        # Each notes its value, and the others are waited for whatever becomes of one.
+        await gather(*(_value(root, run) for root in self._roots), return_exceptions=True)
+        if len(run.roots) < len(self._roots) or any(
+            isinstance(value, Exception) for value in run.roots.values()
+        ):
+            raise Astray
         done = [_completed(root, run.roots[root.key], run) for root in self._roots]
         return dict(zip([root.key for root in self._roots], await gather(*done), strict=True))
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from graphql import ExecutionResult, GraphQLError
 
 from domain.errors import (
@@ -89,8 +90,13 @@ def failure_body(message: str, code: str) -> dict[str, Any]:
     return {"errors": [_entry(message, code)]}
 
 
-def encoded(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, separators=(",", ":"))
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # It has half of a surrogate pair, from whoever sent one, or a huge number.
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _entry(message: str, code: str, **more: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import ExecutionResult, OperationType
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Unavailable
 from schema.documents import BadDocument
-from schema.execution import Operation
+from schema.execution import Operation, Request
 from server.graphql.answers import (
     causes,
     encoded,
@@ -34,6 +35,29 @@ from server.graphql.service import Service
 BODY_SECONDS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A GraphQL request, and what of its HTTP request matters for the answer.
+
+    `media`: the type that the client likes best; `events`: whether it takes a stream of them, too.
+    """
+
+    request: Request
+    method: str
+    media: str
+    events: bool
+    authorization: str | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    media: str
+    body: bytes
+    headers: Mapping[str, str] | None = None
+
+
 class GraphQLEndpoint:
     """Answers any request with a status and a body of the GraphQL-over-HTTP specification.
 
@@ -46,11 +70,28 @@ class GraphQLEndpoint:
     async def __call__(self, http: HTTPRequest) -> Response:
         media = media_type(http.headers.get("accept"))
         try:
-            return await self._answer(http, media)
-        except (RollcallError, Wrong, BadDocument) as error:
-            return self._refusal(error, GRAPHQL if media == GRAPHQL else JSON)
+            asked = await self._asked(http, media)
+        except Wrong as wrong:
+            answer: Answer | EventStream = self._refusal(wrong, _without_events(media))
+        else:
+            answer = await self.answer(asked, http.state.log)
+        if isinstance(answer, EventStream):
+            return answer
+        return Response(
+            answer.body,
+            answer.status,
+            answer.headers,
+            media_type=f"{answer.media}; charset=utf-8",
+        )
 
-    async def _answer(self, http: HTTPRequest, media: str | None) -> Response:
+    async def answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
+        """`log` gets what is known of the request: `operation`, `actor`, `outcome`."""
+        try:
+            return await self._answer(asked, log)
+        except (RollcallError, Wrong, BadDocument) as error:
+            return self._refusal(error, _without_events(asked.media))
+
+    async def _asked(self, http: HTTPRequest, media: str | None) -> Asked:
         if media is None:
             raise Wrong(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}.")
         try:
@@ -62,41 +103,53 @@ class GraphQLEndpoint:
                 f"Send the body within {BODY_SECONDS} seconds.",
                 headers={"Connection": "close"},
             ) from None
-        address = http.client.host if http.client else None
-        caller = await self.service.caller(http.headers.get("authorization"), address)
-        operation = self.service.prepare(request, caller)
-        follows = operation.type is OperationType.SUBSCRIPTION
-        if follows and takes_events(http.headers.get("accept")):
+        return Asked(
+            request,
+            http.method,
+            media,
+            takes_events(http.headers.get("accept")),
+            http.headers.get("authorization"),
+            http.client.host if http.client else None,
+        )
+
+    async def _answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
+        service, media = self.service, asked.media
+        caller, own = await service.identified(asked.authorization, asked.address)
+        operation = service.prepare(asked.request, caller)
+        if operation.type is OperationType.SUBSCRIPTION and asked.events:
             media = EVENTS
-        _check_method(operation, http.method, media)
-        known = {"operation": operation.label, "actor": caller.actor}
-        http.state.log.update(known)
+        _check_method(operation, asked.method, media)
+        log["operation"], log["actor"] = operation.label, caller.actor
         if media == EVENTS:
-            self.service.connections.check(caller)
-            return EventStream(self.service, operation, caller)
-        http.state.log["outcome"] = "failed"
-        result, outcome = await self.service.run(operation, caller)
-        http.state.log["outcome"] = outcome
+            service.connections.check(caller)
+            return EventStream(service, operation, caller)
+        log["outcome"] = "failed"
+        result, log["outcome"] = await service.run(operation, caller, own)
         return self._told(result, media)
 
-    def _refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Response:
+    def _refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Answer:
         """For a request that was not executed."""
         match error:
             case Wrong():
                 body = failure_body(error.message, error.code)
-                return _response(body, error.status, media, error.headers)
+                return Answer(error.status, media, encoded(body), error.headers)
             case BadDocument():
                 body = {"errors": told_errors(error.errors, self.service.settings.limits.errors)}
-                return _response(body, 400 if media == GRAPHQL else 200, media)
+                return Answer(400 if media == GRAPHQL else 200, media, encoded(body))
             case _:
-                return _response({"errors": [told_exception(error)]}, *_status(error, media))
+                return _failed({"errors": [told_exception(error)]}, error, media)
 
-    def _told(self, result: ExecutionResult, media: str) -> Response:
+    def _told(self, result: ExecutionResult, media: str) -> Answer:
         body = result_body(result, self.service.settings.limits.errors)
-        for cause in causes(result):
-            if isinstance(cause, (TooMany, Unavailable)):
-                return _response(body, *_status(cause, media))
-        return _response(body, 200, media)
+        if result.errors:
+            for cause in causes(result):
+                if isinstance(cause, (TooMany, Unavailable)):
+                    return _failed(body, cause, media)
+        return Answer(200, media, encoded(body))
+
+
+def _without_events(media: str | None) -> str:
+    return GRAPHQL if media == GRAPHQL else JSON
 
 
 def _check_method(operation: Operation, method: str, media: str) -> None:
@@ -109,20 +162,15 @@ def _check_method(operation: Operation, method: str, media: str) -> None:
         )
 
 
-def _status(error: RollcallError, media: str) -> tuple[int, str, dict[str, str] | None]:
+def _failed(body: Mapping[str, Any], error: RollcallError, media: str) -> Answer:
     match error:
         case TooMany() | Unavailable():
             status = 429 if isinstance(error, TooMany) else 503
-            return status, media, {"Retry-After": str(error.retry_after_seconds)}
+            headers = {"Retry-After": str(error.retry_after_seconds)}
+            return Answer(status, media, encoded(body), headers)
         case Unauthenticated():
-            return 401, media, {"WWW-Authenticate": "Bearer"}
+            return Answer(401, media, encoded(body), {"WWW-Authenticate": "Bearer"})
         case TimedOut():
-            return 503, media, None
+            return Answer(503, media, encoded(body))
         case _:
-            return 403, media, None
-
-
-def _response(
-    body: Mapping[str, Any], status: int, media: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    return Response(encoded(body), status, headers, media_type=f"{media}; charset=utf-8")
+            return Answer(403, media, encoded(body))

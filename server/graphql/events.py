@@ -92,8 +92,8 @@ def _last_words(closing: Closing) -> bytes:
     return told + COMPLETE if closing is TOKEN_ENDED else told
 
 
-def _next(data: str) -> bytes:
-    return f"event: next\ndata: {data}\n\n".encode()
+def _next(data: bytes) -> bytes:
+    return b"event: next\ndata: %b\n\n" % data
 
 
 def _chunk(body: bytes, *, more: bool = True) -> dict[str, object]:

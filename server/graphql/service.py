@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 
 from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import PlainTextResponse, Response
 
+from db.device_view import DeviceView
 from domain.access import ANONYMOUS, Caller
 from domain.errors import (
     CutOff,
@@ -19,7 +20,7 @@ from domain.errors import (
     Unavailable,
 )
 from domain.tokens import TokenKind
-from resolvers.authentication import authenticate
+from resolvers.authentication import identify
 from resolvers.desk import Desk
 from schema.context import Context
 from schema.documents import BadDocument
@@ -59,8 +60,14 @@ class Service:
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Raises Unauthenticated, or Unavailable."""
-        caller = await authenticate(self.desk(), bearer(authorization))
-        return replace(caller, address=address)
+        return (await self.identified(authorization, address))[0]
+
+    async def identified(
+        self, authorization: str | None, address: str | None
+    ) -> tuple[Caller, DeviceView | None]:
+        """With the device whose token it is. Raises as `caller`."""
+        caller, own = await identify(self.desk(), bearer(authorization))
+        return caller.at(address), own
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
@@ -71,7 +78,9 @@ class Service:
             self._metrics.graphql("none", "refused", perf_counter() - started)
             raise
 
-    async def run(self, operation: Operation, caller: Caller) -> tuple[ExecutionResult, str]:
+    async def run(
+        self, operation: Operation, caller: Caller, own: DeviceView | None = None
+    ) -> tuple[ExecutionResult, str]:
         """A query or mutation, and what became of it in a word.
 
         Raises BadDocument, TimedOut, TooMany or Unavailable.
@@ -82,7 +91,7 @@ class Service:
             self._tracing.operation_span(operation.label),
         ):
             try:
-                result = await self._engine.run(operation, Context(self.desk(), caller))
+                result = await self._engine.run(operation, Context(self.desk(), caller, own))
                 outcome = outcome_of(result)
             except BadDocument:
                 outcome = "refused"

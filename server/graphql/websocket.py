@@ -253,7 +253,7 @@ class Session:
     async def _send(self, message: dict[str, Any]) -> None:
         if self._websocket.application_state is not WebSocketState.CONNECTED:
             raise WebSocketDisconnect(1006)
-        await self._websocket.send_text(encoded(message))
+        await self._websocket.send_text(encoded(message).decode())
 
     async def _close(self, closing: Closing) -> None:
         """Bounded, because a client that reads nothing takes no close frame either."""

@@ -30,7 +30,7 @@ async def blocked(server: ServerProcess) -> asyncpg.Connection:
     """A connection that keeps everybody from registering devices."""
     folder = str(server.data_dir / "postgres")
     connection = await asyncpg.connect(user="postgres", database="postgres", host=folder)
-    await connection.execute("BEGIN; LOCK TABLE devices")
+    await connection.execute("BEGIN; LOCK TABLE devices IN SHARE MODE")
     return connection
 
 

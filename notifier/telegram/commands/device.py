@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from db.tables import Device
+from db.device_view import AnyDevice
 from domain.enrolment import DeviceState
 from domain.identity import device_id, is_device_id, parse_mac
 from domain.inputs import DeviceFilter, Page
@@ -24,11 +24,11 @@ async def device(talk: Talk, which: str = "") -> None:
             await talk.pin(found.latitude, found.longitude)
 
 
-async def look_up(talk: Talk, which: str) -> Device | None:
+async def look_up(talk: Talk, which: str) -> AnyDevice | None:
     """None, and the chat told why, where it is not exactly one."""
     if id := _id(which):
         found = await registry.device(talk.desk, talk.caller, id)
-        candidates = [found] if found else []
+        candidates: list[AnyDevice] = [found] if found else []
     else:
         wanted = DeviceFilter.check({"search": which})
         page = await registry.list_devices(talk.desk, talk.caller, wanted, Page(first=2))
@@ -39,15 +39,15 @@ async def look_up(talk: Talk, which: str) -> Device | None:
     return None
 
 
-def title(device: Device) -> str:
+def title(device: AnyDevice) -> str:
     return f"{device.measurement_type.name}, {device.place.name}, {device.owner.name}"
 
 
-def card(talk: Talk, device: Device) -> str:
+def card(talk: Talk, device: AnyDevice) -> str:
     return "\n".join([title(device), *_lines(talk, device)])
 
 
-def _lines(talk: Talk, device: Device) -> Iterator[str]:
+def _lines(talk: Talk, device: AnyDevice) -> Iterator[str]:
     yield f"{sign(device)} {talk.word(_state(device))}"
     if device.last_seen_at and not device.online:
         yield talk.word("last_seen", at=talk.moment(device.last_seen_at))
@@ -71,7 +71,7 @@ def _lines(talk: Talk, device: Device) -> Iterator[str]:
     yield f"Id: {device.id}"
 
 
-def _state(device: Device) -> str:
+def _state(device: AnyDevice) -> str:
     if device.awaits_approval:
         return "waits"
     if device.state != DeviceState.ACTIVE:

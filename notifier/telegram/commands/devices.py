@@ -1,5 +1,6 @@
 """A list of devices to leaf through, whose state is all in its buttons."""
 
+from db.device_view import AnyDevice
 from db.paging import cursor
 from db.tables import Device
 from domain.enrolment import DeviceState
@@ -77,7 +78,7 @@ def _line(talk: Talk, device: Device) -> str:
     return f"{sign(device)} {name} · {device.id[:4]}"
 
 
-def sign(device: Device) -> str:
+def sign(device: AnyDevice) -> str:
     if device.awaits_approval:
         return "⏳"
     if device.state != DeviceState.ACTIVE:

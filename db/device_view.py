@@ -1,0 +1,121 @@
+"""A device as it is read in numbers, for answers and not for changes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from db.tables import Device
+from domain.config import Config
+from domain.topics import Topics, listening
+
+COLUMNS = (
+    "id",
+    "number",
+    "owner_id",
+    "place_id",
+    "measurement_type_id",
+    "topic",
+    "listen",
+    "latitude",
+    "longitude",
+    "sensor_model",
+    "firmware",
+    "state",
+    "awaits_approval",
+    "config_version",
+    "interval_seconds",
+    "qos",
+    "config_updated_at",
+    "config_updated_by",
+    "applied_version",
+    "applied_at",
+    "applied_error",
+    "online",
+    "status_at",
+    "last_seen_at",
+    "registered_at",
+    "updated_at",
+)
+
+
+class Name(NamedTuple):
+    """Of an owner, a place or a measurement type; it never changes."""
+
+    id: int
+    name: str
+    slug: str
+
+
+class DeviceView:
+    """What `db.tables.Device` has, read from one row; `names` are those of its three levels."""
+
+    __slots__ = (*COLUMNS, "measurement_type", "owner", "place")
+
+    def __init__(self, row: Sequence[Any], names: "Names") -> None:
+        (
+            self.id,
+            self.number,
+            self.owner_id,
+            self.place_id,
+            self.measurement_type_id,
+            self.topic,
+            self.listen,
+            self.latitude,
+            self.longitude,
+            self.sensor_model,
+            self.firmware,
+            self.state,
+            self.awaits_approval,
+            self.config_version,
+            self.interval_seconds,
+            self.qos,
+            self.config_updated_at,
+            self.config_updated_by,
+            self.applied_version,
+            self.applied_at,
+            self.applied_error,
+            self.online,
+            self.status_at,
+            self.last_seen_at,
+            self.registered_at,
+            self.updated_at,
+        ) = row
+        self.owner = names.owners[self.owner_id]
+        self.place = names.places[self.place_id]
+        self.measurement_type = names.measurement_types[self.measurement_type_id]
+
+    @property
+    def topics(self) -> Topics:
+        return listening(self.topic, self.listen)
+
+    @property
+    def config(self) -> Config:
+        return Config(
+            self.config_version,
+            self.interval_seconds,
+            self.qos,
+            self.config_updated_at,
+            self.config_updated_by,
+        )
+
+    @property
+    def in_sync(self) -> bool:
+        return bool(self.applied_version == self.config_version)
+
+
+AnyDevice = Device | DeviceView
+
+
+class Names(NamedTuple):
+    """By id. Only ever added to."""
+
+    owners: dict[int, Name]
+    places: dict[int, Name]
+    measurement_types: dict[int, Name]
+
+    def missing(self, rows: Sequence[Mapping[str, Any]]) -> tuple[set[int], set[int], set[int]]:
+        """Of the devices in some rows."""
+        return (
+            {row["owner_id"] for row in rows} - self.owners.keys(),
+            {row["place_id"] for row in rows} - self.places.keys(),
+            {row["measurement_type_id"] for row in rows} - self.measurement_types.keys(),
+        )

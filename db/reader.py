@@ -1,0 +1,130 @@
+"""Tokens and devices by their keys, for many requests at once."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from db.database import Database, is_passing
+from db.device_view import COLUMNS, DeviceView, Name, Names
+from db.merging import Merged
+from domain.errors import Unavailable
+
+MOST = 500
+LANES = 2
+SECONDS = 10
+
+DEVICE = ", ".join(f"d.{column}" for column in COLUMNS)
+TOKENS = f"""
+SELECT t.hash, t.id AS token_id, t.kind, t.owner_id AS token_owner_id, t.device_id, t.waiting,
+    t.max_uses, t.revoked_at IS NOT NULL AS revoked,
+    t.expires_at IS NOT NULL AND t.expires_at <= now() AS expired,
+    t.confirmed_at IS NOT NULL AS confirmed, t.mqtt_hash IS NOT NULL AS hashed, {DEVICE}
+FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::bytea[])
+"""  # noqa: S608  column names
+TOKEN_COLUMNS = 11
+DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
+TABLES = ("owners", "places", "measurement_types")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """`device`: the one whose token it is."""
+
+    device: DeviceView | None
+    id: int
+    kind: str
+    owner_id: int | None
+    device_id: str | None
+    waiting: bool
+    max_uses: int | None
+    revoked: bool
+    expired: bool
+    confirmed: bool
+    hashed: bool
+
+
+class Reader:
+    """Each answer is of a statement that began after the question."""
+
+    def __init__(self, database: Database) -> None:
+        self._names = Names({}, {}, {})
+        lanes = [_Lane(database, self._names) for _ in range(LANES)]
+        self._lanes = lanes
+        self._tokens = Merged([lane.tokens for lane in lanes], MOST)
+        self._devices = Merged([lane.devices for lane in lanes], MOST)
+
+    def token(self, hash: bytes) -> "asyncio.Future[TokenView | None]":
+        """Raises Unavailable and Overloaded, as the other one does."""
+        return self._tokens.get(hash)
+
+    def device(self, id: str) -> "asyncio.Future[DeviceView | None]":
+        """In no caller's scope."""
+        return self._devices.get(id)
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Lane:
+    """One connection, and one statement at a time on it."""
+
+    def __init__(self, database: Database, names: Names) -> None:
+        self._database = database
+        self._names = names
+        self._driver: asyncpg.Connection[asyncpg.Record] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenView]:
+        rows = await self._fetch(TOKENS, hashes)
+        found = {}
+        for row in rows:
+            device = DeviceView(row[TOKEN_COLUMNS:], self._names) if row["id"] else None
+            found[row[0]] = TokenView(device, *row[1:TOKEN_COLUMNS])
+        return found
+
+    async def devices(self, ids: Sequence[str]) -> Mapping[str, DeviceView]:
+        rows = await self._fetch(DEVICES, ids)
+        return {row["id"]: DeviceView(row, self._names) for row in rows}
+
+    def close(self) -> None:
+        if self._driver:
+            self._driver.terminate()
+            self._driver = None
+
+    async def _fetch(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
+        """With all names that the rows need. Raises Unavailable."""
+        async with self._one_at_a_time:
+            idle = self._driver is not None
+            try:
+                return await self._read(query, keys)
+            except Unavailable:
+                if not idle:
+                    raise
+            # The connection has died while nobody used it.
+            return await self._read(query, keys)
+
+    async def _read(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
+        try:
+            driver = self._driver = self._driver or await self._database.connection()
+            rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
+            devices = [row for row in rows if row["id"]]
+            for table, missing in zip(TABLES, self._names.missing(devices), strict=True):
+                if missing:
+                    await self._learn(driver, table, missing)
+        except BaseException as error:
+            self.close()
+            # Of a connection that dies, asyncpg says several things.
+            if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
+                raise Unavailable("The database is not available; try again soon.") from error
+            raise
+        return rows
+
+    async def _learn(self, driver: Any, table: str, ids: set[int]) -> None:
+        query = f"SELECT id, name, slug FROM {table} WHERE id = ANY($1::int[])"  # noqa: S608
+        known = getattr(self._names, table)
+        for row in await driver.fetch(query, list(ids), timeout=SECONDS):
+            known[row["id"]] = Name(*row)

@@ -1,0 +1,116 @@
+"""The short way to `/graphql`, for what most requests are: a small JSON body by POST.
+
+Straight on ASGI, with nothing that could have been done once. What is unusual about a request is
+left to the long way, with what was read of it: so nothing is decided twice.
+"""
+
+from typing import Any
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schema.execution import Request
+from server.graphql.asked import GRAPHQL, JSON
+from server.graphql.endpoint import Asked, GraphQLEndpoint
+from server.graphql.events import EventStream
+from server.request_id import HEADER, RequestIds
+
+PATH = "/graphql"
+JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"})
+MEDIA = {
+    b"": JSON,
+    b"*/*": JSON,
+    b"application/json": JSON,
+    b"application/graphql-response+json": GRAPHQL,
+}
+CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
+# What GraphQL over HTTP has; any other makes the request one for the long way.
+KEYS = frozenset({"query", "variables", "operationName", "extensions"})
+
+
+class LeanWay:
+    """`long_way`: the whole application, whose middleware `ids` is."""
+
+    def __init__(self, endpoint: GraphQLEndpoint, ids: RequestIds, long_way: ASGIApp) -> None:
+        self._endpoint = endpoint
+        self._ids = ids
+        self._long_way = long_way
+        self._most = endpoint.service.settings.max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        media = MEDIA.get(headers.get(b"accept", b""))
+        if (
+            media is None
+            or scope["method"] != "POST"
+            or len(headers) != len(scope["headers"])
+            or headers.get(b"content-type") not in JSON_TYPES
+            or b"content-encoding" in headers
+        ):
+            await self._long_way(scope, receive, send)
+            return
+        first = await receive()
+        request = self._request(first)
+        if request is None:
+            await self._long_way(scope, _again(first, receive), send)
+            return
+        authorization, client = headers.get(b"authorization"), scope.get("client")
+        asked = Asked(
+            request,
+            "POST",
+            media,
+            events=False,
+            authorization=authorization.decode("latin-1") if authorization else None,
+            address=client[0] if client else None,
+        )
+        with self._ids.request(scope, headers.get(HEADER)) as known:
+            try:
+                answer = await self._endpoint.answer(asked, known.log)
+            except Exception:  # noqa: BLE001  it is logged there
+                await self._ids.failed(scope, known, send)
+                return
+            assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
+            known.status = answer.status
+            told = [
+                (b"content-type", CONTENT_TYPES[answer.media]),
+                (b"content-length", b"%d" % len(answer.body)),
+                (HEADER, known.id),
+            ]
+            if answer.headers:
+                told += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items()]
+            await send({"type": "http.response.start", "status": answer.status, "headers": told})
+            await send({"type": "http.response.body", "body": answer.body})
+
+    def _request(self, first: Message) -> Request | None:
+        """None where the long way has to look at it."""
+        if first["type"] != "http.request" or first.get("more_body"):
+            return None
+        body = first["body"]
+        if not 0 < len(body) <= self._most:
+            return None
+        try:
+            values: Any = orjson.loads(body)
+        except ValueError:
+            return None
+        if not isinstance(values, dict) or not values.keys() <= KEYS:
+            return None
+        query, variables = values.get("query"), values.get("variables")
+        name, extensions = values.get("operationName"), values.get("extensions")
+        if (
+            isinstance(query, str)
+            and isinstance(variables, dict | None)
+            and isinstance(name, str | None)
+            and isinstance(extensions, dict | None)
+        ):
+            return Request(query, variables, name)
+        return None
+
+
+def _again(first: Message, receive: Receive) -> Receive:
+    """As if the first message had not been received yet."""
+    waiting = [first]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
