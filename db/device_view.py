@@ -113,9 +113,13 @@ class Names(NamedTuple):
     measurement_types: dict[int, Name]
 
     def missing(self, rows: Sequence[Mapping[str, Any]]) -> tuple[set[int], set[int], set[int]]:
-        """Of the devices in some rows."""
-        return (
-            {row["owner_id"] for row in rows} - self.owners.keys(),
-            {row["place_id"] for row in rows} - self.places.keys(),
-            {row["measurement_type_id"] for row in rows} - self.measurement_types.keys(),
-        )
+        """Of the devices in some rows; some may have none."""
+        owners, places, types = self
+        missing: tuple[set[int], set[int], set[int]] = (set(), set(), set())
+        for row in rows:
+            owner, place, type = row["owner_id"], row["place_id"], row["measurement_type_id"]
+            if owner is not None and not (owner in owners and place in places and type in types):
+                missing[0].add(owner)
+                missing[1].add(place)
+                missing[2].add(type)
+        return missing

@@ -80,11 +80,14 @@ class _Lane:
 
     async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenView]:
         rows = await self._fetch(TOKENS, hashes)
-        found = {}
-        for row in rows:
-            device = DeviceView(row[TOKEN_COLUMNS:], self._names) if row["id"] else None
-            found[row[0]] = TokenView(device, *row[1:TOKEN_COLUMNS])
-        return found
+        names = self._names
+        return {
+            row[0]: TokenView(
+                DeviceView(row[TOKEN_COLUMNS:], names) if row[TOKEN_COLUMNS] else None,
+                *row[1:TOKEN_COLUMNS],
+            )
+            for row in rows
+        }
 
     async def devices(self, ids: Sequence[str]) -> Mapping[str, DeviceView]:
         rows = await self._fetch(DEVICES, ids)
@@ -111,8 +114,7 @@ class _Lane:
         try:
             driver = self._driver = self._driver or await self._database.connection()
             rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
-            devices = [row for row in rows if row["id"]]
-            for table, missing in zip(TABLES, self._names.missing(devices), strict=True):
+            for table, missing in zip(TABLES, self._names.missing(rows), strict=True):
                 if missing:
                     await self._learn(driver, table, missing)
         except BaseException as error:

@@ -1,6 +1,6 @@
 """Who may do what. Every operation names its action; this table has the answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from domain.errors import Forbidden, Unauthenticated
@@ -60,10 +60,6 @@ class Caller:
     name: str | None = None
     address: str | None = None
 
-    def at(self, address: str | None) -> "Caller":
-        """The same, calling from this address."""
-        return replace(self, address=address) if address != self.address else self
-
     @property
     def actor(self) -> str:
         """How the audit log calls the caller: `admin:1`, `device:<id>`, `telegram:<chat>`,
@@ -74,6 +70,9 @@ class Caller:
         if self.kind is None:
             return "anonymous"
         return f"{self.kind}:{self.device_id or self.token_id}"
+
+    def __str__(self) -> str:
+        return self.actor
 
     @property
     def scope(self) -> Scope:

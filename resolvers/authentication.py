@@ -10,7 +10,7 @@ from db.device_view import DeviceView
 from db.events import record
 from db.reader import TokenView
 from db.tables import Token
-from domain.access import ANONYMOUS, Caller, Scope
+from domain.access import Caller, Scope
 from domain.accounts import mosquitto_hash
 from domain.errors import Unauthenticated
 from domain.events import EventKind
@@ -26,30 +26,32 @@ async def authenticate(desk: Desk, secret: str | None) -> Caller:
     The first use of a device's token confirms it: from then on no other token of that device
     is valid, and its MAC address alone gets nobody a new one.
     """
-    return (await identify(desk, secret))[0]
+    return (await identify(desk, secret, None))[0]
 
 
-async def identify(desk: Desk, secret: str | None) -> tuple[Caller, DeviceView | None]:
-    """As `authenticate`, with the device whose token it is, as it is now."""
+async def identify(
+    desk: Desk, secret: str | None, address: str | None
+) -> tuple[Caller, DeviceView | None]:
+    """As `authenticate`, from an address; with the device whose token it is, as it is now."""
     if secret is None:
-        return ANONYMOUS, None
+        return Caller(address=address), None
     token = await desk.reader.token(hash_secret(secret))
     if token is None:
         raise Unauthenticated("This token is unknown.")
     device = token.kind == TokenKind.DEVICE
     first = device and not token.waiting and not token.confirmed
     if first or (not token.hashed and token.kind in KNOWN_TO_BROKERS):
-        return await _noted(desk, secret), None
-    return _caller(token), token.device
+        return await _noted(desk, secret, address), None
+    return _caller(token, address), token.device
 
 
-async def _noted(desk: Desk, secret: str) -> Caller:
+async def _noted(desk: Desk, secret: str, address: str | None) -> Caller:
     """The token is used for the first time, or was made when tokens were no passwords yet."""
     async with desk.database.begin() as session:
         token = await tokens.by_secret(session, secret)
         if token is None:
             raise Unauthenticated("This token is unknown.")
-        caller = _caller(_view(token))
+        caller = _caller(_view(token), address)
         if token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
             token.mqtt_hash = mosquitto_hash(secret)
         if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
@@ -79,7 +81,7 @@ def _view(token: Token) -> TokenView:
     )
 
 
-def _caller(token: TokenView) -> Caller:
+def _caller(token: TokenView, address: str | None) -> Caller:
     if token.revoked:
         raise Unauthenticated("This token was revoked.")
     if token.expired:
@@ -91,6 +93,7 @@ def _caller(token: TokenView) -> Caller:
         token.device_id,
         waiting=token.waiting,
         max_uses=token.max_uses,
+        address=address,
     )
 
 

@@ -1,6 +1,5 @@
 """From a request to its result, on the resolvers that strawberry made."""
 
-import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from domain.errors import IntrospectionDisabled, TimedOut
 from schema.build import Schema
 from schema.compiler import Astray, Compiler, Run, replay
 from schema.context import Context
+from schema.deadlines import Deadlines
 from schema.documents import BadDocument, Document, Documents
 from schema.limits import Limits, OverLimit, check_variables
 from schema.plan import Plan
@@ -66,7 +66,7 @@ class Engine:
     def __init__(self, schema: Schema, limits: Limits, seconds: float) -> None:
         self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
         self._limits = limits
-        self._seconds = seconds
+        self._deadlines = Deadlines(seconds)
         self._documents = Documents(self._schema, Compiler(schema), limits)
 
     def prepare(self, request: Request, *, may_introspect: bool) -> Operation:
@@ -92,12 +92,10 @@ class Engine:
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
         """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._run(operation, context)
+            return await self._deadlines.held(self._run(operation, context))
         except TimeoutError:
-            raise TimedOut(
-                f"This took more than {self._seconds:g} seconds and was stopped."
-            ) from None
+            seconds = self._deadlines.seconds
+            raise TimedOut(f"This took more than {seconds:g} seconds and was stopped.") from None
 
     async def _run(self, operation: Operation, context: Context) -> ExecutionResult:
         """Compiled where it can be; what goes astray is told by graphql-core."""

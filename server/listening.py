@@ -1,5 +1,6 @@
 """The socket, and the server on it that stops in an orderly way."""
 
+import gc
 import socket
 import sys
 
@@ -21,6 +22,12 @@ PING_SECONDS = 20
 
 class Server(uvicorn.Server):
     """Tells those who stay connected that it restarts, before it waits for all to be done."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What is there now stays: looking for garbage among it takes up to 100 ms each time.
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app

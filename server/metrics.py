@@ -89,16 +89,34 @@ class Metrics:
             Gauge("rollcall_mqtt_up", told, registry=registry).set_function(broker)
         for protocol in ("websocket", "sse"):
             self._connections.labels(protocol)
+        # Finding a label costs more than counting; theirs are bounded.
+        self._counted: dict[
+            tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]
+        ] = {}
+        self._answered: dict[tuple[str, int], Callable[[], None]] = {}
 
     def graphql(self, operation: str, outcome: str, seconds: float) -> None:
         """`operation`: its type and first field, such as `query devices`, as far as the schema
         has that field; `outcome`: ok, refused, failed or the code of an error.
         """
-        self._graphql.labels(operation, outcome).inc()
-        self._seconds.labels(operation).observe(seconds)
+        counted = self._counted.get((operation, outcome))
+        if counted is None:
+            counted = self._counted[operation, outcome] = (
+                self._graphql.labels(operation, outcome).inc,
+                self._seconds.labels(operation).observe,
+            )
+        count, observe = counted
+        count()
+        observe(seconds)
 
     def http(self, method: str, status: int) -> None:
-        self._http.labels(method if method in METHODS else "other", status).inc()
+        count = self._answered.get((method, status))
+        if count is None:
+            known = method if method in METHODS else "other"
+            count = self._http.labels(known, status).inc
+            if known == method:
+                self._answered[method, status] = count
+        count()
 
     def connection_opened(self, protocol: str) -> None:
         """`protocol`: websocket or sse."""

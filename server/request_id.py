@@ -6,11 +6,10 @@ dict of its own for each request: `operation`, `outcome`, `actor`.
 
 import json
 import logging
+import random
 import re
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
@@ -43,12 +42,14 @@ def current_request_id() -> str | None:
 class Known:
     """A request that is answered: its id, what is known of it for the log, its answer's status."""
 
-    __slots__ = ("id", "log", "status")
+    __slots__ = ("id", "log", "started", "status", "token")
 
-    def __init__(self, id: bytes, log: dict[str, Any]) -> None:
+    def __init__(self, id: bytes) -> None:
         self.id = id
-        self.log = log
+        self.log: dict[str, Any] = {}
+        self.started = perf_counter()
         self.status: int | None = None
+        self.token: Token[str | None] | None = None
 
 
 class RequestIds:
@@ -67,8 +68,13 @@ class RequestIds:
             return await self.app(scope, receive, send)
         given = next((value for name, value in scope["headers"] if name == HEADER), None)
         if scope["type"] == "http":
-            with self.request(scope, given) as known:
+            known = self.begin(scope, given)
+            try:
                 await self._http(scope, receive, send, known)
+            except ClientDisconnect:
+                pass
+            finally:
+                self.end(scope, known)
         else:
             id = _id(given)
             state = scope.setdefault("state", {})
@@ -80,25 +86,20 @@ class RequestIds:
                 _request_id.reset(token)
         return None
 
-    @contextmanager
-    def request(self, scope: Scope, given: bytes | None) -> Iterator[Known]:
-        """While an HTTP request is worked on; at its end it is counted and, if need be, logged.
-
-        `given`: the id that the client sent.
-        """
-        started = perf_counter()
-        known = Known(_id(given), {})
+    def begin(self, scope: Scope, given: bytes | None) -> Known:
+        """An HTTP request is worked on, until `end`. `given`: the id that the client sent."""
+        known = Known(_id(given))
         id = known.id.decode()
         state = scope.setdefault("state", {})
         state["request_id"], state["log"] = id, known.log
-        token = _request_id.set(id)
-        try:
-            yield known
-        except ClientDisconnect:
-            pass
-        finally:
-            self._done(scope, known, perf_counter() - started)
-            _request_id.reset(token)
+        known.token = _request_id.set(id)
+        return known
+
+    def end(self, scope: Scope, known: Known) -> None:
+        """It is counted and, if need be, logged."""
+        self._done(scope, known, perf_counter() - known.started)
+        if known.token:
+            _request_id.reset(known.token)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send, known: Known) -> None:
         async def tagged(message: Message) -> None:
@@ -144,7 +145,8 @@ class RequestIds:
                 "milliseconds": round(seconds * 1000, 1),
                 "client": client[0] if client else None,
             }
-            log.log(level, "request", extra={"fields": {**known.log, **fields}})
+            told = {name: str(value) for name, value in known.log.items()}
+            log.log(level, "request", extra={"fields": {**told, **fields}})
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, id: bytes) -> None:
         async def tagged(message: Message) -> None:
@@ -163,7 +165,9 @@ class RequestIds:
 
 
 def _id(given: bytes | None) -> bytes:
-    return given if given and GIVEN.fullmatch(given) else secrets.token_hex(8).encode()
+    if given and GIVEN.fullmatch(given):
+        return given
+    return b"%016x" % random.getrandbits(64)
 
 
 def _path(scope: Scope) -> str:

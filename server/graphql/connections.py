@@ -33,6 +33,9 @@ class Closing:
     error: str
 
 
+# No one caller's own.
+SHARED = (None, TokenKind.ENROL)
+
 RESTARTING = Closing(1012, "The server restarts: come back soon.", "RESTARTING")
 AWAY = Closing(1013, "The database is not available: try again soon.", "DATABASE_UNAVAILABLE")
 TOKEN_ENDED = Closing(4401, "This token was revoked or has expired.", "UNAUTHENTICATED")
@@ -111,15 +114,21 @@ class Connections:
             finally:
                 self._metrics.subscription_ended()
 
-    @contextmanager
-    def operation(self, caller: Caller) -> Iterator[None]:
+    def begin_operation(self, caller: Caller) -> None:
         """Raises TooMany over the limit for a token; a key is shared by a fleet, and has none."""
-        if caller.kind in (None, TokenKind.ENROL) or self._operations_per_token is None:
-            yield
-            return
         most = self._operations_per_token
-        with _counted(self._operations, caller.token_id, most, "operations", retry_after=1):
-            yield
+        if most is not None and caller.kind not in SHARED:
+            running = self._operations[caller.token_id]
+            if running >= most:
+                raise _too_many(most, "operations", retry_after=1)
+            self._operations[caller.token_id] = running + 1
+
+    def end_operation(self, caller: Caller) -> None:
+        """Of one that has begun."""
+        if self._operations_per_token is not None and caller.kind not in SHARED:
+            self._operations[caller.token_id] -= 1
+            if not self._operations[caller.token_id]:
+                del self._operations[caller.token_id]
 
     def restart(self) -> None:
         """Ends all, and whatever is opened from now on: the server stops."""
@@ -154,17 +163,14 @@ class Connections:
                 connection.end(TOKEN_ENDED)
 
 
+def _too_many(most: int, what: str, retry_after: int = RETRY_SECONDS) -> TooMany:
+    return TooMany(f"This token has {most} {what} open, which is the most.", retry_after)
+
+
 @contextmanager
-def _counted(
-    counter: Counter[int | None],
-    key: int | None,
-    most: int,
-    what: str,
-    *,
-    retry_after: int = RETRY_SECONDS,
-) -> Iterator[None]:
+def _counted(counter: Counter[int | None], key: int | None, most: int, what: str) -> Iterator[None]:
     if counter[key] >= most:
-        raise TooMany(f"This token has {most} {what} open, which is the most.", retry_after)
+        raise _too_many(most, what)
     counter[key] += 1
     try:
         yield

@@ -66,6 +66,7 @@ class GraphQLEndpoint:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._most_errors = service.settings.limits.errors
 
     async def __call__(self, http: HTTPRequest) -> Response:
         media = media_type(http.headers.get("accept"))
@@ -119,7 +120,7 @@ class GraphQLEndpoint:
         if operation.type is OperationType.SUBSCRIPTION and asked.events:
             media = EVENTS
         _check_method(operation, asked.method, media)
-        log["operation"], log["actor"] = operation.label, caller.actor
+        log["operation"], log["actor"] = operation.label, caller
         if media == EVENTS:
             service.connections.check(caller)
             return EventStream(service, operation, caller)
@@ -134,13 +135,13 @@ class GraphQLEndpoint:
                 body = failure_body(error.message, error.code)
                 return Answer(error.status, media, encoded(body), error.headers)
             case BadDocument():
-                body = {"errors": told_errors(error.errors, self.service.settings.limits.errors)}
+                body = {"errors": told_errors(error.errors, self._most_errors)}
                 return Answer(400 if media == GRAPHQL else 200, media, encoded(body))
             case _:
                 return _failed({"errors": [told_exception(error)]}, error, media)
 
     def _told(self, result: ExecutionResult, media: str) -> Answer:
-        body = result_body(result, self.service.settings.limits.errors)
+        body = result_body(result, self._most_errors)
         if result.errors:
             for cause in causes(result):
                 if isinstance(cause, (TooMany, Unavailable)):

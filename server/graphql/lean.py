@@ -13,7 +13,7 @@ from schema.execution import Request
 from server.graphql.asked import GRAPHQL, JSON
 from server.graphql.endpoint import Asked, GraphQLEndpoint
 from server.graphql.events import EventStream
-from server.request_id import HEADER, RequestIds
+from server.request_id import HEADER, Known, RequestIds
 
 PATH = "/graphql"
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"})
@@ -63,23 +63,29 @@ class LeanWay:
             authorization=authorization.decode("latin-1") if authorization else None,
             address=client[0] if client else None,
         )
-        with self._ids.request(scope, headers.get(HEADER)) as known:
-            try:
-                answer = await self._endpoint.answer(asked, known.log)
-            except Exception:  # noqa: BLE001  it is logged there
-                await self._ids.failed(scope, known, send)
-                return
-            assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
-            known.status = answer.status
-            told = [
-                (b"content-type", CONTENT_TYPES[answer.media]),
-                (b"content-length", b"%d" % len(answer.body)),
-                (HEADER, known.id),
-            ]
-            if answer.headers:
-                told += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items()]
-            await send({"type": "http.response.start", "status": answer.status, "headers": told})
-            await send({"type": "http.response.body", "body": answer.body})
+        known = self._ids.begin(scope, headers.get(HEADER))
+        try:
+            await self._answer(scope, send, asked, known)
+        finally:
+            self._ids.end(scope, known)
+
+    async def _answer(self, scope: Scope, send: Send, asked: Asked, known: Known) -> None:
+        try:
+            answer = await self._endpoint.answer(asked, known.log)
+        except Exception:  # noqa: BLE001  it is logged there
+            await self._ids.failed(scope, known, send)
+            return
+        assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
+        known.status = answer.status
+        told = [
+            (b"content-type", CONTENT_TYPES[answer.media]),
+            (b"content-length", b"%d" % len(answer.body)),
+            (HEADER, known.id),
+        ]
+        if answer.headers:
+            told += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": told})
+        await send({"type": "http.response.body", "body": answer.body})
 
     def _request(self, first: Message) -> Request | None:
         """None where the long way has to look at it."""

@@ -66,8 +66,7 @@ class Service:
         self, authorization: str | None, address: str | None
     ) -> tuple[Caller, DeviceView | None]:
         """With the device whose token it is. Raises as `caller`."""
-        caller, own = await identify(self.desk(), bearer(authorization))
-        return caller.at(address), own
+        return await identify(self.desk(), bearer(authorization), address)
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
@@ -86,21 +85,21 @@ class Service:
         Raises BadDocument, TimedOut, TooMany or Unavailable.
         """
         started, outcome = perf_counter(), "failed"
-        with (
-            self.connections.operation(caller),
-            self._tracing.operation_span(operation.label),
-        ):
-            try:
-                result = await self._engine.run(operation, Context(self.desk(), caller, own))
-                outcome = outcome_of(result)
-            except BadDocument:
-                outcome = "refused"
-                raise
-            except RollcallError as error:
-                outcome = code_of(error)
-                raise
-            finally:
-                self._metrics.graphql(operation.label, outcome, perf_counter() - started)
+        context = Context(self.desk(), caller, own)
+        self.connections.begin_operation(caller)
+        try:
+            with self._tracing.operation_span(operation.label):
+                result = await self._engine.run(operation, context)
+            outcome = outcome_of(result)
+        except BadDocument:
+            outcome = "refused"
+            raise
+        except RollcallError as error:
+            outcome = code_of(error)
+            raise
+        finally:
+            self.connections.end_operation(caller)
+            self._metrics.graphql(operation.label, outcome, perf_counter() - started)
         return result, outcome
 
     async def results(
