@@ -72,6 +72,12 @@ class IntrospectionDisabled(Forbidden):
     code = "INTROSPECTION_DISABLED"
 
 
+class OnlyTrusted(Forbidden):
+    """The caller may send no documents, but ids of those that the server knows."""
+
+    code = "TRUSTED_DOCUMENTS_ONLY"
+
+
 class Unavailable(RollcallError):
     """The database can't be reached now; the same request may succeed later."""
 

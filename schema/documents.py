@@ -21,6 +21,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from schema.compiler import Compiler
 from schema.limits import Limits, OverLimit, check
 from schema.plan import Plan
+from schema.trusted_documents import BadTrustedDocument
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 MAX_COMMENTS = 200
@@ -73,12 +74,43 @@ class Document:
 class Documents:
     """Those that came before are not looked at again, up to a bounded amount of text."""
 
-    def __init__(self, schema: GraphQLSchema, compiler: Compiler, limits: Limits) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        compiler: Compiler,
+        limits: Limits,
+        trusted: Mapping[str, str],
+    ) -> None:
+        """`trusted`: texts by id. Raises BadTrustedDocument."""
         self._schema = schema
         self._compiler = compiler
         self._limits = limits
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
+        self._trusted = {id: self._trust(id, text) for id, text in trusted.items()}
+
+    def trusted(self, id: str) -> Document:
+        """Raises BadDocument where there is none."""
+        document = self._trusted.get(id)
+        if document is None:
+            raise BadDocument(
+                GraphQLError(
+                    f"There is no trusted document '{id[:100]}'.",
+                    extensions={"code": "DOCUMENT_NOT_FOUND"},
+                )
+            )
+        return document
+
+    def _trust(self, id: str, text: str) -> Document:
+        """Without limits, which are for what strangers send."""
+        try:
+            document = self._validated(parse(text), introspects=False, suggest=True)
+        except (GraphQLError, BadDocument) as error:
+            raise BadTrustedDocument(f"Trusted document {id}: {error}") from None
+        if len(document.plans) != 1:
+            raise BadTrustedDocument(f"Trusted document {id}: give it one operation.")
+        document.plan(None).will_come()
+        return document
 
     def get(self, text: str, *, suggest: bool) -> Document:
         """Raises BadDocument. `suggest`: errors may name what there is in the schema."""
@@ -104,9 +136,11 @@ class Documents:
             raise BadDocument(_told(error)) from None
         except RecursionError:
             raise BadDocument(OverLimit("too many levels", limits.depth)) from None
-        errors = validate(
-            self._schema, ast, RULES, max_errors=limits.errors, hide_suggestions=not suggest
-        )
+        return self._validated(ast, introspects=introspects, suggest=suggest)
+
+    def _validated(self, ast: DocumentNode, *, introspects: bool, suggest: bool) -> Document:
+        most = self._limits.errors
+        errors = validate(self._schema, ast, RULES, max_errors=most, hide_suggestions=not suggest)
         if errors:
             raise BadDocument(*map(_told, errors))
         fragments = {

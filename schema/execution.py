@@ -1,7 +1,7 @@
 """From a request to its result, on the resolvers that strawberry made."""
 
 import inspect
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from graphql.execution.executor import Executor
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from domain.errors import IntrospectionDisabled, TimedOut
+from domain.errors import IntrospectionDisabled, OnlyTrusted, TimedOut
 from schema.build import Schema
 from schema.compiler import Astray, Compiler, Run, replay
 from schema.context import Context
@@ -26,11 +26,14 @@ NO_VARIABLES = VariableValues({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent, whichever way it came."""
+    """What a client sent, whichever way it came. `document_id`: of a trusted document, instead of
+    `query`.
+    """
 
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
+    document_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,29 @@ class _Executor(StrawberryGraphQLCoreExecutionContext):
 class Engine:
     """`seconds`: how long a query or mutation may take."""
 
-    def __init__(self, schema: Schema, limits: Limits, seconds: float) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        limits: Limits,
+        seconds: float,
+        trusted: Mapping[str, str] | None = None,
+    ) -> None:
+        """`trusted`: texts by id. Raises BadTrustedDocument."""
         self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
         self._limits = limits
         self._deadlines = Deadlines(seconds)
-        self._documents = Documents(self._schema, Compiler(schema), limits)
+        self._documents = Documents(self._schema, Compiler(schema), limits, trusted or {})
 
-    def prepare(self, request: Request, *, may_introspect: bool) -> Operation:
-        """Raises BadDocument, or IntrospectionDisabled."""
-        document = self._documents.get(request.query, suggest=may_introspect)
+    def prepare(
+        self, request: Request, *, may_introspect: bool, only_trusted: bool = False
+    ) -> Operation:
+        """Raises BadDocument, IntrospectionDisabled or OnlyTrusted."""
+        if request.document_id is not None:
+            document = self._documents.trusted(request.document_id)
+        elif only_trusted:
+            raise OnlyTrusted("Send the `documentId` of a trusted document.")
+        else:
+            document = self._documents.get(request.query, suggest=may_introspect)
         if document.introspects and not may_introspect:
             raise IntrospectionDisabled("Send a viewer's or an admin's token to read the schema.")
         plan = document.plan(request.operation_name)
@@ -80,14 +97,18 @@ class Engine:
                 check_variables(request.variables, self._limits)
             except GraphQLError as error:
                 raise BadDocument(error) from None
-        if plan.cost(request.variables or {}) > self._limits.cost and not document.introspects:
+        if request.document_id is None and not document.introspects:
+            self._check_cost(plan, request.variables or {})
+        return Operation(request, document, plan)
+
+    def _check_cost(self, plan: Plan, variables: Mapping[str, Any]) -> None:
+        if plan.cost(variables) > self._limits.cost:
             raise BadDocument(
                 OverLimit(
                     "too many values and rows in its answer, were all its pages full",
                     self._limits.cost,
                 )
             )
-        return Operation(request, document, plan)
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
         """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""

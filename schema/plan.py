@@ -52,6 +52,10 @@ class Plan:
             self._cost = found
         return found
 
+    def will_come(self) -> None:
+        """It is compiled when it comes first: it was not made for one time only."""
+        self._times = 1
+
     def compiled(self, variables: Mapping[str, Any]) -> Compiled | None:
         """From the second time on. None, too, for one that is left to graphql-core.
 

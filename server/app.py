@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from domain.tokens import TokenKind
 from schema.build import build_schema
 from schema.execution import Engine
+from schema.trusted_documents import trusted_documents
 from server.alerts import AlertSide
 from server.broker import BrokerSide, own_credentials
 from server.broker_auth import BrokerAuth
@@ -92,7 +93,12 @@ def create_app(
     app.state.connections = connections
     app.state.keeper = keeper
     app.state.broker = broker
-    engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds)
+    engine = Engine(
+        build_schema(),
+        settings.limits,
+        settings.max_operation_seconds,
+        trusted_documents(settings.trusted_documents),
+    )
     service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
     endpoint = GraphQLEndpoint(service)
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])

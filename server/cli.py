@@ -10,6 +10,7 @@ import typer
 
 from db.database import Database
 from db.migrate import missing_migrations, write_migration
+from schema.trusted_documents import BadTrustedDocument
 from server.app import create_app
 from server.cli_notify import notify
 from server.cli_tokens import tokens
@@ -42,8 +43,15 @@ def serve(
     typer.echo(f"Rollcall: GraphQL at {address}/graphql")
     if broker:
         typer.echo(f"Rollcall: MQTT at {host}:{broker.getsockname()[1]}")
+    try:
+        application = create_app(settings, broker)
+    except BadTrustedDocument as bad:
+        typer.echo(f"ROLLCALL_TRUSTED_DOCUMENTS: {bad}", err=True)
+        sys.exit(1)
     _stop_with_the_terminal()
-    server_for(create_app(settings, broker), settings).run(sockets=[listening])
+    server = server_for(application, settings)
+    server.alone = True
+    server.run(sockets=[listening])
 
 
 def _stop_with_the_terminal() -> None:

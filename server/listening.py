@@ -21,13 +21,19 @@ PING_SECONDS = 20
 
 
 class Server(uvicorn.Server):
-    """Tells those who stay connected that it restarts, before it waits for all to be done."""
+    """Tells those who stay connected that it restarts, before it waits for all to be done.
+
+    `alone`: the process is there for nothing else.
+    """
+
+    alone = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is there now stays: looking for garbage among it takes up to 100 ms each time.
-        gc.collect()
-        gc.freeze()
+        if self.alone:
+            # What is there now stays: looking for garbage among it takes up to 100 ms each time.
+            gc.collect()
+            gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app

@@ -49,6 +49,12 @@ def _readable(path: Path | None) -> Path | None:
     return path
 
 
+def _readable_folder(path: Path | None) -> Path | None:
+    if path is not None and not (path.is_dir() and os.access(path, os.R_OK)):
+        raise ValueError(f"There is no folder {path} that can be read.")
+    return path
+
+
 def _folder(path: Path | None) -> Path | None:
     if path is not None and not (path.is_dir() and os.access(path, os.W_OK)):
         raise ValueError(f"There is no folder {path} that can be written to.")
@@ -64,6 +70,14 @@ def _long_enough(token: SecretStr | None) -> SecretStr | None:
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class TrustedOnly(StrEnum):
+    """Who may send nothing but the ids of trusted documents."""
+
+    NOBODY = "nobody"
+    DEVICES = "devices"
+    EVERYONE = "everyone"
 
 
 class Switch(StrEnum):
@@ -157,6 +171,8 @@ class Settings(BaseSettings):
     max_errors: int = Field(default=20, ge=1)
     max_cost: int = Field(default=5_000, ge=100)
     max_operation_seconds: float = Field(default=15, gt=0)
+    trusted_documents: Annotated[Path | None, AfterValidator(_readable_folder)] = None
+    trusted_only: TrustedOnly = TrustedOnly.NOBODY
     mqtt: Switch = Switch.ON
     mqtt_port: int = Field(default=1883, ge=0, le=65535)
     mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = Field(default=None, repr=False)

@@ -48,9 +48,16 @@ async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
 
 def request_of(values: Mapping[str, Any]) -> Request:
     """From the parameters that the specification names; raises Wrong."""
-    query, variables, name, extensions = (
-        values.get(key) for key in ("query", "variables", "operationName", "extensions")
+    query, variables, name, extensions, id = (
+        values.get(key)
+        for key in ("query", "variables", "operationName", "extensions", "documentId")
     )
+    if id is not None and query is None:
+        if not isinstance(id, str):
+            raise Wrong(400, "`documentId` must be a string: the id of a trusted document.")
+        query = ""
+    elif id is not None:
+        raise Wrong(400, "Send either `query` or `documentId`.")
     if not isinstance(query, str):
         raise Wrong(400, "`query` must be a string: the GraphQL document.")
     for key, value in (("variables", variables), ("extensions", extensions)):
@@ -58,7 +65,7 @@ def request_of(values: Mapping[str, Any]) -> Request:
             raise Wrong(400, f"`{key}` must be a JSON object.")
     if not isinstance(name, str | None):
         raise Wrong(400, "`operationName` must be a string.")
-    return Request(query, variables, name)
+    return Request(query, variables, name, id)
 
 
 def media_type(accept: str | None) -> str | None:

@@ -10,7 +10,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schema.execution import Request
-from server.graphql.asked import GRAPHQL, JSON
+from server.graphql.asked import GRAPHQL, JSON, Wrong, request_of
 from server.graphql.endpoint import Asked, GraphQLEndpoint
 from server.graphql.events import EventStream
 from server.request_id import HEADER, Known, RequestIds
@@ -24,8 +24,6 @@ MEDIA = {
     b"application/graphql-response+json": GRAPHQL,
 }
 CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
-# What GraphQL over HTTP has; any other makes the request one for the long way.
-KEYS = frozenset({"query", "variables", "operationName", "extensions"})
 
 
 class LeanWay:
@@ -98,18 +96,12 @@ class LeanWay:
             values: Any = orjson.loads(body)
         except ValueError:
             return None
-        if not isinstance(values, dict) or not values.keys() <= KEYS:
+        if not isinstance(values, dict):
             return None
-        query, variables = values.get("query"), values.get("variables")
-        name, extensions = values.get("operationName"), values.get("extensions")
-        if (
-            isinstance(query, str)
-            and isinstance(variables, dict | None)
-            and isinstance(name, str | None)
-            and isinstance(extensions, dict | None)
-        ):
-            return Request(query, variables, name)
-        return None
+        try:
+            return request_of(values)
+        except Wrong:
+            return None
 
 
 def _again(first: Message, receive: Receive) -> Receive:

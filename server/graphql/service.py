@@ -30,7 +30,7 @@ from server.graphql.asked import bearer
 from server.graphql.connections import Connections
 from server.keeper import DatabaseKeeper
 from server.metrics import Metrics
-from server.settings import Environment, Settings
+from server.settings import Environment, Settings, TrustedOnly
 from server.tracing import Tracing
 
 PEOPLE = frozenset({TokenKind.ADMIN, TokenKind.VIEWER})
@@ -72,7 +72,11 @@ class Service:
         """Raises BadDocument or Forbidden."""
         started = perf_counter()
         try:
-            return self._engine.prepare(request, may_introspect=self._is_let_in(caller))
+            return self._engine.prepare(
+                request,
+                may_introspect=self._is_let_in(caller),
+                only_trusted=self._takes_no_documents(caller),
+            )
         except (BadDocument, Forbidden):
             self._metrics.graphql("none", "refused", perf_counter() - started)
             raise
@@ -138,6 +142,15 @@ class Service:
         if self._keeper.desk is None:
             raise Unavailable("The database is not available; try again soon.")
         return self._keeper.desk
+
+    def _takes_no_documents(self, caller: Caller) -> bool:
+        match self.settings.trusted_only:
+            case TrustedOnly.NOBODY:
+                return False
+            case TrustedOnly.DEVICES:
+                return caller.kind in (TokenKind.DEVICE, TokenKind.ENROL)
+            case TrustedOnly.EVERYONE:
+                return True
 
     def _is_let_in(self, caller: Caller) -> bool:
         return caller.kind in PEOPLE or self.settings.env is Environment.DEVELOPMENT
