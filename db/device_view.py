@@ -1,7 +1,7 @@
 """A device as it is read in numbers, for answers and not for changes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from db.tables import Device
 from domain.config import Config
@@ -82,6 +82,15 @@ class DeviceView:
         self.owner = names.owners[self.owner_id]
         self.place = names.places[self.place_id]
         self.measurement_type = names.measurement_types[self.measurement_type_id]
+
+    @classmethod
+    def of(cls, names: "tuple[Name, Name, Name]", **columns: Any) -> Self:
+        """One that is not in the database yet."""
+        owner, place, type = names
+        ids = {"owner_id": owner.id, "place_id": place.id, "measurement_type_id": type.id}
+        values = {**dict.fromkeys(COLUMNS), **ids, **columns}
+        known = Names({owner.id: owner}, {place.id: place}, {type.id: type})
+        return cls([values[column] for column in COLUMNS], known)
 
     @property
     def topics(self) -> Topics:

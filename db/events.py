@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.database import RECORDED
+from db.device_view import AnyDevice
 from db.tables import Device, Event, Link, Token
 from domain.access import Caller
 from domain.events import EventKind
@@ -40,7 +41,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, An
     return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
 
 
-def device_facts(device: Device) -> dict[str, Any]:
+def device_facts(device: AnyDevice) -> dict[str, Any]:
     """A device as the audit log shows it."""
     return {
         "owner": device.owner.name,
@@ -55,12 +56,12 @@ def device_facts(device: Device) -> dict[str, Any]:
     }
 
 
-def registered_facts(device: Device) -> dict[str, Any]:
+def registered_facts(device: AnyDevice) -> dict[str, Any]:
     """A device with its config, as it came or went."""
     return {**device_facts(device), **config_facts(device)}
 
 
-def config_facts(device: Device) -> dict[str, Any]:
+def config_facts(device: AnyDevice) -> dict[str, Any]:
     """One version of a config, whole: what followers are told needs no other row."""
     return {
         "version": device.config_version,

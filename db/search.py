@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, cast, false, func, or_
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
 from sqlalchemy.types import Text
 
+from db.device_view import AnyDevice
 from db.tables import Device
 from domain.identity import device_id, parse_mac
 from domain.names import name_key
@@ -15,7 +16,12 @@ WORD = re.compile(r"\w+")
 
 
 def words_of(device: Device) -> ColumnElement[TSVECTOR]:
-    """What `devices.search` holds. The parser of `to_tsvector` is of no use here: it reads
+    """What `devices.search` holds."""
+    return func.array_to_tsvector(cast(all_words(device), ARRAY(Text)))
+
+
+def all_words(device: AnyDevice) -> list[str]:
+    """Those by which it is found. The parser of `to_tsvector` is of no use here: it reads
     identifiers such as `1e10...` as numbers.
     """
     texts = (
@@ -26,8 +32,7 @@ def words_of(device: Device) -> ColumnElement[TSVECTOR]:
         device.sensor_model or "",
         device.firmware or "",
     )
-    words = sorted({word for text in texts for word in _words(text)})
-    return func.array_to_tsvector(cast(words, ARRAY(Text)))
+    return sorted({word for text in texts for word in _words(text)})
 
 
 def matches(search: str) -> ColumnElement[bool]:

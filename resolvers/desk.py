@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from db.database import Database
 from db.reader import Reader
+from db.registrar import Registrar
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.admission import Admission
 from resolvers.feeds import Feeds
@@ -22,6 +23,7 @@ class Broker:
 class Desk:
     database: Database
     reader: Reader
+    registrar: Registrar
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE

@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, tokens
+from db.device_view import AnyDevice
 from db.events import record, registered_facts
 from db.tables import Device
 from domain.access import Action, Caller, Scope
@@ -28,6 +29,7 @@ from domain.tokens import TokenKind
 from resolvers.applied import confirm_topics, note_applied, note_hardware
 from resolvers.desk import Desk
 from resolvers.new_device import add_device
+from resolvers.quick_registration import register_quickly
 
 ATTEMPTS = 3
 
@@ -37,7 +39,7 @@ class Registered:
     """`device` only where it may run now; `token` only where a new one was issued."""
 
     outcome: Outcome
-    device: Device | None = None
+    device: AnyDevice | None = None
     token: str | None = None
     retry_after_seconds: int | None = None
 
@@ -52,10 +54,15 @@ async def register_device(desk: Desk, caller: Caller, wanted: Registration) -> R
         caller.require(Action.REGISTER)
     if desk.admission:
         desk.admission.admit(caller)
+    if quick := await register_quickly(desk, caller, wanted):
+        return Registered(Outcome.CREATED, *quick)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with desk.database.begin() as session:
-                return await _register(session, desk, caller, wanted)
+                done = await _register(session, desk, caller, wanted)
+            if isinstance(done.device, Device):
+                desk.registrar.levels.learn(done.device)
+            return done  # noqa: TRY300  only what is committed is learnt
         except IntegrityError:
             # Another request has registered the same new device meanwhile.
             if attempt == ATTEMPTS:

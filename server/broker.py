@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
-from domain.accounts import SALT_BYTES, Account, mosquitto_hash
+from domain.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, Account, mosquitto_hash
 from domain.rights import SERVER_RIGHTS
 from mqtt.client import BrokerClient
 from mqtt.connection import Address
@@ -88,4 +88,5 @@ def _own_account(settings: Settings) -> Account | None:
         return None
     # The same at each start and on each server, so that the broker's files stay as they are.
     salt = sha256(f"{username}:{password}".encode()).digest()[:SALT_BYTES]
-    return Account(username, mosquitto_hash(password, salt), SERVER_RIGHTS)
+    hash = mosquitto_hash(password, salt, ITERATIONS_OF_WORDS)
+    return Account(username, hash, SERVER_RIGHTS)

@@ -8,6 +8,7 @@ import typer
 
 from db.database import Database
 from db.reader import Reader
+from db.registrar import Registrar
 from db.tables import Token
 from domain.access import system
 from domain.inputs import NewToken, Page
@@ -31,7 +32,7 @@ def _period(text: str) -> timedelta:
 
 
 def desk_on(database: Database) -> Desk:
-    return Desk(database, Reader(database), feeds(database))
+    return Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
 
 
 @tokens.command()

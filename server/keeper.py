@@ -10,6 +10,8 @@ from db.database import Database, Watch, is_passing
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
 from db.reader import Reader
+from db.registrar import Registrar
+from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.errors import Unavailable, first_of
 from domain.tokens import TokenKind
 from resolvers.desk import Broker, Desk
@@ -44,6 +46,7 @@ class DatabaseKeeper:
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._database: Database | None = None
         self._reader: Reader | None = None
+        self._registrar: Registrar | None = None
         self._feeds: Feeds | None = None
 
     @asynccontextmanager
@@ -54,8 +57,7 @@ class DatabaseKeeper:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            if self._reader:
-                self._reader.close()
+            self._drop()
             if self._database:
                 await self._database.close()
             if self._embedded:
@@ -80,6 +82,9 @@ class DatabaseKeeper:
         assert url is not None  # noqa: S101
         self._database = self._database or Database(url)
         self._reader = self._reader or Reader(self._database)
+        self._registrar = self._registrar or Registrar(
+            self._database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+        )
         self._feeds = self._feeds or feeds(self._database, self._settings.max_waiting_events)
         await migrate(self._database)
         admin = self._settings.admin_token
@@ -87,6 +92,7 @@ class DatabaseKeeper:
         self.desk = Desk(
             self._database,
             self._reader,
+            self._registrar,
             self._feeds,
             self._settings.enrolment,
             self._settings.reenrolment,
@@ -129,10 +135,15 @@ class DatabaseKeeper:
                 await watch.tell()
                 await asyncio.sleep(TELL_PAUSE_SECONDS)
 
+    def _drop(self) -> None:
+        """The connections that are as dead as the database's others."""
+        for each in (self._reader, self._registrar):
+            if each:
+                each.close()
+
     def _lost(self, error: Exception) -> None:
         self.desk = None
-        if self._reader:
-            self._reader.close()
+        self._drop()
         if isinstance(error, ExceptionGroup):
             error = first_of(error)
         if is_passing(error) or isinstance(error, (PostgresFailed, Unavailable)):

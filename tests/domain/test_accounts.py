@@ -12,14 +12,15 @@ from domain.accounts import Account, mosquitto_hash
 from domain.rights import Rights
 from tests.mosquitto import required
 
-SHAPE = re.compile(r"\$7\$101\$([0-9A-Za-z+/]{16})\$([0-9A-Za-z+/]{86}==)")
+SHAPE = re.compile(r"\$7\$(1|101)\$([0-9A-Za-z+/]{16})\$([0-9A-Za-z+/]{86}==)")
 
 
 def fits(secret: str, password_hash: str) -> bool:
     shape = SHAPE.fullmatch(password_hash)
     assert shape
-    salt, expected = (base64.b64decode(part) for part in shape.groups())
-    return hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, 101) == expected
+    iterations, *parts = shape.groups()
+    salt, expected = map(base64.b64decode, parts)
+    return hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, int(iterations)) == expected
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))

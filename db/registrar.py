@@ -1,0 +1,181 @@
+"""New devices of many requests at once: each batch is one statement, and one commit.
+
+The way for a device that nobody knew before, whose owner, place and type are known, with an
+enrolment key that is not counted. Everything else is `resolvers/registration.py`'s, one by one.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from db.database import Database, is_passing
+from db.device_view import Name
+from db.merging import Merged
+from db.tables import Device
+from domain.errors import Unavailable
+from domain.names import name_key
+
+MOST = 200
+MOST_LEVELS = 50_000
+LANES = 2
+SECONDS = 30
+
+# In the order of ids, as everybody locks them. A deleted device comes back by the other way.
+INSERT = """
+WITH given AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::float8[], $7::float8[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[],
+        $15::text[], $16::timestamptz[]
+    ) AS g (id, owner_id, place_id, measurement_type_id, topic, latitude, longitude, sensor_model,
+        firmware, actor, words, hash, mqtt_hash, issued_by, facts, at)
+    WHERE NOT EXISTS (SELECT FROM deleted_devices d WHERE d.device_id = g.id)
+), made AS (
+    INSERT INTO devices (id, owner_id, place_id, measurement_type_id, topic, latitude, longitude,
+        sensor_model, firmware, state, config_version, interval_seconds, qos, config_updated_at,
+        config_updated_by, last_seen_at, registered_at, updated_at, search)
+    SELECT id, owner_id, place_id, measurement_type_id, topic, latitude, longitude,
+        sensor_model, firmware, 'active', 1, $17::int, $18::smallint, at,
+        actor, CASE WHEN actor LIKE 'admin:%' THEN NULL ELSE at END, at, at,
+        array_to_tsvector(string_to_array(words, E'\\n'))
+    FROM given ORDER BY id
+    ON CONFLICT DO NOTHING RETURNING id, number
+), issued AS (
+    INSERT INTO tokens (kind, hash, mqtt_hash, device_id, issued_by, created_at, created_by)
+    SELECT 'device', hash, mqtt_hash, id, issued_by, at, actor FROM given JOIN made USING (id)
+), recorded AS (
+    INSERT INTO events (kind, device_id, owner_id, actor, after)
+    SELECT 'device_registered', id, owner_id, actor, facts::jsonb
+    FROM given JOIN made USING (id) ORDER BY number
+)
+SELECT id, number FROM made
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewDevice:
+    """A row of `devices`, its first token, and what the log says. `words`: for the search."""
+
+    id: str
+    owner_id: int
+    place_id: int
+    measurement_type_id: int
+    topic: str
+    latitude: float | None
+    longitude: float | None
+    sensor_model: str | None
+    firmware: str | None
+    actor: str
+    words: Sequence[str]
+    hash: bytes
+    mqtt_hash: str
+    issued_by: int | None
+    facts: str
+    at: datetime
+
+
+class Registrar:
+    """`interval_seconds` and `qos`: the first config of all. `levels`: those known here."""
+
+    def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
+        self.levels = KnownLevels()
+        self._lanes = [_Lane(database, interval_seconds, qos) for _ in range(LANES)]
+        self._merged = Merged([lane.add for lane in self._lanes], MOST)
+
+    def add(self, device: NewDevice) -> "asyncio.Future[int | None]":
+        """Its number, once it is committed; None where there is such a device already, or was.
+
+        Raises Unavailable and Overloaded.
+        """
+        return self._merged.get(device)
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+
+
+class KnownLevels:
+    """Owners with a place and a measurement type, by their names. They never change."""
+
+    def __init__(self) -> None:
+        self._by_owner: OrderedDict[tuple[str | int, str, str], tuple[Name, Name, Name]] = (
+            OrderedDict()
+        )
+
+    def get(
+        self, owner: str | int, place: str, measurement_type: str
+    ) -> tuple[Name, Name, Name] | None:
+        """`owner`: its name, or its id."""
+        return self._by_owner.get((_key(owner), name_key(place), name_key(measurement_type)))
+
+    def learn(self, device: Device) -> None:
+        owner, place, type = device.owner, device.place, device.measurement_type
+        names = (
+            Name(owner.id, owner.name, owner.slug),
+            Name(place.id, place.name, place.slug),
+            Name(type.id, type.name, type.slug),
+        )
+        for key in (owner.id, owner.name_key):
+            self._by_owner[key, place.name_key, type.name_key] = names
+        while len(self._by_owner) > MOST_LEVELS:
+            self._by_owner.popitem(last=False)
+
+
+def _key(owner: str | int) -> str | int:
+    return name_key(owner) if isinstance(owner, str) else owner
+
+
+class _Lane:
+    def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
+        self._database = database
+        self._first = (interval_seconds, qos)
+        self._driver: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def add(self, devices: Sequence[NewDevice]) -> Mapping[NewDevice, int]:
+        by_id: dict[str, NewDevice] = {}
+        for device in devices:
+            by_id.setdefault(device.id, device)
+        numbers = await self._insert(list(by_id.values()))
+        self._database.recorded.set()
+        return {by_id[id]: number for id, number in numbers.items()}
+
+    async def _insert(self, devices: Sequence[NewDevice]) -> Mapping[str, int]:
+        """One bad row does not fail its neighbours: then they go one by one."""
+        try:
+            return await self._insert_all(devices)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            if len(devices) == 1:
+                return {}
+        numbers: dict[str, int] = {}
+        for device in devices:
+            numbers |= await self._insert([device])
+        return numbers
+
+    async def _insert_all(self, devices: Sequence[NewDevice]) -> Mapping[str, int]:
+        columns: list[Any] = [[getattr(d, name) for d in devices] for name in COLUMNS]
+        columns[WORDS] = ["\n".join(words) for words in columns[WORDS]]
+        try:
+            driver = self._driver = self._driver or await self._database.connection()
+            rows = await driver.fetch(INSERT, *columns, *self._first, timeout=SECONDS)
+        except BaseException as error:
+            if isinstance(error, (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)):
+                raise
+            self.close()
+            if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
+                raise Unavailable("The database is not available; try again soon.") from error
+            raise
+        return {row["id"]: row["number"] for row in rows}
+
+    def close(self) -> None:
+        if self._driver:
+            self._driver.terminate()
+            self._driver = None
+
+
+COLUMNS = NewDevice.__slots__
+WORDS = COLUMNS.index("words")

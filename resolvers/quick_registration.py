@@ -1,0 +1,98 @@
+"""The short way for what a fleet does that boots for the first time: new devices with a key.
+
+Nobody knows the device, its owner, place and type have been seen here before, the key is not
+counted, and nobody has to approve it. All else is left to `resolvers/registration.py`.
+"""
+
+import json
+from datetime import UTC, datetime
+
+from db.device_view import DeviceView
+from db.events import registered_facts
+from db.registrar import NewDevice
+from db.search import all_words
+from domain.access import Caller
+from domain.accounts import mosquitto_hash
+from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+from domain.enrolment import DeviceState, EnrolmentPolicy
+from domain.identity import device_id
+from domain.inputs import Registration
+from domain.tokens import TokenKind, hash_secret, new_secret
+from domain.topics import base_topic
+from resolvers.desk import Desk
+
+
+async def register_quickly(
+    desk: Desk, caller: Caller, wanted: Registration
+) -> tuple[DeviceView, str] | None:
+    """The new device, committed, and its token; None where this is not the way.
+
+    Raises Unavailable and Overloaded.
+    """
+    if caller.kind is TokenKind.DEVICE or caller.max_uses is not None:
+        return None
+    if desk.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN:
+        return None
+    device = _device(desk, caller, wanted)
+    if device is None:
+        return None
+    secret = new_secret(TokenKind.DEVICE)
+    number = await desk.registrar.add(
+        NewDevice(
+            device.id,
+            device.owner_id,
+            device.place_id,
+            device.measurement_type_id,
+            device.topic,
+            device.latitude,
+            device.longitude,
+            device.sensor_model,
+            device.firmware,
+            caller.actor,
+            all_words(device),
+            hash_secret(secret),
+            mosquitto_hash(secret),
+            caller.token_id if caller.kind is TokenKind.ENROL else None,
+            json.dumps(registered_facts(device)),
+            device.registered_at,
+        )
+    )
+    if number is None:
+        return None
+    device.number = number
+    return device, secret
+
+
+def _device(desk: Desk, caller: Caller, wanted: Registration) -> DeviceView | None:
+    """As it will be; None where its levels are not known here."""
+    place, type = wanted.location.place, wanted.measurement_type
+    levels = desk.registrar.levels
+    names = levels.get(wanted.owner, place, type) if wanted.owner else None
+    if caller.owner_id is not None:
+        own = levels.get(caller.owner_id, place, type)
+        names = own if wanted.owner is None or own == names else None
+    if names is None:
+        return None
+    id, now = device_id(wanted.mac), datetime.now(UTC)
+    owner, at, kind = names
+    return DeviceView.of(
+        names,
+        id=id,
+        topic=base_topic(owner.slug, at.slug, kind.slug, id),
+        listen=[],
+        latitude=wanted.location.latitude,
+        longitude=wanted.location.longitude,
+        sensor_model=wanted.sensor_model,
+        firmware=wanted.firmware,
+        state=DeviceState.ACTIVE,
+        awaits_approval=False,
+        config_version=1,
+        interval_seconds=DEFAULT_INTERVAL_SECONDS,
+        qos=DEFAULT_QOS,
+        config_updated_at=now,
+        config_updated_by=caller.actor,
+        online=False,
+        last_seen_at=now if caller.kind is not TokenKind.ADMIN else None,
+        registered_at=now,
+        updated_at=now,
+    )

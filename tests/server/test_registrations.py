@@ -1,0 +1,155 @@
+"""Many devices that register at once, and what is in the database afterwards."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from db.database import Database
+from db.registrar import NewDevice, Registrar
+from domain.identity import device_id
+from server.settings import Settings
+from tests.client import Api
+from tests.conftest import ADMIN, changed, served
+from tests.events import events_of
+from tests.notifier.alerted import rows
+
+
+def mac(number: int) -> str:
+    return f"24:6f:28:01:{number // 256:02x}:{number % 256:02x}"
+
+
+async def test_a_crowd_gets_what_single_ones_get(api: Api, database: Database) -> None:
+    key = await api.key()
+    first = await api.register(key, mac=mac(0))
+    crowd = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 120)))
+    found = [first, *crowd]
+    assert {answer["outcome"] for answer in found} == {"CREATED"}
+    assert len({answer["token"] for answer in found}) == 120
+    ids = {answer["device"]["id"] for answer in found}
+    assert len(ids) == 120
+    for answer in crowd[:3]:
+        for name in ("owner", "location", "config", "measurementType", "state", "sensorModel"):
+            assert answer["device"][name] == first["device"][name] or name == "config"
+        assert answer["device"]["topics"]["data"].startswith("acme/paris/temperature/")
+    columns = (
+        "owner_id, place_id, measurement_type_id, latitude, longitude, sensor_model, firmware, "
+        "state, awaits_approval, reenrolment_refused, config_version, interval_seconds, qos, "
+        "synced, online, "
+        "last_seen_at = registered_at AS seen, updated_at = registered_at AS updated, listen"
+    )
+    assert (
+        len({tuple(map(str, r)) for r in await rows(database, f"SELECT {columns} FROM devices")})
+        == 1
+    )
+    tokens = "kind, waiting, uses, max_uses, mqtt_hash IS NULL, issued_by, created_by, confirmed_at"
+    made = await rows(database, f"SELECT {tokens} FROM tokens WHERE kind = 'device'")
+    assert len(made) == 120
+    assert len(set(made)) == 1
+    events = await events_of(database, "device_registered")
+    assert len(events) == 120
+    assert {event.actor for event in events} == {events[0].actor}
+    assert {tuple(event.after) for event in events} == {tuple(events[0].after)}
+    assert len(await rows(database, "SELECT 1 FROM undelivered")) == 120
+    search = await api.ask('{ devices(filter: {search: "bme280"}) { totalCount } }')
+    assert search["devices"]["totalCount"] == 120
+    for answer in crowd[::40]:
+        me = await api.ask("{ me { id } }", answer["token"])
+        assert me["me"]["id"] == answer["device"]["id"]
+
+
+async def test_the_same_device_twice_in_one_crowd(api: Api, database: Database) -> None:
+    key = await api.key()
+    await api.register(key, mac=mac(0))
+    found = await asyncio.gather(*(api.register(key, mac=mac(1 + n // 4)) for n in range(40)))
+    assert len({answer["device"]["id"] for answer in found}) == 10
+    outcomes = [answer["outcome"] for answer in found]
+    assert outcomes.count("CREATED") == 10
+    assert set(outcomes) == {"CREATED", "RENEWED"}
+    assert len(await events_of(database, "device_registered")) == 11
+
+
+async def test_a_device_that_was_deleted_goes_on_with_its_versions(api: Api) -> None:
+    key = await api.key()
+    await api.register(key, mac=mac(0))
+    id = (await api.register(key, mac=mac(1)))["device"]["id"]
+    await api.change("updateConfig", deviceId=id, qos=0)
+    await api.change("deleteDevice", id=id)
+    again = await api.register(key, mac=mac(1))
+    assert (again["outcome"], again["device"]["config"]["version"]) == ("CREATED", 3)
+
+
+@pytest.mark.parametrize("enrolment", ["open", "approve"])
+async def test_what_the_policy_says(settings: Settings, enrolment: str) -> None:
+    async with served(changed(settings, enrolment=enrolment)) as api:
+        await api.register(ADMIN, mac=mac(0))
+        token = None if enrolment == "open" else await api.key()
+        found = await api.register(token, mac=mac(1))
+        assert found["outcome"] == ("CREATED" if enrolment == "open" else "PENDING")
+
+
+async def test_keys_that_are_confined_or_counted(api: Api) -> None:
+    await api.register(ADMIN, mac=mac(0))
+    await api.register(ADMIN, mac=mac(1), owner="Globex")
+    key = await api.key(owner="Acme", maxUses=2)
+    outcomes = [(await api.register(key, mac=mac(n)))["outcome"] for n in (2, 3, 4)]
+    assert outcomes == ["CREATED", "CREATED", None]
+    mine = await api.key(owner="Acme")
+    assert (await api.register(mine, mac=mac(5), owner=None))["device"]["owner"] == "Acme"
+    foreign = await api.register(mine, mac=mac(6), owner="Globex")
+    assert [error["code"] for error in foreign["errors"]] == ["NOT_ALLOWED"]
+
+
+async def test_one_bad_row_fails_no_neighbour(api: Api, database: Database) -> None:
+    await api.register(ADMIN, mac=mac(0))
+    registrar: Registrar = api.app.state.keeper.desk.registrar
+    [level] = await rows(
+        database, "SELECT owner_id, place_id, measurement_type_id AS type FROM devices"
+    )
+
+    def new(number: int, **odd: Any) -> NewDevice:
+        id = device_id(number.to_bytes(6))
+        values = {
+            "id": id,
+            "owner_id": level.owner_id,
+            "place_id": level.place_id,
+            "measurement_type_id": level.type,
+            "topic": f"a/b/c/{id}",
+            "latitude": None,
+            "longitude": None,
+            "sensor_model": None,
+            "firmware": None,
+            "actor": "enrol:1",
+            "words": ["a"],
+            "hash": id.encode(),
+            "mqtt_hash": "x",
+            "issued_by": None,
+            "facts": "{}",
+            "at": datetime.now(UTC),
+        }
+        return NewDevice(**{**values, **odd})
+
+    good = [registrar.add(new(number)) for number in range(1, 6)]
+    bad = registrar.add(new(9, owner_id=999_999))
+    numbers = await asyncio.gather(*good, bad)
+    assert all(numbers[:5])
+    assert numbers[5] is None
+    async with database.begin() as session:
+        count = await session.execute(text("SELECT count(*) FROM devices"))
+        assert count.scalar_one() == 6
+
+
+async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) -> None:
+    """A caller that is cancelled while its batch is on its way."""
+    key = await api.key()
+    await api.register(key, mac=mac(0))
+    tasks = [asyncio.create_task(api.register(key, mac=mac(n))) for n in range(1, 20)]
+    await asyncio.sleep(0.005)
+    tasks[3].cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    well = [answer for answer in found if isinstance(answer, dict)]
+    assert {answer["outcome"] for answer in well} == {"CREATED"}
+    assert len(well) >= 18
+    assert len(await rows(database, "SELECT 1 FROM devices")) >= 19
