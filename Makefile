@@ -1,6 +1,8 @@
 # Needs python3 >= 3.11 with pip. Everything else is installed into .venv from requirements.lock.
 PYTHON ?= python3
 BIN := .venv/bin
+# Most tests wait most of the time.
+WORKERS ?= 3
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
 .PHONY: bench-alerts soak-live soak-mqtt soak-alerts fuzz web web-check
@@ -23,7 +25,7 @@ demo: install
 	$(BIN)/python -m demo
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
 check: install

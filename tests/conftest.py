@@ -21,6 +21,28 @@ ADMIN = "an-admin-token-for-tests"
 numbers = itertools.count()
 
 
+# They take longest, so they begin first: else one worker is still at them when the others are done.
+LONGEST = (
+    "test_outages.py",
+    "test_serve.py",
+    "test_alerts.py",
+    "test_graphiql.py",
+    "test_device.py",
+    "test_property.py",
+    "test_attacks.py",
+    "test_polling.py",
+    "test_changes.py",
+    "test_demo.py",
+    "test_crash.py",
+    "test_build.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_from_outside() -> None:
     for name in [

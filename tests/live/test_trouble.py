@@ -129,7 +129,7 @@ async def test_busy_connections_are_not_taken_for_a_dead_database(
             await until(lambda: one.subscriptions == 1)
             sleeping = [asyncio.create_task(busy()) for _ in range(pools.POOL_SIZE)]
             await until(lambda: database.engine.pool.checkedout() == pools.POOL_SIZE)
-            assert await one.api.code("{ latestCursor }", ADMIN) == "OVERLOADED"
+            assert await one.api.code("{ fleet { total } }", ADMIN) == "OVERLOADED"
             assert one.app.state.keeper.desk is not None
             await asyncio.gather(*sleeping)
             await change_config(one.api, device, 20)

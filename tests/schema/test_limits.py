@@ -240,6 +240,7 @@ async def test_a_document_is_read_once(settings: Settings, monkeypatch: pytest.M
 
     monkeypatch.setattr(documents, "parse", counted)
     async with served(settings) as api:
+        parsed.clear()
         for _ in range(3):
             await api.ask(FITS)
         assert parsed == [FITS]

@@ -20,7 +20,7 @@ from server.graphql.answers import encoded, result_body
 from tests.client import Api
 from tests.schema.compiler.world import Mutation, Query, calls
 
-EXAMPLES = 400
+EXAMPLES = 200
 WORLD = Schema(query=Query, mutation=Mutation)
 UNBOUND = Limits(
     cost=10**60, aliases=1_000, fields=10_000, tokens=20_000, root_fields=1_000, depth=60
@@ -68,7 +68,7 @@ def test_everything_that_a_schema_can_have(kind: str) -> None:
     @given(documents, st.integers(0, 10_000))
     def same(document: str, seed: int) -> None:
         one, other, operation = asyncio.run(both(engine, Request(document), seed))
-        assert one == other, operation.plan._compiled
+        same_answer(one, other)
         made.add(compiled(operation) is not None)
 
     same()
@@ -97,17 +97,18 @@ async def test_our_own_schema_with_devices_of_all_kinds(api: Api) -> None:
     def same(document: str) -> None:
         ask = both(engine, Request(document), Context(desk, system("test")))
         one, other, operation = asyncio.run_coroutine_threadsafe(ask, loop).result(60)
-        # Which of several fields fails first is up to the database.
-        assert _data(one) == _data(other), (one, other)
-        assert (b'"errors"' in one) == (b'"errors"' in other)
+        same_answer(one, other)
         made.add(compiled(operation) is not None)
 
     await asyncio.to_thread(same)
     assert True in made
 
 
-def _data(answer: bytes) -> bytes:
-    return answer.partition(b'"data":')[2]
+def same_answer(one: bytes, other: bytes) -> None:
+    """To the byte; but which of several fields that are waited for fails first is up to chance."""
+    if b'"errors"' in one and b'"errors"' in other:
+        one, other = (answer.partition(b'"data":')[2] for answer in (one, other))
+    assert one == other
 
 
 CASES = [
