@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
-.PHONY: bench-alerts soak-live soak-mqtt soak-alerts fuzz web web-check
+.PHONY: bench-alerts bench-quick soak-live soak-mqtt soak-alerts fuzz web web-check
 .PHONY: screenshot clean
 
 install: .venv/installed
@@ -83,6 +83,10 @@ soak-alerts: install
 # registerDevice with a Telegram that hangs, and without one.
 bench-alerts: install
 	$(BIN)/python -m bench.alert_latency
+
+# Rollcall and Mercurius on the same database; needs wrk and npm.
+bench-quick: install
+	$(BIN)/python -m bench.speed.run
 
 # 100,000 broken requests and frames.
 fuzz: install
