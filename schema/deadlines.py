@@ -1,7 +1,7 @@
 """How long things may take: one timer for all of them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -19,7 +19,7 @@ class Deadlines:
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def held(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def held(self, work: Awaitable[Result]) -> Result:
         """The result. Raises TimeoutError."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101

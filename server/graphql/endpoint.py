@@ -33,6 +33,9 @@ from server.graphql.events import EventStream
 from server.graphql.service import Service
 
 BODY_SECONDS = 20
+TOO_SLOW = Wrong(
+    408, f"Send the body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class GraphQLEndpoint:
         try:
             asked = await self._asked(http, media)
         except Wrong as wrong:
-            answer: Answer | EventStream = self._refusal(wrong, _without_events(media))
+            answer: Answer | EventStream = self.refusal(wrong, _without_events(media))
         else:
             answer = await self.answer(asked, http.state.log)
         if isinstance(answer, EventStream):
@@ -90,7 +93,7 @@ class GraphQLEndpoint:
         try:
             return await self._answer(asked, log)
         except (RollcallError, Wrong, BadDocument) as error:
-            return self._refusal(error, _without_events(asked.media))
+            return self.refusal(error, _without_events(asked.media))
 
     async def _asked(self, http: HTTPRequest, media: str | None) -> Asked:
         if media is None:
@@ -99,11 +102,7 @@ class GraphQLEndpoint:
             async with asyncio.timeout(BODY_SECONDS):
                 request = await read_request(http, self.service.settings.max_body_bytes)
         except TimeoutError:
-            raise Wrong(
-                408,
-                f"Send the body within {BODY_SECONDS} seconds.",
-                headers={"Connection": "close"},
-            ) from None
+            raise TOO_SLOW from None
         return Asked(
             request,
             http.method,
@@ -128,7 +127,7 @@ class GraphQLEndpoint:
         result, log["outcome"] = await service.run(operation, caller, own)
         return self._told(result, media)
 
-    def _refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Answer:
+    def refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Answer:
         """For a request that was not executed."""
         match error:
             case Wrong():

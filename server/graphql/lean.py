@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from schema.deadlines import Deadlines
 from schema.execution import Request
 from server.graphql.asked import GRAPHQL, JSON, Wrong, request_of
-from server.graphql.endpoint import Asked, GraphQLEndpoint
+from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW, Answer, Asked, GraphQLEndpoint
 from server.graphql.events import EventStream
 from server.request_id import HEADER, Known, RequestIds
 
@@ -34,6 +35,7 @@ class LeanWay:
         self._ids = ids
         self._long_way = long_way
         self._most = endpoint.service.settings.max_body_bytes
+        self._bodies = Deadlines(BODY_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -47,7 +49,13 @@ class LeanWay:
         ):
             await self._long_way(scope, receive, send)
             return
-        first = await receive()
+        try:
+            first = await self._bodies.held(receive())
+        except TimeoutError:
+            known = self._ids.begin(scope, headers.get(HEADER))
+            await _tell(send, self._endpoint.refusal(TOO_SLOW, media), known)
+            self._ids.end(scope, known)
+            return
         request = self._request(first)
         if request is None:
             await self._long_way(scope, _again(first, receive), send)
@@ -63,27 +71,13 @@ class LeanWay:
         )
         known = self._ids.begin(scope, headers.get(HEADER))
         try:
-            await self._answer(scope, send, asked, known)
-        finally:
-            self._ids.end(scope, known)
-
-    async def _answer(self, scope: Scope, send: Send, asked: Asked, known: Known) -> None:
-        try:
             answer = await self._endpoint.answer(asked, known.log)
+            assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
+            await _tell(send, answer, known)
         except Exception:  # noqa: BLE001  it is logged there
             await self._ids.failed(scope, known, send)
-            return
-        assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
-        known.status = answer.status
-        told = [
-            (b"content-type", CONTENT_TYPES[answer.media]),
-            (b"content-length", b"%d" % len(answer.body)),
-            (HEADER, known.id),
-        ]
-        if answer.headers:
-            told += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": told})
-        await send({"type": "http.response.body", "body": answer.body})
+        finally:
+            self._ids.end(scope, known)
 
     def _request(self, first: Message) -> Request | None:
         """None where the long way has to look at it."""
@@ -102,6 +96,19 @@ class LeanWay:
             return request_of(values)
         except Wrong:
             return None
+
+
+async def _tell(send: Send, answer: Answer, known: Known) -> None:
+    known.status = answer.status
+    told = [
+        (b"content-type", CONTENT_TYPES[answer.media]),
+        (b"content-length", b"%d" % len(answer.body)),
+        (HEADER, known.id),
+    ]
+    if answer.headers:
+        told += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": told})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 def _again(first: Message, receive: Receive) -> Receive:
