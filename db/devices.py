@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
 
 from db import counting
+from db.device_view import COLUMNS
 from db.paging import Rows, cursor, position
 from db.search import matches
 from db.tables import DeletedDevice, Device, MeasurementType, Owner, PastConfig, Place
@@ -17,6 +18,7 @@ from domain.identity import is_device_id
 from domain.inputs import DeviceFilter, Page
 from domain.names import name_key
 
+VIEW = [getattr(Device, column) for column in COLUMNS]
 WITH_NAMES = (
     joinedload(Device.owner, innerjoin=True),
     joinedload(Device.place, innerjoin=True),
@@ -62,14 +64,14 @@ async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Devic
 
 async def page(
     session: AsyncSession, scope: Scope, wanted: DeviceFilter, page: Page
-) -> Rows[Device]:
-    """In the order of registration, which never changes."""
-    statement = filtered(scope, wanted).options(*WITH_NAMES)
+) -> Rows[Row[Any]]:
+    """In the order of registration, which never changes. Rows as `DeviceView` takes them."""
+    statement = filtered(scope, wanted).with_only_columns(*VIEW)
     statement = statement.order_by(await _order(session, scope, wanted))
     if page.after is not None:
         statement = statement.where(Device.number > position("device", page.after))
-    found = (await session.scalars(statement.limit(page.first + 1))).all()
-    return Rows.of(found, page, lambda device: cursor("device", device.number))
+    found = (await session.execute(statement.limit(page.first + 1))).all()
+    return Rows.of(found, page, lambda row: cursor("device", row.number))
 
 
 async def _order(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> ColumnElement[int]:

@@ -1,11 +1,12 @@
 """Tokens and devices by their keys, for many requests at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
+from sqlalchemy import Row
 
 from db.database import Database, is_passing
 from db.device_view import COLUMNS, DeviceView, Name, Names
@@ -26,6 +27,8 @@ FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::b
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 11
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
+Result = TypeVar("Result")
+
 TABLES = ("owners", "places", "measurement_types")
 
 
@@ -64,6 +67,12 @@ class Reader:
         """In no caller's scope."""
         return self._devices.get(id)
 
+    async def views(self, rows: Sequence[Row[Any]]) -> list[DeviceView]:
+        """Of rows with the columns of devices. Raises Unavailable."""
+        found: list[Any] = [row._mapping for row in rows]  # noqa: SLF001  its public name
+        await self._lanes[0].learn(found)
+        return [DeviceView(row, self._names) for row in rows]
+
     def close(self) -> None:
         for lane in self._lanes:
             lane.close()
@@ -93,6 +102,12 @@ class _Lane:
         rows = await self._fetch(DEVICES, ids)
         return {row["id"]: DeviceView(row, self._names) for row in rows}
 
+    async def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """All names that the rows need."""
+        if any(self._names.missing(rows)):
+            async with self._one_at_a_time:
+                await self._guarded(lambda driver: self._learn_all(driver, rows))
+
     def close(self) -> None:
         if self._driver:
             self._driver.terminate()
@@ -111,19 +126,29 @@ class _Lane:
             return await self._read(query, keys)
 
     async def _read(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
+        async def read(driver: Any) -> Sequence[Any]:
+            rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
+            await self._learn_all(driver, rows)
+            return rows
+
+        return await self._guarded(read)
+
+    async def _guarded(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
+        """With a connection, which is given up when anything goes wrong."""
         try:
             driver = self._driver = self._driver or await self._database.connection()
-            rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
-            for table, missing in zip(TABLES, self._names.missing(rows), strict=True):
-                if missing:
-                    await self._learn(driver, table, missing)
+            return await use(driver)
         except BaseException as error:
             self.close()
             # Of a connection that dies, asyncpg says several things.
             if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
-        return rows
+
+    async def _learn_all(self, driver: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+        for table, missing in zip(TABLES, self._names.missing(rows), strict=True):
+            if missing:
+                await self._learn(driver, table, missing)
 
     async def _learn(self, driver: Any, table: str, ids: set[int]) -> None:
         query = f"SELECT id, name, slug FROM {table} WHERE id = ANY($1::int[])"  # noqa: S608

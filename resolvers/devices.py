@@ -48,10 +48,12 @@ async def device(desk: Desk, caller: Caller, id: str) -> DeviceView | None:
 
 async def list_devices(
     desk: Desk, caller: Caller, wanted: DeviceFilter, page: Page
-) -> Rows[Device]:
+) -> Rows[DeviceView]:
     caller.require(Action.READ_FLEET)
     async with desk.database.begin() as session:
-        return await devices.page(session, caller.scope, wanted, page)
+        found = await devices.page(session, caller.scope, wanted, page)
+    views = await desk.reader.views(found.rows)
+    return Rows(views, found.cursors, found.has_next, found.has_previous)
 
 
 async def count_devices(desk: Desk, caller: Caller, wanted: DeviceFilter) -> tuple[int, bool]:

@@ -1,7 +1,8 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import strawberry
 
+from db.device_view import AnyDevice, DeviceView
 from db.paging import Rows
 from db.tables import Device as DeviceRow
 from domain.enrolment import DeviceState as State
@@ -44,7 +45,7 @@ class DeviceEdge:
 
 @strawberry.type(description="A page of devices, in the order of their registration.")
 class DeviceConnection:
-    page: strawberry.Private[Rows[DeviceRow]]
+    page: strawberry.Private[Rows[DeviceRow] | Rows[DeviceView]]
     count: strawberry.Private[Callable[[], Awaitable[tuple[int, bool]]]]
 
     @strawberry.field(description="The devices of this page.")
@@ -53,7 +54,8 @@ class DeviceConnection:
 
     @strawberry.field(description="The devices of this page with their cursors.")
     def edges(self) -> list[DeviceEdge]:
-        pairs = zip(self.page.rows, self.page.cursors, strict=True)
+        rows: Sequence[AnyDevice] = self.page.rows
+        pairs = zip(rows, self.page.cursors, strict=True)
         return [DeviceEdge(node=Device(row=row), cursor=cursor) for row, cursor in pairs]
 
     @strawberry.field(description="Where this page stands in the list.")

@@ -2,7 +2,6 @@
 
 from db.device_view import AnyDevice
 from db.paging import cursor
-from db.tables import Device
 from domain.enrolment import DeviceState
 from domain.inputs import DeviceFilter, Page
 from notifier.channel import Button
@@ -71,7 +70,7 @@ def _base36(number: int) -> str:
     return text
 
 
-def _line(talk: Talk, device: Device) -> str:
+def _line(talk: Talk, device: AnyDevice) -> str:
     assert talk.recipient is not None  # noqa: S101
     owner = "" if talk.recipient.owner_id else f" · {device.owner.name}"
     name = f"{device.measurement_type.name} · {device.place.name}{owner}"
