@@ -1,5 +1,7 @@
 """Who is told of events, and by which bot, as the settings have it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from domain.alerts import TELEGRAM
@@ -21,7 +23,7 @@ class AlertSide:
 
     def __init__(self, settings: Settings) -> None:
         self.bot: TelegramBot | None = None
-        api = telegram_api(settings)
+        api = self._api = telegram_api(settings)
         told = told_by(settings, api)
         self.workers: list[Worker] = [Notifier(told, CHANNELS, settings.language)]
         if api:
@@ -29,6 +31,15 @@ class AlertSide:
 
             self.bot = bot.TelegramBot(api, settings.timezone, settings.telegram_webhook_url)
             self.workers.append(self.bot)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Around the workers: what they say last needs a connection, too."""
+        try:
+            yield
+        finally:
+            if self._api:
+                await self._api.close()
 
 
 def telegram_api(settings: Settings) -> "TelegramApi | None":

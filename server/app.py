@@ -68,6 +68,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with (
             tracing.running(),
+            alerts.running(),
             broker.running(),
             keeper.running(),
             _running(connections),

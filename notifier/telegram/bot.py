@@ -69,7 +69,6 @@ class TelegramBot:
             await self._run(desk)
         finally:
             self._chats.cancel()
-            await self._api.close()
 
     async def _run(self, desk: Desk) -> NoReturn:
         self._dispatch = await self._introduced(desk)
