@@ -113,19 +113,21 @@ class RequestIds:
         except ClientDisconnect:
             raise
         except Exception:
-            begun = known.status is not None
-            await self.failed(scope, known, tagged)
-            if begun:  # the server has to cut the answer off
+            if not await self.told_failure(scope, known, send):
                 raise
 
-    async def failed(self, scope: Scope, known: Known, send: Send) -> None:
-        """For an exception that is being handled: it is logged and, if nothing was sent, told."""
-        id = known.id.decode()
-        log.exception("Error %s at %s", id, _path(scope))  # noqa: LOG004  in one
+    async def told_failure(self, scope: Scope, known: Known, send: Send) -> bool:
+        """For an exception that is being handled: it is logged and, if nothing was sent, told.
+
+        False where an answer has begun: the server has to cut it off.
+        """
+        log.exception("Error %s at %s", known.id.decode(), _path(scope))  # noqa: LOG004  in one
         known.log["outcome"] = "INTERNAL"
-        if known.status is None:
-            known.status = INTERNAL
-            await _internal_error(id, send)
+        if known.status is not None:
+            return False
+        known.status = INTERNAL
+        await _internal_error(known.id, send)
+        return True
 
     def _done(self, scope: Scope, known: Known, seconds: float) -> None:
         status = known.status or CLIENT_GONE
@@ -175,12 +177,16 @@ def _path(scope: Scope) -> str:
     return quote(scope["path"][:LONGEST_PATH])
 
 
-async def _internal_error(id: str, send: Send) -> None:
+async def _internal_error(id: bytes, send: Send) -> None:
     error = {
-        "message": f"Internal error {id}: it has been logged.",
-        "extensions": {"code": "INTERNAL", "id": id},
+        "message": f"Internal error {id.decode()}: it has been logged.",
+        "extensions": {"code": "INTERNAL", "id": id.decode()},
     }
     body = json.dumps({"errors": [error]}, separators=(",", ":")).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (HEADER, id),
+    ]
     await send({"type": "http.response.start", "status": INTERNAL, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -74,8 +74,9 @@ class LeanWay:
             answer = await self._endpoint.answer(asked, known.log)
             assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
             await _tell(send, answer, known)
-        except Exception:  # noqa: BLE001  it is logged there
-            await self._ids.failed(scope, known, send)
+        except Exception:
+            if not await self._ids.told_failure(scope, known, send):
+                raise
         finally:
             self._ids.end(scope, known)
 

@@ -69,6 +69,7 @@ async def test_an_id_and_a_bug(api: Api, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(endpoint.GraphQLEndpoint, "answer", broken)
     answer = await api.http.post("/graphql", json=body, headers=headers)
     assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "mine"
     assert answer.json()["errors"][0]["extensions"] == {"code": "INTERNAL", "id": "mine"}
 
 
