@@ -87,7 +87,10 @@ class Documents:
         self._limits = limits
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
-        self._trusted = {id: self._trust(id, text) for id, text in trusted.items()}
+        # A document has several ids, its name first.
+        names = {text: id for id, text in reversed(list(trusted.items()))}
+        known = {text: self._trust(name, text) for text, name in names.items()}
+        self._trusted = {id: known[text] for id, text in trusted.items()}
 
     def trusted(self, id: str) -> Document:
         """Raises BadDocument where there is none."""

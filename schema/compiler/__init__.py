@@ -13,13 +13,14 @@ What can't be compiled at all (introspection, @defer, a field with an exception 
 graphql-core from the beginning.
 
     compiler = Compiler(strawberry_schema)
-    compiled = compiler.compile(document, operation, {})   # raises Unsupported
-    data = await compiled(Run(context, variables))         # raises Astray
+    compiled = compiler.compile(operation, fragments, {})   # raises Unsupported
+    data = await compiled(Run(context, variables))          # raises Astray
 
 - `compile.py`: from a selection set to a function
 - `fields.py`: how the value of a field is got
 - `leaves.py`: how a value of a scalar or enum is told
 - `run.py`: an operation that runs, and how graphql-core takes over
+- `writing.py`: Python source that grows
 """
 
 from schema.compiler.compile import Compiler
