@@ -183,10 +183,6 @@ class Locks:
         """To be called now and then, so that they stay. Raises LocksLost."""
         await self._ask("SELECT true")
 
-    async def release_all(self) -> None:
-        """Also those that nobody knows of, since whoever asked was cancelled meanwhile."""
-        await self._ask("SELECT pg_advisory_unlock_all() IS NOT NULL")
-
     async def _ask(self, query: str, *values: int) -> bool:
         try:
             async with self._one_at_a_time:
