@@ -1,15 +1,15 @@
 """Tokens and devices by their keys, for many requests at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import asyncpg
 from sqlalchemy import Row
 
-from db.database import Database, is_passing
+from db.database import Database
 from db.device_view import COLUMNS, DeviceView, Name, Names
+from db.lane import Lane
 from db.merging import Merged
 from domain.errors import Unavailable
 
@@ -27,7 +27,6 @@ FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::b
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 11
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
-Result = TypeVar("Result")
 
 TABLES = ("owners", "places", "measurement_types")
 
@@ -54,7 +53,7 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._names = Names({}, {}, {})
-        lanes = [_Lane(database, self._names) for _ in range(LANES)]
+        lanes = [_Reading(database, self._names) for _ in range(LANES)]
         self._lanes = lanes
         self._tokens = Merged([lane.tokens for lane in lanes], MOST)
         self._devices = Merged([lane.devices for lane in lanes], MOST)
@@ -78,13 +77,12 @@ class Reader:
             lane.close()
 
 
-class _Lane:
-    """One connection, and one statement at a time on it."""
+class _Reading(Lane):
+    """One statement at a time, whichever of its two kinds."""
 
     def __init__(self, database: Database, names: Names) -> None:
-        self._database = database
+        super().__init__(database)
         self._names = names
-        self._driver: asyncpg.Connection[asyncpg.Record] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenView]:
@@ -106,44 +104,25 @@ class _Lane:
         """All names that the rows need."""
         if any(self._names.missing(rows)):
             async with self._one_at_a_time:
-                await self._guarded(lambda driver: self._learn_all(driver, rows))
-
-    def close(self) -> None:
-        if self._driver:
-            self._driver.terminate()
-            self._driver = None
+                await self.use(lambda driver: self._learn_all(driver, rows))
 
     async def _fetch(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
         """With all names that the rows need. Raises Unavailable."""
-        async with self._one_at_a_time:
-            idle = self._driver is not None
-            try:
-                return await self._read(query, keys)
-            except Unavailable:
-                if not idle:
-                    raise
-            # The connection has died while nobody used it.
-            return await self._read(query, keys)
 
-    async def _read(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
         async def read(driver: Any) -> Sequence[Any]:
             rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
             await self._learn_all(driver, rows)
             return rows
 
-        return await self._guarded(read)
-
-    async def _guarded(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
-        """With a connection, which is given up when anything goes wrong."""
-        try:
-            driver = self._driver = self._driver or await self._database.connection()
-            return await use(driver)
-        except BaseException as error:
-            self.close()
-            # Of a connection that dies, asyncpg says several things.
-            if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
-                raise Unavailable("The database is not available; try again soon.") from error
-            raise
+        async with self._one_at_a_time:
+            idle = self.is_open
+            try:
+                return await self.use(read)
+            except Unavailable:
+                if not idle:
+                    raise
+            # The connection has died while nobody used it.
+            return await self.use(read)
 
     async def _learn_all(self, driver: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         for table, missing in zip(TABLES, self._names.missing(rows), strict=True):

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
-from db.database import Database, is_passing
+from db.database import Database
 from db.device_view import Name
+from db.lane import MISTAKES, Lane
 from db.merging import Merged
 from db.tables import Device
-from domain.errors import Unavailable
 from domain.names import name_key
 
 MOST = 200
@@ -31,17 +29,18 @@ WITH given AS (
     SELECT * FROM unnest(
         $1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::float8[], $7::float8[],
         $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[],
-        $15::text[], $16::timestamptz[]
+        $15::text[], $16::timestamptz[], $17::timestamptz[]
     ) AS g (id, owner_id, place_id, measurement_type_id, topic, latitude, longitude, sensor_model,
-        firmware, actor, words, hash, mqtt_hash, issued_by, facts, at)
+        firmware, actor, words, hash, mqtt_hash, issued_by, facts, at,
+        last_seen_at)
     WHERE NOT EXISTS (SELECT FROM deleted_devices d WHERE d.device_id = g.id)
 ), made AS (
     INSERT INTO devices (id, owner_id, place_id, measurement_type_id, topic, latitude, longitude,
         sensor_model, firmware, state, config_version, interval_seconds, qos, config_updated_at,
         config_updated_by, last_seen_at, registered_at, updated_at, search)
     SELECT id, owner_id, place_id, measurement_type_id, topic, latitude, longitude,
-        sensor_model, firmware, 'active', 1, $17::int, $18::smallint, at,
-        actor, CASE WHEN actor LIKE 'admin:%' THEN NULL ELSE at END, at, at,
+        sensor_model, firmware, 'active', 1, $18::int, $19::smallint, at,
+        actor, last_seen_at, at, at,
         array_to_tsvector(string_to_array(words, E'\\n'))
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING RETURNING id, number
@@ -77,6 +76,7 @@ class NewDevice:
     issued_by: int | None
     facts: str
     at: datetime
+    last_seen_at: datetime | None
 
 
 class Registrar:
@@ -84,7 +84,7 @@ class Registrar:
 
     def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
         self.levels = KnownLevels()
-        self._lanes = [_Lane(database, interval_seconds, qos) for _ in range(LANES)]
+        self._lanes = [_Adding(database, interval_seconds, qos) for _ in range(LANES)]
         self._merged = Merged([lane.add for lane in self._lanes], MOST)
 
     def add(self, device: NewDevice) -> "asyncio.Future[int | None]":
@@ -130,25 +130,25 @@ def _key(owner: str | int) -> str | int:
     return name_key(owner) if isinstance(owner, str) else owner
 
 
-class _Lane:
+class _Adding(Lane):
     def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
-        self._database = database
+        super().__init__(database)
+        self._recorded = database.recorded
         self._first = (interval_seconds, qos)
-        self._driver: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def add(self, devices: Sequence[NewDevice]) -> Mapping[NewDevice, int]:
         by_id: dict[str, NewDevice] = {}
         for device in devices:
             by_id.setdefault(device.id, device)
         numbers = await self._insert(list(by_id.values()))
-        self._database.recorded.set()
+        self._recorded.set()
         return {by_id[id]: number for id, number in numbers.items()}
 
     async def _insert(self, devices: Sequence[NewDevice]) -> Mapping[str, int]:
         """One bad row does not fail its neighbours: then they go one by one."""
         try:
             return await self._insert_all(devices)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+        except MISTAKES:
             if len(devices) == 1:
                 return {}
         numbers: dict[str, int] = {}
@@ -159,22 +159,14 @@ class _Lane:
     async def _insert_all(self, devices: Sequence[NewDevice]) -> Mapping[str, int]:
         columns: list[Any] = [[getattr(d, name) for d in devices] for name in COLUMNS]
         columns[WORDS] = ["\n".join(words) for words in columns[WORDS]]
-        try:
-            driver = self._driver = self._driver or await self._database.connection()
-            rows = await driver.fetch(INSERT, *columns, *self._first, timeout=SECONDS)
-        except BaseException as error:
-            if isinstance(error, (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)):
-                raise
-            self.close()
-            if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
-                raise Unavailable("The database is not available; try again soon.") from error
-            raise
-        return {row["id"]: row["number"] for row in rows}
 
-    def close(self) -> None:
-        if self._driver:
-            self._driver.terminate()
-            self._driver = None
+        async def insert(driver: Any) -> Sequence[Any]:
+            rows: Sequence[Any] = await driver.fetch(
+                INSERT, *columns, *self._first, timeout=SECONDS
+            )
+            return rows
+
+        return {row["id"]: row["number"] for row in await self.use(insert)}
 
 
 COLUMNS = NewDevice.__slots__

@@ -1,6 +1,7 @@
 """The row of a device that nobody knew before."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,30 +25,15 @@ async def add_device(
     """Raises InputError where the caller may not register for this owner, or no more devices."""
     owner = await owner_for(session, caller, wanted.owner)
     at = await levels.levels_named(session, owner, wanted.location.place, wanted.measurement_type)
-    id, now = device_id(wanted.mac), datetime.now(UTC)
+    id = device_id(wanted.mac)
     device = Device(
-        id=id,
+        **first_values(caller, wanted, state),
         owner=owner,
         place=at.place,
         measurement_type=at.measurement_type,
         topic=base_topic(owner.slug, at.place.slug, at.measurement_type.slug, id),
-        latitude=wanted.location.latitude,
-        longitude=wanted.location.longitude,
-        listen=[],
-        sensor_model=wanted.sensor_model,
-        firmware=wanted.firmware,
-        state=state,
-        awaits_approval=state is DeviceState.PENDING,
         reenrolment_refused=False,
         config_version=await devices.next_version(session, id),
-        interval_seconds=DEFAULT_INTERVAL_SECONDS,
-        qos=DEFAULT_QOS,
-        config_updated_at=now,
-        config_updated_by=caller.actor,
-        online=False,
-        last_seen_at=now if caller.kind is not TokenKind.ADMIN else None,
-        registered_at=now,
-        updated_at=now,
     )
     device.search = words_of(device)
     session.add(device)
@@ -55,6 +41,29 @@ async def add_device(
     await topics.take(session, device.topic)
     await _count_use(session, caller)
     return device
+
+
+def first_values(caller: Caller, wanted: Registration, state: DeviceState) -> dict[str, Any]:
+    """The columns of a new device that follow from who registers it, and with what."""
+    now = datetime.now(UTC)
+    return {
+        "id": device_id(wanted.mac),
+        "latitude": wanted.location.latitude,
+        "longitude": wanted.location.longitude,
+        "listen": [],
+        "sensor_model": wanted.sensor_model,
+        "firmware": wanted.firmware,
+        "state": state,
+        "awaits_approval": state is DeviceState.PENDING,
+        "interval_seconds": DEFAULT_INTERVAL_SECONDS,
+        "qos": DEFAULT_QOS,
+        "config_updated_at": now,
+        "config_updated_by": caller.actor,
+        "online": False,
+        "last_seen_at": now if caller.kind is not TokenKind.ADMIN else None,
+        "registered_at": now,
+        "updated_at": now,
+    }
 
 
 async def owner_for(session: AsyncSession, caller: Caller, name: str | None) -> Owner:

@@ -5,7 +5,6 @@ counted, and nobody has to approve it. All else is left to `resolvers/registrati
 """
 
 import json
-from datetime import UTC, datetime
 
 from db.device_view import DeviceView
 from db.events import registered_facts
@@ -13,13 +12,13 @@ from db.registrar import NewDevice
 from db.search import all_words
 from domain.access import Caller
 from domain.accounts import mosquitto_hash
-from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.enrolment import DeviceState, EnrolmentPolicy
 from domain.identity import device_id
 from domain.inputs import Registration
 from domain.tokens import TokenKind, hash_secret, new_secret
 from domain.topics import base_topic
 from resolvers.desk import Desk
+from resolvers.new_device import first_values
 
 
 async def register_quickly(
@@ -55,6 +54,7 @@ async def register_quickly(
             caller.token_id if caller.kind is TokenKind.ENROL else None,
             json.dumps(registered_facts(device)),
             device.registered_at,
+            device.last_seen_at,
         )
     )
     if number is None:
@@ -73,26 +73,11 @@ def _device(desk: Desk, caller: Caller, wanted: Registration) -> DeviceView | No
         names = own if wanted.owner is None or own == names else None
     if names is None:
         return None
-    id, now = device_id(wanted.mac), datetime.now(UTC)
     owner, at, kind = names
+    id = device_id(wanted.mac)
     return DeviceView.of(
         names,
-        id=id,
+        **first_values(caller, wanted, DeviceState.ACTIVE),
         topic=base_topic(owner.slug, at.slug, kind.slug, id),
-        listen=[],
-        latitude=wanted.location.latitude,
-        longitude=wanted.location.longitude,
-        sensor_model=wanted.sensor_model,
-        firmware=wanted.firmware,
-        state=DeviceState.ACTIVE,
-        awaits_approval=False,
         config_version=1,
-        interval_seconds=DEFAULT_INTERVAL_SECONDS,
-        qos=DEFAULT_QOS,
-        config_updated_at=now,
-        config_updated_by=caller.actor,
-        online=False,
-        last_seen_at=now if caller.kind is not TokenKind.ADMIN else None,
-        registered_at=now,
-        updated_at=now,
     )

@@ -128,6 +128,7 @@ async def test_one_bad_row_fails_no_neighbour(api: Api, database: Database) -> N
             "issued_by": None,
             "facts": "{}",
             "at": datetime.now(UTC),
+            "last_seen_at": None,
         }
         return NewDevice(**{**values, **odd})
 
