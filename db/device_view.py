@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from db.derived import Derived
 from db.tables import Device
-from domain.config import Config
-from domain.topics import Topics, listening
 
 COLUMNS = (
     "id",
@@ -45,7 +44,7 @@ class Name(NamedTuple):
     slug: str
 
 
-class DeviceView:
+class DeviceView(Derived):
     """What `db.tables.Device` has, read from one row; `names` are those of its three levels."""
 
     __slots__ = (*COLUMNS, "measurement_type", "owner", "place")
@@ -91,24 +90,6 @@ class DeviceView:
         values = {**dict.fromkeys(COLUMNS), **ids, **columns}
         known = Names({owner.id: owner}, {place.id: place}, {type.id: type})
         return cls([values[column] for column in COLUMNS], known)
-
-    @property
-    def topics(self) -> Topics:
-        return listening(self.topic, self.listen)
-
-    @property
-    def config(self) -> Config:
-        return Config(
-            self.config_version,
-            self.interval_seconds,
-            self.qos,
-            self.config_updated_at,
-            self.config_updated_by,
-        )
-
-    @property
-    def in_sync(self) -> bool:
-        return bool(self.applied_version == self.config_version)
 
 
 AnyDevice = Device | DeviceView

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from domain.config import Config
-from domain.topics import Topics, listening, selector
+from db.derived import Derived
+from domain.topics import selector
 
 DEVICE_ID = String(32, collation="C")
 
@@ -84,7 +84,7 @@ class MeasurementType(Base):
     slug: Mapped[str]
 
 
-class Device(Base):
+class Device(Derived, Base):
     """A device and its desired config. `number` is the order of registration.
 
     `listen`: filters of the topics that it hears, from its links. `overdue_version`: of the config
@@ -163,24 +163,6 @@ class Device(Base):
     owner: Mapped[Owner] = relationship(lazy="raise")
     place: Mapped[Place] = relationship(lazy="raise")
     measurement_type: Mapped[MeasurementType] = relationship(lazy="raise")
-
-    @property
-    def topics(self) -> Topics:
-        return listening(self.topic, self.listen)
-
-    @property
-    def config(self) -> Config:
-        return Config(
-            self.config_version,
-            self.interval_seconds,
-            self.qos,
-            self.config_updated_at,
-            self.config_updated_by,
-        )
-
-    @property
-    def in_sync(self) -> bool:
-        return self.applied_version == self.config_version
 
 
 class Link(Base):
