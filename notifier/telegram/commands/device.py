@@ -7,7 +7,7 @@ from domain.enrolment import DeviceState
 from domain.identity import device_id, is_device_id, parse_mac
 from domain.inputs import DeviceFilter, Page
 from notifier.offers import decision
-from notifier.telegram.commands.devices import sign
+from notifier.telegram.commands.devices import sign, standing
 from notifier.telegram.talk import Talk
 from resolvers import devices as registry
 from resolvers.approval import request_of
@@ -48,7 +48,7 @@ def card(talk: Talk, device: AnyDevice) -> str:
 
 
 def _lines(talk: Talk, device: AnyDevice) -> Iterator[str]:
-    yield f"{sign(device)} {talk.word(_state(device))}"
+    yield f"{sign(device)} {talk.word(standing(device))}"
     if device.last_seen_at and not device.online:
         yield talk.word("last_seen", at=talk.moment(device.last_seen_at))
     yield talk.word(
@@ -69,14 +69,6 @@ def _lines(talk: Talk, device: AnyDevice) -> Iterator[str]:
         yield talk.word("coordinates", at=f"{device.latitude}, {device.longitude}")
     yield talk.word("topic", topic=device.topic)
     yield f"Id: {device.id}"
-
-
-def _state(device: AnyDevice) -> str:
-    if device.awaits_approval:
-        return "waits"
-    if device.state != DeviceState.ACTIVE:
-        return "rejected"
-    return "online" if device.online else "offline"
 
 
 def _id(which: str) -> str | None:

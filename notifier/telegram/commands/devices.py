@@ -14,6 +14,7 @@ A_PAGE = 8
 # A button carries 64 bytes: a word to search for, and where the last pages began.
 SEARCH_BYTES, TRAIL_BYTES = 24, 26
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+SIGNS = {"waits": "⏳", "rejected": "⛔", "online": "🟢", "offline": "⚪"}
 FILTERS = {
     "all": DeviceFilter(),
     "waiting": DeviceFilter(awaits_approval=True),
@@ -78,8 +79,13 @@ def _line(talk: Talk, device: AnyDevice) -> str:
 
 
 def sign(device: AnyDevice) -> str:
+    return SIGNS[standing(device)]
+
+
+def standing(device: AnyDevice) -> str:
+    """How it fares: the name of one of the bot's texts."""
     if device.awaits_approval:
-        return "⏳"
+        return "waits"
     if device.state != DeviceState.ACTIVE:
-        return "⛔"
-    return "🟢" if device.online else "⚪"
+        return "rejected"
+    return "online" if device.online else "offline"
