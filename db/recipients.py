@@ -68,6 +68,11 @@ async def owners(session: AsyncSession, most: int) -> Sequence[Owner]:
     return (await session.scalars(select(Owner).order_by(Owner.name_key).limit(most))).all()
 
 
+def is_let_in(recipient: Recipient | None) -> bool:
+    """Whether it may ask and do things: also one that gets nothing, since it blocks the bot."""
+    return recipient is not None and recipient.off_reason != NOT_IN_SETTINGS
+
+
 async def remove(session: AsyncSession, recipient: Recipient) -> None:
     """With all that waits for it."""
     await session.execute(delete(Recipient).where(Recipient.id == recipient.id))

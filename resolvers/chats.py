@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 
 from db import invites, recipients
 from db.alert_tables import Recipient
-from db.events import record
 from domain.access import Caller
 from domain.alerts import TELEGRAM
 from domain.events import EventKind
 from domain.quiet_hours import QuietHours
 from resolvers.desk import Desk
-from resolvers.invites import recipient_facts
+from resolvers.recipients import dismiss
 
 MAX_OWNERS = 1_000
 
@@ -27,9 +26,7 @@ async def known_chat(desk: Desk, chat: str) -> Recipient | None:
     """None for a chat that nobody let in, or that was sent away."""
     async with desk.database.begin(own=True) as session:
         recipient = await recipients.find(session, TELEGRAM, chat)
-        if recipient is None or recipient.off_reason == recipients.NOT_IN_SETTINGS:
-            return None
-        return recipient
+        return recipient if recipients.is_let_in(recipient) else None
 
 
 async def chat_moved(desk: Desk, chat: str, to: str) -> None:
@@ -97,14 +94,7 @@ async def leave(desk: Desk, caller: Caller, chat: str) -> bool:
             return True
         if recipient.source == recipients.SETTINGS:
             return False
-        await recipients.remove(session, recipient)
-        record(
-            session,
-            EventKind.RECIPIENT_REMOVED,
-            caller,
-            owner_id=recipient.owner_id,
-            before=recipient_facts(recipient),
-        )
+        await dismiss(session, caller, recipient)
         return True
 
 
@@ -112,6 +102,4 @@ async def leave(desk: Desk, caller: Caller, chat: str) -> bool:
 async def _changed(desk: Desk, chat: str) -> AsyncIterator[Recipient | None]:
     async with desk.database.begin(own=True) as session:
         recipient = await recipients.find(session, TELEGRAM, chat, change=True)
-        if recipient and recipient.off_reason == recipients.NOT_IN_SETTINGS:
-            recipient = None
-        yield recipient
+        yield recipient if recipients.is_let_in(recipient) else None

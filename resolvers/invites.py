@@ -114,7 +114,7 @@ async def accept_telegram_invite(
         recipient = await recipients.find(session, TELEGRAM, chat, change=True)
         if invite is None or invite.used_by is not None:
             used_here = invite is not None and invite.used_by == chat
-            return recipient if used_here and _is_told(recipient) else None
+            return recipient if used_here and recipients.is_let_in(recipient) else None
         if not await _valid(session, invite):
             return None
         if recipient is None:
@@ -146,19 +146,15 @@ async def _valid(session: AsyncSession, invite: Invite) -> bool:
     return invite.token_id is None or bool(await tokens.valid(session, [invite.token_id]))
 
 
-def _is_told(recipient: Recipient | None) -> bool:
-    return recipient is not None and recipient.off_reason != recipients.NOT_IN_SETTINGS
-
-
 def _may_change(invite: Invite, recipient: Recipient) -> bool:
     """An invitation for one owner takes nobody away from all owners, or from another one."""
-    if invite.owner_id is None or not _is_told(recipient):
+    if invite.owner_id is None or not recipients.is_let_in(recipient):
         return True
     return recipient.owner_id == invite.owner_id
 
 
 def _let_in(recipient: Recipient, invite: Invite) -> None:
-    if recipient.source != recipients.SETTINGS or not _is_told(recipient):
+    if recipient.source != recipients.SETTINGS or not recipients.is_let_in(recipient):
         recipient.source, recipient.configured_as = invite.created_by, None
     if recipient.owner_id != invite.owner_id:
         recipient.owner_ids = None

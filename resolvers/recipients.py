@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from db import delivery_list, recipients
 from db.alert_tables import MAX_ID, Notice, Recipient
 from db.events import record
@@ -43,15 +45,19 @@ async def remove_recipient(desk: Desk, caller: Caller, id: str) -> Recipient:
                 "The server's settings name this recipient: take it out there.",
                 ErrorCode.CONFLICT,
             )
-        await recipients.remove(session, recipient)
-        record(
-            session,
-            EventKind.RECIPIENT_REMOVED,
-            caller,
-            owner_id=recipient.owner_id,
-            before=recipient_facts(recipient),
-        )
+        await dismiss(session, caller, recipient)
         return recipient
+
+
+async def dismiss(session: AsyncSession, caller: Caller, recipient: Recipient) -> None:
+    await recipients.remove(session, recipient)
+    record(
+        session,
+        EventKind.RECIPIENT_REMOVED,
+        caller,
+        owner_id=recipient.owner_id,
+        before=recipient_facts(recipient),
+    )
 
 
 async def list_deliveries(
