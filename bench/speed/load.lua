@@ -36,7 +36,7 @@ local requests = {
     return posted(token, '{"query":"' .. LIST .. '"}')
   end,
 }
-local signs = {boot = '2', register = "CREATED", list = "measurementType"}
+local signs = {boot = '{"data":{"me":{', register = "CREATED", list = "measurementType"}
 
 request = requests[operation]
 

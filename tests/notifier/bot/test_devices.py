@@ -178,18 +178,34 @@ async def test_a_waiting_device_is_decided_by_a_press(
 async def test_what_one_has_rejected_another_can_not_approve_by_its_button(
     settings: Settings, telegram: BotApi, boss: Phone
 ) -> None:
-    """Nor may an old button approve what came later."""
     async with alerted(settings, telegram, enrolment="approve") as api:
         other = await invited(api, telegram, 55, role="ADMIN")
-        key = await api.key()
-        await api.register(key)
+        await api.register(await api.key())
         for phone in (boss, other):
             await telegram.until(lambda p=phone: any("waits" in s.text for s in p.told))
         await boss.presses("Reject")
         assert "does not wait any more" in await other.presses("Approve")
-        [device] = (await api.ask("{ devices { nodes { id state } } }"))["devices"]["nodes"]
+        [device] = (await api.ask("{ devices { nodes { state } } }"))["devices"]["nodes"]
         assert device["state"] == "REJECTED"
-        await boss.says(f"/device {device['id']}", answers=2)
+
+
+async def test_an_old_button_does_not_decide_what_came_later(
+    settings: Settings, telegram: BotApi, boss: Phone
+) -> None:
+    async with alerted(settings, telegram, enrolment="approve") as api:
+        key = await api.key()
+        token = (await api.register(key))["token"]
+        await telegram.until(lambda: any("waits" in sent.text for sent in boss.told))
+        alert, old = boss.find("Approve")
+        await boss.presses("Approve")
+        await api.register(token)
+        assert (await api.register(key))["outcome"] == "PENDING"
+        await telegram.until(lambda: any("asks for a new token" in s.text for s in boss.told))
+        assert "does not wait any more" in await boss.presses_data(old, alert.message_id)
+        waiting = "{ devices { nodes { awaitsApproval } } }"
+        assert (await api.ask(waiting))["devices"]["nodes"] == [{"awaitsApproval": True}]
+        await boss.presses("Approve")
+        assert (await api.ask(waiting))["devices"]["nodes"] == [{"awaitsApproval": False}]
 
 
 async def test_what_people_name_things_is_text_and_nothing_else(api: Api, boss: Phone) -> None:

@@ -116,7 +116,11 @@ async def test_an_update_that_nobody_understands_is_passed_over(
 
 
 async def test_a_busy_database_ends_neither_the_bot_nor_the_server(
-    settings: Settings, telegram: BotApi, boss: Phone, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    telegram: BotApi,
+    boss: Phone,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("db.database.POOL_WAIT_SECONDS", 0.2)
     async with alerted(settings, telegram) as api, AsyncExitStack() as held:
@@ -125,7 +129,7 @@ async def test_a_busy_database_ends_neither_the_bot_nor_the_server(
             session = await held.enter_async_context(database.begin())
             await session.connection()
         telegram.says(CHAT, "/devices")
-        await asyncio.sleep(1)
+        await until(lambda: "The bot could not do what it was told" in caplog.text)
         assert api.app.state.keeper.desk is not None
         await held.aclose()
         assert await boss.says("/chatid", answers=2) == f"The id of this chat is {CHAT}"

@@ -33,9 +33,8 @@ QUIET = settings(
 
 
 @pytest.fixture(autouse=True)
-def one_id_for_all_bugs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_id_for_all_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "token_hex", lambda _: "same")
-    return iter(())  # type: ignore[return-value]
 
 
 async def both(engine: Engine, request: Request, context: Any) -> tuple[bytes, bytes, Operation]:
