@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.database import RECORDED
 from db.device_view import AnyDevice
-from db.tables import Device, Event, Link, Token
+from db.link_tables import Link
+from db.tables import Device, Event, Token
 from domain.access import Caller
 from domain.events import EventKind
 

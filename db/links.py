@@ -9,8 +9,9 @@ from sqlalchemy.orm import joinedload
 from db import counting
 from db.device_view import AnyDevice
 from db.devices import WITH_NAMES, in_scope
+from db.link_tables import Link
 from db.paging import Rows, cursor, position
-from db.tables import Device, Link, MeasurementType, Place
+from db.tables import Device, MeasurementType, Place
 from domain.access import Scope
 from domain.inputs import Page
 

@@ -8,11 +8,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from db.alert_tables import Notice
+from db import alert_tables, broker_tables, link_tables
 from db.database import Database
 from db.event_log import mend_after_restore
 
 LOCK = 7_265_531
+# Of all tables: each file of them has to be loaded.
+[METADATA] = {
+    table.metadata for table in (alert_tables.Notice, broker_tables.Undelivered, link_tables.Link)
+}
 
 
 async def migrate(database: Database) -> None:
@@ -54,4 +58,4 @@ def _upgrade(connection: Connection) -> None:
 
 def _differences(connection: Connection) -> list[str]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [str(difference) for difference in compare_metadata(context, Notice.metadata)]
+    return [str(difference) for difference in compare_metadata(context, METADATA)]

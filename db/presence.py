@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy import not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.broker_tables import FormerTopic
 from db.devices import WITH_NAMES
-from db.tables import Device, FormerTopic
+from db.tables import Device
 from db.tokens import holds
 from domain.enrolment import DeviceState
 

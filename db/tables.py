@@ -24,7 +24,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.derived import Derived
-from domain.topics import selector
 
 DEVICE_ID = String(32, collation="C")
 
@@ -163,114 +162,6 @@ class Device(Derived, Base):
     owner: Mapped[Owner] = relationship(lazy="raise")
     place: Mapped[Place] = relationship(lazy="raise")
     measurement_type: Mapped[MeasurementType] = relationship(lazy="raise")
-
-
-class Link(Base):
-    """A listener hears an owner's devices: all, of a place, of a type, of both, or one (`source`).
-
-    The owner is the listener's own.
-    """
-
-    __tablename__ = "links"
-    __table_args__ = (
-        Index(
-            "ix_links_selector",
-            "listener_id",
-            text("coalesce(place_id, 0)"),
-            text("coalesce(measurement_type_id, 0)"),
-            text("coalesce(source_id, '')"),
-            unique=True,
-        ),
-        Index(None, "owner_id", "place_id", "measurement_type_id"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    listener_id: Mapped[str] = mapped_column(DEVICE_ID, ForeignKey("devices.id"))
-    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
-    place_id: Mapped[int | None] = mapped_column(ForeignKey("places.id"))
-    measurement_type_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_types.id"))
-    source_id: Mapped[str | None] = mapped_column(DEVICE_ID, ForeignKey("devices.id"), index=True)
-    created_at: Mapped[datetime]
-    created_by: Mapped[str]
-
-    listener: Mapped[Device] = relationship(lazy="raise", foreign_keys=[listener_id])
-    owner: Mapped[Owner] = relationship(lazy="raise")
-    place: Mapped[Place | None] = relationship(lazy="raise")
-    measurement_type: Mapped[MeasurementType | None] = relationship(lazy="raise")
-    source: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[source_id])
-
-    @property
-    def filter(self) -> str:
-        """The MQTT topic filter that it stands for."""
-        if self.source:
-            return self.source.topic
-        return selector(
-            self.owner.slug,
-            self.place.slug if self.place else None,
-            self.measurement_type.slug if self.measurement_type else None,
-        )
-
-
-class Undelivered(Base):
-    """An active device whose config the broker does not have yet.
-
-    Written by a trigger on `devices`, whoever changes them and however, and in a table of its own:
-    a delivery leaves the many indexes of `devices` alone.
-    """
-
-    __tablename__ = "undelivered"
-
-    device_id: Mapped[str] = mapped_column(
-        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
-    )
-    version: Mapped[int]
-
-
-class FormerTopic(Base):
-    """A base topic that a device may still use, until it confirms that it knows its new one.
-
-    `again_at`: when a device that is online is told once more, since it may have confirmed before
-    the broker knew its new rights.
-    """
-
-    __tablename__ = "former_topics"
-
-    topic: Mapped[str] = mapped_column(primary_key=True)
-    device_id: Mapped[str] = mapped_column(
-        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True
-    )
-    since: Mapped[datetime] = mapped_column(server_default=func.now())
-    again_at: Mapped[datetime]
-
-
-class StaleTopic(Base):
-    """A base topic of nobody's any more: its retained messages have to go from the broker, twice,
-    since whoever is cut off may still have a last word; at `cleared_at` they were gone.
-    """
-
-    __tablename__ = "stale_topics"
-    __table_args__ = (
-        Index(None, "device_id", postgresql_where=text("cleared_at IS NULL")),
-        Index(None, "cleared_at"),
-    )
-
-    topic: Mapped[str] = mapped_column(primary_key=True)
-    device_id: Mapped[str] = mapped_column(DEVICE_ID)
-    since: Mapped[datetime] = mapped_column(server_default=func.now())
-    again_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    cleared_at: Mapped[datetime | None]
-
-
-class BrokerMarker(Base):
-    """How far the broker was brought for a shard of the fleet. `sequence` is also retained there:
-    a broker that has an older one, or none, has lost messages.
-    """
-
-    __tablename__ = "broker_markers"
-
-    shard: Mapped[str] = mapped_column(String(1, collation="C"), primary_key=True)
-    topic: Mapped[str]
-    sequence: Mapped[int] = mapped_column(BigInteger)
 
 
 class PastConfig(Base):

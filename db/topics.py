@@ -7,7 +7,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tables import Device, FormerTopic, StaleTopic
+from db.broker_tables import FormerTopic, StaleTopic
+from db.tables import Device
 
 AGAIN_SECONDS = 3
 

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import devices, levels, links
 from db.device_view import AnyDevice
 from db.events import link_facts, record
+from db.link_tables import Link
 from db.paging import Rows, number_of
-from db.tables import Device, Link, MeasurementType, Place
+from db.tables import Device, MeasurementType, Place
 from domain.access import Action, Caller, Scope
 from domain.errors import ErrorCode, InputError
 from domain.events import EventKind

@@ -6,7 +6,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from db.device_view import AnyDevice, DeviceView
-from db.tables import Link
+from db.link_tables import Link
 from domain.access import Caller
 from domain.config import Config
 from resolvers import devices, links

@@ -2,7 +2,7 @@ from datetime import datetime
 
 import strawberry
 
-from db.tables import Link as LinkRow
+from db.link_tables import Link as LinkRow
 
 
 @strawberry.type(description="Whom a device hears: an owner's devices, or one.")
