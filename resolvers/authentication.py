@@ -1,7 +1,9 @@
 """From a token to a caller."""
 
+import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,22 +22,43 @@ from resolvers.desk import Desk
 KNOWN_TO_BROKERS = (TokenKind.DEVICE, TokenKind.ADMIN)
 
 
+class Presented(NamedTuple):
+    """A secret that somebody has sent, and what is found of it; None: there is no such token."""
+
+    secret: str | None
+    token: "asyncio.Future[TokenView | None] | None"
+
+
+NO_SECRET = Presented(None, None)
+
+
+def present(desk: Desk, secret: str | None) -> Presented:
+    """Looks it up, with all that others ask for at the same time.
+
+    Raises Unavailable and Overloaded, as the future does.
+    """
+    if secret is None:
+        return NO_SECRET
+    return Presented(secret, desk.reader.token(hash_secret(secret)))
+
+
 async def authenticate(desk: Desk, secret: str | None) -> Caller:
     """Raises Unauthenticated for a token that is not, or not any more, valid.
 
     The first use of a device's token confirms it: from then on no other token of that device
     is valid, and its MAC address alone gets nobody a new one.
     """
-    return (await identify(desk, secret, None))[0]
+    return (await identify(desk, present(desk, secret), None))[0]
 
 
 async def identify(
-    desk: Desk, secret: str | None, address: str | None
+    desk: Desk, presented: Presented, address: str | None
 ) -> tuple[Caller, DeviceView | None]:
     """As `authenticate`, from an address; with the device whose token it is, as it is now."""
-    if secret is None:
+    secret, found = presented
+    if secret is None or found is None:
         return Caller(address=address), None
-    token = await desk.reader.token(hash_secret(secret))
+    token = await found
     if token is None:
         raise Unauthenticated("This token is unknown.")
     device = token.kind == TokenKind.DEVICE

@@ -1,32 +1,61 @@
-"""How long things may take: one timer for all of them."""
+"""How long things may take: one timer for all that are waited for.
+
+A timer for each costs more than a small operation.
+"""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
+Key = TypeVar("Key")
+
+
+class Patience(Generic[Key]):
+    """`expired` is told of what was not stopped after so many seconds, or a twentieth more."""
+
+    def __init__(self, seconds: float, expired: Callable[[Key], None]) -> None:
+        self.seconds = seconds
+        self._expired = expired
+        self._waiting: dict[Key, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, key: Key, loop: asyncio.AbstractEventLoop) -> None:
+        """In a running loop, always the same."""
+        self._waiting[key] = loop.time() + self.seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self.seconds / 20, self._look, loop)
+
+    def stop(self, key: Key) -> None:
+        """Also for what is not waited for."""
+        self._waiting.pop(key, None)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        # In the order in which they were started.
+        for key, deadline in list(self._waiting.items()):
+            if deadline >= now:
+                break
+            del self._waiting[key]
+            self._expired(key)
+        self._timer = None
+        if self._waiting:
+            self._timer = loop.call_later(self.seconds / 20, self._look, loop)
 
 
 class Deadlines:
-    """A task that takes more than so many seconds is cancelled, a twentieth of that later at most.
-
-    asyncio.timeout does the same with a timer for each, which costs more than a small operation.
-    """
+    """A task that takes more than so many seconds is cancelled."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._running: dict[asyncio.Task[Any], float] = {}
+        self._running: Patience[asyncio.Task[Any]] = Patience(seconds, self._cancel)
         self._late: set[asyncio.Task[Any]] = set()
-        self._timer: asyncio.TimerHandle | None = None
 
     async def held(self, work: Awaitable[Result]) -> Result:
         """The result. Raises TimeoutError."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
-        loop = task.get_loop()
-        self._running[task] = loop.time() + self.seconds
-        if self._timer is None:
-            self._timer = loop.call_later(self.seconds / 20, self._look, loop)
+        self._running.start(task, task.get_loop())
         try:
             return await work
         except asyncio.CancelledError:
@@ -34,15 +63,9 @@ class Deadlines:
                 raise TimeoutError from None
             raise
         finally:
-            self._running.pop(task, None)
+            self._running.stop(task)
             self._late.discard(task)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for task, deadline in list(self._running.items()):
-            if deadline < now and task not in self._late:
-                self._late.add(task)
-                task.cancel()
-        self._timer = None
-        if self._running:
-            self._timer = loop.call_later(self.seconds / 20, self._look, loop)
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
+        self._late.add(task)
+        task.cancel()

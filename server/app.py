@@ -5,14 +5,12 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import WebSocketRoute
-from starlette.types import Receive, Scope, Send
 
 from domain.tokens import TokenKind
 from schema.build import build_schema
@@ -30,7 +28,7 @@ from server.keeper import DatabaseKeeper
 from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
 from server.pages import add_pages
-from server.request_id import RequestIds
+from server.request_id import Journal, RequestIds
 from server.rounds import rounds_for
 from server.settings import Settings, read_settings
 from server.tracing import tracing_from_environment
@@ -125,21 +123,16 @@ def create_app(
         )
     app.add_middleware(RequestIds, answered=metrics.http)
     if not settings.cors_origins and not tracing.on:
-        long_way = partial(FastAPI.__call__, app)
-        app.lean_way = LeanWay(endpoint, RequestIds(long_way, metrics.http), long_way)
+        app.lean_way = LeanWay(endpoint, Journal(metrics.http))
     return app
 
 
 class Application(FastAPI):
-    """`lean_way`: for `/graphql`; None where every request has to meet some middleware."""
+    """`lean_way`: for `/graphql`, where `server.protocols` serves it; None where every request has
+    to meet some middleware.
+    """
 
     lean_way: LeanWay | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.lean_way and scope["type"] == "http" and scope["path"] == PATH:
-            await self.lean_way(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 def announce(made: dict[TokenKind, str]) -> None:

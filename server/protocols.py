@@ -1,60 +1,144 @@
 """uvicorn's protocols, with bounds that it leaves to a proxy in front."""
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from schema.deadlines import Patience
+from server.graphql.endpoint import BODY_SECONDS
+from server.graphql.lean import MOST_BYTES, URL, Closing, Exchange, LeanWay, default_lines
+
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
 MAX_FRAGMENTS = 1_000
+CLOSE = b"connection: close\r\n"
 
 TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class HTTPProtocol(HttpToolsProtocol):
-    """A request's head has to be complete in time, and of a bounded size."""
+    """A request's head has to be complete in time, and of a bounded size.
+
+    A request that the application's `lean_way` takes goes there as soon as its body is complete;
+    all else is uvicorn's, and ASGI's.
+    """
 
     _in_head = True
     _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _way: LeanWay | None = None
+    _idle: Patience[Closing] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        if way := getattr(self.config.app, "lean_way", None):
+            self._way, self._idle = way, way.idle
+        self._wait_for_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._idle:
+            self._idle.stop(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._idle:
+            self._idle.stop(self)
         super().data_received(data)
-        if not self._in_head:
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(TOO_LARGE)
-            self.transport.close()
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(TOO_LARGE)
+                self.transport.close()
+        self._wait_for_more()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        self._await_head()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_waiting()
-        super().on_headers_complete()
+        exchange = self._exchange()
+        if exchange is None:
+            super().on_headers_complete()
+            return
+        exchange.keep_alive = self.parser.should_keep_alive()
+        self.cycle = exchange  # type: ignore[assignment]
 
-    def _await_head(self) -> None:
+    def on_body(self, body: bytes) -> None:
+        exchange: Any = self.cycle
+        if exchange.__class__ is not Exchange:
+            super().on_body(body)
+            return
+        if exchange.reading:
+            exchange.body += body
+        if len(exchange.body) > MOST_BYTES:
+            self._go_the_long_way(exchange)
+
+    def on_message_complete(self) -> None:
+        exchange: Any = self.cycle
+        if exchange.__class__ is Exchange:
+            self._stop_waiting()
+            if not exchange.reading or exchange.begin():
+                return
+            self._go_the_long_way(exchange)
+        super().on_message_complete()
+
+    def _exchange(self) -> Exchange | None:
+        """None where the request has to go the long way, or after another that is not answered."""
+        if (
+            self._way is None
+            or self.url != URL
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.parser.get_method() != b"POST"
+            or self.parser.get_http_version() != "1.1"
+        ):
+            return None
+        return self._way.exchange(self, self.headers)
+
+    def _go_the_long_way(self, exchange: Exchange) -> None:
         self._stop_waiting()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self.cycle = None  # type: ignore[assignment]
+        super().on_headers_complete()
+        super().on_body(exchange.body)
+
+    async def drained(self) -> None:
+        """The client takes what it is sent, or is gone."""
+        if self.flow.write_paused:
+            await self.flow.drain()
+
+    def tell(self, exchange: Exchange, answer: list[bytes]) -> None:
+        """`answer`: its status line, its own headers, an empty line and its body, in pieces."""
+        if not exchange.keep_alive:
+            answer.insert(2, CLOSE)
+        answer.insert(1, default_lines(self.server_state.default_headers))
+        self.transport.write(b"".join(answer))
+        if not exchange.keep_alive:
+            self.transport.close()
+        if self._idle is None or self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._idle.start(self, self.loop)
+
+    def _wait_for_more(self) -> None:
+        """Of a head, or of the body of an exchange; in vain, it ends with the connection."""
+        if self._timer:
+            return
+        cycle: Any = self.cycle
+        if self._in_head:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif cycle.__class__ is Exchange and cycle.reading:
+            self._timer = self.loop.call_later(BODY_SECONDS, cycle.too_slow)
 
     def _stop_waiting(self) -> None:
-        if self._head_timer:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

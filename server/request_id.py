@@ -9,7 +9,7 @@ import logging
 import random
 import re
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
@@ -40,20 +40,71 @@ def current_request_id() -> str | None:
 
 
 class Known:
-    """A request that is answered: its id, what is known of it for the log, its answer's status."""
+    """An HTTP request that is answered: its id, what is known of it for the log, and its answer's
+    status.
+    """
 
-    __slots__ = ("id", "log", "started", "status", "token")
+    __slots__ = ("client", "id", "log", "method", "path", "started", "status")
 
-    def __init__(self, id: bytes) -> None:
+    def __init__(self, id: bytes, method: str, path: str, client: str | None) -> None:
         self.id = id
+        self.method = method
+        self.path = path
+        self.client = client
         self.log: dict[str, Any] = {}
         self.started = perf_counter()
         self.status: int | None = None
-        self.token: Token[str | None] | None = None
+
+
+class Journal:
+    """`answered` is told the method and status of each HTTP request; 499: the client has gone."""
+
+    def __init__(self, answered: Answered | None = None) -> None:
+        self._answered = answered
+
+    def begin(self, given: bytes | None, method: str, path: str, client: str | None) -> Known:
+        """A request is worked on, in this context, until `end`. `given`: the id of the client's."""
+        known = Known(_id(given), method, path, client)
+        _request_id.set(known.id.decode())
+        return known
+
+    def failed(self, known: Known) -> bytes:
+        """Logs the exception that is being handled. The body to tell it with, where nothing was
+        sent yet.
+        """
+        id = known.id.decode()
+        log.exception("Error %s at %s", id, _quoted(known.path))  # noqa: LOG004  in one
+        known.log["outcome"] = "INTERNAL"
+        error = {
+            "message": f"Internal error {id}: it has been logged.",
+            "extensions": {"code": "INTERNAL", "id": id},
+        }
+        return json.dumps({"errors": [error]}, separators=(",", ":")).encode()
+
+    def end(self, known: Known) -> None:
+        """It is counted and, if need be, logged."""
+        status = known.status or CLIENT_GONE
+        if self._answered:
+            self._answered(known.method, status)
+        failed = status >= 400  # noqa: PLR2004
+        if known.path in QUIET and not failed:
+            return
+        well = not failed and known.log.get("outcome", "ok") == "ok"
+        level = logging.DEBUG if well else logging.INFO
+        if log.isEnabledFor(level):
+            fields = {
+                "method": known.method,
+                "path": _quoted(known.path),
+                "status": status,
+                "milliseconds": round((perf_counter() - known.started) * 1000, 1),
+                "client": known.client,
+            }
+            told = {name: str(value) for name, value in known.log.items()}
+            log.log(level, "request", extra={"fields": {**told, **fields}})
 
 
 class RequestIds:
-    """`answered` is told the method and status of each HTTP request; 499: the client has gone.
+    """The middleware for all that comes as ASGI.
 
     An exception that escapes `app` is logged under the request's id and, where nothing was sent
     yet, answered with it.
@@ -61,45 +112,30 @@ class RequestIds:
 
     def __init__(self, app: ASGIApp, answered: Answered | None = None) -> None:
         self.app = app
-        self.answered = answered
+        self._journal = Journal(answered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         given = next((value for name, value in scope["headers"] if name == HEADER), None)
-        if scope["type"] == "http":
-            known = self.begin(scope, given)
-            try:
-                await self._http(scope, receive, send, known)
-            except ClientDisconnect:
-                pass
-            finally:
-                self.end(scope, known)
-        else:
-            id = _id(given)
-            state = scope.setdefault("state", {})
-            state["request_id"], state["log"] = id.decode(), {}
-            token = _request_id.set(id.decode())
-            try:
-                await self._websocket(scope, receive, send, id)
-            finally:
-                _request_id.reset(token)
-        return None
-
-    def begin(self, scope: Scope, given: bytes | None) -> Known:
-        """An HTTP request is worked on, until `end`. `given`: the id that the client sent."""
-        known = Known(_id(given))
-        id = known.id.decode()
+        before = _request_id.get()
         state = scope.setdefault("state", {})
-        state["request_id"], state["log"] = id, known.log
-        known.token = _request_id.set(id)
-        return known
-
-    def end(self, scope: Scope, known: Known) -> None:
-        """It is counted and, if need be, logged."""
-        self._done(scope, known, perf_counter() - known.started)
-        if known.token:
-            _request_id.reset(known.token)
+        try:
+            if scope["type"] == "http":
+                client = scope.get("client")
+                known = self._journal.begin(
+                    given, scope["method"], scope["path"], client[0] if client else None
+                )
+                state["request_id"], state["log"] = known.id.decode(), known.log
+                await self._http(scope, receive, send, known)
+            else:
+                id = _id(given)
+                _request_id.set(id.decode())
+                state["request_id"], state["log"] = id.decode(), {}
+                await self._websocket(scope, receive, send, id)
+        finally:
+            _request_id.set(before)
+        return None
 
     async def _http(self, scope: Scope, receive: Receive, send: Send, known: Known) -> None:
         async def tagged(message: Message) -> None:
@@ -111,44 +147,16 @@ class RequestIds:
         try:
             await self.app(scope, receive, tagged)
         except ClientDisconnect:
-            raise
+            pass
         except Exception:
-            if not await self.told_failure(scope, known, send):
+            body = self._journal.failed(known)
+            if known.status is not None:
+                # An answer has begun: the server has to cut it off.
                 raise
-
-    async def told_failure(self, scope: Scope, known: Known, send: Send) -> bool:
-        """For an exception that is being handled: it is logged and, if nothing was sent, told.
-
-        False where an answer has begun: the server has to cut it off.
-        """
-        log.exception("Error %s at %s", known.id.decode(), _path(scope))  # noqa: LOG004  in one
-        known.log["outcome"] = "INTERNAL"
-        if known.status is not None:
-            return False
-        known.status = INTERNAL
-        await _internal_error(known.id, send)
-        return True
-
-    def _done(self, scope: Scope, known: Known, seconds: float) -> None:
-        status = known.status or CLIENT_GONE
-        if self.answered:
-            self.answered(scope["method"], status)
-        failed = status >= 400  # noqa: PLR2004
-        if scope["path"] in QUIET and not failed:
-            return
-        well = not failed and known.log.get("outcome", "ok") == "ok"
-        level = logging.DEBUG if well else logging.INFO
-        if log.isEnabledFor(level):
-            client = scope.get("client")
-            fields = {
-                "method": scope["method"],
-                "path": _path(scope),
-                "status": status,
-                "milliseconds": round(seconds * 1000, 1),
-                "client": client[0] if client else None,
-            }
-            told = {name: str(value) for name, value in known.log.items()}
-            log.log(level, "request", extra={"fields": {**told, **fields}})
+            known.status = INTERNAL
+            await _tell_failure(known.id, body, send)
+        finally:
+            self._journal.end(known)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, id: bytes) -> None:
         async def tagged(message: Message) -> None:
@@ -162,7 +170,7 @@ class RequestIds:
         except WebSocketDisconnect:
             pass
         except Exception:
-            log.exception("Error %s at %s", id.decode(), _path(scope))
+            log.exception("Error %s at %s", id.decode(), _quoted(scope["path"]))
             raise
 
 
@@ -172,17 +180,12 @@ def _id(given: bytes | None) -> bytes:
     return b"%016x" % random.getrandbits(64)
 
 
-def _path(scope: Scope) -> str:
+def _quoted(path: str) -> str:
     """In percent-encoding, so that nobody writes line ends or terminal codes into the log."""
-    return quote(scope["path"][:LONGEST_PATH])
+    return quote(path[:LONGEST_PATH])
 
 
-async def _internal_error(id: bytes, send: Send) -> None:
-    error = {
-        "message": f"Internal error {id.decode()}: it has been logged.",
-        "extensions": {"code": "INTERNAL", "id": id.decode()},
-    }
-    body = json.dumps({"errors": [error]}, separators=(",", ":")).encode()
+async def _tell_failure(id: bytes, body: bytes, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -10,6 +10,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Unavailable
+from resolvers.authentication import Presented, identify
 from schema.documents import BadDocument
 from schema.execution import Operation, Request
 from server.graphql.answers import (
@@ -38,11 +39,12 @@ TOO_SLOW = Wrong(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """A GraphQL request, and what of its HTTP request matters for the answer.
 
-    `media`: the type that the client likes best; `events`: whether it takes a stream of them, too.
+    `media`: the type that the client likes best; `events`: whether it takes a stream of them, too;
+    `presented`: its token, if it is being looked up already.
     """
 
     request: Request
@@ -51,6 +53,7 @@ class Asked:
     events: bool
     authorization: str | None
     address: str | None
+    presented: Presented | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class GraphQLEndpoint:
 
     async def _answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
         service, media = self.service, asked.media
-        caller, own = await service.identified(asked.authorization, asked.address)
+        presented = asked.presented or service.present(asked.authorization)
+        caller, own = await identify(service.desk(), presented, asked.address)
         operation = service.prepare(asked.request, caller)
         if operation.type is OperationType.SUBSCRIPTION and asked.events:
             media = EVENTS

@@ -1,22 +1,35 @@
 """The short way to `/graphql`, for what most requests are: a small JSON body by POST.
 
-Straight on ASGI, with nothing that could have been done once. What is unusual about a request is
-left to the long way, with what was read of it: so nothing is decided twice.
+From the connection's parser straight to the answer's bytes, with nothing that could have been done
+once: no ASGI, no routes, no middleware. What is unusual about a request is left to the long way,
+with what was read of it: so nothing is decided twice.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Protocol
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from schema.deadlines import Deadlines
+from domain.errors import RollcallError
+from schema.deadlines import Patience
 from schema.execution import Request
 from server.graphql.asked import GRAPHQL, JSON, Wrong, request_of
-from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW, Answer, Asked, GraphQLEndpoint
+from server.graphql.endpoint import TOO_SLOW, Answer, Asked, GraphQLEndpoint
 from server.graphql.events import EventStream
-from server.request_id import HEADER, Known, RequestIds
+from server.request_id import HEADER, INTERNAL, Journal, Known
 
 PATH = "/graphql"
+URL = PATH.encode()
+# As uvicorn's own.
+IDLE_SECONDS = 5
+# Larger ones are read in pieces.
+MOST_BYTES = 65_536
+# Bodies that come again and again, as those without variables do.
+MOST_KEPT = 1_000
+KEPT_BYTES = 2_000
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"})
 MEDIA = {
     b"": JSON,
@@ -24,67 +37,61 @@ MEDIA = {
     b"application/json": JSON,
     b"application/graphql-response+json": GRAPHQL,
 }
+# Of requests that mean more than their bodies say.
+UNUSUAL = frozenset(
+    {b"content-encoding", b"expect", b"upgrade", b"x-forwarded-for", b"x-forwarded-proto"}
+)
 CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Connection(Protocol):
+    """What an exchange needs of the one that it came by."""
+
+    loop: asyncio.AbstractEventLoop
+    tasks: "set[asyncio.Task[Any]]"
+    client: tuple[str, int] | None
+
+    async def drained(self) -> None: ...
+
+    def tell(self, exchange: "Exchange", answer: list[bytes]) -> None: ...
+
+
+class Closing(Protocol):
+    def timeout_keep_alive_handler(self) -> None: ...
 
 
 class LeanWay:
-    """`long_way`: the whole application, whose middleware `ids` is."""
+    """Of one application. `idle`: connections that wait for their next request."""
 
-    def __init__(self, endpoint: GraphQLEndpoint, ids: RequestIds, long_way: ASGIApp) -> None:
-        self._endpoint = endpoint
-        self._ids = ids
-        self._long_way = long_way
-        self._most = endpoint.service.settings.max_body_bytes
-        self._bodies = Deadlines(BODY_SECONDS)
+    def __init__(self, endpoint: GraphQLEndpoint, journal: Journal) -> None:
+        self.endpoint = endpoint
+        self.journal = journal
+        self._most = min(MOST_BYTES, endpoint.service.settings.max_body_bytes)
+        self._kept: dict[bytes, Request] = {}
+        self.idle: Patience[Closing] = Patience(
+            IDLE_SECONDS, lambda connection: connection.timeout_keep_alive_handler()
+        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        media = MEDIA.get(headers.get(b"accept", b""))
+    def exchange(self, connection: Connection, headers: Headers) -> "Exchange | None":
+        """For a POST to `/graphql`. None where the long way has to look at it."""
+        named = dict(headers)
+        media = MEDIA.get(named.get(b"accept", b""))
         if (
             media is None
-            or scope["method"] != "POST"
-            or len(headers) != len(scope["headers"])
-            or headers.get(b"content-type") not in JSON_TYPES
-            or b"content-encoding" in headers
+            or len(named) != len(headers)
+            or named.get(b"content-type") not in JSON_TYPES
+            or not UNUSUAL.isdisjoint(named)
         ):
-            await self._long_way(scope, receive, send)
-            return
-        try:
-            first = await self._bodies.held(receive())
-        except TimeoutError:
-            known = self._ids.begin(scope, headers.get(HEADER))
-            await _tell(send, self._endpoint.refusal(TOO_SLOW, media), known)
-            self._ids.end(scope, known)
-            return
-        request = self._request(first)
-        if request is None:
-            await self._long_way(scope, _again(first, receive), send)
-            return
-        authorization, client = headers.get(b"authorization"), scope.get("client")
-        asked = Asked(
-            request,
-            "POST",
-            media,
-            events=False,
-            authorization=authorization.decode("latin-1") if authorization else None,
-            address=client[0] if client else None,
-        )
-        known = self._ids.begin(scope, headers.get(HEADER))
-        try:
-            answer = await self._endpoint.answer(asked, known.log)
-            assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
-            await _tell(send, answer, known)
-        except Exception:
-            if not await self._ids.told_failure(scope, known, send):
-                raise
-        finally:
-            self._ids.end(scope, known)
-
-    def _request(self, first: Message) -> Request | None:
-        """None where the long way has to look at it."""
-        if first["type"] != "http.request" or first.get("more_body"):
             return None
-        body = first["body"]
+        return Exchange(self, connection, media, named.get(b"authorization"), named.get(HEADER))
+
+    def request(self, body: bytes) -> Request | None:
+        """None where the long way has to look at it."""
+        kept = self._kept.get(body)
+        if kept is not None:
+            return kept
         if not 0 < len(body) <= self._most:
             return None
         try:
@@ -94,29 +101,136 @@ class LeanWay:
         if not isinstance(values, dict):
             return None
         try:
-            return request_of(values)
+            request = request_of(values)
         except Wrong:
             return None
+        if not request.variables and len(body) <= KEPT_BYTES:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[body] = request
+        return request
 
 
-async def _tell(send: Send, answer: Answer, known: Known) -> None:
-    known.status = answer.status
-    told = [
-        (b"content-type", CONTENT_TYPES[answer.media]),
-        (b"content-length", b"%d" % len(answer.body)),
-        (HEADER, known.id),
-    ]
-    if answer.headers:
-        told += [(n.lower().encode(), v.encode()) for n, v in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": told})
-    await send({"type": "http.response.body", "body": answer.body})
+class Exchange:
+    """One request and its answer, in the place of uvicorn's `RequestResponseCycle`.
+
+    Its token is looked up before there is a task for it, along with those of all others.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_known",
+        "_media",
+        "_way",
+        "asked",
+        "authorization",
+        "body",
+        "disconnected",
+        "given_id",
+        "keep_alive",
+        "reading",
+        "response_complete",
+    )
+
+    # uvicorn sets it, for its own.
+    message_event = asyncio.Event()
+
+    def __init__(
+        self,
+        way: LeanWay,
+        connection: Connection,
+        media: str,
+        authorization: bytes | None,
+        given_id: bytes | None,
+    ) -> None:
+        self._way = way
+        self._connection = connection
+        self._media = media
+        self.authorization = authorization
+        self.given_id = given_id
+        self.body = b""
+        self.reading = True
+        self.keep_alive = True
+        self.disconnected = False
+        self.response_complete = False
+
+    def begin(self) -> bool:
+        """With its whole body. False where the long way has to look at it."""
+        way, connection = self._way, self._connection
+        request = way.request(self.body)
+        if request is None:
+            return False
+        self.reading = False
+        client, authorization = connection.client, self.authorization
+        self.asked = asked = Asked(
+            request,
+            "POST",
+            self._media,
+            events=False,
+            authorization=authorization.decode("latin-1") if authorization else None,
+            address=client[0] if client else None,
+        )
+        if authorization:
+            # What it raises is told when it is tried again.
+            with suppress(RollcallError):
+                asked.presented = way.endpoint.service.present(asked.authorization)
+        if asked.presented and asked.presented.token:
+            asked.presented.token.add_done_callback(self._start)
+        else:
+            self._start()
+        return True
+
+    def too_slow(self) -> None:
+        """Its body does not come."""
+        self.reading = False
+        known = self._begin()
+        self._tell(self._way.endpoint.refusal(TOO_SLOW, self._media), known)
+        self._way.journal.end(known)
+
+    def _start(self, _: object = None) -> None:
+        tasks = self._connection.tasks
+        task = self._connection.loop.create_task(self._run())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _begin(self) -> Known:
+        address = self._connection.client
+        return self._way.journal.begin(self.given_id, "POST", PATH, address[0] if address else None)
+
+    async def _run(self) -> None:
+        way = self._way
+        known = self._begin()
+        try:
+            answer = await way.endpoint.answer(self.asked, known.log)
+            assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
+        except Exception:  # noqa: BLE001  it is logged
+            answer = Answer(INTERNAL, JSON, way.journal.failed(known))
+        await self._connection.drained()
+        self._tell(answer, known)
+        way.journal.end(known)
+
+    def _tell(self, answer: Answer, known: Known) -> None:
+        self.response_complete = True
+        if self.disconnected:
+            return
+        known.status = answer.status
+        told = [
+            STATUS_LINE[answer.status],
+            b"content-type: %b\r\ncontent-length: %d\r\n%b: %b\r\n"
+            % (CONTENT_TYPES[answer.media], len(answer.body), HEADER, known.id),
+        ]
+        if answer.headers:
+            told += [_line(name, value) for name, value in answer.headers.items()]
+            self.keep_alive = self.keep_alive and "Connection" not in answer.headers
+        self._connection.tell(self, [*told, b"\r\n", answer.body])
 
 
-def _again(first: Message, receive: Receive) -> Receive:
-    """As if the first message had not been received yet."""
-    waiting = [first]
+def _line(name: str, value: str) -> bytes:
+    if name == "Connection":
+        return b""
+    return f"{name.lower()}: {value}\r\n".encode("latin-1")
 
-    async def again() -> Message:
-        return waiting.pop() if waiting else await receive()
 
-    return again
+def default_lines(headers: Headers) -> bytes:
+    """Those that every answer has."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)

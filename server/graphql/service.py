@@ -20,7 +20,7 @@ from domain.errors import (
     Unavailable,
 )
 from domain.tokens import TokenKind
-from resolvers.authentication import identify
+from resolvers.authentication import Presented, identify, present
 from resolvers.desk import Desk
 from schema.context import Context
 from schema.documents import BadDocument
@@ -60,13 +60,13 @@ class Service:
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Raises Unauthenticated, or Unavailable."""
-        return (await self.identified(authorization, address))[0]
+        return (await identify(self.desk(), self.present(authorization), address))[0]
 
-    async def identified(
-        self, authorization: str | None, address: str | None
-    ) -> tuple[Caller, DeviceView | None]:
-        """With the device whose token it is. Raises as `caller`."""
-        return await identify(self.desk(), bearer(authorization), address)
+    def present(self, authorization: str | None) -> Presented:
+        """The token of an Authorization header. Raises Unauthenticated for another scheme,
+        Unavailable.
+        """
+        return present(self.desk(), bearer(authorization))
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
