@@ -9,21 +9,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
-from db import devices
 from db.database import Database
 from db.embedded import EmbeddedPostgres
 from db.fleet_counts import FleetCounts, fleet_counts
 from db.migrate import migrate
 from db.paging import cursor
-from domain.access import Scope
+from domain.access import Caller
 from domain.inputs import DeviceFilter, Page
+from domain.tokens import TokenKind
+from resolvers.devices import count_devices, list_devices
+from server.cli_tokens import desk_on
 
 RUNS = 15
+ADMIN = Caller(TokenKind.ADMIN)
 OWNERS, PLACES, TYPES = 200, 20, 5
 
 LEVELS = f"""
@@ -52,24 +56,25 @@ FROM (
 ) AS numbers
 """
 
-READS: dict[str, tuple[dict[str, Any], Scope]] = {
-    "all": ({}, Scope()),
-    "owner": ({"owner": "owner 7"}, Scope()),
-    "place": ({"place": "Place 3"}, Scope()),
-    "type": ({"measurement_type": "Type 2"}, Scope()),
-    "model": ({"sensor_model": "bme7"}, Scope()),
-    "pending": ({"state": "pending"}, Scope()),
-    "awaits approval": ({"awaits_approval": True}, Scope()),
-    "out of sync": ({"in_sync": False}, Scope()),
-    "in sync": ({"in_sync": True}, Scope()),
-    "common word": ({"search": "place"}, Scope()),
-    "model by word": ({"search": "bme7"}, Scope()),
-    "beginning of an id": ({"search": "c4ca42"}, Scope()),
-    "no such word": ({"search": "nowhere"}, Scope()),
-    "owner's token": ({}, Scope(owner_id=7)),
+# Filters, and the owner whose token it is.
+READS: dict[str, tuple[dict[str, Any], int | None]] = {
+    "all": ({}, None),
+    "owner": ({"owner": "owner 7"}, None),
+    "place": ({"place": "Place 3"}, None),
+    "type": ({"measurement_type": "Type 2"}, None),
+    "model": ({"sensor_model": "bme7"}, None),
+    "pending": ({"state": "pending"}, None),
+    "awaits approval": ({"awaits_approval": True}, None),
+    "out of sync": ({"in_sync": False}, None),
+    "in sync": ({"in_sync": True}, None),
+    "common word": ({"search": "place"}, None),
+    "model by word": ({"search": "bme7"}, None),
+    "beginning of an id": ({"search": "c4ca42"}, None),
+    "no such word": ({"search": "nowhere"}, None),
+    "owner's token": ({}, 7),
     "owner, type and word": (
         {"owner": "owner 7", "measurement_type": "Type 2", "search": "bme"},
-        Scope(),
+        None,
     ),
 }
 
@@ -84,13 +89,6 @@ async def measure(work: Callable[[], Awaitable[Any]]) -> float:
     return statistics.median(times)
 
 
-async def read(database: Database, wanted: DeviceFilter, scope: Scope, page: Page | None) -> Any:
-    async with database.begin() as session:
-        if page is None:
-            return await devices.count(session, scope, wanted)
-        return await devices.page(session, scope, wanted, page)
-
-
 async def fill(database: Database, first: int, last: int) -> None:
     for start in range(first, last + 1, 20_000):
         async with database.begin() as session:
@@ -102,17 +100,19 @@ async def fill(database: Database, first: int, last: int) -> None:
 
 
 async def table(database: Database, count: int) -> None:
+    desk = desk_on(database)
     print(f"\n{count:,} devices {'':14} page of 50    totalCount")
-    for name, (values, scope) in READS.items():
-        wanted = DeviceFilter(**values)
-        page = await measure(lambda: read(database, wanted, scope, Page()))  # noqa: B023
-        total = await measure(lambda: read(database, wanted, scope, None))  # noqa: B023
-        number, exact = await read(database, wanted, scope, None)
+    for name, (values, owner_id) in READS.items():
+        wanted, caller = DeviceFilter(**values), replace(ADMIN, owner_id=owner_id)
+        page = await measure(lambda: list_devices(desk, caller, wanted, Page()))  # noqa: B023
+        total = await measure(lambda: count_devices(desk, caller, wanted))  # noqa: B023
+        number, exact = await count_devices(desk, caller, wanted)
         print(f"{name:24} {page:8.1f} ms {total:8.1f} ms  {'' if exact else '~'}{number:,}")
     deep = Page(after=cursor("device", count * 9 // 10))
-    page = await measure(lambda: read(database, DeviceFilter(), Scope(), deep))
+    page = await measure(lambda: list_devices(desk, ADMIN, DeviceFilter(), deep))
     print(f"{'all, deep in the list':24} {page:8.1f} ms")
     print(f"{'counts for /metrics':24} {await measure(lambda: counts(database)):8.1f} ms")
+    desk.reader.close()
 
 
 async def counts(database: Database) -> FleetCounts:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Self
 from db.derived import Derived
 from db.tables import Device
 
+SECONDS = 10
+
 COLUMNS = (
     "id",
     "number",
@@ -113,3 +115,13 @@ class Names(NamedTuple):
                 missing[1].add(place)
                 missing[2].add(type)
         return missing
+
+
+async def learn(driver: Any, names: Names, rows: Sequence[Mapping[str, Any]]) -> None:
+    """All names that the rows need."""
+    for table, missing in zip(Names._fields, names.missing(rows), strict=True):
+        if missing:
+            query = f"SELECT id, name, slug FROM {table} WHERE id = ANY($1::int[])"  # noqa: S608
+            known = getattr(names, table)
+            for row in await driver.fetch(query, list(missing), timeout=SECONDS):
+                known[row["id"]] = Name(*row)

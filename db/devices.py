@@ -3,22 +3,30 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, tuple_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    func,
+    not_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
 
 from db import counting
-from db.device_view import COLUMNS
-from db.paging import Rows, cursor, position
 from db.search import matches
 from db.tables import DeletedDevice, Device, MeasurementType, Owner, PastConfig, Place
 from domain.access import Scope
 from domain.config import Config
 from domain.identity import is_device_id
-from domain.inputs import DeviceFilter, Page
+from domain.inputs import DeviceFilter
 from domain.names import name_key
 
-VIEW = [getattr(Device, column) for column in COLUMNS]
 WITH_NAMES = (
     joinedload(Device.owner, innerjoin=True),
     joinedload(Device.place, innerjoin=True),
@@ -30,9 +38,9 @@ def in_scope(scope: Scope) -> Select[Device]:
     """The devices that a caller can see. Everything that reads devices for somebody starts here."""
     statement = select(Device)
     if scope.owner_id is not None:
-        statement = statement.where(Device.owner_id == scope.owner_id)
+        statement = statement.where(Device.owner_id == bindparam("of_owner", scope.owner_id))
     if scope.device_id is not None:
-        statement = statement.where(Device.id == scope.device_id)
+        statement = statement.where(Device.id == bindparam("of_device", scope.device_id))
     return statement
 
 
@@ -62,51 +70,46 @@ async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Devic
     return {device.id: device for device in await session.scalars(found)}
 
 
-async def page(
-    session: AsyncSession, scope: Scope, wanted: DeviceFilter, page: Page
-) -> Rows[Row[Any]]:
-    """In the order of registration, which never changes. Rows as `DeviceView` takes them."""
-    statement = filtered(scope, wanted).with_only_columns(*VIEW)
-    statement = statement.order_by(await _order(session, scope, wanted))
-    if page.after is not None:
-        statement = statement.where(Device.number > position("device", page.after))
-    found = (await session.execute(statement.limit(page.first + 1))).all()
-    return Rows.of(found, page, lambda row: cursor("device", row.number))
-
-
-async def _order(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> ColumnElement[int]:
-    """By number. The planner does not know how rare the beginning of a word is, and would look
-    for few matches along the whole list: the sum keeps it from that where there are few.
-    """
-    by_number: ColumnElement[int] = Device.number.expression
-    if wanted.search and (await count(session, scope, wanted))[1]:
-        return by_number + 0
-    return by_number
-
-
 async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
     return await counting.count(session, filtered(scope, wanted))
 
 
+def filter_values(scope: Scope, wanted: DeviceFilter) -> dict[str, Any]:
+    """What `filtered` asks for, by its parameters' names; None: not for that. All but `search`."""
+    return {
+        "of_owner": scope.owner_id,
+        "of_device": scope.device_id,
+        "owner": None if wanted.owner is None else name_key(wanted.owner),
+        "place": None if wanted.place is None else name_key(wanted.place),
+        "type": None if wanted.measurement_type is None else name_key(wanted.measurement_type),
+        "model": wanted.sensor_model,
+        "state": wanted.state,
+        "awaits_approval": wanted.awaits_approval,
+        "in_sync": wanted.in_sync,
+        "online": wanted.online,
+    }
+
+
 def filtered(scope: Scope, wanted: DeviceFilter) -> Select[Device]:
-    return in_scope(scope).where(*_conditions(wanted))
+    values = filter_values(scope, wanted)
 
+    def given(name: str) -> BindParameter[str]:
+        return bindparam(name, values[name], type_=Text)
 
-def _conditions(wanted: DeviceFilter) -> list[ColumnElement[bool]]:
-    named: list[tuple[str | None, Any, Any]] = [
-        (wanted.owner, Owner, Device.owner_id),
-        (wanted.place, Place, Device.place_id),
-        (wanted.measurement_type, MeasurementType, Device.measurement_type_id),
+    named: list[tuple[str, Any, Any]] = [
+        ("owner", Owner, Device.owner_id),
+        ("place", Place, Device.place_id),
+        ("type", MeasurementType, Device.measurement_type_id),
     ]
     conditions: list[ColumnElement[bool]] = [
-        column.in_(select(table.id).where(table.name_key == name_key(name)))
+        column.in_(select(table.id).where(table.name_key == given(name)))
         for name, table, column in named
-        if name is not None
+        if values[name] is not None
     ]
     if wanted.sensor_model is not None:
-        conditions.append(func.lower(Device.sensor_model) == func.lower(wanted.sensor_model))
+        conditions.append(func.lower(Device.sensor_model) == func.lower(given("model")))
     if wanted.state is not None:
-        conditions.append(Device.state == wanted.state)
+        conditions.append(Device.state == given("state"))
     if wanted.awaits_approval is not None:
         conditions.append(_is(Device.awaits_approval, wanted.awaits_approval))
     if wanted.in_sync is not None:
@@ -115,7 +118,7 @@ def _conditions(wanted: DeviceFilter) -> list[ColumnElement[bool]]:
         conditions.append(_is(Device.online, wanted.online))
     if wanted.search:
         conditions.append(matches(wanted.search))
-    return conditions
+    return in_scope(scope).where(*conditions)
 
 
 def _is(column: InstrumentedAttribute[bool], wanted: bool) -> ColumnElement[bool]:

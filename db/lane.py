@@ -1,12 +1,13 @@
 """A connection of one's own, for statements that many requests share."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import asyncpg
 
-from db.database import Database, is_passing
-from domain.errors import Unavailable
+from db.database import POOL_WAIT_SECONDS, Database, is_passing
+from domain.errors import Overloaded, Unavailable
 
 Result = TypeVar("Result")
 
@@ -39,7 +40,47 @@ class Lane:
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
 
+    async def read(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
+        """As `use`, for what may be done twice: the connection may have died while nobody used it.
+
+        Raises Unavailable.
+        """
+        idle = self.is_open
+        try:
+            return await self.use(work)
+        except Unavailable:
+            if not idle:
+                raise
+        return await self.use(work)
+
     def close(self) -> None:
         if self._driver:
             self._driver.terminate()
             self._driver = None
+
+
+class Lanes:
+    """At most so many. The ones that were used last are used first, the others stay closed."""
+
+    def __init__(self, database: Database, most: int) -> None:
+        self._free = [Lane(database) for _ in range(most)]
+        self._all = tuple(self._free)
+        self._places = asyncio.Semaphore(most)
+
+    async def read(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
+        """As `Lane.read`. Raises Overloaded, too, where none comes free in time."""
+        try:
+            async with asyncio.timeout(POOL_WAIT_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Overloaded("The server has too much to do; try again soon.") from None
+        lane = self._free.pop()
+        try:
+            return await lane.read(work)
+        finally:
+            self._free.append(lane)
+            self._places.release()
+
+    def close(self) -> None:
+        for lane in self._all:
+            lane.close()

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row
-
 from db.database import Database
-from db.device_view import COLUMNS, DeviceView, Name, Names
+from db.device_pages import DevicePages
+from db.device_view import COLUMNS, SECONDS, DeviceView, Names, learn
 from db.lane import Lane
 from db.merging import Merged
-from domain.errors import Unavailable
+from db.paging import Rows
+from domain.access import Scope
+from domain.inputs import DeviceFilter, Page
 
 MOST = 500
 LANES = 2
-SECONDS = 10
 
 DEVICE = ", ".join(f"d.{column}" for column in COLUMNS)
 TOKENS = f"""
@@ -26,8 +26,6 @@ FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::b
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 11
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
-
-TABLES = ("owners", "places", "measurement_types")
 
 
 class TokenView(NamedTuple):
@@ -53,6 +51,7 @@ class Reader:
         self._names = Names({}, {}, {})
         lanes = [_Reading(database, self._names) for _ in range(LANES)]
         self._lanes = lanes
+        self._pages = DevicePages(database, self._names)
         self._tokens = Merged([lane.tokens for lane in lanes], MOST)
         self._devices = Merged([lane.devices for lane in lanes], MOST)
 
@@ -64,15 +63,16 @@ class Reader:
         """In no caller's scope."""
         return self._devices.get(id)
 
-    async def views(self, rows: Sequence[Row[Any]]) -> list[DeviceView]:
-        """Of rows with the columns of devices. Raises Unavailable."""
-        found: list[Any] = [row._mapping for row in rows]  # noqa: SLF001  its public name
-        await self._lanes[0].learn(found)
-        return [DeviceView(row, self._names) for row in rows]
+    async def page(
+        self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
+    ) -> Rows[DeviceView]:
+        """As `DevicePages.page`."""
+        return await self._pages.page(scope, wanted, page, few=few)
 
     def close(self) -> None:
         for lane in self._lanes:
             lane.close()
+        self._pages.close()
 
 
 class _Reading(Lane):
@@ -98,37 +98,13 @@ class _Reading(Lane):
         rows = await self._fetch(DEVICES, ids)
         return {row["id"]: DeviceView(row, self._names) for row in rows}
 
-    async def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """All names that the rows need."""
-        if any(self._names.missing(rows)):
-            async with self._one_at_a_time:
-                await self.use(lambda driver: self._learn_all(driver, rows))
-
     async def _fetch(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
         """With all names that the rows need. Raises Unavailable."""
 
         async def read(driver: Any) -> Sequence[Any]:
             rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
-            await self._learn_all(driver, rows)
+            await learn(driver, self._names, rows)
             return rows
 
         async with self._one_at_a_time:
-            idle = self.is_open
-            try:
-                return await self.use(read)
-            except Unavailable:
-                if not idle:
-                    raise
-            # The connection has died while nobody used it.
-            return await self.use(read)
-
-    async def _learn_all(self, driver: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-        for table, missing in zip(TABLES, self._names.missing(rows), strict=True):
-            if missing:
-                await self._learn(driver, table, missing)
-
-    async def _learn(self, driver: Any, table: str, ids: set[int]) -> None:
-        query = f"SELECT id, name, slug FROM {table} WHERE id = ANY($1::int[])"  # noqa: S608
-        known = getattr(self._names, table)
-        for row in await driver.fetch(query, list(ids), timeout=SECONDS):
-            known[row["id"]] = Name(*row)
+            return await self.read(read)

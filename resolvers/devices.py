@@ -50,10 +50,9 @@ async def list_devices(
     desk: Desk, caller: Caller, wanted: DeviceFilter, page: Page
 ) -> Rows[DeviceView]:
     caller.require(Action.READ_FLEET)
-    async with desk.database.begin() as session:
-        found = await devices.page(session, caller.scope, wanted, page)
-    views = await desk.reader.views(found.rows)
-    return Rows(views, found.cursors, found.has_next, found.has_previous)
+    # How many have a word nobody can tell before.
+    few = bool(wanted.search) and (await count_devices(desk, caller, wanted))[1]
+    return await desk.reader.page(caller.scope, wanted, page, few=few)
 
 
 async def count_devices(desk: Desk, caller: Caller, wanted: DeviceFilter) -> tuple[int, bool]:
