@@ -62,6 +62,19 @@ async def read(
     return Batch(found, end, more=False, pending=pending)
 
 
+async def read_ids(
+    session: AsyncSession, after: Position, limit: int
+) -> tuple[list[int], Position, bool]:
+    """The ids of what comes `after`, as far as it is settled; where to read on; and whether there
+    is more at once.
+    """
+    end = await settled(session)
+    place = _between(after, end).with_only_columns(Event.tx, Event.id).limit(limit)
+    found = (await session.execute(place)).all()
+    more = len(found) == limit
+    return [id for _, id in found], (found[-1].tx, found[-1].id) if more else end, more
+
+
 def of_kinds(kinds: Collection[EventKind]) -> ColumnElement[bool]:
     return Event.kind.in_(kinds)
 

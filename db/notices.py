@@ -101,9 +101,12 @@ async def count_told(session: AsyncSession) -> int:
     return (await session.execute(told)).scalar_one()
 
 
-async def add(session: AsyncSession, events: Collection[int]) -> None:
-    """A notice of each event for each recipient that wants to know, and did not do it itself."""
-    await session.execute(ADD, {"events": list(events), "usual": sorted(USUAL)})
+async def add(session: AsyncSession, events: Collection[int]) -> int:
+    """A notice of each event for each recipient that wants to know, and did not do it itself. How
+    many there are.
+    """
+    added = await session.execute(ADD, {"events": list(events), "usual": sorted(USUAL)})
+    return added.rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 async def claim(session: AsyncSession, channel: str) -> Recipient | None:

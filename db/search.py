@@ -25,14 +25,13 @@ def all_words(device: AnyDevice) -> list[str]:
     identifiers such as `1e10...` as numbers.
     """
     texts = (
-        device.id,
         device.owner.name,
         device.place.name,
         device.measurement_type.name,
         device.sensor_model or "",
         device.firmware or "",
     )
-    return sorted({word for text in texts for word in _words(text)})
+    return sorted({device.id, *(word for text in texts for word in _words(text))})
 
 
 def matches(search: str) -> ColumnElement[bool]:

@@ -28,7 +28,7 @@ MAX_VERSION = 2**31 - 1
 
 
 def _printable(text: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise ValueError("Control characters are not allowed here.")
     return text
 

@@ -47,6 +47,8 @@ def slug_root(name: str, fallback: str) -> str:
 
 
 def _folded(name: str) -> str:
+    if name.isascii() and name.isprintable():
+        return " ".join(name.casefold().split())
     visible = "".join(
         c for c in BLANK.sub("", name) if c.isspace() or unicodedata.category(c) not in INVISIBLE
     )

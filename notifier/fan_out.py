@@ -13,6 +13,7 @@ log = logging.getLogger("rollcall.alerts")
 # Events at once, and notices that come of them: one transaction, which is to be a short one.
 BATCH, MOST = 500, 20_000
 POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.05
 
 
 class FanOut:
@@ -31,30 +32,39 @@ class FanOut:
         """Until it is cancelled. Raises Unavailable."""
         while True:
             self._woken.clear()
-            more = await hand_out(desk)
-            self._handed_out()
+            more, handed_out = await hand_out(desk)
+            if handed_out:
+                self._handed_out()
             if more:
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
+                    # In a crowd of events, not for each of them.
+                    await asyncio.sleep(GATHER_SECONDS)
 
 
-async def hand_out(desk: Desk) -> bool:
-    """The next events; whether there may be more at once.
+async def hand_out(desk: Desk) -> tuple[bool, bool]:
+    """The next events; whether there may be more at once, and whether somebody is to be told.
 
     What happened before there was anybody to be told is passed over.
     """
     async with desk.database.begin(own=True) as session:
         if not await notices.hold(session):
-            return False
+            return False, False
         reached = await notices.position(session)
         if reached is None:
             await notices.set_position(session, await event_log.settled(session))
-            return False
+            return False, False
         told = await notices.count_told(session)
-        batch = await event_log.read(session, reached, max(1, min(BATCH, MOST // max(told, 1))))
-        if batch.end != reached:
-            await notices.add(session, [event.id for event in batch.events])
-            await notices.set_position(session, batch.end)
-        return batch.more
+        if not told:
+            end = await event_log.settled(session)
+            if end != reached:
+                await notices.set_position(session, end)
+            return False, False
+        most = max(1, min(BATCH, MOST // told))
+        ids, end, more = await event_log.read_ids(session, reached, most)
+        added = await notices.add(session, ids) if ids else 0
+        if end != reached:
+            await notices.set_position(session, end)
+        return more, added > 0

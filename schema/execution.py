@@ -134,10 +134,13 @@ class Engine:
         definitions = operation.plan.node.variable_definitions
         if not definitions:
             return NO_VARIABLES
+        given = operation.request.variables or {}
+        if (coerced := operation.plan.coerced(given)) is not None:
+            return VariableValues({}, coerced)
         found = get_variable_values(
             self._schema,
             definitions,
-            operation.request.variables or {},
+            given,
             max_errors=self._limits.errors,
             hide_suggestions=True,
         )

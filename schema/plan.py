@@ -1,6 +1,7 @@
 """What is known of an operation of a valid document, and is made out once."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from graphql import (
@@ -13,7 +14,7 @@ from graphql import (
 )
 from graphql.language import DirectiveNode, Visitor, visit
 
-from schema.compiler import Compiled, Compiler, Unsupported
+from schema.compiler import Compiled, Compiler, Unsupported, Variables
 from schema.cost import cost
 
 # Each is compiled for each of its values.
@@ -43,6 +44,8 @@ class Plan:
         self._times = 0
         self._conditions: tuple[str, ...] | None = None
         self._compiled: dict[tuple[bool, ...], Compiled | None] = {}
+        self._variables: Variables | None = None
+        self._plain = True
 
     def cost(self, variables: Mapping[str, Any]) -> int:
         if self._cost is not None:
@@ -73,11 +76,19 @@ class Plan:
             self._compiled[values] = self._compile(dict(zip(self._conditions, values, strict=True)))
         return self._compiled[values]
 
+    def coerced(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The values of variables; None where graphql-core has to look at them."""
+        return self._variables.coerced(given) if self._variables and self._plain else None
+
     def _compile(self, conditions: Mapping[str, bool]) -> Compiled | None:
         try:
-            return self._compiler.compile(self.node, self._fragments, conditions)
+            compiled = self._compiler.compile(self.node, self._fragments, conditions)
+            self._plain = self._plain and compiled.plain_variables
         except Unsupported:
             return None
+        with suppress(Unsupported):
+            self._variables = Variables(self._schema, self.node.variable_definitions or ())
+        return compiled
 
 
 def _label(operation: OperationDefinitionNode) -> str:

@@ -24,6 +24,7 @@ from schema.shared import shared
 from schema.telegram_invite import TelegramInviteConnection
 from schema.token import TokenConnection
 from schema.topics import Topics
+from schema.values import values_of
 
 DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadecimal digits.")]
 
@@ -50,7 +51,7 @@ class Query:
             DeviceFilter | None, strawberry.argument(description="Which ones; all if left out.")
         ] = None,
     ) -> DeviceConnection:
-        wanted = Wanted.check(strawberry.asdict(filter) if filter else {})
+        wanted = Wanted.check(values_of(filter) if filter else {})
         desk, caller = info.context.desk, info.context.caller
         page = Page.check({"first": first, "after": after})
         return DeviceConnection(
@@ -84,7 +85,7 @@ class Query:
             EventFilter | None, strawberry.argument(description="Which ones; all if left out.")
         ] = None,
     ) -> EventConnection:
-        wanted = WantedEvents.check(strawberry.asdict(filter) if filter else {})
+        wanted = WantedEvents.check(values_of(filter) if filter else {})
         page = Page.check({"first": first, "after": after})
         return EventConnection(
             page=await list_events(info.context.desk, info.context.caller, wanted, page)
@@ -143,7 +144,7 @@ class Query:
             DeliveryFilter | None, strawberry.argument(description="Which ones; all if left out.")
         ] = None,
     ) -> DeliveryConnection:
-        wanted = WantedDeliveries.check(strawberry.asdict(filter) if filter else {})
+        wanted = WantedDeliveries.check(values_of(filter) if filter else {})
         page = Page.check({"first": first, "after": after})
         desk, caller = info.context.desk, info.context.caller
         return DeliveryConnection(page=await recipients.list_deliveries(desk, caller, wanted, page))

@@ -18,13 +18,15 @@ graphql-core from the beginning.
 
 - `compile.py`: from a selection set to a function
 - `fields.py`: how the value of a field is got
+- `inputs.py`: how variables and arguments become what resolvers take
 - `leaves.py`: how a value of a scalar or enum is told
 - `run.py`: an operation that runs, and how graphql-core takes over
 - `writing.py`: Python source that grows
 """
 
 from schema.compiler.compile import Compiler
+from schema.compiler.inputs import Variables
 from schema.compiler.run import Astray, Compiled, Run, replay
 from schema.compiler.writing import Unsupported
 
-__all__ = ["Astray", "Compiled", "Compiler", "Run", "Unsupported", "replay"]
+__all__ = ["Astray", "Compiled", "Compiler", "Run", "Unsupported", "Variables", "replay"]

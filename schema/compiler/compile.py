@@ -99,6 +99,7 @@ class _Operation:
             ],
             serial=serial,
             text=self._source.text,
+            plain_variables=self._source.plain_variables,
         )
 
     def _root(

@@ -7,13 +7,13 @@ from typing import Any
 import strawberry
 from graphql import FieldNode, GraphQLField
 from graphql.execution.values import VariableValues, get_argument_values
-from graphql.language import Node, Visitor, visit
 from strawberry.extensions.field_extension import FieldExtension, build_field_extension_resolvers
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
+from schema.compiler.inputs import Arguments, has_variable
 from schema.compiler.writing import Source, Unsupported
 
 NOTHING = VariableValues({}, {})
@@ -87,11 +87,24 @@ class Fields:
                 config=self._converter.config,
             )
 
-        if any(_has_variable(argument.value) for argument in node.arguments or ()):
+        if not any(has_variable(argument.value) for argument in node.arguments or ()):
+            return [
+                f"{name}={source.constant('k', value)}"
+                for name, value in converted(NOTHING).items()
+            ]
+        try:
+            known = Arguments(field, node, definition.arguments, self._converter.config)
+        except Unsupported:
+            source.plain_variables = False
             return [f"**{source.constant('k', converted)}(q.variables)"]
-        return [
-            f"{name}={source.constant('k', value)}" for name, value in converted(NOTHING).items()
-        ]
+
+        def keywords(variables: VariableValues) -> dict[str, Any]:
+            try:
+                return known.keywords(variables.coerced)
+            except Exception:  # noqa: BLE001  graphql-core says what is wrong
+                return converted(variables)
+
+        return [f"**{source.constant('k', keywords)}(q.variables)"]
 
 
 def _direct(resolver: StrawberryResolver[Any]) -> tuple[Callable[..., Any], bool]:
@@ -112,15 +125,3 @@ def _direct(resolver: StrawberryResolver[Any]) -> tuple[Callable[..., Any], bool
         name = info.name
         return (lambda _, i, **keywords: function(**{name: i}, **keywords)), True
     return (lambda _, **keywords: function(**keywords)), False
-
-
-def _has_variable(root: Node) -> bool:
-    found = False
-
-    class Look(Visitor):
-        def enter_variable(self, *_: object) -> None:
-            nonlocal found
-            found = True
-
-    visit(root, Look())
-    return found

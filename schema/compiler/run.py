@@ -43,12 +43,17 @@ class Root:
 
 
 class Compiled:
-    """`text`: the Python that it is made of."""
+    """`text`: the Python that it is made of. `plain_variables`: it needs no more of variables than
+    their values.
+    """
 
-    def __init__(self, roots: Sequence[Root], *, serial: bool, text: str) -> None:
+    def __init__(
+        self, roots: Sequence[Root], *, serial: bool, text: str, plain_variables: bool
+    ) -> None:
         self._roots = roots
         self._one_by_one = serial or len(roots) == 1
         self.text = text
+        self.plain_variables = plain_variables
 
     async def __call__(self, run: Run) -> dict[str, Any]:
         """The answer's `data`. Raises Astray."""

@@ -8,9 +8,12 @@ class Unsupported(Exception):
 
 
 class Source:
-    """`names`: what the functions can use beside their arguments."""
+    """`names`: what the functions can use beside their arguments. `plain_variables`: nothing in it
+    needs more of variables than their values.
+    """
 
     def __init__(self) -> None:
+        self.plain_variables = True
         self.names: dict[str, Any] = {}
         self._functions: list[str] = []
         self._numbers: dict[str, int] = {}

@@ -5,6 +5,7 @@ from resolvers.applied import acknowledge_config
 from schema.context import RollcallInfo
 from schema.device import Device
 from schema.errors import UserError, UserErrors, errors_field
+from schema.values import values_of
 
 
 @strawberry.input(description="What the calling device has done with its config.")
@@ -34,6 +35,6 @@ async def acknowledge(
     info: RollcallInfo,
     input: AcknowledgeConfigInput,
 ) -> AcknowledgeConfigPayload:
-    report = Acknowledgement.check(strawberry.asdict(input))
+    report = Acknowledgement.check(values_of(input))
     row = await acknowledge_config(info.context.desk, info.context.caller, report)
     return AcknowledgeConfigPayload(device=Device(row=row))

@@ -9,6 +9,7 @@ from resolvers.invites import create_telegram_invite
 from schema.context import RollcallInfo
 from schema.errors import UserError, UserErrors, errors_field
 from schema.telegram_invite import TelegramInvite
+from schema.values import values_of
 
 
 @strawberry.input(description="Whom to let in.")
@@ -53,7 +54,7 @@ class CreateTelegramInvitePayload:
 async def create(
     info: RollcallInfo, input: CreateTelegramInviteInput
 ) -> CreateTelegramInvitePayload:
-    wanted = NewInvite.check(strawberry.asdict(input))
+    wanted = NewInvite.check(values_of(input))
     new = await create_telegram_invite(info.context.desk, info.context.caller, wanted)
     bot = f"https://t.me/{new.bot}"
     return CreateTelegramInvitePayload(

@@ -8,6 +8,7 @@ from resolvers.tokens import create_token
 from schema.context import RollcallInfo
 from schema.errors import UserError, UserErrors, errors_field
 from schema.token import Token
+from schema.values import values_of
 
 
 @strawberry.input(description="What the new token is good for.")
@@ -41,6 +42,6 @@ class CreateTokenPayload:
     extensions=[UserErrors(CreateTokenPayload)],
 )
 async def create(info: RollcallInfo, input: CreateTokenInput) -> CreateTokenPayload:
-    wanted = NewToken.check(strawberry.asdict(input))
+    wanted = NewToken.check(values_of(input))
     row, secret = await create_token(info.context.desk, info.context.caller, wanted)
     return CreateTokenPayload(token=Token(row=row), secret=secret)

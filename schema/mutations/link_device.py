@@ -5,6 +5,7 @@ from resolvers.links import link_device
 from schema.context import RollcallInfo
 from schema.errors import UserError, UserErrors, errors_field
 from schema.link import Link
+from schema.values import values_of
 
 
 @strawberry.input(
@@ -38,7 +39,7 @@ class LinkDevicePayload:
     extensions=[UserErrors(LinkDevicePayload)],
 )
 async def link(info: RollcallInfo, input: LinkDeviceInput) -> LinkDevicePayload:
-    values = strawberry.asdict(input)
+    values = values_of(input)
     listener_id = str(values.pop("listener_id"))
     wanted = NewLink.check(values)
     row = await link_device(info.context.desk, info.context.caller, listener_id, wanted)

@@ -7,6 +7,7 @@ from resolvers.registration import register_device
 from schema.context import RollcallInfo
 from schema.device import Device
 from schema.errors import UserError, UserErrors, errors_field
+from schema.values import values_of
 
 Outcome = strawberry.enum(
     Result,
@@ -97,7 +98,7 @@ class RegisterDevicePayload:
 )
 async def register(info: RollcallInfo, input: RegisterDeviceInput) -> RegisterDevicePayload:
     desk = info.context.desk
-    wanted = Registration.check(strawberry.asdict(input))
+    wanted = Registration.check(values_of(input))
     result = await register_device(desk, info.context.caller, wanted)
     device = result.device
     return RegisterDevicePayload(

@@ -6,6 +6,7 @@ from schema.config import Config
 from schema.context import RollcallInfo
 from schema.device import Device
 from schema.errors import UserError, UserErrors, errors_field
+from schema.values import values_of
 
 
 @strawberry.input(description="What is left out, or null, stays as it is.")
@@ -39,6 +40,6 @@ class UpdateConfigPayload:
     extensions=[UserErrors(UpdateConfigPayload)],
 )
 async def update(info: RollcallInfo, input: UpdateConfigInput) -> UpdateConfigPayload:
-    change = ConfigChange.check(strawberry.asdict(input))
+    change = ConfigChange.check(values_of(input))
     row = await update_config(info.context.desk, info.context.caller, input.device_id, change)
     return UpdateConfigPayload(config=Config.of(row.config), device=Device(row=row))

@@ -6,6 +6,7 @@ from schema.context import RollcallInfo
 from schema.device import Device
 from schema.errors import UserError, UserErrors, errors_field
 from schema.mutations.register_device import LocationInput
+from schema.values import values_of
 
 
 @strawberry.input(description="What is left out, or null, stays as it is.")
@@ -34,6 +35,6 @@ class UpdateDevicePayload:
     extensions=[UserErrors(UpdateDevicePayload)],
 )
 async def update(info: RollcallInfo, input: UpdateDeviceInput) -> UpdateDevicePayload:
-    change = DeviceChange.check(strawberry.asdict(input))
+    change = DeviceChange.check(values_of(input))
     row = await update_device(info.context.desk, info.context.caller, input.id, change)
     return UpdateDevicePayload(device=Device(row=row))

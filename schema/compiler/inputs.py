@@ -1,0 +1,285 @@
+"""How variables and arguments become what resolvers take, made out once for each operation.
+
+In two steps, as graphql-core and strawberry take them: GraphQL's values are checked and coerced,
+then objects of the schema's input classes are made of them.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLArgument,
+    GraphQLField,
+    GraphQLInputField,
+    GraphQLInputType,
+    GraphQLSchema,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableDefinitionNode,
+    VariableNode,
+    is_input_object_type,
+    is_list_type,
+    is_non_null_type,
+    type_from_ast,
+)
+from graphql.language import Visitor, visit
+from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
+from strawberry.relay.types import GlobalID
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional
+from strawberry.types.base import has_object_definition as is_input_class
+from strawberry.types.lazy_type import LazyType
+
+from schema.compiler.writing import Unsupported
+
+Values = Mapping[str, Any]
+Coerce = Callable[[Any], Any]
+# A value of it is already what it becomes.
+PLAIN = {"String": str, "ID": str, "Boolean": bool}
+
+
+class Variables:
+    """Those of one operation. Raises Unsupported."""
+
+    def __init__(
+        self, schema: GraphQLSchema, definitions: Collection[VariableDefinitionNode]
+    ) -> None:
+        self._all: list[tuple[str, Coerce, Any, bool]] = []
+        for node in definitions:
+            type: Any = type_from_ast(schema, node.type)
+            if type is None:
+                raise Unsupported("a variable of unknown type")
+            default = Undefined
+            if node.default_value:
+                default = coerce_input_literal(node.default_value, type)
+                if default is Undefined:
+                    raise Unsupported("a wrong default")
+            name = node.variable.name.value
+            self._all.append((name, _coercer(type), default, is_non_null_type(type)))
+
+    def coerced(self, given: Values) -> dict[str, Any] | None:
+        """None where graphql-core has to look at them."""
+        found = {}
+        try:
+            for name, coerce, default, required in self._all:
+                if name in given:
+                    found[name] = coerce(given[name])
+                elif default is not Undefined:
+                    found[name] = default
+                elif required:
+                    return None
+        except Exception:  # noqa: BLE001  a scalar may raise anything
+            return None
+        return found
+
+
+def _coercer(type: GraphQLInputType) -> Coerce:
+    """A function that raises for what is not plainly right."""
+    if is_non_null_type(type):
+        return _required(_coercer_of_some(type.of_type))
+    coerce = _coercer_of_some(type)
+    return lambda value: None if value is None else coerce(value)
+
+
+def _required(coerce: Coerce) -> Coerce:
+    def some(value: Any) -> Any:
+        if value is None:
+            raise TypeError("There must be no null here.")
+        return coerce(value)
+
+    return some
+
+
+def _coercer_of_some(type: Any) -> Coerce:
+    if is_list_type(type):
+        item = _coercer(type.of_type)
+
+        def items(value: Any) -> Any:
+            if value.__class__ is not list:
+                raise TypeError("This is no list.")
+            return [item(each) for each in value]
+
+        return items
+    if is_input_object_type(type):
+        return _object_coercer(type)
+    plain, coerce = PLAIN.get(type.name), type.coerce_input_value
+    return lambda value: value if value.__class__ is plain else coerce(value)
+
+
+def _object_coercer(type: Any) -> Coerce:
+    if type.is_one_of or type.out_type is not type.__class__.out_type:
+        raise Unsupported("an input object of its own kind")
+    fields: dict[str, tuple[Coerce, Any, bool]] = {}
+    made = False
+
+    def coerced(value: Any) -> Any:
+        nonlocal made
+        if value.__class__ is not dict:
+            raise TypeError("This is no input object.")
+        if not made:
+            # Not before: an input class may hold others of itself.
+            fields.update({name: _field(field) for name, field in type.fields.items()})
+            made = True
+        if not value.keys() <= fields.keys():
+            raise KeyError("There is a field too much.")
+        found = {}
+        for name, (coerce, default, required) in fields.items():
+            if name in value:
+                found[name] = coerce(value[name])
+            elif default is not Undefined:
+                found[name] = default
+            elif required:
+                raise KeyError(name)
+        return found
+
+    return coerced
+
+
+def _field(field: GraphQLInputField) -> tuple[Coerce, Any, bool]:
+    if field.out_name:
+        raise Unsupported("a field with another name inside")
+    return _coercer(field.type), coerce_default_value(field), is_non_null_type(field.type)
+
+
+class Arguments:
+    """Those of one field of an operation, as keywords for its resolver. Raises Unsupported."""
+
+    def __init__(
+        self,
+        field: GraphQLField,
+        node: FieldNode,
+        arguments: Collection[StrawberryArgument],
+        config: StrawberryConfig,
+    ) -> None:
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        self._all: list[tuple[str, Callable[[Values], Any], Coerce | None]] = []
+        for argument in arguments:
+            name = config.name_converter.from_argument(argument)
+            definition = field.args[name]
+            self._all.append(
+                (
+                    argument.python_name,
+                    _value(definition, given.get(name)),
+                    _maker(argument.type, config),
+                )
+            )
+
+    def keywords(self, variables: Values) -> dict[str, Any]:
+        """Raises for what is not plainly right."""
+        found = {}
+        for name, value_of, make in self._all:
+            value = value_of(variables)
+            if value is not Undefined:
+                found[name] = make(value) if make else value
+        return found
+
+
+def _value(
+    definition: GraphQLArgument | GraphQLInputField, node: ValueNode | None
+) -> Callable[[Values], Any]:
+    """A function that gives Undefined where the value is left out, or raises."""
+    type, default = definition.type, coerce_default_value(definition)
+    required = is_non_null_type(type)
+    if isinstance(node, VariableNode):
+        return _variable(node.name.value, default, required=required)
+    if node is not None and has_variable(node):
+        inner: Any = type.of_type if is_non_null_type(type) else type
+        if not isinstance(node, ObjectValueNode) or not is_input_object_type(inner):
+            raise Unsupported("a variable inside a list")
+        return _object_value(inner, node)
+    constant = default if node is None else coerce_input_literal(node, type)
+    if constant is Undefined and (required or node is not None):
+        raise Unsupported("a wrong value")
+    return lambda _: constant
+
+
+def _variable(name: str, default: Any, *, required: bool) -> Callable[[Values], Any]:
+    def value(variables: Values) -> Any:
+        found = variables.get(name, default)
+        if required and (found is None or found is Undefined):
+            raise TypeError("There must be no null here.")
+        return found
+
+    return value
+
+
+def _object_value(type: Any, node: ObjectValueNode) -> Callable[[Values], Any]:
+    if type.is_one_of or type.out_type is not type.__class__.out_type:
+        raise Unsupported("an input object of its own kind")
+    nodes = {field.name.value: field.value for field in node.fields}
+    fields = []
+    for name, field in type.fields.items():
+        if field.out_name:
+            raise Unsupported("a field with another name inside")
+        fields.append((name, _value(field, nodes.get(name))))
+
+    def value(variables: Values) -> Any:
+        found = {name: value_of(variables) for name, value_of in fields}
+        return {name: value for name, value in found.items() if value is not Undefined}
+
+    return value
+
+
+def _maker(type: Any, config: StrawberryConfig) -> Coerce | None:
+    """What makes objects of input classes of coerced values; None where there are none."""
+    if isinstance(type, StrawberryMaybe):
+        raise Unsupported("a Maybe")
+    if isinstance(type, StrawberryOptional):
+        return _maker(type.of_type, config)
+    if isinstance(type, LazyType):
+        return _maker(type.resolve_type(), config)
+    if isinstance(type, StrawberryList):
+        item = _maker(type.of_type, config)
+        # A copy, whatever is in it: the list may be a default.
+        return lambda value: None if value is None else [item(v) if item else v for v in value]
+    if is_input_class(type):
+        return _object_maker(type, config)
+    if type is GlobalID:
+        raise Unsupported("a global id")
+    return None
+
+
+def _object_maker(type: Any, config: StrawberryConfig) -> Coerce:
+    definition = type.__strawberry_definition__
+    if definition.from_input is not None or not definition.is_input:
+        raise Unsupported("an input class that makes itself")
+    # strawberry calls fields that are left out None where their class has no default.
+    fields: list[tuple[str, str, Coerce | None]] = []
+    absent: dict[str, None] = {}
+    made = False
+
+    def make(value: Any) -> Any:
+        nonlocal made
+        if value is None:
+            return None
+        if not made:
+            for field in definition.fields:
+                name = config.name_converter.from_field(field)
+                inner = _maker(field.resolve_type(type_definition=definition), config)
+                fields.append((name, field.python_name, inner))
+                if field.default_value is MISSING and field.default_factory is MISSING:
+                    absent[field.python_name] = None
+            made = True
+        keywords: dict[str, Any] = dict(absent)
+        for name, python_name, inner in fields:
+            if name in value:
+                keywords[python_name] = inner(value[name]) if inner else value[name]
+        return type(**keywords)
+
+    return make
+
+
+def has_variable(root: ValueNode) -> bool:
+    found = False
+
+    class Look(Visitor):
+        def enter_variable(self, *_: object) -> None:
+            nonlocal found
+            found = True
+
+    visit(root, Look())
+    return found
