@@ -1,7 +1,7 @@
 """A connection of one's own, for statements that many requests share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -10,6 +10,9 @@ from db.database import POOL_WAIT_SECONDS, Database, is_passing
 from domain.errors import Overloaded, Unavailable
 
 Result = TypeVar("Result")
+
+# What asyncpg says, too, of a connection that dies; and of a statement from before a migration.
+AS_GOOD_AS_LOST = (asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError)
 
 # Of the statement, or of what it was given; the connection is as good as before.
 MISTAKES = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
@@ -21,6 +24,7 @@ class Lane:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._driver: asyncpg.Connection[asyncpg.Record] | None = None
+        self._prepared: dict[str, Any] = {}
 
     @property
     def is_open(self) -> bool:
@@ -35,8 +39,7 @@ class Lane:
             raise
         except BaseException as error:
             self.close()
-            # Of a connection that dies, asyncpg says several things.
-            if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
+            if is_passing(error) or isinstance(error, AS_GOOD_AS_LOST):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
 
@@ -53,7 +56,16 @@ class Lane:
                 raise
         return await self.use(work)
 
+    async def fetch(self, driver: Any, query: str, *values: Any, seconds: float) -> Sequence[Any]:
+        """The rows of one of few statements, each of which is looked up by its text alone."""
+        statement = self._prepared.get(query)
+        if statement is None:
+            statement = self._prepared[query] = await driver.prepare(query, timeout=seconds)
+        rows: Sequence[Any] = await statement.fetch(*values, timeout=seconds)
+        return rows
+
     def close(self) -> None:
+        self._prepared.clear()
         if self._driver:
             self._driver.terminate()
             self._driver = None

@@ -102,7 +102,7 @@ class _Reading(Lane):
         """With all names that the rows need. Raises Unavailable."""
 
         async def read(driver: Any) -> Sequence[Any]:
-            rows: Sequence[Any] = await driver.fetch(query, keys, timeout=SECONDS)
+            rows = await self.fetch(driver, query, keys, seconds=SECONDS)
             await learn(driver, self._names, rows)
             return rows
 

@@ -161,10 +161,7 @@ class _Adding(Lane):
         columns[WORDS] = ["\n".join(words) for words in columns[WORDS]]
 
         async def insert(driver: Any) -> Sequence[Any]:
-            rows: Sequence[Any] = await driver.fetch(
-                INSERT, *columns, *self._first, timeout=SECONDS
-            )
-            return rows
+            return await self.fetch(driver, INSERT, *columns, *self._first, seconds=SECONDS)
 
         return {row["id"]: row["number"] for row in await self.use(insert)}
 

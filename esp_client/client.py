@@ -15,7 +15,8 @@ class Refused(Exception):
 
 class Client:
     """`settings` has url, key, ca, mac, owner, place, latitude, longitude, measurement_type,
-    sensor_model, firmware; None where unknown.
+    sensor_model, firmware; None where unknown. `thorough`: it asks for all anew, also where the
+    broker is, although it has been registered as it is.
     """
 
     def __init__(self, settings: object, path: str, timeout: float = 10) -> None:
@@ -26,6 +27,9 @@ class Client:
             self.state.pop("device", None)
         if not desk.reachable(self.state.get("broker")):
             self.state.pop("broker", None)
+        # As text: not every board reads a number as it has written it.
+        self.facts = "\n".join([str(value) for _, value in desk.facts(settings)])
+        self.thorough = False
         self.registered = False
         self.outcome = ""
         self.problem = ""
@@ -66,6 +70,18 @@ class Client:
 
     def register(self) -> tuple:
         """(payload, bearer), or (None, seconds) where the server asked to come back later."""
+        if self.is_known():
+            token = self.state["token"]
+            try:
+                answer = self.post(desk.BOOT, token)
+                if answer.status in (429, 503):
+                    return self.busy(answer)
+                if answer.status == 200:
+                    found = desk.payload(answer.body, "me")
+                    return desk.booted(found, self.device["id"]), token
+            except (Refused, ValueError) as error:
+                # It says who it is again.
+                self.problem = str(error)
         body = desk.registering(self.settings, self.record.version)
         for bearer in self.bearers():
             try:
@@ -74,12 +90,29 @@ class Client:
                 self.problem = str(error)
                 continue
             if answer.status in (429, 503):
-                self.problem = "the server is busy"
-                return None, answer.retry_after
+                return self.busy(answer)
             if answer.status != 200:
                 raise ValueError("the server answered " + str(answer.status))
-            return desk.registration(desk.payload(answer.body, "registerDevice")), bearer
+            found = desk.registration(desk.payload(answer.body, "registerDevice"))
+            if bearer == self.state.get("token"):
+                self.state["told"] = self.record.version
+            self.state["facts"] = self.facts
+            return found, bearer
         raise ValueError(self.problem)
+
+    def is_known(self) -> bool:
+        """Whether the server knows already all that it has to say of itself."""
+        state = self.state
+        return bool(
+            not self.thorough
+            and state.get("token")
+            and self.device
+            and state.get("facts") == self.facts
+        )
+
+    def busy(self, answer: http.Answer) -> tuple:
+        self.problem = "the server is busy"
+        return None, answer.retry_after
 
     def bearers(self) -> list:
         """The device's token, the one that waits for approval, the enrolment key; best first."""
@@ -106,31 +139,32 @@ class Client:
             if self.outcome == "REJECTED":
                 self.problem = "rejected by an administrator"
             return self.advised(found.get("retryAfterSeconds"))
-        applied = self.record.version
         if token or bearer != self.settings.key:
             self.state["token"] = token or bearer
         self.state.pop("waiting", None)
         self.state["device"] = device
-        self.state["broker"] = found.get("broker")
+        if "broker" in found:
+            self.state["broker"] = found["broker"]
         self.record.save()
         self.backoff = Backoff()
         self.problem = ""
         self.registered = True
         # The first use of a new token puts it in force, also at a broker.
-        if token or applied != device["config"]["version"]:
+        if token or self.state.get("told") != device["config"]["version"]:
             self.acknowledge()
         return 0
 
     def acknowledge(self) -> None:
         """If this is lost, the next boot says it again."""
-        values = {
-            "version": self.state["device"]["config"]["version"],
-            "firmware": self.settings.firmware,
-        }
+        version = self.record.version
+        values = {"v": version, "fw": self.settings.firmware}
         try:
-            self.post(desk.request(desk.ACKNOWLEDGE, values), self.state["token"])
+            answer = self.post(desk.request(desk.ACKNOWLEDGE, values), self.state["token"])
         except (http.HttpError, Refused):
-            pass
+            return
+        if answer.status == 200:
+            self.state["told"] = version
+            self.record.save()
 
     def advised(self, seconds: object) -> float:
         """What the server asked for, within reason; else our own pace."""

@@ -4,46 +4,43 @@ import json
 
 from esp_client.limits import is_filter, is_name, whole
 
-REGISTER = (
-    "mutation($i:RegisterDeviceInput!){registerDevice(input:$i){outcome token retryAfterSeconds "
-    "device{id topics{data config state status listen}config{version intervalSeconds qos}}"
-    "broker{host port tls username}errors{code field message}}}"
-)
-ACKNOWLEDGE = (
-    "mutation($i:AcknowledgeConfigInput!){acknowledgeConfig(input:$i){errors{code field message}}}"
-)
+# The server knows what these documents ask for: schema/trusted in its repository.
+BOOT = b'{"documentId":"b"}'
+REGISTER, ACKNOWLEDGE = "r", "a"
 OUTCOMES = ("CREATED", "KNOWN", "RENEWED", "PENDING", "REJECTED")
 
 
 def request(document: str, values: dict) -> bytes:
     """The body, without the values that are not known."""
     known = {name: value for name, value in values.items() if value is not None}
-    return json.dumps({"query": document, "variables": {"i": known}}).encode()
+    return json.dumps({"documentId": document, "variables": known}).encode()
+
+
+def facts(settings: object) -> tuple:
+    """What the device of these settings says of itself: names and values."""
+    located = settings.latitude is not None and settings.longitude is not None
+    return (
+        ("mac", settings.mac),
+        ("owner", settings.owner),
+        ("place", settings.place),
+        ("lat", settings.latitude if located else None),
+        ("lon", settings.longitude if located else None),
+        ("type", settings.measurement_type),
+        ("model", settings.sensor_model),
+        ("fw", settings.firmware),
+    )
 
 
 def registering(settings: object, applied: int | None) -> bytes:
     """The body that registers the device of these settings."""
-    where = {"place": settings.place}
-    if settings.latitude is not None and settings.longitude is not None:
-        where["latitude"] = settings.latitude
-        where["longitude"] = settings.longitude
-    values = {
-        "mac": settings.mac,
-        "owner": settings.owner,
-        "location": where,
-        "measurementType": settings.measurement_type,
-        "sensorModel": settings.sensor_model,
-        "firmware": settings.firmware,
-        "appliedVersion": applied,
-    }
-    return request(REGISTER, values)
+    return request(REGISTER, dict(facts(settings), applied=applied))
 
 
-def payload(body: bytes, mutation: str) -> dict:
-    """What the mutation gave. Raises ValueError for an answer that is none."""
+def payload(body: bytes, field: str) -> dict:
+    """What a root field gave. Raises ValueError for an answer that is none."""
     answer = json.loads(body)
     if isinstance(answer, dict) and isinstance(answer.get("data"), dict):
-        found = answer["data"].get(mutation)
+        found = answer["data"].get(field)
         if isinstance(found, dict):
             return found
     raise ValueError(message(answer))
@@ -65,13 +62,41 @@ def registration(found: dict) -> dict:
     if not isinstance(found.get("token"), (str, type(None))):
         raise ValueError("the answer's token is no string")
     device = found.get("device")
-    if device is not None and not valid(device):
+    if device is not None and not valid(with_leaves(device)):
         raise ValueError("the answer's device is not complete")
     if found.get("broker") is not None and not reachable(found["broker"]):
         raise ValueError("the answer's broker is not complete")
     if device is None and found["outcome"] not in ("PENDING", "REJECTED"):
         raise ValueError("the answer has no device")
     return found
+
+
+def booted(found: dict, id: str) -> dict:
+    """As a payload of `registerDevice`: what a boot tells of the device with this id.
+
+    Raises ValueError for what can't be relied on.
+    """
+    try:
+        topics, config = found["t"], found["c"]
+        device = {
+            "id": id,
+            "topics": {"data": topics["d"], "listen": topics["l"]},
+            "config": {"version": config["v"], "intervalSeconds": config["i"], "qos": config["q"]},
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError("the answer's device is not complete") from error
+    return registration({"outcome": "KNOWN", "device": device})
+
+
+def with_leaves(device: object) -> object:
+    """With the topics that follow from the base topic, in place."""
+    try:
+        topics = device["topics"]
+        for leaf in ("config", "state", "status"):
+            topics[leaf] = topics["data"] + "/" + leaf
+    except (KeyError, TypeError):
+        pass
+    return device
 
 
 def mistake(error: object) -> str:

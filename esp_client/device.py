@@ -40,6 +40,7 @@ class Device:
         client = client or self.client()
         self.record = client.record
         self.wants_desk = not client.registered
+        self.thorough = False
         self.desk_backoff = client.backoff
         self.desk, self.away = Timer(0), Timer(self.desk_every)
         self.work = Work(plugin, log)
@@ -73,10 +74,12 @@ class Device:
         modules.unload(modules.BROKER)
         client = self.client()
         client.record, client.backoff = self.record, self.desk_backoff
+        client.thorough = self.thorough
         pause = client.ask()
         self.desk_backoff = client.backoff
         self.wants_desk = pause > 0
         if not pause:
+            self.thorough = not self.record.broker
             self.away = Timer(self.desk_every)
             pause = 0 if self.record.broker else jittered(self.desk_every)
         self.desk = Timer(pause)
@@ -98,6 +101,7 @@ class Device:
             session.drop()
         if problem:
             self.log("no broker: " + problem)
+            self.thorough = True
             if not self.away.remaining():
                 self.wants_desk = True
                 self.away = Timer(self.desk_every)

@@ -65,7 +65,10 @@ async def identify(
     first = device and not token.waiting and not token.confirmed
     if first or (not token.hashed and token.kind in KNOWN_TO_BROKERS):
         return await _noted(desk, secret, address), None
-    return _caller(token, address), token.device
+    caller, own = _caller(token, address), token.device
+    if own and not token.waiting:
+        desk.sightings.note(own.id, own.last_seen_at)
+    return caller, own
 
 
 async def _noted(desk: Desk, secret: str, address: str | None) -> Caller:

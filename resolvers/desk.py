@@ -1,10 +1,11 @@
 """What every operation needs at hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from db.database import Database
 from db.reader import Reader
 from db.registrar import Registrar
+from db.sightings import Sightings
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.admission import Admission
 from resolvers.feeds import Feeds
@@ -29,3 +30,4 @@ class Desk:
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     broker: Broker | None = None
     admission: Admission | None = None
+    sightings: Sightings = field(default_factory=Sightings)

@@ -66,7 +66,8 @@ class HTTPProtocol(HttpToolsProtocol):
         if exchange is None:
             super().on_headers_complete()
             return
-        exchange.keep_alive = self.parser.should_keep_alive()
+        is_new = self.parser.get_http_version() != "1.0"
+        exchange.keep_alive = is_new and self.parser.should_keep_alive()
         self.cycle = exchange  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
@@ -95,7 +96,6 @@ class HTTPProtocol(HttpToolsProtocol):
             or self.url != URL
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.parser.get_method() != b"POST"
-            or self.parser.get_http_version() != "1.1"
         ):
             return None
         return self._way.exchange(self, self.headers)

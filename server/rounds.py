@@ -10,11 +10,14 @@ from resolvers.desk import Desk
 from resolvers.forgetting import forget_events, forget_notices
 from resolvers.overdue import AT_ONCE as OVERDUE
 from resolvers.overdue import note_overdue
+from resolvers.sightings import AT_ONCE as SEEN
+from resolvers.sightings import write_sightings
 from server.settings import Settings
 from server.worker import Worker
 
 LOOK_SECONDS = 5.0
 FORGET_SECONDS = 600.0
+SEEN_SECONDS = 1.0
 # Between two of many steps, so that others get at the database.
 STEP_SECONDS = 0.05
 
@@ -45,7 +48,10 @@ def rounds_for(settings: Settings) -> list[Worker]:
     """As far as the settings want them; 0 is never."""
     intervals, absent = settings.config_overdue_intervals, settings.offline_after_seconds
     ages = settings.keep_events.ages()
-    rounds = [Rounds(forget_notices, FORGOTTEN, FORGET_SECONDS)]
+    rounds = [
+        Rounds(forget_notices, FORGOTTEN, FORGET_SECONDS),
+        Rounds(write_sightings, SEEN, SEEN_SECONDS),
+    ]
     if intervals:
         rounds.append(Rounds(lambda desk: note_overdue(desk, intervals), OVERDUE))
     if absent:

@@ -13,9 +13,16 @@ from esp_client.backoff import LONGEST_SECONDS, Backoff
 from esp_client.client import Client
 from tests.esp_client.scripted import Scripted, http, scripted
 
+TOPICS = {
+    "data": "a/b/c/f",
+    "config": "a/b/c/f/config",
+    "state": "a/b/c/f/state",
+    "status": "a/b/c/f/status",
+    "listen": [],
+}
 DEVICE: dict[str, Any] = {
     "id": "f" * 32,
-    "topics": {"data": "a/b/c/f", "config": "g", "state": "h", "status": "i", "listen": []},
+    "topics": TOPICS,
     "config": {"version": 3, "intervalSeconds": 60, "qos": 1},
 }
 UNAUTHENTICATED = http(
@@ -34,6 +41,11 @@ def registered(**values: Any) -> bytes:
         **values,
     }
     return http(json.dumps({"data": {"registerDevice": payload}}).encode())
+
+
+def booted(**values: Any) -> bytes:
+    told = {"t": {"d": "a/b/c/f", "l": []}, "c": {"v": 3, "i": 60, "q": 1}, **values}
+    return http(json.dumps({"data": {"me": told}}).encode())
 
 
 CREATED = registered(outcome="CREATED", token="rcd_own")
@@ -79,7 +91,7 @@ def sent(server: Scripted, number: int) -> tuple[str, dict[str, Any]]:
     """Bearer and variables of a request."""
     head, _, body = server.requests[number].partition(b"\r\n\r\n")
     bearer = head.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode()
-    return bearer, json.loads(body)["variables"]["i"]
+    return bearer, json.loads(body).get("variables", {})
 
 
 def test_a_first_boot_stores_before_it_acknowledges(server: Scripted, path: str) -> None:
@@ -93,20 +105,91 @@ def test_a_first_boot_stores_before_it_acknowledges(server: Scripted, path: str)
     assert values == {
         "mac": "246f28aabbcc",
         "owner": "Acme",
-        "location": {"place": "Paris", "latitude": 48.85, "longitude": 2.35},
-        "measurementType": "temperature",
-        "firmware": "1.0",
+        "place": "Paris",
+        "lat": 48.85,
+        "lon": 2.35,
+        "type": "temperature",
+        "fw": "1.0",
     }
-    assert sent(server, 1) == ("rcd_own", {"version": 3, "firmware": "1.0"})
+    assert sent(server, 1) == ("rcd_own", {"v": 3, "fw": "1.0"})
 
 
-def test_a_later_boot_is_one_request(server: Scripted, path: str) -> None:
-    store.save(path, {"token": "rcd_own", "device": DEVICE})
-    server.answers = [registered()]
+def test_a_later_boot_is_one_small_request(server: Scripted, path: str) -> None:
+    server.answers = [CREATED, ACKNOWLEDGED, booted()]
     assert client(server, path).boot(1)
-    bearer, values = sent(server, 0)
-    assert (bearer, values["appliedVersion"]) == ("rcd_own", 3)
-    assert len(server.requests) == 1
+    later = client(server, path)
+    assert later.boot(1)
+    assert later.outcome == "KNOWN"
+    assert server.requests[2].endswith(b'\r\n\r\n{"documentId":"b"}')
+    assert sent(server, 2)[0] == "rcd_own"
+    assert later.device == DEVICE
+    assert len(server.requests) == 3
+
+
+def test_a_boot_that_brings_news(server: Scripted, path: str) -> None:
+    server.answers = [
+        CREATED,
+        ACKNOWLEDGED,
+        booted(t={"d": "a/x/c/f", "l": ["a/+"]}, c={"v": 4, "i": 5, "q": 0}),
+        ACKNOWLEDGED,
+    ]
+    assert client(server, path).boot(1)
+    assert client(server, path).boot(1)
+    assert sent(server, 3) == ("rcd_own", {"v": 4, "fw": "1.0"})
+    device = store.load(path)["device"]
+    assert device["topics"]["state"] == "a/x/c/f/state"
+    assert device["topics"]["listen"] == ["a/+"]
+    assert device["config"] == {"version": 4, "intervalSeconds": 5, "qos": 0}
+
+
+def test_an_acknowledgement_that_was_lost_is_sent_again(server: Scripted, path: str) -> None:
+    server.answers = [CREATED, b"", booted(), ACKNOWLEDGED, booted()]
+    for _ in range(3):
+        assert client(server, path).boot(1)
+    assert sent(server, 3) == ("rcd_own", {"v": 3, "fw": "1.0"})
+    assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize("change", [{"firmware": "1.1"}, {"place": "Rome"}, {"latitude": 1.0}])
+def test_a_device_that_is_not_as_before_registers(
+    server: Scripted, path: str, change: dict[str, Any]
+) -> None:
+    server.answers = [CREATED, ACKNOWLEDGED, registered(), booted()]
+    assert client(server, path).boot(1)
+    for _ in range(2):
+        assert client(server, path, **change).boot(1)
+    bearer, values = sent(server, 2)
+    assert (bearer, values["applied"]) == ("rcd_own", 3)
+    assert server.requests[3].endswith(b'{"documentId":"b"}')
+
+
+UNUSABLE = {
+    "refused": UNAUTHENTICATED,
+    "no device": http(b'{"data":{"me":null}}'),
+    "no topics": http(b'{"data":{"me":{"c":{"v":3,"i":60,"q":1}}}}'),
+    "a list": http(b"[]"),
+    "errors": http(b'{"errors":[{"message":"no such document"}]}'),
+    "an odd config": http(b'{"data":{"me":{"t":{"d":"a","l":[]},"c":{"v":3,"i":0,"q":1}}}}'),
+    "not found": http(b"", "404 Not Found"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_boot_that_tells_nothing_is_followed_by_a_registration(
+    server: Scripted, path: str, name: str
+) -> None:
+    server.answers = [CREATED, ACKNOWLEDGED, UNUSABLE[name], registered()]
+    assert client(server, path).boot(1)
+    assert client(server, path).boot(1)
+    assert sent(server, 3)[1]["mac"] == "246f28aabbcc"
+    assert store.load(path)["device"] == DEVICE
+
+
+def test_a_busy_server_is_not_asked_twice(server: Scripted, path: str) -> None:
+    server.answers = [CREATED, ACKNOWLEDGED, http(b"", "503 Unavailable", "Retry-After: 7\r\n")]
+    assert client(server, path).boot(1)
+    assert 7 <= client(server, path).ask() <= 10.5
+    assert len(server.requests) == 3
 
 
 def test_a_lost_acknowledgement_undoes_nothing(server: Scripted, path: str) -> None:

@@ -67,7 +67,7 @@ def test_refused_credentials_lead_back_to_the_desk(desk: Scripted, tmp_path: Pat
         # Registered twice; the new token is used at once, which confirms it.
         assert len(desk.requests) == 3
         assert b"Bearer rcd_new" in desk.requests[2]
-        assert b"acknowledgeConfig" in desk.requests[2]
+        assert b'"documentId": "a"' in desk.requests[2]
     finally:
         device.stop()
         neighbour.close()

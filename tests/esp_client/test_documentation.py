@@ -18,10 +18,12 @@ def test_the_documented_request_is_the_real_one() -> None:
     values = {
         "mac": "246f28aabbcc",
         "owner": "Acme",
-        "location": {"place": "Paris", "latitude": 48.85, "longitude": 2.35},
-        "measurementType": "temperature",
-        "sensorModel": "BME280",
-        "firmware": "1.0.0",
+        "place": "Paris",
+        "lat": 48.85,
+        "lon": 2.35,
+        "type": "temperature",
+        "model": "BME280",
+        "fw": "1.0.0",
     }
     real = desk.request(desk.REGISTER, values)
     assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", real.decode())

@@ -1,9 +1,11 @@
 """Lists, filters, pages, and what an administrator changes."""
 
+import asyncio
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from db.database import Database
 from tests.client import Api
@@ -178,3 +180,30 @@ async def test_a_deleted_device_is_gone_and_remembered(
     assert event.device_id == fleet[0]
     assert event.before is not None
     assert event.before["place"] == "Paris"
+
+
+async def test_whoever_asks_was_heard_from(api: Api) -> None:
+    """Soon after the answer, and no oftener than every minute."""
+    device = await api.register(await api.key(), mac="24:6f:28:00:99:01")
+    id, token = device["device"]["id"], device["token"]
+    database: Database = api.app.state.keeper.desk.database
+
+    async def seen() -> float:
+        async with database.begin() as session:
+            found = text("SELECT extract(epoch FROM now() - last_seen_at) FROM devices")
+            return float((await session.execute(found)).scalar_one())
+
+    await api.ask("{ me { id } }", token)
+    async with database.begin() as session:
+        before = text("UPDATE devices SET last_seen_at = now() - interval '1 hour'")
+        await session.execute(before)
+    await api.ask('{ device(id: "' + id + '") { id } }')
+    await asyncio.sleep(1.5)
+    assert await seen() > 3500
+    await api.ask("{ me { id } }", token)
+    async with asyncio.timeout(20):
+        while (first := await seen()) > 60:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await api.ask("{ me { id } }", token)
+    await asyncio.sleep(1.5)
+    assert await seen() > first + 1

@@ -1,0 +1,73 @@
+"""How many bytes a device's requests and their answers are, on a real connection."""
+
+import asyncio
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from esp_client import http
+from esp_client.client import Client
+from esp_client.stream import Stream
+from server.settings import Settings
+from tests.live.serving import instance
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
+MOST_REQUEST, MOST_ANSWER = 200, 350
+NAMES = ("first registration", "acknowledgement", "boot")
+
+
+class Counted(Stream):
+    """`exchanges`: what was sent and received on each connection."""
+
+    exchanges: ClassVar[list[list[bytes]]] = []
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.exchanges.append([b"", b""])
+
+    def write(self, data: bytes) -> None:
+        self.exchanges[-1][0] += data
+        super().write(data)
+
+    def some(self, most: int, seconds: float) -> bytes | None:
+        data = super().some(most, seconds)
+        self.exchanges[-1][1] += data or b""
+        return data
+
+
+async def test_the_documented_bytes_are_those_on_the_wire(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Counted.exchanges.clear()
+    monkeypatch.setattr(http, "Stream", Counted)
+    async with instance(settings) as one:
+        values = {
+            "url": one.url.removesuffix("/graphql"),
+            "key": await one.api.key(),
+            "ca": None,
+            "mac": "246f28aabbcc",
+            "owner": "Acme",
+            "place": "Paris",
+            "latitude": 48.85,
+            "longitude": 2.35,
+            "measurement_type": "temperature",
+            "sensor_model": "BME280",
+            "firmware": "1.0.0",
+        }
+        for _ in range(2):
+            client = Client(Namespace(**values), str(tmp_path / "state.json"))
+            assert await asyncio.to_thread(client.boot, 5)
+    counted = [(_without_host_and_token(sent), len(got)) for sent, got in Counted.exchanges]
+    rows = [f"| {name} | {up} | {down} |" for name, (up, down) in zip(NAMES, counted, strict=True)]
+    assert counted[-1][0] <= MOST_REQUEST
+    assert counted[-1][1] <= MOST_ANSWER
+    page = PAGE.read_text()
+    assert [row for row in rows if row not in page] == [], "\n".join(rows)
+
+
+def _without_host_and_token(request: bytes) -> int:
+    host = request.partition(b"Host: ")[2].partition(b"\r\n")[0]
+    token = request.partition(b"Bearer ")[2].partition(b"\r\n")[0]
+    return len(request) - len(host) - len(token)
