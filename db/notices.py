@@ -23,7 +23,7 @@ ADD = text("""
     )
     INSERT INTO notices (recipient_id, event_id)
     SELECT r.id, e.id FROM events e JOIN told r ON (
-        e.kind = ANY(coalesce(r.kinds, :usual))
+        e.at >= r.created_at AND e.kind = ANY(coalesce(r.kinds, :usual))
         AND (r.owner_id IS NULL OR r.owner_id = e.owner_id)
         AND (r.owner_ids IS NULL OR e.owner_id = ANY(r.owner_ids))
         AND split_part(e.actor, '/', 1) <> r.channel || ':' || r.address
