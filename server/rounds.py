@@ -17,22 +17,28 @@ from server.worker import Worker
 
 LOOK_SECONDS = 5.0
 FORGET_SECONDS = 600.0
-SEEN_SECONDS = 1.0
+# A crowd that boots has better uses for the database.
+SEEN_SECONDS = 0.5
 # Between two of many steps, so that others get at the database.
 STEP_SECONDS = 0.05
 
 
 class Rounds:
     """`step` deals with some of what is due, and says with how much. Where that is `most`, there
-    may be more at once; else it has time for so many `seconds`.
+    may be more, `soon`; else it has time for so many `seconds`.
     """
 
     def __init__(
-        self, step: Callable[[Desk], Awaitable[int]], most: int, seconds: float = LOOK_SECONDS
+        self,
+        step: Callable[[Desk], Awaitable[int]],
+        most: int,
+        seconds: float = LOOK_SECONDS,
+        soon: float = STEP_SECONDS,
     ) -> None:
         self._step = step
         self._most = most
         self._seconds = seconds
+        self._soon = soon
 
     def wake(self) -> None:
         """Events make nothing due."""
@@ -41,7 +47,7 @@ class Rounds:
         """Until it is cancelled. Raises Unavailable."""
         while True:
             full = await self._step(desk) == self._most
-            await asyncio.sleep(STEP_SECONDS if full else self._seconds)
+            await asyncio.sleep(self._soon if full else self._seconds)
 
 
 def rounds_for(settings: Settings) -> list[Worker]:
@@ -50,7 +56,7 @@ def rounds_for(settings: Settings) -> list[Worker]:
     ages = settings.keep_events.ages()
     rounds = [
         Rounds(forget_notices, FORGOTTEN, FORGET_SECONDS),
-        Rounds(write_sightings, SEEN, SEEN_SECONDS),
+        Rounds(write_sightings, SEEN, SEEN_SECONDS, SEEN_SECONDS),
     ]
     if intervals:
         rounds.append(Rounds(lambda desk: note_overdue(desk, intervals), OVERDUE))
