@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
-.PHONY: bench-alerts bench-quick soak-live soak-mqtt soak-alerts fuzz web web-check
+.PHONY: bench bench-alerts bench-quick soak-live soak-mqtt soak-alerts fuzz web web-check
 .PHONY: screenshot clean
 
 install: .venv/installed
@@ -87,6 +87,10 @@ bench-alerts: install
 # Rollcall and Mercurius on the same database; needs wrk and npm.
 bench-quick: install
 	$(BIN)/python -m bench.speed.run
+
+# The same with all subjects, connections and operations: some ten minutes. Needs wrk and npm.
+bench: install
+	$(BIN)/python -m bench.speed.run --all --connections 1 16 64 256 --json docs/performance.json
 
 # 100,000 broken requests and frames.
 fuzz: install

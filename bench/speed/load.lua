@@ -1,13 +1,16 @@
 -- One request after the other, as the environment says: OPERATION, DIALECT (trusted or plain), TOKEN,
--- DEVICES, BASE (where new MAC addresses begin). Counts what is no answer, and prints the first.
+-- DEVICES, IDS (a file with ids of devices), BASE (where new MAC addresses begin). Counts what is no answer, and prints the first.
 local operation, dialect = os.getenv("OPERATION"), os.getenv("DIALECT")
 local token, devices = os.getenv("TOKEN"), tonumber(os.getenv("DEVICES"))
 local base = tonumber(os.getenv("BASE"))
 local counter, wrong = 0, 0
+local ids = {}
+for id in io.lines(os.getenv("IDS")) do ids[#ids + 1] = id end
 
 local CONFIG = "config { version intervalSeconds qos }"
 local BOOT = "{ me { topics { data listen } " .. CONFIG .. " } }"
 local REGISTER = "mutation ($i: RegisterDeviceInput!) { registerDevice(input: $i) { outcome token device { id topics { data listen } " .. CONFIG .. " } errors { code field message } } }"
+local CHANGE = "mutation ($i: UpdateConfigInput!) { updateConfig(input: $i) { " .. CONFIG .. " errors { code field message } } }"
 local LIST = "{ devices(first: 50) { nodes { id owner location { place latitude longitude } measurementType sensorModel state topics { data } " .. CONFIG .. " inSync online } } }"
 
 local function posted(bearer, body)
@@ -32,11 +35,15 @@ local requests = {
     end
     return posted(token, '{"query":"' .. REGISTER .. '","variables":{"i":{"mac":"' .. mac() .. '","owner":"Owner 7","location":{"place":"Place 3","latitude":48.85,"longitude":2.35},"measurementType":"Type 2","sensorModel":"BME280","firmware":"1.0"}}}')
   end,
+  change = function()
+    local id, interval = ids[math.random(#ids)], math.random(10, 86400)
+    return posted(token, '{"query":"' .. CHANGE .. '","variables":{"i":{"deviceId":"' .. id .. '","intervalSeconds":' .. interval .. '}}}')
+  end,
   list = function()
     return posted(token, '{"query":"' .. LIST .. '"}')
   end,
 }
-local signs = {boot = '{"data":{"me":{', register = "CREATED", list = "measurementType"}
+local signs = {boot = '{"data":{"me":{', register = "CREATED", list = "measurementType", change = '"config":{'}
 
 request = requests[operation]
 

@@ -1,0 +1,255 @@
+"""As tutorials show it: FastAPI, strawberry's router, and a session of SQLAlchemy per request."""
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import strawberry
+from fastapi import Depends, FastAPI
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import joinedload
+from strawberry.fastapi import GraphQLRouter
+
+from db import tables
+from db.search import words_of
+from domain.accounts import mosquitto_hash
+from domain.identity import device_id, parse_mac
+from domain.tokens import TokenKind, hash_secret, new_secret
+
+URL = os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+asyncpg:", 1)
+engine = create_async_engine(URL, pool_size=16)
+sessions = async_sessionmaker(engine, expire_on_commit=False)
+NAMES = (
+    joinedload(tables.Device.owner),
+    joinedload(tables.Device.place),
+    joinedload(tables.Device.measurement_type),
+)
+
+
+@strawberry.type
+class Topics:
+    data: str
+    listen: list[str]
+
+
+@strawberry.type
+class Config:
+    version: int
+    interval_seconds: int
+    qos: int
+
+
+@strawberry.type
+class Location:
+    place: str
+    latitude: float | None
+    longitude: float | None
+
+
+@strawberry.type
+class Device:
+    id: strawberry.ID
+    owner: str
+    location: Location
+    measurement_type: str
+    sensor_model: str | None
+    state: str
+    topics: Topics
+    config: Config
+    in_sync: bool
+    online: bool
+
+
+@strawberry.type
+class Devices:
+    nodes: list[Device]
+
+
+@strawberry.type
+class UserError:
+    code: str
+    field: str | None
+    message: str
+
+
+@strawberry.type
+class RegisterDevicePayload:
+    outcome: str | None
+    token: str | None
+    device: Device | None
+    errors: list[UserError]
+
+
+@strawberry.type
+class UpdateConfigPayload:
+    config: Config | None
+    errors: list[UserError]
+
+
+@strawberry.input
+class LocationInput:
+    place: str
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@strawberry.input
+class RegisterDeviceInput:
+    mac: str
+    location: LocationInput
+    measurement_type: str
+    owner: str
+    sensor_model: str | None = None
+    firmware: str | None = None
+
+
+@strawberry.input
+class UpdateConfigInput:
+    device_id: strawberry.ID
+    interval_seconds: int
+
+
+def config_of(row: tables.Device) -> Config:
+    return Config(version=row.config_version, interval_seconds=row.interval_seconds, qos=row.qos)
+
+
+def device_of(row: tables.Device) -> Device:
+    return Device(
+        id=strawberry.ID(row.id),
+        owner=row.owner.name,
+        location=Location(place=row.place.name, latitude=row.latitude, longitude=row.longitude),
+        measurement_type=row.measurement_type.name,
+        sensor_model=row.sensor_model,
+        state=row.state.upper(),
+        topics=Topics(data=row.topic, listen=row.listen),
+        config=config_of(row),
+        in_sync=row.applied_version == row.config_version,
+        online=row.online,
+    )
+
+
+async def find(session: AsyncSession, table: Any, name: str) -> Any:
+    wanted = select(table).where(table.name_key == func.lower(name)).limit(1)
+    return (await session.scalars(wanted)).one()
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def me(self, info: strawberry.Info) -> Device | None:
+        session, token = info.context["session"], info.context["token"]
+        wanted = select(tables.Device).where(tables.Device.id == token.device_id).options(*NAMES)
+        row = (await session.scalars(wanted)).one_or_none()
+        return device_of(row) if row else None
+
+    @strawberry.field
+    async def devices(self, info: strawberry.Info, first: int = 50) -> Devices:
+        wanted = select(tables.Device).order_by(tables.Device.number).limit(first).options(*NAMES)
+        rows = await info.context["session"].scalars(wanted)
+        return Devices(nodes=[device_of(row) for row in rows])
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    async def register_device(
+        self, info: strawberry.Info, input: RegisterDeviceInput
+    ) -> RegisterDevicePayload:
+        session, now = info.context["session"], datetime.now(UTC)
+        owner = await find(session, tables.Owner, input.owner)
+        at = {"owner_id": owner.id}
+        place, type = [
+            (await session.scalars(select(table).filter_by(**at, name=name))).one()
+            for table, name in (
+                (tables.Place, input.location.place),
+                (tables.MeasurementType, input.measurement_type),
+            )
+        ]
+        id, secret = device_id(parse_mac(input.mac)), new_secret(TokenKind.DEVICE)
+        row = tables.Device(
+            id=id,
+            owner=owner,
+            place=place,
+            measurement_type=type,
+            topic=f"{owner.slug}/{place.slug}/{type.slug}/{id}",
+            listen=[],
+            latitude=input.location.latitude,
+            longitude=input.location.longitude,
+            sensor_model=input.sensor_model,
+            firmware=input.firmware,
+            state="active",
+            config_version=1,
+            interval_seconds=60,
+            qos=1,
+            online=False,
+            config_updated_at=now,
+            config_updated_by="enrol:1",
+            last_seen_at=now,
+            registered_at=now,
+            updated_at=now,
+        )
+        row.search = words_of(row)
+        session.add(row)
+        await session.flush()
+        token = {"kind": "device", "hash": hash_secret(secret), "device_id": id}
+        made = {"mqtt_hash": mosquitto_hash(secret), "created_at": now, "created_by": "enrol:1"}
+        session.add(tables.Token(**token, **made))
+        facts = {"owner": owner.name, "place": place.name, "topic": row.topic, "version": 1}
+        event = {"kind": "device_registered", "device_id": id, "owner_id": owner.id}
+        session.add(tables.Event(**event, actor="enrol:1", after=facts))
+        await session.commit()
+        return RegisterDevicePayload(
+            outcome="CREATED", token=secret, device=device_of(row), errors=[]
+        )
+
+    @strawberry.mutation
+    async def update_config(
+        self, info: strawberry.Info, input: UpdateConfigInput
+    ) -> UpdateConfigPayload:
+        session = info.context["session"]
+        wanted = select(tables.Device).where(tables.Device.id == input.device_id)
+        row = (await session.scalars(wanted.with_for_update())).one()
+        if row.interval_seconds != input.interval_seconds:
+            session.add(
+                tables.PastConfig(
+                    device_id=row.id,
+                    version=row.config_version,
+                    interval_seconds=row.interval_seconds,
+                    qos=row.qos,
+                    updated_at=row.config_updated_at,
+                    updated_by=row.config_updated_by,
+                )
+            )
+            before = {"version": row.config_version, "intervalSeconds": row.interval_seconds}
+            row.config_version += 1
+            row.interval_seconds = input.interval_seconds
+            row.config_updated_at = datetime.now(UTC)
+            after = {"version": row.config_version, "intervalSeconds": row.interval_seconds}
+            event = {"kind": "config_changed", "device_id": row.id, "owner_id": row.owner_id}
+            session.add(tables.Event(**event, actor="admin:1", before=before, after=after))
+            await session.commit()
+        return UpdateConfigPayload(config=config_of(row), errors=[])
+
+
+async def session_of_the_request() -> AsyncIterator[AsyncSession]:
+    async with sessions() as session:
+        yield session
+
+
+def create() -> FastAPI:
+    from starlette.requests import Request  # noqa: PLC0415
+
+    async def context(
+        request: Request,
+        session: AsyncSession = Depends(session_of_the_request),  # noqa: B008  as tutorials do
+    ) -> dict[str, Any]:
+        secret = request.headers["authorization"].removeprefix("Bearer ")
+        wanted = select(tables.Token).where(tables.Token.hash == hash_secret(secret))
+        return {"session": session, "token": (await session.scalars(wanted)).one()}
+
+    app = FastAPI()
+    schema = strawberry.Schema(query=Query, mutation=Mutation)
+    app.include_router(GraphQLRouter(schema, context_getter=context), prefix="/graphql")
+    return app
