@@ -91,6 +91,7 @@ bench-quick: install
 # The same with all subjects, connections and operations: some ten minutes. Needs wrk and npm.
 bench: install
 	$(BIN)/python -m bench.speed.run --all --connections 1 16 64 256 --json docs/performance.json
+	$(BIN)/python -m bench.speed.plot
 
 # 100,000 broken requests and frames.
 fuzz: install
