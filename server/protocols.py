@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -105,6 +106,14 @@ class HTTPProtocol(HttpToolsProtocol):
         self.cycle = None  # type: ignore[assignment]
         super().on_headers_complete()
         super().on_body(exchange.body)
+
+    def address(self, forwarded: bytes | None) -> str | None:
+        """The client's, as uvicorn's middleware for proxies finds it."""
+        host = self.client[0] if self.client else None
+        proxies = self.app.trusted_hosts if isinstance(self.app, ProxyHeadersMiddleware) else ()
+        if not forwarded or not proxies or host not in proxies:
+            return host
+        return proxies.get_trusted_client_address(forwarded.decode("latin-1"))[0] or host
 
     async def drained(self) -> None:
         """The client takes what it is sent, or is gone."""

@@ -6,7 +6,7 @@ with what was read of it: so nothing is decided twice.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -37,10 +37,9 @@ MEDIA = {
     b"application/json": JSON,
     b"application/graphql-response+json": GRAPHQL,
 }
+FORWARDED = b"x-forwarded-for"
 # Of requests that mean more than their bodies say.
-UNUSUAL = frozenset(
-    {b"content-encoding", b"expect", b"upgrade", b"x-forwarded-for", b"x-forwarded-proto"}
-)
+UNUSUAL = frozenset({b"content-encoding", b"expect", b"upgrade"})
 CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -51,7 +50,8 @@ class Connection(Protocol):
 
     loop: asyncio.AbstractEventLoop
     tasks: "set[asyncio.Task[Any]]"
-    client: tuple[str, int] | None
+
+    def address(self, forwarded: bytes | None) -> str | None: ...
 
     async def drained(self) -> None: ...
 
@@ -85,7 +85,7 @@ class LeanWay:
             or not UNUSUAL.isdisjoint(named)
         ):
             return None
-        return Exchange(self, connection, media, named.get(b"authorization"), named.get(HEADER))
+        return Exchange(self, connection, media, named)
 
     def request(self, body: bytes) -> Request | None:
         """None where the long way has to look at it."""
@@ -118,6 +118,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_address",
         "_connection",
         "_known",
         "_media",
@@ -140,14 +141,14 @@ class Exchange:
         way: LeanWay,
         connection: Connection,
         media: str,
-        authorization: bytes | None,
-        given_id: bytes | None,
+        headers: Mapping[bytes, bytes],
     ) -> None:
         self._way = way
         self._connection = connection
         self._media = media
-        self.authorization = authorization
-        self.given_id = given_id
+        self._address = connection.address(headers.get(FORWARDED))
+        self.authorization = headers.get(b"authorization")
+        self.given_id = headers.get(HEADER)
         self.body = b""
         self.reading = True
         self.keep_alive = True
@@ -156,19 +157,19 @@ class Exchange:
 
     def begin(self) -> bool:
         """With its whole body. False where the long way has to look at it."""
-        way, connection = self._way, self._connection
+        way = self._way
         request = way.request(self.body)
         if request is None:
             return False
         self.reading = False
-        client, authorization = connection.client, self.authorization
+        authorization = self.authorization
         self.asked = asked = Asked(
             request,
             "POST",
             self._media,
             events=False,
             authorization=authorization.decode("latin-1") if authorization else None,
-            address=client[0] if client else None,
+            address=self._address,
         )
         if authorization:
             # What it raises is told when it is tried again.
@@ -194,8 +195,7 @@ class Exchange:
         task.add_done_callback(tasks.discard)
 
     def _begin(self) -> Known:
-        address = self._connection.client
-        return self._way.journal.begin(self.given_id, "POST", PATH, address[0] if address else None)
+        return self._way.journal.begin(self.given_id, "POST", PATH, self._address)
 
     async def _run(self) -> None:
         way = self._way

@@ -160,6 +160,35 @@ async def test_idle_connections_are_closed(
         assert await reader.read() == b""
 
 
+@pytest.mark.parametrize("cors", [None, "https://example.com"], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        ("127.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "198.51.100.7, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1,203.0.113.9", "198.51.100.7, 203.0.113.9", "198.51.100.7"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("10.0.0.1", "203.0.113.9", "127.0.0.1"),
+    ],
+)
+async def test_the_address_behind_a_proxy(  # noqa: PLR0917  parameters
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    proxies: str,
+    forwarded: str,
+    address: str,
+    cors: str | None,
+) -> None:
+    caplog.set_level("INFO", "rollcall.requests")
+    headers = {"X-Forwarded-For": forwarded, "X-Request-Id": "behind", "X-Forwarded-Proto": "https"}
+    changes = {"trusted_proxies": proxies, **({"cors_origins": cors} if cors else {})}
+    async with instance(changed(settings, **changes)) as one, httpx.AsyncClient() as client:
+        answer = await client.post(one.url, json={"query": "{ fleet { total } }"}, headers=headers)
+        assert answer.status_code == 401 or answer.json()["errors"]
+    told = [record.fields for record in caplog.records if hasattr(record, "fields")]
+    assert [fields["client"] for fields in told] == [address]
+
+
 async def test_clients_that_do_not_wait_for_the_answer(settings: Settings) -> None:
     async with instance(settings) as one:
         for _ in range(50):
