@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from bench.fleet_of_a_million import LEVELS, fill
 from bench.serving import ready, serving
-from bench.speed.load import KEY, Figures, Load
+from bench.speed.load import KEY, Figures, Load, Subject
 from bench.speed.subjects import Started, bare, mercurius, rollcall, tutorial, yoga
 from db.database import Database
 from db.embedded import EmbeddedPostgres
@@ -71,17 +71,16 @@ async def prepared(url: str, devices: int) -> None:
 
 
 def measured(
-    operation: str, start: Started, url: str, folder: Path, load: Load, connections: tuple[int, ...]
+    load: Load, subject: Subject, operation: str, connections: tuple[int, ...]
 ) -> dict[str, dict[int, Figures]]:
     found: dict[str, dict[int, Figures]] = {}
-    with start(url, folder) as subject:
-        both = len(subject.dialects) > 1
-        for dialect in subject.dialects if operation in subject.operations else ():
-            if both and dialect == "trusted" and operation in NOT_TRUSTED:
-                continue
-            name = f"{subject.name}, {dialect}" if both else subject.name
-            load(subject, operation, dialect, WARM_CONNECTIONS)
-            found[name] = {n: load(subject, operation, dialect, n) for n in connections}
+    both = len(subject.dialects) > 1
+    for dialect in subject.dialects if operation in subject.operations else ():
+        if both and dialect == "trusted" and operation in NOT_TRUSTED:
+            continue
+        name = f"{subject.name}, {dialect}" if both else subject.name
+        load(subject, operation, dialect, WARM_CONNECTIONS)
+        found[name] = {n: load(subject, operation, dialect, n) for n in connections}
     return found
 
 
@@ -150,7 +149,8 @@ async def main() -> None:
                 results[operation] = {}
                 for start in ALL if chosen.all else QUICK:
                     await settled(url)
-                    found = measured(operation, start, url, folder, load, connections)
+                    with start(url, folder) as subject:
+                        found = measured(load, subject, operation, connections)
                     results[operation] |= found
         finally:
             postgres.stop()
