@@ -11,6 +11,7 @@ from esp_client import http
 from esp_client.client import Client
 from esp_client.stream import Stream
 from server.settings import Settings
+from tests.esp_client.test_client import SETTINGS
 from tests.live.serving import instance
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
@@ -44,15 +45,9 @@ async def test_the_documented_bytes_are_those_on_the_wire(
     monkeypatch.setattr(http, "Stream", Counted)
     async with instance(settings) as one:
         values = {
+            **SETTINGS,
             "url": one.url.removesuffix("/graphql"),
             "key": await one.api.key(),
-            "ca": None,
-            "mac": "246f28aabbcc",
-            "owner": "Acme",
-            "place": "Paris",
-            "latitude": 48.85,
-            "longitude": 2.35,
-            "measurement_type": "temperature",
             "sensor_model": "BME280",
             "firmware": "1.0.0",
         }

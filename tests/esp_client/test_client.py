@@ -25,6 +25,18 @@ DEVICE: dict[str, Any] = {
     "topics": TOPICS,
     "config": {"version": 3, "intervalSeconds": 60, "qos": 1},
 }
+SETTINGS: dict[str, Any] = {
+    "key": "rce_key",
+    "ca": None,
+    "mac": "246f28aabbcc",
+    "owner": "Acme",
+    "place": "Paris",
+    "latitude": 48.85,
+    "longitude": 2.35,
+    "measurement_type": "temperature",
+    "sensor_model": None,
+    "firmware": "1.0",
+}
 UNAUTHENTICATED = http(
     b'{"errors":[{"message":"x","extensions":{"code":"UNAUTHENTICATED"}}]}', "401 Unauthorized"
 )
@@ -71,20 +83,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def client(server: Scripted, path: str, **settings: Any) -> Client:
-    values = {
-        "url": server.url,
-        "key": "rce_key",
-        "ca": None,
-        "mac": "246f28aabbcc",
-        "owner": "Acme",
-        "place": "Paris",
-        "latitude": 48.85,
-        "longitude": 2.35,
-        "measurement_type": "temperature",
-        "sensor_model": None,
-        "firmware": "1.0",
-    }
-    return Client(Namespace(**{**values, **settings}), path, timeout=0.5)
+    values = {**SETTINGS, "url": server.url, **settings}
+    return Client(Namespace(**values), path, timeout=0.5)
 
 
 def sent(server: Scripted, number: int) -> tuple[str, dict[str, Any]]:
