@@ -120,7 +120,6 @@ class Exchange:
     __slots__ = (
         "_address",
         "_connection",
-        "_known",
         "_media",
         "_way",
         "asked",
