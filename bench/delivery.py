@@ -23,7 +23,6 @@ from db.migrate import migrate
 from mqtt.client import BrokerClient
 from mqtt.connection import WINDOW, Address
 from resolvers.desk import Desk
-from resolvers.feeds import feeds
 from tests.mosquitto import Mosquitto
 
 ROUNDS = 7
@@ -81,7 +80,7 @@ async def measure(database_url: str, port: int, count: int) -> None:
         await session.execute(text(FLEET), {"first": 1, "last": count})
         await session.execute(text("UPDATE devices SET state = 'active'"))
     worker = BrokerClient(lambda: Address("127.0.0.1", port))
-    running = asyncio.create_task(worker.run(Desk(database, feeds(database))))
+    running = asyncio.create_task(worker.run(Desk.on(database)))
     await delivered(database, worker)
     print(f"{count:,} configs     paho alone     Rollcall    of it")
     shares = []

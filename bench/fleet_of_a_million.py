@@ -23,8 +23,8 @@ from db.paging import cursor
 from domain.access import Caller
 from domain.inputs import DeviceFilter, Page
 from domain.tokens import TokenKind
+from resolvers.desk import Desk
 from resolvers.devices import count_devices, list_devices
-from server.cli_tokens import desk_on
 
 RUNS = 15
 ADMIN = Caller(TokenKind.ADMIN)
@@ -100,7 +100,7 @@ async def fill(database: Database, first: int, last: int) -> None:
 
 
 async def table(database: Database, count: int) -> None:
-    desk = desk_on(database)
+    desk = Desk.on(database)
     print(f"\n{count:,} devices {'':14} page of 50    totalCount")
     for name, (values, owner_id) in READS.items():
         wanted, caller = DeviceFilter(**values), replace(ADMIN, owner_id=owner_id)

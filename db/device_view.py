@@ -1,5 +1,6 @@
 """A device as it is read in numbers, for answers and not for changes."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -92,6 +93,13 @@ class DeviceView(Derived):
         values = {**dict.fromkeys(COLUMNS), **ids, **columns}
         known = Names({owner.id: owner}, {place.id: place}, {type.id: type})
         return cls([values[column] for column in COLUMNS], known)
+
+    def changed(self, **columns: Any) -> Self:
+        """Another one, with these values."""
+        other = copy.copy(self)
+        for column, value in columns.items():
+            setattr(other, column, value)
+        return other
 
 
 AnyDevice = Device | DeviceView

@@ -14,8 +14,12 @@ Result = TypeVar("Result")
 # What asyncpg says, too, of a connection that dies; and of a statement from before a migration.
 AS_GOOD_AS_LOST = (asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError)
 
-# Of the statement, or of what it was given; the connection is as good as before.
-MISTAKES = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+# Of the statement, of what it was given, or of others' locks; the connection is as good as before.
+MISTAKES = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.TransactionRollbackError,
+)
 
 
 class Lane:

@@ -6,22 +6,16 @@ enrolment key that is not counted. Everything else is `resolvers/registration.py
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from db.database import Database
 from db.device_view import Name
-from db.lane import MISTAKES, Lane
-from db.merging import Merged
+from db.group_commit import GroupCommit
 from db.tables import Device
 from domain.names import name_key
 
-MOST = 200
 MOST_LEVELS = 50_000
-LANES = 2
-SECONDS = 30
 
 # In the order of ids, as everybody locks them. A deleted device comes back by the other way.
 INSERT = """
@@ -58,7 +52,9 @@ SELECT id, number FROM made
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewDevice:
-    """A row of `devices`, its first token, and what the log says. `words`: for the search."""
+    """A row of `devices`, its first token, and what the log says. `words`: for the search, one in
+    each line.
+    """
 
     id: str
     owner_id: int
@@ -70,7 +66,7 @@ class NewDevice:
     sensor_model: str | None
     firmware: str | None
     actor: str
-    words: Sequence[str]
+    words: str
     hash: bytes
     mqtt_hash: str
     issued_by: int | None
@@ -84,19 +80,17 @@ class Registrar:
 
     def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
         self.levels = KnownLevels()
-        self._lanes = [_Adding(database, interval_seconds, qos) for _ in range(LANES)]
-        self._merged = Merged([lane.add for lane in self._lanes], MOST)
+        self._new = GroupCommit(database, INSERT, NewDevice, interval_seconds, qos)
 
     def add(self, device: NewDevice) -> "asyncio.Future[int | None]":
         """Its number, once it is committed; None where there is such a device already, or was.
 
         Raises Unavailable and Overloaded.
         """
-        return self._merged.get(device)
+        return self._new.add(device)
 
     def close(self) -> None:
-        for lane in self._lanes:
-            lane.close()
+        self._new.close()
 
 
 class KnownLevels:
@@ -128,43 +122,3 @@ class KnownLevels:
 
 def _key(owner: str | int) -> str | int:
     return name_key(owner) if isinstance(owner, str) else owner
-
-
-class _Adding(Lane):
-    def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
-        super().__init__(database)
-        self._recorded = database.recorded
-        self._first = (interval_seconds, qos)
-
-    async def add(self, devices: Sequence[NewDevice]) -> Mapping[NewDevice, int]:
-        by_id: dict[str, NewDevice] = {}
-        for device in devices:
-            by_id.setdefault(device.id, device)
-        numbers = await self._insert(list(by_id.values()))
-        self._recorded.set()
-        return {by_id[id]: number for id, number in numbers.items()}
-
-    async def _insert(self, devices: Sequence[NewDevice]) -> Mapping[str, int]:
-        """One bad row does not fail its neighbours: then they go one by one."""
-        try:
-            return await self._insert_all(devices)
-        except MISTAKES:
-            if len(devices) == 1:
-                return {}
-        numbers: dict[str, int] = {}
-        for device in devices:
-            numbers |= await self._insert([device])
-        return numbers
-
-    async def _insert_all(self, devices: Sequence[NewDevice]) -> Mapping[str, int]:
-        columns: list[Any] = [[getattr(d, name) for d in devices] for name in COLUMNS]
-        columns[WORDS] = ["\n".join(words) for words in columns[WORDS]]
-
-        async def insert(driver: Any) -> Sequence[Any]:
-            return await self.fetch(driver, INSERT, *columns, *self._first, seconds=SECONDS)
-
-        return {row["id"]: row["number"] for row in await self.use(insert)}
-
-
-COLUMNS = NewDevice.__slots__
-WORDS = COLUMNS.index("words")

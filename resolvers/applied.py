@@ -1,12 +1,16 @@
 """What a device tells about itself: the config it has applied, its hardware and firmware."""
 
+import json
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, topics
+from db.device_view import AnyDevice, DeviceView
 from db.events import changes, record
+from db.revisions import Applied
 from db.search import words_of
 from db.tables import Device
 from domain.access import Action, Caller
@@ -17,12 +21,59 @@ from domain.tokens import TokenKind
 from resolvers.desk import Desk
 
 
-async def acknowledge_config(desk: Desk, caller: Caller, report: Acknowledgement) -> Device:
-    """The calling device has applied a config version, or could not (`error`)."""
+async def acknowledge_config(
+    desk: Desk, caller: Caller, report: Acknowledgement, own: DeviceView | None = None
+) -> AnyDevice:
+    """The calling device has applied a config version, or could not (`error`). `own`: the device,
+    if it was just read.
+    """
     caller.require(Action.ACKNOWLEDGE)
     assert caller.device_id is not None  # noqa: S101
+    own = own or await desk.reader.device(caller.device_id)
+    if own and report.firmware in (None, own.firmware):
+        noted = await note_with_others(desk, caller, own, report.version, report.error)
+        if noted:
+            return noted
+    return await _acknowledge_alone(desk, caller, caller.device_id, report)
+
+
+async def note_with_others(
+    desk: Desk, caller: Caller, device: DeviceView, version: int, error: str | None = None
+) -> DeviceView | None:
+    """As `note_applied`, and committed; None where this is not the way for it."""
+    facts = _applied_facts(device, version, error)
+    if facts is None:
+        return None
+    before, after = facts
+    now = datetime.now(UTC)
+    applied = after["appliedVersion"]
+    taken = await desk.revisions.apply(
+        Applied(
+            device.id,
+            device.config_version,
+            device.applied_version,
+            device.applied_error,
+            applied,
+            error,
+            now,
+            caller.actor,
+            json.dumps(before),
+            json.dumps(after),
+        )
+    )
+    if taken is None:
+        return None
+    at = now if error is None else device.applied_at
+    return device.changed(
+        applied_version=applied, applied_error=error, applied_at=at, last_seen_at=now
+    )
+
+
+async def _acknowledge_alone(
+    desk: Desk, caller: Caller, id: str, report: Acknowledgement
+) -> Device:
     async with desk.database.begin() as session:
-        device = await devices.find_for_update(session, caller.scope, caller.device_id)
+        device = await devices.find_for_update(session, caller.scope, id)
         if device is None:
             raise InputError.at(None, "This device has been deleted.")
         if report.version > device.config_version:
@@ -41,17 +92,27 @@ def note_applied(
     session: AsyncSession, caller: Caller, device: Device, version: int, error: str | None = None
 ) -> None:
     """A version that is newer than any there is, or the same as before, changes nothing."""
-    if version > device.config_version:
+    facts = _applied_facts(device, version, error)
+    if facts is None:
         return
-    if (version, error) == (device.applied_version, device.applied_error):
-        return
-    before = {"appliedVersion": device.applied_version, "error": device.applied_error}
     if error is None:
         device.applied_version = version
         device.applied_at = datetime.now(UTC)
     device.applied_error = error
-    after = {"appliedVersion": device.applied_version, "error": error, "version": version}
+    before, after = facts
     record(session, EventKind.CONFIG_APPLIED, caller, device=device, before=before, after=after)
+
+
+def _applied_facts(
+    device: AnyDevice, version: int, error: str | None
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """What the log says, before and after; None where nothing changes."""
+    old = device.applied_version
+    if version > device.config_version or (version, error) == (old, device.applied_error):
+        return None
+    new = version if error is None else old
+    before = {"appliedVersion": old, "error": device.applied_error}
+    return before, {"appliedVersion": new, "error": error, "version": version}
 
 
 async def confirm_topics(session: AsyncSession, devices: Collection[Device]) -> None:

@@ -1,30 +1,72 @@
 """A device's config: what it should do from now on."""
 
+import json
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.device_view import AnyDevice, DeviceView
 from db.events import config_facts, record
+from db.revisions import Change
 from db.tables import Device, PastConfig
 from domain.access import Action, Caller
 from domain.errors import ErrorCode, InputError
 from domain.events import EventKind
 from domain.inputs import ConfigChange
 from resolvers.desk import Desk
-from resolvers.existing import existing
+from resolvers.existing import existing, no_such_device, visible
+
+# To change a device along with others that are changed; after that, it waits for its turn.
+ATTEMPTS = 2
 
 
-async def update_config(desk: Desk, caller: Caller, id: str, change: ConfigChange) -> Device:
+async def update_config(desk: Desk, caller: Caller, id: str, change: ConfigChange) -> AnyDevice:
     """Values that are in force already change nothing, not even the version."""
     caller.require(Action.CHANGE_DEVICE)
+    for _ in range(ATTEMPTS):
+        device = await visible(desk, caller, id)
+        if device is None:
+            raise no_such_device("deviceId")
+        if not _changes(device, change):
+            return device
+        if changed := await _change_with_others(desk, caller, device, change):
+            return changed
+    return await _change_alone(desk, caller, id, change)
+
+
+async def _change_with_others(
+    desk: Desk, caller: Caller, device: DeviceView, change: ConfigChange
+) -> DeviceView | None:
+    """Committed; None where somebody else is changing the device, or has done so."""
+    interval, qos = _values(device, change)
+    changed = device.changed(
+        interval_seconds=interval,
+        qos=qos,
+        config_version=device.config_version + 1,
+        config_updated_at=datetime.now(UTC),
+        config_updated_by=caller.actor,
+    )
+    version = await desk.revisions.change(
+        Change(
+            device.id,
+            device.config_version,
+            interval,
+            qos,
+            changed.config_updated_at,
+            caller.actor,
+            json.dumps(config_facts(device)),
+            json.dumps(config_facts(changed)),
+        )
+    )
+    return changed if version else None
+
+
+async def _change_alone(desk: Desk, caller: Caller, id: str, change: ConfigChange) -> Device:
+    """After whoever else is changing the device."""
     async with desk.database.begin() as session:
         device = await existing(session, caller, id, "deviceId")
-        _check_version(device, change.expected_version)
-        interval = (
-            device.interval_seconds if change.interval_seconds is None else change.interval_seconds
-        )
-        qos = device.qos if change.qos is None else change.qos
-        if (interval, qos) != (device.interval_seconds, device.qos):
+        if _changes(device, change):
+            interval, qos = _values(device, change)
             next_config(session, caller, device, interval_seconds=interval, qos=qos)
         return device
 
@@ -63,10 +105,22 @@ def next_config(
     record(session, EventKind.CONFIG_CHANGED, caller, device=device, before=before, after=after)
 
 
-def _check_version(device: Device, expected: int | None) -> None:
+def _changes(device: AnyDevice, change: ConfigChange) -> bool:
+    """Raises InputError where the change was meant for another version."""
+    expected = change.expected_version
     if expected is not None and expected != device.config_version:
         raise InputError.at(
             "expectedVersion",
             f"The config is at version {device.config_version} by now: read it and decide again.",
             ErrorCode.CONFLICT,
         )
+    return _values(device, change) != (device.interval_seconds, device.qos)
+
+
+def _values(device: AnyDevice, change: ConfigChange) -> tuple[int, int]:
+    """The interval in seconds and the QoS that are to be; what the change leaves out stays."""
+    interval, qos = change.interval_seconds, change.qos
+    return (
+        device.interval_seconds if interval is None else interval,
+        device.qos if qos is None else qos,
+    )

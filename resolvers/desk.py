@@ -1,14 +1,17 @@
 """What every operation needs at hand."""
 
 from dataclasses import dataclass, field
+from typing import Self
 
 from db.database import Database
 from db.reader import Reader
 from db.registrar import Registrar
+from db.revisions import Revisions
 from db.sightings import Sightings
+from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.admission import Admission
-from resolvers.feeds import Feeds
+from resolvers.feeds import Feeds, feeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,16 @@ class Desk:
     database: Database
     reader: Reader
     registrar: Registrar
+    revisions: Revisions
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     broker: Broker | None = None
     admission: Admission | None = None
     sightings: Sightings = field(default_factory=Sightings)
+
+    @classmethod
+    def on(cls, database: Database) -> Self:
+        """One that nobody else needs to know of."""
+        registrar = Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS)
+        return cls(database, Reader(database), registrar, Revisions(database), feeds(database))

@@ -16,12 +16,11 @@ from domain.access import Action, Caller
 from domain.config import Config
 from domain.errors import InputError
 from domain.events import EventKind
-from domain.identity import is_device_id
 from domain.inputs import DeviceChange, DeviceFilter, Page
 from domain.topics import base_topic
 from resolvers.config import next_config
 from resolvers.desk import Desk
-from resolvers.existing import existing
+from resolvers.existing import existing, visible
 from resolvers.links import follow_topic, unlink_all
 from resolvers.new_device import owner_for
 
@@ -39,11 +38,7 @@ async def me(desk: Desk, caller: Caller, own: DeviceView | None) -> DeviceView |
 async def device(desk: Desk, caller: Caller, id: str) -> DeviceView | None:
     """None where there is no such device, or none that the caller can see."""
     caller.require(Action.READ_DEVICE)
-    id = id.lower()
-    if not is_device_id(id) or caller.device_id not in (None, id):
-        return None
-    found = await desk.reader.device(id)
-    return found if found and caller.owner_id in (None, found.owner_id) else None
+    return await visible(desk, caller, id)
 
 
 async def list_devices(

@@ -48,7 +48,7 @@ async def register_quickly(
             device.sensor_model,
             device.firmware,
             caller.actor,
-            all_words(device),
+            "\n".join(all_words(device)),
             hash_secret(secret),
             mosquitto_hash(secret),
             caller.token_id if caller.kind is TokenKind.ENROL else None,

@@ -7,14 +7,11 @@ from typing import Annotated
 import typer
 
 from db.database import Database
-from db.reader import Reader
-from db.registrar import Registrar
 from db.tables import Token
 from domain.access import system
 from domain.inputs import NewToken, Page
 from domain.tokens import TokenKind
 from resolvers.desk import Desk
-from resolvers.feeds import feeds
 from resolvers.tokens import create_token, list_tokens, revoke_token
 from server.one_command import with_database
 
@@ -29,10 +26,6 @@ def _period(text: str) -> timedelta:
     if not match:
         raise typer.BadParameter("Give a number of hours, days or weeks: 12h, 30d, 52w.")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
-
-
-def desk_on(database: Database) -> Desk:
-    return Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
 
 
 @tokens.command()
@@ -57,7 +50,7 @@ def create(
                 "max_uses": max_uses,
             }
         )
-        return (await create_token(desk_on(database), CALLER, wanted))[1]
+        return (await create_token(Desk.on(database), CALLER, wanted))[1]
 
     typer.echo(with_database(work))
 
@@ -72,7 +65,7 @@ def show(
         rows: list[Token] = []
         after: str | None = None
         while True:
-            page = await list_tokens(desk_on(database), CALLER, kind, Page(first=500, after=after))
+            page = await list_tokens(Desk.on(database), CALLER, kind, Page(first=500, after=after))
             rows += page.rows
             if not page.has_next:
                 return rows
@@ -88,7 +81,7 @@ def show(
 @tokens.command()
 def revoke(id: Annotated[str, typer.Argument(help="Its number.")]) -> None:
     """Revoke a token at once and for good."""
-    with_database(lambda database: revoke_token(desk_on(database), CALLER, id))
+    with_database(lambda database: revoke_token(Desk.on(database), CALLER, id))
     typer.echo(f"Token {id} is revoked.")
 
 

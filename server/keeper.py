@@ -11,6 +11,7 @@ from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
 from db.reader import Reader
 from db.registrar import Registrar
+from db.revisions import Revisions
 from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.errors import Unavailable, first_of
 from domain.tokens import TokenKind
@@ -47,6 +48,7 @@ class DatabaseKeeper:
         self._database: Database | None = None
         self._reader: Reader | None = None
         self._registrar: Registrar | None = None
+        self._revisions: Revisions | None = None
         self._feeds: Feeds | None = None
 
     @asynccontextmanager
@@ -85,6 +87,7 @@ class DatabaseKeeper:
         self._registrar = self._registrar or Registrar(
             self._database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
         )
+        self._revisions = self._revisions or Revisions(self._database)
         self._feeds = self._feeds or feeds(self._database, self._settings.max_waiting_events)
         await migrate(self._database)
         admin = self._settings.admin_token
@@ -93,6 +96,7 @@ class DatabaseKeeper:
             self._database,
             self._reader,
             self._registrar,
+            self._revisions,
             self._feeds,
             self._settings.enrolment,
             self._settings.reenrolment,
@@ -137,7 +141,7 @@ class DatabaseKeeper:
 
     def _drop(self) -> None:
         """The connections that are as dead as the database's others."""
-        for each in (self._reader, self._registrar):
+        for each in (self._reader, self._registrar, self._revisions):
             if each:
                 each.close()
 

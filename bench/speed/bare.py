@@ -78,7 +78,7 @@ class App:
         owner, place, type = self.levels
         id, secret, now = device_id(parse_mac(given["mac"])), new_secret(TokenKind.DEVICE), _now()
         topic = f"owner-7/place-3/type-2/{id}"
-        words = [id, "owner", "7", "place", "3", "type", "2", "bme280"]
+        words = f"{id}\nowner\n7\nplace\n3\ntype\n2\nbme280"
         facts = orjson.dumps({**given, "topic": topic, "state": "active", "version": 1}).decode()
         await self.registrar.add(
             NewDevice(

@@ -36,5 +36,6 @@ async def acknowledge(
     input: AcknowledgeConfigInput,
 ) -> AcknowledgeConfigPayload:
     report = Acknowledgement.check(values_of(input))
-    row = await acknowledge_config(info.context.desk, info.context.caller, report)
+    context = info.context
+    row = await acknowledge_config(context.desk, context.caller, report, context.own)
     return AcknowledgeConfigPayload(device=Device(row=row))

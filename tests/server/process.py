@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,33 @@ async def register_many(
     server: ServerProcess, count: int, *, retry: bool, halfway: Callable[[], None]
 ) -> set[str]:
     """The ids of the devices whose registration was answered, although `halfway` befell."""
-    answered: set[str] = set()
-    places = asyncio.Semaphore(AT_ONCE)
-    headers = {"Authorization": f"Bearer {ADMIN}"}
 
-    async def register(client: httpx.AsyncClient, number: int) -> None:
+    def asked(number: int) -> Asked:
         mac = f"24:6f:28:01:{number // 256:02x}:{number % 256:02x}"
-        body = {"query": REGISTER, "variables": {"input": {**BENCH, "mac": mac}}}
+        return Asked(REGISTER, {"input": {**BENCH, "mac": mac}})
+
+    requests = [asked(number) for number in range(count)]
+    answers = await ask_many(server, requests, retry=retry, halfway=halfway)
+    return {data["registerDevice"]["device"]["id"] for data in answers.values()}
+
+
+@dataclass(frozen=True)
+class Asked:
+    query: str
+    variables: dict[str, Any]
+    token: str = ADMIN
+
+
+async def ask_many(
+    server: ServerProcess, requests: Sequence[Asked], *, retry: bool, halfway: Callable[[], None]
+) -> dict[int, Any]:
+    """The data of those that were answered, by their place, although `halfway` befell."""
+    answered: dict[int, Any] = {}
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(client: httpx.AsyncClient, number: int, asked: Asked) -> None:
+        body = {"query": asked.query, "variables": asked.variables}
+        headers = {"Authorization": f"Bearer {asked.token}"}
         async with places:
             deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline:
@@ -131,7 +152,7 @@ async def register_many(
                 except httpx.TransportError:
                     response = None
                 if response is not None and response.status_code == 200:
-                    answered.add(response.json()["data"]["registerDevice"]["device"]["id"])
+                    answered[number] = response.json()["data"]
                     return
                 assert response is None or response.status_code == 503, response.text
                 if not retry:
@@ -139,9 +160,9 @@ async def register_many(
                 await asyncio.sleep(0.05)
 
     async with httpx.AsyncClient(base_url=server.url, timeout=10) as client:
-        registering = asyncio.gather(*(register(client, number) for number in range(count)))
-        while len(answered) < count // 2:  # noqa: ASYNC110
+        asking = asyncio.gather(*(ask(client, *each) for each in enumerate(requests)))
+        while len(answered) < len(requests) // 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
         halfway()
-        await registering
+        await asking
     return answered

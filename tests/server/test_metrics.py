@@ -14,10 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from db.database import Database
-from db.reader import Reader
-from db.registrar import Registrar
 from resolvers.desk import Desk
-from resolvers.feeds import feeds
 from server import database_gauges
 from server.metrics import Metrics, metrics_endpoint
 from server.settings import Settings
@@ -129,7 +126,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_scrapes_at_once_count_once(database: Database, counted: list[Any]) -> None:
-    desk = Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
+    desk = Desk.on(database)
     metrics = Metrics(lambda: desk)
     pages = await asyncio.gather(*(page(metrics) for _ in range(5)))
     assert [value(found, "devices", state="active") for found in pages] == [0] * 5
@@ -137,7 +134,7 @@ async def test_scrapes_at_once_count_once(database: Database, counted: list[Any]
 
 
 async def test_connections_are_told(database: Database) -> None:
-    desk = Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
+    desk = Desk.on(database)
     metrics = Metrics(lambda: desk)
     await page(metrics)
     async with database.begin() as session:
@@ -160,9 +157,7 @@ async def test_the_keepers_own_connection_is_not_of_the_pool(api: Api) -> None:
 async def test_an_absent_database_leaves_nothing_old_behind(
     database: Database, counted: list[Any]
 ) -> None:
-    desk: Desk | None = Desk(
-        database, Reader(database), Registrar(database, 60, 1), feeds(database)
-    )
+    desk: Desk | None = Desk.on(database)
     metrics = Metrics(lambda: desk)
     assert value(await page(metrics), "devices", state="active") == 0
     desk = None
@@ -170,7 +165,7 @@ async def test_an_absent_database_leaves_nothing_old_behind(
     assert value(found, "database_up") == 0
     gone = {"rollcall_devices", "rollcall_devices_online", "rollcall_database_pool_size"}
     assert not gone & names(found)
-    desk = Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
+    desk = Desk.on(database)
     found = await page(metrics)
     assert value(found, "database_up") == 1
     assert gone <= names(found)
@@ -179,7 +174,7 @@ async def test_an_absent_database_leaves_nothing_old_behind(
 
 async def test_a_database_that_is_about_to_be_missed() -> None:
     absent = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
-    desk = Desk(absent, Reader(absent), Registrar(absent, 60, 1), feeds(absent))
+    desk = Desk.on(absent)
     found = await page(Metrics(lambda: desk))
     assert value(found, "database_up") == 0
     assert "rollcall_devices" not in names(found)
@@ -193,7 +188,7 @@ async def test_a_count_that_fails_is_left_out(
         raise error
 
     monkeypatch.setattr(database_gauges, "fleet_counts", fail)
-    desk = Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
+    desk = Desk.on(database)
     found = await page(Metrics(lambda: desk))
     assert "rollcall_devices" not in names(found)
     assert value(found, "database_pool_size") == 16
@@ -207,7 +202,7 @@ async def test_a_count_that_takes_too_long_is_given_up(
 
     monkeypatch.setattr(database_gauges, "fleet_counts", hang)
     monkeypatch.setattr(database_gauges, "COUNT_WITHIN_SECONDS", 0.05)
-    desk = Desk(database, Reader(database), Registrar(database, 60, 1), feeds(database))
+    desk = Desk.on(database)
     found = await page(Metrics(lambda: desk))
     assert value(found, "database_up") == 1
     assert "rollcall_devices" not in names(found)

@@ -123,7 +123,7 @@ async def test_one_bad_row_fails_no_neighbour(api: Api, database: Database) -> N
             "sensor_model": None,
             "firmware": None,
             "actor": "enrol:1",
-            "words": ["a"],
+            "words": "a",
             "hash": id.encode(),
             "mqtt_hash": "x",
             "issued_by": None,
@@ -151,7 +151,7 @@ async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) ->
     async with database.begin() as session:
         await session.execute(text("LOCK TABLE devices IN SHARE MODE"))
         tasks = [asyncio.create_task(api.register(key, mac=mac(n))) for n in range(1, 20)]
-        await until(lambda: bool(registrar._merged._running))
+        await until(lambda: bool(registrar._new.merged._running))
         tasks[3].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     well = [answer for answer in found if isinstance(answer, dict)]
