@@ -1,7 +1,7 @@
 """Tokens and devices by their keys, for many requests at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from db.database import Database
@@ -25,6 +25,7 @@ SELECT t.hash, t.id AS token_id, t.kind, t.owner_id AS token_owner_id, t.device_
 FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::bytea[])
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 11
+MOVING = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
 
 
@@ -54,6 +55,7 @@ class Reader:
         self._pages = DevicePages(database, self._names)
         self._tokens = Merged([lane.tokens for lane in lanes], MOST)
         self._devices = Merged([lane.devices for lane in lanes], MOST)
+        self._moving = Merged([lane.moving for lane in lanes], MOST)
 
     def token(self, hash: bytes) -> "asyncio.Future[TokenView | None]":
         """Raises Unavailable and Overloaded, as the other one does."""
@@ -62,6 +64,10 @@ class Reader:
     def device(self, id: str) -> "asyncio.Future[DeviceView | None]":
         """In no caller's scope."""
         return self._devices.get(id)
+
+    def moving(self, id: str) -> "asyncio.Future[bool | None]":
+        """Whether a device has still to confirm that it knows its present topic."""
+        return self._moving.get(id)
 
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
@@ -76,7 +82,7 @@ class Reader:
 
 
 class _Reading(Lane):
-    """One statement at a time, whichever of its two kinds."""
+    """One statement at a time, whichever of its kinds."""
 
     def __init__(self, database: Database, names: Names) -> None:
         super().__init__(database)
@@ -98,6 +104,12 @@ class _Reading(Lane):
         rows = await self._fetch(DEVICES, ids)
         return {row["id"]: DeviceView(row, self._names) for row in rows}
 
+    async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
+        async def read(driver: Any) -> Sequence[Any]:
+            return await self.fetch(driver, MOVING, ids, seconds=SECONDS)
+
+        return {row["device_id"]: True for row in await self._in_turn(read)}
+
     async def _fetch(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
         """With all names that the rows need. Raises Unavailable."""
 
@@ -106,5 +118,8 @@ class _Reading(Lane):
             await learn(driver, self._names, rows)
             return rows
 
+        return await self._in_turn(read)
+
+    async def _in_turn(self, read: Callable[[Any], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
         async with self._one_at_a_time:
             return await self.read(read)

@@ -1,7 +1,8 @@
-"""The short way for what a fleet does that boots for the first time: new devices with a key.
+"""The short ways for what a fleet does that boots; all else is left to `resolvers/registration.py`.
 
-Nobody knows the device, its owner, place and type have been seen here before, the key is not
-counted, and nobody has to approve it. All else is left to `resolvers/registration.py`.
+For the first time: nobody knows the device, its owner, place and type have been seen here before,
+the key is not counted, and nobody has to approve it. Later: it has its own token, and tells nothing
+new but the config that it has applied.
 """
 
 import json
@@ -17,8 +18,29 @@ from domain.identity import device_id
 from domain.inputs import Registration
 from domain.tokens import TokenKind, hash_secret, new_secret
 from domain.topics import base_topic
+from resolvers.applied import note_with_others
 from resolvers.desk import Desk
 from resolvers.new_device import first_values
+
+
+async def answer_quickly(
+    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None
+) -> DeviceView | None:
+    """The device, `own`, which is known; None where this is not the way.
+
+    Raises Unavailable and Overloaded.
+    """
+    if own is None or caller.waiting or own.state != DeviceState.ACTIVE:
+        return None
+    told = (wanted.sensor_model or own.sensor_model, wanted.firmware or own.firmware)
+    if device_id(wanted.mac) != own.id or told != (own.sensor_model, own.firmware):
+        return None
+    applied = wanted.applied_version
+    if applied is None:
+        return own
+    if (applied, None) != (own.applied_version, own.applied_error):
+        return await note_with_others(desk, caller, own, applied)
+    return None if await desk.reader.moving(own.id) else own
 
 
 async def register_quickly(

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import devices, tokens
-from db.device_view import AnyDevice
+from db.device_view import AnyDevice, DeviceView
 from db.events import record, registered_facts
 from db.tables import Device
 from domain.access import Action, Caller, Scope
@@ -29,7 +29,7 @@ from domain.tokens import TokenKind
 from resolvers.applied import confirm_topics, note_applied, note_hardware
 from resolvers.desk import Desk
 from resolvers.new_device import add_device
-from resolvers.quick_registration import register_quickly
+from resolvers.quick_registration import answer_quickly, register_quickly
 
 ATTEMPTS = 3
 
@@ -48,12 +48,18 @@ PENDING = Registered(Outcome.PENDING, retry_after_seconds=RETRY_PENDING_SECONDS)
 REJECTED = Registered(Outcome.REJECTED, retry_after_seconds=RETRY_REJECTED_SECONDS)
 
 
-async def register_device(desk: Desk, caller: Caller, wanted: Registration) -> Registered:
-    """Idempotent: the same hardware gets the same id, topics and config, whoever else asks."""
+async def register_device(
+    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None = None
+) -> Registered:
+    """Idempotent: the same hardware gets the same id, topics and config, whoever else asks. `own`:
+    the device whose token this is, if it was just read.
+    """
     if caller.kind is not None or desk.enrolment is not EnrolmentPolicy.OPEN:
         caller.require(Action.REGISTER)
     if desk.admission:
         desk.admission.admit(caller)
+    if known := await answer_quickly(desk, caller, wanted, own):
+        return Registered(Outcome.KNOWN, known)
     if quick := await register_quickly(desk, caller, wanted):
         return Registered(Outcome.CREATED, *quick)
     for attempt in range(1, ATTEMPTS + 1):

@@ -97,9 +97,10 @@ class RegisterDevicePayload:
     extensions=[UserErrors(RegisterDevicePayload)],
 )
 async def register(info: RollcallInfo, input: RegisterDeviceInput) -> RegisterDevicePayload:
-    desk = info.context.desk
+    context = info.context
+    desk = context.desk
     wanted = Registration.check(values_of(input))
-    result = await register_device(desk, info.context.caller, wanted)
+    result = await register_device(desk, context.caller, wanted, context.own)
     device = result.device
     return RegisterDevicePayload(
         outcome=result.outcome,

@@ -158,3 +158,52 @@ async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) ->
     assert {answer["outcome"] for answer in well} == {"CREATED"}
     assert len(well) >= 18
     assert len(await rows(database, "SELECT 1 FROM devices")) >= 19
+
+
+async def test_a_crowd_that_boots_again(api: Api, database: Database) -> None:
+    key = await api.key()
+    await api.register(key, mac=mac(0))
+    first = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 40)))
+    await asyncio.gather(*(api.ask("{ me { id } }", answer["token"]) for answer in first))
+    again = await asyncio.gather(
+        *(
+            api.register(answer["token"], mac=mac(n), appliedVersion=1)
+            for n, answer in enumerate(first, 1)
+        )
+    )
+    assert {(a["outcome"], a["token"]) for a in again} == {("KNOWN", None)}
+    assert {a["device"]["inSync"] for a in again} == {True}
+    for field in ("id", "topics", "config"):
+        assert [a["device"][field] for a in again] == [a["device"][field] for a in first]
+    assert len(await events_of(database, "config_applied")) == 39
+    third = await asyncio.gather(
+        *(
+            api.register(answer["token"], mac=mac(n), appliedVersion=1)
+            for n, answer in enumerate(first, 1)
+        )
+    )
+    assert {a["outcome"] for a in third} == {"KNOWN"}
+    assert len(await events_of(database, "config_applied")) == 39
+
+
+async def test_a_device_that_boots_with_news(api: Api) -> None:
+    token = (await api.register(await api.key()))["token"]
+    await api.ask("{ me { id } }", token)
+    answer = await api.register(token, firmware="2.0.0", sensorModel=None)
+    assert (answer["outcome"], answer["device"]["firmware"]) == ("KNOWN", "2.0.0")
+    assert answer["device"]["sensorModel"] == "BME280"
+    other = await api.register(token, mac=mac(7))
+    assert [error["code"] for error in other["errors"]] == ["NOT_ALLOWED"]
+
+
+async def test_a_device_that_boots_has_moved(api: Api, database: Database) -> None:
+    """It had applied the config already, as somebody may know from its former topic."""
+    device = await api.register(await api.key())
+    id, token = device["device"]["id"], device["token"]
+    await api.ask("{ me { id } }", token)
+    await api.change("updateDevice", id=id, location={"place": "Rome"})
+    async with database.begin() as session:
+        await session.execute(text("UPDATE devices SET applied_version = 2"))
+    await api.register(token, appliedVersion=2)
+    assert [e.device_id for e in await events_of(database, "device_moved")] == [id]
+    assert await rows(database, "SELECT 1 FROM former_topics") == []
