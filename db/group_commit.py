@@ -53,7 +53,7 @@ class _Committing(Lane):
     def __init__(
         self, database: Database, statement: str, kind: type[Any], same: Sequence[Any]
     ) -> None:
-        super().__init__(database)
+        super().__init__(database, planned_once=True)
         self._recorded = database.recorded
         self._statement = statement
         self._columns = kind.__slots__

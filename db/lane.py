@@ -6,10 +6,12 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from db.database import POOL_WAIT_SECONDS, Database, is_passing
+from db.database import POOL_WAIT_SECONDS, PROBE_SECONDS, Database, is_passing
 from domain.errors import Overloaded, Unavailable
 
 Result = TypeVar("Result")
+
+PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
 
 # What asyncpg says, too, of a connection that dies; and of a statement from before a migration.
 AS_GOOD_AS_LOST = (asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError)
@@ -23,10 +25,14 @@ MISTAKES = (
 
 
 class Lane:
-    """Opened when it is used, one use at a time; given up when anything goes wrong with it."""
+    """Opened when it is used, one use at a time; given up when anything goes wrong with it.
 
-    def __init__(self, database: Database) -> None:
+    `planned_once`: for statements whose plan does not depend on their values.
+    """
+
+    def __init__(self, database: Database, *, planned_once: bool = False) -> None:
         self._database = database
+        self._planned_once = planned_once
         self._driver: asyncpg.Connection[asyncpg.Record] | None = None
         self._prepared: dict[str, Any] = {}
 
@@ -37,8 +43,7 @@ class Lane:
     async def use(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
         """Raises Unavailable, and `MISTAKES`."""
         try:
-            driver = self._driver = self._driver or await self._database.connection()
-            return await work(driver)
+            return await work(self._driver or await self._open())
         except MISTAKES:
             raise
         except BaseException as error:
@@ -59,6 +64,13 @@ class Lane:
             if not idle:
                 raise
         return await self.use(work)
+
+    async def _open(self) -> Any:
+        driver = self._driver = await self._database.connection()
+        if self._planned_once:
+            # PostgreSQL would plan again each time where some values look cheaper than others.
+            await driver.execute(PLANNED_ONCE, timeout=PROBE_SECONDS)
+        return driver
 
     async def fetch(self, driver: Any, query: str, *values: Any, seconds: float) -> Sequence[Any]:
         """The rows of one of few statements, each of which is looked up by its text alone."""

@@ -85,7 +85,7 @@ class _Reading(Lane):
     """One statement at a time, whichever of its kinds."""
 
     def __init__(self, database: Database, names: Names) -> None:
-        super().__init__(database)
+        super().__init__(database, planned_once=True)
         self._names = names
         self._one_at_a_time = asyncio.Lock()
 
