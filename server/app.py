@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -17,7 +16,7 @@ from schema.build import build_schema
 from schema.execution import Engine
 from schema.trusted_documents import trusted_documents
 from server.alerts import AlertSide
-from server.broker import BrokerSide, own_credentials
+from server.broker import BrokerSide, Embedded, own_credentials
 from server.broker_auth import BrokerAuth
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
@@ -43,22 +42,20 @@ TITLES = {
 WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is at /graphql.\n"
 
 
-def create_app(
-    settings: Settings | None = None, mqtt_listening: socket.socket | None = None
-) -> FastAPI:
-    """`mqtt_listening`: a socket for the embedded broker; else it makes one when it starts."""
+def create_app(settings: Settings | None = None, embedded: Embedded | None = None) -> FastAPI:
+    """`embedded`: the socket of the embedded broker; else it makes one when it starts."""
     if settings is None:
         settings = read_settings()
         # Started by a server that knows nothing of our settings, such as plain uvicorn.
         if not logging.getLogger().handlers:
             configure_logging(settings)
     keeper = DatabaseKeeper(settings, announce)
-    broker = BrokerSide(settings, lambda: keeper.desk, mqtt_listening)
+    broker = BrokerSide(settings, lambda: keeper.desk, embedded)
     keeper.broker = lambda: broker.told
     alerts = AlertSide(settings)
     keeper.workers = [*broker.workers, *rounds_for(settings), *alerts.workers]
     tracing = tracing_from_environment()
-    reaches_broker = (lambda: broker.client.connected) if settings.mqtt_wanted else None
+    reaches_broker = (lambda: broker.client.connected) if broker.wanted else None
     metrics = Metrics(lambda: keeper.desk, reaches_broker)
     connections = Connections(lambda: keeper.desk, metrics, settings)
 

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
@@ -19,19 +20,31 @@ from server.settings import MQTT_PORTS, Settings
 from server.worker import Worker
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The socket of the embedded broker. `elsewhere`: that is in another process, which brings it
+    in line with the database, too.
+    """
+
+    listening: socket.socket
+    elsewhere: bool = False
+
+
 class BrokerSide:
-    """`workers` bring the broker in line with the database. `listening`: the embedded broker's."""
+    """`workers` bring the broker in line with the database, where that is `wanted` of us."""
 
     def __init__(
-        self, settings: Settings, desk: Callable[[], Desk | None], listening: socket.socket | None
+        self, settings: Settings, desk: Callable[[], Desk | None], embedded: Embedded | None
     ) -> None:
         self._settings = settings
-        self._listening = listening
+        self._listening = embedded.listening if embedded else None
+        self._elsewhere = embedded is not None and embedded.elsewhere
+        self.wanted = settings.mqtt_wanted and not self._elsewhere
         self._access = RegistryAccess(desk)
         self._embedded: EmbeddedBroker | None = None
         self.client = BrokerClient(self._address)
         self.workers: list[Worker] = []
-        if settings.mqtt_wanted:
+        if self.wanted:
             self.workers.append(self.client)
         if settings.mosquitto_dir:
             files = MosquittoFiles(settings.mosquitto_dir, settings.mosquitto_pid_file)
@@ -42,12 +55,14 @@ class BrokerSide:
         """What devices are told; host None: where they reached this server."""
         if self._embedded:
             return Broker(None, self._embedded.port, tls=False)
+        if self._elsewhere and self._listening:
+            return Broker(None, self._listening.getsockname()[1], tls=False)
         return self._settings.broker
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Raises PortTaken."""
-        if not self._settings.embedded_mqtt:
+        if self._elsewhere or not self._settings.embedded_mqtt:
             yield
             return
         listening = self._listening or listen(self._settings.host, self._settings.mqtt_port)

@@ -1,22 +1,27 @@
 """The command `rollcall`."""
 
 import signal
+import socket
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+from fastapi import FastAPI
 
 from db.database import Database
 from db.migrate import missing_migrations, write_migration
 from schema.trusted_documents import BadTrustedDocument
 from server.app import create_app
+from server.broker import Embedded
 from server.cli_notify import notify
 from server.cli_tokens import tokens
 from server.listening import listen, listen_for_mqtt, server_for
 from server.logs import configure_logging
 from server.one_command import settings_or_exit, with_database
+from server.settings import Settings
+from server.workers import Workers
 
 app = typer.Typer(
     help="The registration desk of an IoT fleet.",
@@ -31,6 +36,9 @@ app.command()(notify)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address; else ROLLCALL_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; else ROLLCALL_PORT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes; else ROLLCALL_WORKERS.")
+    ] = None,
 ) -> None:
     """Run the server. Without ROLLCALL_DATABASE_URL it brings its own PostgreSQL."""
     settings = settings_or_exit()
@@ -44,10 +52,24 @@ def serve(
     if broker:
         typer.echo(f"Rollcall: MQTT at {host}:{broker.getsockname()[1]}")
     try:
-        application = create_app(settings, broker)
+        application = create_app(settings, Embedded(broker) if broker else None)
     except BadTrustedDocument as bad:
         typer.echo(f"ROLLCALL_TRUSTED_DOCUMENTS: {bad}", err=True)
         sys.exit(1)
+    count = workers or settings.workers
+    if count == 1:
+        _serve(application, settings, listening)
+        return
+
+    def work(number: int) -> None:
+        # The embedded broker is in one of them; the others only know of it.
+        embedded = Embedded(broker, elsewhere=number > 0) if broker else None
+        _serve(create_app(settings, embedded), settings, listening)
+
+    Workers(count, work).run()
+
+
+def _serve(application: FastAPI, settings: Settings, listening: socket.socket) -> None:
     _stop_with_the_terminal()
     server = server_for(application, settings)
     server.alone = True

@@ -1,0 +1,103 @@
+"""Several processes that serve one port; each is a server of its own on the same database."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
+
+log = logging.getLogger("rollcall.workers")
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+# A worker that has lived so long began well.
+STEADY_SECONDS = 10.0
+# Longer than a server takes to stop in an orderly way.
+STOP_SECONDS = 20.0
+
+STOPPING = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+]
+
+
+class _Stop(BaseException):
+    """Somebody wants us to end."""
+
+
+class Workers:
+    """`serve` is called in each of the processes, with its number from 0 on; one that ends is
+    replaced by another of its number.
+    """
+
+    def __init__(self, count: int, serve: Callable[[int], None]) -> None:
+        self._count = count
+        self._serve = serve
+        self._fork = multiprocessing.get_context("fork")
+        self._running: dict[int, ForkProcess] = {}
+        self._began: dict[int, float] = {}
+        # Nobody writes to it: it ends with this process.
+        self._alive, self._life = os.pipe()
+
+    def run(self) -> None:
+        """Until a signal says so. All of them have ended then."""
+        for each in STOPPING:
+            signal.signal(each, _stop)
+        try:
+            for number in range(self._count):
+                self._start(number)
+            self._replace_those_that_end()
+        except _Stop:
+            pass
+        finally:
+            for each in STOPPING:
+                signal.signal(each, signal.SIG_IGN)
+            self._end_all()
+
+    def _replace_those_that_end(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            wait([process.sentinel for process in self._running.values()])
+            for number, process in list(self._running.items()):
+                if process.is_alive():
+                    continue
+                code = process.exitcode
+                log.error("Worker %d has ended with %s, another takes its place.", number, code)
+                steady = time.monotonic() > self._began[number] + STEADY_SECONDS
+                pause = FIRST_PAUSE_SECONDS if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
+                time.sleep(pause)
+                self._start(number)
+
+    def _start(self, number: int) -> None:
+        # Not daemonic: that would be ended without a chance to stop in an orderly way.
+        process = self._fork.Process(target=self._work, args=(number,), name=f"worker {number}")
+        process.start()
+        self._running[number], self._began[number] = process, time.monotonic()
+
+    def _work(self, number: int) -> None:
+        for each in STOPPING:
+            signal.signal(each, signal.SIG_DFL)
+        os.close(self._life)
+        threading.Thread(target=self._end_with_parent, daemon=True).start()
+        self._serve(number)
+
+    def _end_with_parent(self) -> None:
+        os.read(self._alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _end_all(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self._running.values():
+            process.join(max(0, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _stop(*_: object) -> None:
+    raise _Stop

@@ -1,0 +1,109 @@
+"""Several processes on one port: who answers, who has the broker, and what happens to whom."""
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.client import BENCH, REGISTER
+from tests.live.serving import until
+from tests.mqtt.observer import Observer
+from tests.server.process import ADMIN, ServerProcess, wait_for
+
+COUNT = 3
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    command = (sys.executable, "-m", "server", "serve", "--workers", str(COUNT))
+    server = ServerProcess(tmp_path / "data", *command)
+    server.start()
+    try:
+        wait_for(lambda: len(workers(server)) == COUNT)
+        yield server
+    finally:
+        server.stop()
+
+
+def workers(server: ServerProcess) -> list[psutil.Process]:
+    assert server.process
+    children = psutil.Process(server.process.pid).children()
+    return [child for child in children if "postgres" not in child.name()]
+
+
+def replaced(server: ServerProcess, victim: psutil.Process) -> bool:
+    running = workers(server)
+    return len(running) == COUNT and victim not in running
+
+
+def ended(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() for process in processes)
+
+
+def register(server: ServerProcess, number: int) -> Any:
+    values = {**BENCH, "mac": f"24:6f:28:03:00:{number:02x}"}
+    return server.ask(REGISTER, input=values)["registerDevice"]
+
+
+async def brought(server: ServerProcess, topics: set[str]) -> None:
+    """Until the broker has a config of each device."""
+    [port] = re.findall(r"MQTT at \S+:(\d+)", server.output)
+    async with Observer(int(port), "admin", ADMIN) as observer:
+        await observer.subscribe("#", 1)
+        await until(lambda: topics <= set(observer.kept))
+
+
+async def test_all_know_the_broker_that_one_of_them_has(server: ServerProcess) -> None:
+    [port] = re.findall(r"MQTT at \S+:(\d+)", server.output)
+    answers = [register(server, number) for number in range(30)]
+    assert {answer["broker"]["port"] for answer in answers} == {int(port)}
+    assert server.output.count("Enrolment key") == 1
+    await brought(server, {answer["device"]["topics"]["config"] for answer in answers})
+
+
+async def test_one_that_is_killed_is_replaced(server: ServerProcess) -> None:
+    topics = register(server, 1)["device"]["topics"]
+    for victim in workers(server):
+        victim.kill()
+        wait_for(partial(replaced, server, victim))
+        wait_for(server.ready)
+    assert server.ask("{ devices { totalCount } }")["devices"]["totalCount"] == 1
+    # The one with the broker was among them.
+    await brought(server, {topics["config"]})
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_they_end_together(server: ServerProcess, how: signal.Signals) -> None:
+    assert server.process
+    running = [*workers(server), psutil.Process(server.postgres_pid)]
+    server.process.send_signal(how)
+    assert server.process.wait(30) == 0
+    wait_for(lambda: ended(running))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.url)
+
+
+def test_they_do_not_outlive_the_one_that_started_them(server: ServerProcess) -> None:
+    running = [*workers(server), psutil.Process(server.postgres_pid)]
+    server.kill()
+    wait_for(lambda: ended(running))
+
+
+def test_a_wrong_folder_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "x.graphql").write_text("query x { nothing }")
+    command = (sys.executable, "-m", "server", "serve", "--workers", "2")
+    folder = {"ROLLCALL_TRUSTED_DOCUMENTS": str(tmp_path)}
+    server = ServerProcess(tmp_path / "data", *command, **folder)
+    with pytest.raises(AssertionError):
+        server.start()
+    assert server.process
+    assert server.process.wait(30) == 1
+    assert server.output.count("ROLLCALL_TRUSTED_DOCUMENTS:") == 1
+    assert not (tmp_path / "data").exists()
