@@ -92,6 +92,11 @@ class Documents:
         known = {text: self._trust(name, text) for text, name in names.items()}
         self._trusted = {id: known[text] for id, text in trusted.items()}
 
+    @property
+    def known(self) -> Mapping[str, Document]:
+        """The trusted ones, by id."""
+        return self._trusted
+
     def trusted(self, id: str) -> Document:
         """Raises BadDocument where there is none."""
         document = self._trusted.get(id)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, OperationType
@@ -20,6 +21,7 @@ from schema.deadlines import Deadlines
 from schema.documents import BadDocument, Document, Documents
 from schema.limits import Limits, OverLimit, check_variables
 from schema.plan import Plan
+from schema.routes import Route, read_routes
 
 NO_VARIABLES = VariableValues({}, {})
 
@@ -74,10 +76,14 @@ class Engine:
         trusted: Mapping[str, str] | None = None,
     ) -> None:
         """`trusted`: texts by id. Raises BadTrustedDocument."""
-        self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
+        self.schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
         self._limits = limits
         self._deadlines = Deadlines(seconds)
-        self._documents = Documents(self._schema, Compiler(schema), limits, trusted or {})
+        self._documents = Documents(self.schema, Compiler(schema), limits, trusted or {})
+
+    def routes(self, folder: Path | None) -> list[Route]:
+        """As `read_routes`, of the trusted documents."""
+        return read_routes(self.schema, self._documents.known, folder)
 
     def prepare(
         self, request: Request, *, may_introspect: bool, only_trusted: bool = False
@@ -138,7 +144,7 @@ class Engine:
         if (coerced := operation.plan.coerced(given)) is not None:
             return VariableValues({}, coerced)
         found = get_variable_values(
-            self._schema,
+            self.schema,
             definitions,
             given,
             max_errors=self._limits.errors,
@@ -173,7 +179,7 @@ class Engine:
         self, operation: Operation, context: Context, *middleware: Callable[..., Any]
     ) -> Executor[Any]:
         built = _Executor.build(
-            self._schema,
+            self.schema,
             operation.document.ast,
             context_value=context,
             raw_variable_values=operation.request.variables,

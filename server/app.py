@@ -28,6 +28,7 @@ from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
 from server.pages import add_pages
 from server.request_id import Journal, RequestIds
+from server.rest.endpoint import http_routes
 from server.rounds import rounds_for
 from server.settings import Settings, read_settings
 from server.tracing import tracing_from_environment
@@ -99,6 +100,8 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     endpoint = GraphQLEndpoint(service)
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
     app.router.routes.append(WebSocketRoute(PATH, WebSocketEndpoint(service).__call__))
+    routes = engine.routes(settings.trusted_documents)
+    app.router.routes.extend(http_routes(service, routes))
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if alerts.bot and settings.telegram_webhook_url:
@@ -114,7 +117,7 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "GraphQL-Require-Preflight"],
             expose_headers=["Retry-After", "X-Request-Id"],
         )

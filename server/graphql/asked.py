@@ -32,18 +32,23 @@ class Wrong(Exception):
 
 async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
     """Raises Wrong; ClientDisconnect where the client went away."""
-    if http.method in ("GET", "HEAD"):
-        _check_preflight(http.headers)
-        values: Any = dict(http.query_params)
-        for name in ("variables", "extensions"):
-            if name in values:
-                values[name] = _json(values[name], f"`{name}`")
-    else:
-        _check_content(http.headers)
-        values = _json(await read_body(http, most_bytes), "The body")
-    if not isinstance(values, dict):
-        raise Wrong(400, "The body must be a JSON object with a `query`.")
+    if http.method not in ("GET", "HEAD"):
+        return request_of(await read_object(http, most_bytes))
+    check_preflight(http.headers)
+    values: Any = dict(http.query_params)
+    for name in ("variables", "extensions"):
+        if name in values:
+            values[name] = _json(values[name], f"`{name}`")
     return request_of(values)
+
+
+async def read_object(http: HTTPRequest, most_bytes: int) -> dict[str, Any]:
+    """The JSON object that is the body; raises as `read_request`."""
+    _check_content(http.headers)
+    values = _json(await read_body(http, most_bytes), "The body")
+    if not isinstance(values, dict):
+        raise Wrong(400, "The body must be a JSON object.")
+    return values
 
 
 def request_of(values: Mapping[str, Any]) -> Request:
@@ -95,7 +100,7 @@ def bearer(header: str | None) -> str | None:
     return secret.strip()
 
 
-def _check_preflight(headers: Mapping[str, str]) -> None:
+def check_preflight(headers: Mapping[str, str]) -> None:
     """A page elsewhere may not make a visitor's browser ask: it has to be asked first (CORS)."""
     if any(headers.get(name) for name in PREFLIGHTED):
         return

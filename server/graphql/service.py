@@ -60,7 +60,13 @@ class Service:
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Raises Unauthenticated, or Unavailable."""
-        return (await identify(self.desk(), self.present(authorization), address))[0]
+        return (await self.identify(authorization, address))[0]
+
+    async def identify(
+        self, authorization: str | None, address: str | None
+    ) -> tuple[Caller, DeviceView | None]:
+        """As `caller`, with the device whose token it is."""
+        return await identify(self.desk(), self.present(authorization), address)
 
     def present(self, authorization: str | None) -> Presented:
         """The token of an Authorization header. Raises Unauthenticated for another scheme,

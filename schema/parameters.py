@@ -1,0 +1,165 @@
+"""What a trusted document takes: its variables, as whoever calls it by a route knows them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInputType,
+    GraphQLSchema,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_input_object_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    type_from_ast,
+)
+from graphql.utilities import validate_input_value, value_from_ast
+
+from domain.errors import ErrorCode, InputError, Problem
+
+BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`path`: where in the root field's arguments it goes, as errors name it; None: it goes to
+    several places, or to none.
+    """
+
+    name: str
+    type: GraphQLInputType
+    default: Any
+    required: bool
+    path: str | None
+    description: str | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether text says all that there is to say: a scalar or an enum, or a list of those."""
+        return is_leaf_type(get_named_type(self.type))
+
+    @property
+    def is_list(self) -> bool:
+        return is_list_type(get_nullable_type(self.type))
+
+    def parsed(self, texts: Sequence[str]) -> Any:
+        """From a path or a query. What can't be read is left as it is, for `problems` to tell."""
+        values = [self._parsed(text) for text in texts]
+        return values if self.is_list else values[-1]
+
+    def _parsed(self, text: str) -> Any:
+        type = get_named_type(self.type)
+        try:
+            match type.name:
+                case "Int":
+                    return int(text)
+                case "Float":
+                    return float(text)
+                case "Boolean":
+                    return BOOLEANS.get(text.lower(), text)
+        except ValueError:
+            pass
+        return text
+
+    def problems(self, value: Any) -> Iterator[Problem]:
+        found: list[Problem] = []
+
+        def note(error: GraphQLError, path: Sequence[str | int]) -> None:
+            field = ".".join([self.name, *map(str, path)])
+            found.append(Problem(ErrorCode.INVALID, field, f"{error.message.rstrip('.')}."))
+
+        validate_input_value(value, self.type, note, hide_suggestions=True)
+        yield from found
+
+
+class Parameters:
+    """Of an operation with one root field."""
+
+    def __init__(self, schema: GraphQLSchema, node: OperationDefinitionNode) -> None:
+        root = schema.get_root_type(node.operation)
+        field = node.selection_set.selections[0]
+        assert root is not None  # noqa: S101  it was validated
+        assert isinstance(field, FieldNode)  # noqa: S101
+        places = dict(_places(field, root.fields[field.name.value]))
+        self.by_name: dict[str, Parameter] = {}
+        for definition in node.variable_definitions or ():
+            name = definition.variable.name.value
+            type: Any = type_from_ast(schema, definition.type)
+            default = definition.default_value
+            path, description = places.get(name, (None, None))
+            self.by_name[name] = Parameter(
+                name,
+                type,
+                None if default is None else value_from_ast(default, type),
+                is_non_null_type(type) and default is None,
+                path,
+                description,
+            )
+        self._names = {p.path: p.name for p in self.by_name.values() if p.path}
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises InputError with all that is wrong."""
+        problems = [
+            problem for name, value in values.items() for problem in self._problems(name, value)
+        ]
+        problems += [
+            Problem(ErrorCode.INVALID, name, f"Give {name}.")
+            for name, parameter in self.by_name.items()
+            if parameter.required and name not in values
+        ]
+        if problems:
+            raise InputError(*problems)
+
+    def _problems(self, name: str, value: Any) -> Iterator[Problem]:
+        parameter = self.by_name.get(name)
+        if parameter:
+            yield from parameter.problems(value)
+        else:
+            known = ", ".join(self.by_name)
+            message = f"There is no {name[:50]} here, but: {known}."
+            yield Problem(ErrorCode.INVALID, name[:50], message)
+
+    def named(self, field: str | None) -> str | None:
+        """What errors call a part of the root field's arguments, as the caller knows it."""
+        head, tail = field or "", ""
+        while head:
+            if name := self._names.get(head):
+                return name + tail
+            head, _, last = head.rpartition(".")
+            tail = f".{last}{tail}"
+        return field
+
+
+def _places(node: FieldNode, field: GraphQLField) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """Where each variable goes; errors of resolvers say nothing of the argument itself."""
+    for argument in node.arguments or ():
+        about = field.args[argument.name.value]
+        value = argument.value
+        if isinstance(value, VariableNode):
+            yield value.name.value, (argument.name.value, about.description)
+        elif isinstance(value, ObjectValueNode):
+            yield from _inside(value, about.type, ())
+
+
+def _inside(
+    value: ValueNode, type: GraphQLInputType, above: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    named = get_named_type(type)
+    if not isinstance(value, ObjectValueNode) or not is_input_object_type(named):
+        return
+    for field in value.fields:
+        about = named.fields[field.name.value]
+        path = (*above, field.name.value)
+        if isinstance(field.value, VariableNode):
+            yield field.value.name.value, (".".join(path), about.description)
+        else:
+            yield from _inside(field.value, about.type, path)

@@ -1,0 +1,100 @@
+"""The routes of trusted documents: `GET /topics/{id}` and the like, executed as the documents."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+from starlette.routing import Route as HTTPRoute
+
+from domain.errors import ErrorCode, InputError, RollcallError
+from schema.documents import BadDocument
+from schema.execution import Request
+from schema.routes import Route
+from server.graphql.asked import Wrong, check_preflight, read_object
+from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
+from server.graphql.service import Service
+from server.rest.answers import refused, told
+
+
+def http_routes(service: Service, routes: Sequence[Route]) -> list[HTTPRoute]:
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route
+    # A path without names comes before one that would match it, too.
+    return [
+        HTTPRoute(path, RestEndpoint(service, by_path[path]).__call__, methods=METHODS)
+        for path in sorted(by_path, key=lambda path: path.replace("{", "~"))
+    ]
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class RestEndpoint:
+    """Of one path; `routes` by method."""
+
+    def __init__(self, service: Service, routes: Mapping[str, Route]) -> None:
+        self._service = service
+        self._routes = routes
+
+    async def __call__(self, http: HTTPRequest) -> Response:
+        route = self._routes.get("GET" if http.method == "HEAD" else http.method)
+        if route is None:
+            allowed = ", ".join(sorted(self._routes))
+            wrong = Wrong(405, f"Here it is {allowed}.", headers={"Allow": allowed})
+            return refused(wrong, lambda field: field)
+        try:
+            return await self._answer(http, route)
+        except (RollcallError, Wrong, BadDocument) as error:
+            return refused(error, route.parameters.named)
+
+    async def _answer(self, http: HTTPRequest, route: Route) -> Response:
+        service, log = self._service, http.state.log
+        values = await self._values(http, route)
+        address = http.client.host if http.client else None
+        caller, own = await service.identify(http.headers.get("authorization"), address)
+        route.parameters.check(values)
+        operation = service.prepare(Request("", values, None, route.id), caller)
+        log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"
+        result, log["outcome"] = await service.run(operation, caller, own)
+        return told(route, result)
+
+    async def _values(self, http: HTTPRequest, route: Route) -> dict[str, Any]:
+        """By the names of the document's variables; not checked. Raises Wrong, or InputError where
+        one is given twice.
+        """
+        if route.has_body and _brings_something(http):
+            values = await self._body(http)
+        else:
+            check_preflight(http.headers)
+            values = {} if route.has_body else _in_query(http, route)
+        for name, text in http.path_params.items():
+            if name in values:
+                message = f"{name} is in the path already: leave it out here."
+                raise InputError.at(name, message, ErrorCode.INVALID)
+            values[name] = route.parameters.by_name[name].parsed([text])
+        return values
+
+    async def _body(self, http: HTTPRequest) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await read_object(http, self._service.settings.max_body_bytes)
+        except TimeoutError:
+            raise TOO_SLOW from None
+
+
+def _in_query(http: HTTPRequest, route: Route) -> dict[str, Any]:
+    known = route.parameters.by_name
+    texts: dict[str, list[str]] = {}
+    for name, text in http.query_params.multi_items():
+        texts.setdefault(name, []).append(text)
+    return {
+        name: known[name].parsed(given) if name in known else given for name, given in texts.items()
+    }
+
+
+def _brings_something(http: HTTPRequest) -> bool:
+    headers = http.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
