@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, OperationType, print_ast
@@ -51,6 +52,14 @@ class Route:
     field: FieldNode
     parameters: Parameters
     in_path: tuple[str, ...]
+
+    @property
+    def about(self) -> str:
+        """The comment at the document's head."""
+        loc = self.document.ast.loc
+        lines = loc.source.body.splitlines() if loc else []
+        comment = takewhile(lambda line: line.startswith("#"), lines)
+        return " ".join(line.lstrip("# ") for line in comment)
 
     @property
     def key(self) -> str:

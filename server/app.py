@@ -18,6 +18,8 @@ from schema.trusted_documents import trusted_documents
 from server.alerts import AlertSide
 from server.broker import BrokerSide, Embedded, own_credentials
 from server.broker_auth import BrokerAuth
+from server.graphql.answers import encoded
+from server.graphql.asked import JSON
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.lean import PATH, LeanWay
@@ -29,6 +31,7 @@ from server.metrics import Metrics, metrics_endpoint
 from server.pages import add_pages
 from server.request_id import Journal, RequestIds
 from server.rest.endpoint import http_routes
+from server.rest.openapi import openapi
 from server.rounds import rounds_for
 from server.settings import Settings, read_settings
 from server.tracing import tracing_from_environment
@@ -40,7 +43,10 @@ TITLES = {
     TokenKind.ADMIN: "Admin token (manages everything; shown this once):",
     TokenKind.ENROL: "Enrolment key (for devices to register; shown this once):",
 }
-WELCOME = "Rollcall, the registration desk of an IoT fleet. The GraphQL API is at /graphql.\n"
+WELCOME = (
+    "Rollcall, the registration desk of an IoT fleet. The GraphQL API is at /graphql, "
+    "its REST face is described at /openapi.json.\n"
+)
 
 
 def create_app(settings: Settings | None = None, embedded: Embedded | None = None) -> FastAPI:
@@ -102,6 +108,9 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     app.router.routes.append(WebSocketRoute(PATH, WebSocketEndpoint(service).__call__))
     routes = engine.routes(settings.trusted_documents)
     app.router.routes.extend(http_routes(service, routes))
+    # Open to everybody: without it nobody sees the page, and it has no more than the documents.
+    description = encoded(openapi(engine.schema, routes))
+    app.add_route("/openapi.json", lambda _: Response(description, media_type=JSON))
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if alerts.bot and settings.telegram_webhook_url:

@@ -1,4 +1,4 @@
-"""The page for people: GraphiQL with all it needs. `make web` makes its files from `web/`."""
+"""The pages for people: GraphiQL, and Swagger UI. `make web` makes their files from `web/`."""
 
 import gzip
 import json
@@ -11,8 +11,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 ASSETS = Path(__file__).parent / "assets"
 PAGE = "graphiql.html"
+DOCS = "docs.html"
 # These names have no hash of the contents in them: a browser asks each time whether they changed.
-CHANGING = frozenset({PAGE, "licences.txt"})
+CHANGING = frozenset({PAGE, DOCS, "licences.txt"})
 
 # Not from the mimetypes module, which answers by Python version and machine.
 TYPES = {
@@ -36,7 +37,7 @@ HEADERS = {
 
 
 class Asset:
-    """One file of the page, kept compressed and sent so to whoever takes it."""
+    """One file of a page, kept compressed and sent so to whoever takes it."""
 
     def __init__(self, name: str, sha256: str) -> None:
         self.compressed = (ASSETS / f"{name}.gz").read_bytes()
@@ -63,12 +64,15 @@ class Asset:
 
 
 def add_pages(app: FastAPI, welcome: str) -> None:
-    """Adds `/graphiql` and its files, and a way there from `/`, where programs get `welcome`."""
+    """Adds `/graphiql` and `/docs`, and a way there from `/`, where programs get `welcome`."""
     manifest = json.loads((ASSETS / "manifest.json").read_text())
     assets = {name: Asset(name, about["sha256"]) for name, about in manifest.items()}
 
-    async def page(request: Request) -> Response:
+    async def graphiql(request: Request) -> Response:
         return assets[PAGE].answer(request)
+
+    async def docs(request: Request) -> Response:
+        return assets[DOCS].answer(request)
 
     async def asset(request: Request) -> Response:
         found = assets.get(request.path_params["name"])
@@ -81,7 +85,8 @@ def add_pages(app: FastAPI, welcome: str) -> None:
         return PlainTextResponse(welcome, headers={"Vary": "Accept"})
 
     app.add_route("/", root)
-    app.add_route("/graphiql", page)
+    app.add_route("/graphiql", graphiql)
+    app.add_route("/docs", docs)
     app.add_route("/graphiql/{name}", asset)
 
 

@@ -1,4 +1,4 @@
-// Builds the page into a folder: `node build.mjs <folder>`. The same sources give the same bytes.
+// Builds the pages into a folder: `node build.mjs <folder>`. The same sources give the same bytes.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -14,7 +14,9 @@ const ENTRIES = {
   editor: "node_modules/monaco-editor/esm/vs/editor/editor.worker.js",
   json: "node_modules/monaco-editor/esm/vs/language/json/json.worker.js",
   graphql: "node_modules/monaco-graphql/esm/graphql.worker.js",
+  docs: "src/docs.js",
 };
+const PAGES = ["page", "docs"];
 
 // What GraphiQL and Monaco ask for, and what they get instead: the same, with less around it.
 const LEANER = {
@@ -77,14 +79,17 @@ async function bundle() {
   for (const [path, { entryPoint, cssBundle }] of Object.entries(metafile.outputs)) {
     const entry = Object.keys(ENTRIES).find((name) => ENTRIES[name] === entryPoint);
     if (entry) names[`${entry}.js`] = basename(path);
-    if (entry === "page") names["page.css"] = basename(cssBundle);
+    if (PAGES.includes(entry)) names[`${entry}.css`] = basename(cssBundle);
   }
-  const [page, ...workers] = Object.keys(ENTRIES).map((name) => loadedBy(name, metafile.outputs));
+  const [page, ...workers] = Object.keys(ENTRIES)
+    .filter((name) => name !== "docs")
+    .map((name) => loadedBy(name, metafile.outputs));
   names.parts = page.slice(1).sort();
   names.workers = [...new Set(workers.flat())].filter((name) => !page.includes(name)).sort();
   const files = outputFiles.map((file) => [basename(file.path), Buffer.from(file.contents)]);
-  // page.css has all; what esbuild writes beside the parts, nobody loads
-  const needed = files.filter(([name]) => !name.endsWith(".css") || name === names["page.css"]);
+  // a page's own has all; what esbuild writes beside the parts, nobody loads
+  const styles = PAGES.map((page) => names[`${page}.css`]);
+  const needed = files.filter(([name]) => !name.endsWith(".css") || styles.includes(name));
   return { files: needed, names, inputs: Object.keys(metafile.inputs) };
 }
 
@@ -108,18 +113,24 @@ async function everything() {
   const { files, names, inputs } = await bundle();
   const icon = await readFile(join(HERE, "icon.svg"));
   names["icon.svg"] = `icon-${sha256(icon).slice(0, 8).toUpperCase()}.svg`;
-  const template = await readFile(join(HERE, "graphiql.html"), "utf8");
+  return new Map([
+    ["docs.html", await page("docs.html", names)],
+    ["graphiql.html", await page("graphiql.html", names)],
+    ["licences.txt", Buffer.from(await notices(inputs))],
+    [names["icon.svg"], icon],
+    ...files,
+  ]);
+}
+
+/** A template with the names of its files in the places of `{...}`. */
+async function page(file, names) {
+  const template = await readFile(join(HERE, file), "utf8");
   const html = template
     .replace(/^.*\{(parts|workers)\}.*\n/gm, (line, which) =>
       names[which].map((name) => line.replace(`{${which}}`, name)).join(""),
     )
     .replace(/\{(.+?)\}/g, (_, name) => names[name]);
-  return new Map([
-    ["graphiql.html", Buffer.from(html)],
-    ["licences.txt", Buffer.from(await notices(inputs))],
-    [names["icon.svg"], icon],
-    ...files,
-  ]);
+  return Buffer.from(html);
 }
 
 function sha256(contents) {

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ALLOWED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD"]);
-const TEXT = /^(licen[cs]e|copying|notice|thirdpartynotices)/i;
+// swagger-ui-dist has others in its bundle.
+const TEXT = /^(licen[cs]e|copying|notice|thirdpartynotices|swagger-ui-es-bundle\.js\.license)/i;
 
-const HEAD = `Rollcall's page in the browser is made of the packages below, each under its own licence.
+const HEAD = `Rollcall's pages in the browser are made of the packages below, each under its own licence.
 `;
 
 /** Names, versions and licence texts of the packages that esbuild's inputs come from. */

@@ -7,8 +7,10 @@ from typing import Any
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.routing import Route as HTTPRoute
+from starlette.types import Receive, Scope, Send
 
-from domain.errors import ErrorCode, InputError, RollcallError
+from domain.enrolment import EnrolmentPolicy
+from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
 from schema.documents import BadDocument
 from schema.execution import Request
 from schema.routes import Route
@@ -24,22 +26,23 @@ def http_routes(service: Service, routes: Sequence[Route]) -> list[HTTPRoute]:
         by_path.setdefault(route.path, {})[route.method] = route
     # A path without names comes before one that would match it, too.
     return [
-        HTTPRoute(path, RestEndpoint(service, by_path[path]).__call__, methods=METHODS)
+        HTTPRoute(path, RestEndpoint(service, by_path[path]))
         for path in sorted(by_path, key=lambda path: path.replace("{", "~"))
     ]
 
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
 class RestEndpoint:
-    """Of one path; `routes` by method."""
+    """An ASGI application for one path; `routes` by method."""
 
     def __init__(self, service: Service, routes: Mapping[str, Route]) -> None:
         self._service = service
         self._routes = routes
 
-    async def __call__(self, http: HTTPRequest) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._respond(HTTPRequest(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, http: HTTPRequest) -> Response:
         route = self._routes.get("GET" if http.method == "HEAD" else http.method)
         if route is None:
             allowed = ", ".join(sorted(self._routes))
@@ -55,6 +58,9 @@ class RestEndpoint:
         values = await self._values(http, route)
         address = http.client.host if http.client else None
         caller, own = await service.identify(http.headers.get("authorization"), address)
+        if caller.kind is None and service.desk().enrolment is not EnrolmentPolicy.OPEN:
+            # Before it is told what is wrong with the rest.
+            raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
         route.parameters.check(values)
         operation = service.prepare(Request("", values, None, route.id), caller)
         log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"

@@ -100,6 +100,7 @@ def visit(
         "changes_as_they_happen",
         "a_refused_connection_is_explained",
         "phone",
+        "rest_routes",
         "the_network_is_closed",
     ],
 )

@@ -22,6 +22,26 @@ const PREPARED = [
 ];
 
 const visits = {
+  async rest_routes({ page, server, token }) {
+    await page.goto(`${server}/docs`);
+    await page.getByRole("button", { name: "Authorize" }).first().click();
+    await page.locator("#auth-bearer-value").fill(token);
+    await page.locator(".modal-ux").getByRole("button", { name: "Apply credentials" }).click();
+    await page.locator(".modal-ux").getByRole("button", { name: "Close" }).click();
+    const routes = await page.locator(".opblock-summary-path").allInnerTexts();
+    const plain = routes.map((path) => path.replace(/[^/a-z{}]/g, ""));
+    assert.deepEqual(new Set(plain), new Set(["/register", "/topics/{id}", "/config/{id}", "/devices", "/devices/{id}"]));
+
+    const list = page.locator("#operations-devices-get_find");
+    await list.locator(".opblock-summary").click();
+    await list.getByPlaceholder("place").fill("paris");
+    await list.getByRole("button", { name: "Execute" }).click();
+    const answer = list.locator(".live-responses-table");
+    await until(async () => /"totalCount": 2/.test(await answer.innerText()), "two devices in Paris");
+    assert.match(await answer.innerText(), /200/);
+    await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true });
+  },
+
   async first_visit({ graphiql, page, token }) {
     await graphiql.visit();
     assert.equal(page.url(), `${graphiql.server}/graphiql`);
@@ -230,7 +250,7 @@ const [name, server, token] = process.argv.slice(2);
 const { browser, page, problems, foreign } = await open(server, name === "phone" ? PHONE : DESKTOP);
 try {
   const graphiql = new GraphiQL(page, server);
-  await visits[name]({ graphiql, page, token, problems, foreign });
+  await visits[name]({ graphiql, page, server, token, problems, foreign });
   assert.deepEqual(problems, [], "the console");
   assert.deepEqual(foreign, [], "other hosts");
 } catch (error) {

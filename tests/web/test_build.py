@@ -18,7 +18,7 @@ LOCKS = [
     for path in ROOT.glob("**/package-lock.json")
     if not {"node_modules", ".venv"} & set(path.relative_to(ROOT).parts)
 ]
-MOST_BYTES = 1_500_000
+MOST_BYTES = 2_000_000
 
 
 def manifest(folder: Path) -> dict[str, Any]:

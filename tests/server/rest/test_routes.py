@@ -158,6 +158,12 @@ async def test_who_may_not(rest: Rest, api: Api) -> None:
     assert (foreign.status_code, foreign.json()["errors"][0]["code"]) == (403, "NOT_ALLOWED")
 
 
+async def test_whoever_has_no_token_is_told_that_first(rest: Rest, settings: Settings) -> None:
+    assert (await rest("POST /register", {"mac": "x"}, token=None)).status_code == 401
+    async with served(changed(settings, enrolment="open")) as api:
+        assert (await Rest(api.http)("POST /register", DEVICE, token=None)).status_code == 200
+
+
 async def test_from_elsewhere(rest: Rest) -> None:
     form = {"content": b"first=1", "headers": {"Content-Type": "text/plain"}}
     assert (await rest("POST /register", None, token=None, **form)).status_code == 415
