@@ -53,7 +53,7 @@ lock: install
 migration: install
 	$(BIN)/rollcall migrate --write "$(NAME)"
 
-# Builds GraphiQL's page from web/ into server/assets; needs npm. The result is committed.
+# Builds the pages from web/ into server/assets; needs npm. The result is committed.
 web:
 	cd web && npm ci --ignore-scripts --no-fund --no-audit && node build.mjs ../server/assets
 

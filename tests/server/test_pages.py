@@ -48,6 +48,15 @@ async def test_all_that_the_page_names_is_there_and_kept_for_good(http: httpx.As
     }
 
 
+async def test_swagger_ui_comes_from_here_too(http: httpx.AsyncClient) -> None:
+    page = await http.get("/docs")
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert {name.rpartition(".")[2] for name in named} == {"css", "js", "svg"}
+    for name in named:
+        assert (await http.get(f"/{name}")).status_code == 200, name
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+
+
 @pytest.mark.parametrize(
     ("accepted", "encoding"),
     [
