@@ -5,8 +5,8 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
-.PHONY: bench bench-alerts bench-quick soak-live soak-mqtt soak-alerts fuzz web web-check
-.PHONY: screenshot clean
+.PHONY: bench bench-alerts bench-quick bench-scale bench-subscribers soak-live soak-mqtt soak-alerts
+.PHONY: fuzz web web-check screenshot clean
 
 install: .venv/installed
 
@@ -92,6 +92,14 @@ bench-quick: install
 bench: install
 	$(BIN)/python -m bench.speed.run --all --connections 1 16 64 256 --json docs/performance.json
 	$(BIN)/python -m bench.speed.plot
+
+# What a boot and a registration cost with up to a million devices: some ten minutes. Needs wrk.
+bench-scale: install
+	$(BIN)/python -m bench.speed.scale --json docs/performance.json
+
+# 5,000 live subscribers of Rollcall and of Mercurius. Needs npm.
+bench-subscribers: install
+	$(BIN)/python -m bench.speed.subscribers --json docs/performance.json
 
 # 100,000 broken requests and frames.
 fuzz: install

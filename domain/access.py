@@ -78,6 +78,11 @@ class Caller:
     def scope(self) -> Scope:
         return Scope(self.owner_id, self.device_id)
 
+    @property
+    def viewpoint(self) -> tuple[TokenKind | None, int | None, str | None, bool]:
+        """Whoever has the same one sees the same."""
+        return self.kind, self.owner_id, self.device_id, self.waiting
+
     def require(self, action: Action) -> None:
         """Raises Unauthenticated or Forbidden unless the caller may do this."""
         if self.kind is None:

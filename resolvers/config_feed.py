@@ -1,7 +1,7 @@
 """Config changes as followers are told of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,12 +19,16 @@ KINDS = frozenset({EventKind.CONFIG_CHANGED})
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """`device` as it is by now; None where it was deleted, or went to another owner."""
+    """`device` as it is by now; None where it was deleted, or went to another owner.
+
+    `answers`: what was told of it already, for those who tell it.
+    """
 
     cursor: str
     device: Device | None
     config: Config
     previous: Config
+    answers: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
 ConfigFeed = Feed[ConfigChange]

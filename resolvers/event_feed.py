@@ -1,7 +1,8 @@
 """Events with what they are about, as people see them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,11 +16,12 @@ from resolvers.feed import Feed
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`device` as it is by now; None where it was deleted, or went to another owner."""
+    """`device` and `answers`: as of `ConfigChange`."""
 
     event: Event
     device: Device | None
     owner: str | None
+    answers: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     def of_its_owner(self) -> "AuditEvent":
         """For whoever may see no more than that: without a device that went to another owner."""

@@ -274,8 +274,9 @@ class _Subscriber(Generic[Item]):
         self._selection = selection
         self._seen = seen
         self._capacity = capacity
-        self._waiting: deque[Item] = deque()
-        self._ready = asyncio.Event()
+        # There are thousands, who wait most of the time: nothing is there before it is needed.
+        self._waiting: deque[Item] | None = None
+        self._ready: asyncio.Future[None] | None = None
         self._end: CutOff | None = None
 
     def wants(self, event: Event) -> bool:
@@ -286,22 +287,29 @@ class _Subscriber(Generic[Item]):
         """Whether that was not one too many."""
         if self._end:
             return True
+        if self._waiting is None:
+            self._waiting = deque()
         if len(self._waiting) >= self._capacity:
             self.end(CutOff("This subscriber reads too slowly: resume with the last cursor."))
             return False
         self._waiting.append(item)
-        self._ready.set()
+        self._wake()
         return True
 
     def end(self, reason: CutOff) -> None:
-        self._waiting.clear()
+        self._waiting = None
         self._end = self._end or reason
-        self._ready.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._ready and not self._ready.done():
+            self._ready.set_result(None)
 
     async def next(self) -> Item:
         while not self._waiting:
             if self._end:
                 raise self._end
-            self._ready.clear()
-            await self._ready.wait()
+            self._waiting = None
+            self._ready = asyncio.get_running_loop().create_future()
+            await self._ready
         return self._waiting.popleft()

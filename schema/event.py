@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import Any
 
 import strawberry
 from strawberry.scalars import JSON
@@ -29,6 +30,10 @@ EventKind = strawberry.enum(
 @strawberry.type(description="One entry of the audit log. None is ever changed.")
 class Event:
     of: strawberry.Private[AuditEvent]
+
+    @property
+    def answers(self) -> dict[Any, Any]:
+        return self.of.answers
 
     @strawberry.field(
         description="Where it stands in the log: `after` for whoever goes on from it."

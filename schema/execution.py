@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from graphql import ExecutionResult, GraphQLError, OperationType
-from graphql.execution import create_source_event_stream, map_source_to_response_event
+from graphql.execution import create_source_event_stream, execute_subscription_event
 from graphql.execution.execute import execute_root_selection_set
 from graphql.execution.executor import Executor
 from graphql.execution.values import VariableValues, get_variable_values
@@ -162,18 +164,43 @@ class Engine:
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[ExecutionResult]:
         """A subscription's results. Raises BadDocument, and whatever ends the source."""
+        source, variables = await self._source(operation, context)
+        async with aclosing(source) as events:
+            async for event in events:
+                yield await self._told(operation, Run(context, variables, event))
+
+    async def _source(
+        self, operation: Operation, context: Context
+    ) -> tuple[AsyncGenerator[Any], VariableValues]:
         executor = self._executor(operation, context)
         source = create_source_event_stream(executor)
         if inspect.isawaitable(source):
             source = await source
         if isinstance(source, ExecutionResult):
             raise BadDocument(*source.errors or ())
-        results = map_source_to_response_event(executor, source)
-        try:
-            async for result in results:
-                yield result
-        finally:
-            await results.aclose()
+        # They are, since our subscriptions are.
+        assert isinstance(source, AsyncGenerator)  # noqa: S101
+        return source, executor.variable_values
+
+    async def _told(self, operation: Operation, run: Run) -> ExecutionResult:
+        """Of one event; made once for all who see the same of it."""
+        answers: dict[Any, ExecutionResult] | None = getattr(run.event, "answers", None)
+        if answers is None or not operation.plan.same_for_all:
+            return await self._of_event(operation, run)
+        key = operation.plan, run.context.caller.viewpoint
+        told = answers.get(key)
+        if told is None:
+            told = answers[key] = _written(await self._of_event(operation, run))
+        return told
+
+    async def _of_event(self, operation: Operation, run: Run) -> ExecutionResult:
+        compiled = operation.plan.compiled(run.variables.coerced)
+        if compiled:
+            with suppress(Astray):
+                return ExecutionResult(await compiled(run), None)
+        executor = self._executor(operation, run.context)
+        result = execute_subscription_event(executor.build_per_event_executor(run.event))
+        return await result if inspect.isawaitable(result) else result
 
     def _executor(
         self, operation: Operation, context: Context, *middleware: Callable[..., Any]
@@ -191,3 +218,13 @@ class Engine:
         if isinstance(built, list):
             raise BadDocument(*built)
         return built
+
+
+def _written(told: ExecutionResult) -> ExecutionResult:
+    """With its data in JSON already, where all went well."""
+    if told.errors:
+        return told
+    try:
+        return ExecutionResult(orjson.Fragment(orjson.dumps(told.data)), None)  # type: ignore[arg-type]
+    except TypeError:
+        return told

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
-    OperationType,
+    SelectionNode,
     VariableNode,
 )
 from graphql.language import DirectiveNode, Visitor, visit
@@ -47,6 +49,14 @@ class Plan:
         self._variables: Variables | None = None
         self._plain = True
 
+    @cached_property
+    def same_for_all(self) -> bool:
+        """Whether what a subscription tells of an event depends on no variables."""
+        asked: list[SelectionNode] = list(self.node.selection_set.selections)
+        inside = [node.selection_set for node in asked if isinstance(node, FieldNode)]
+        nodes = [*filter(None, inside), *self._fragments.values()]
+        return len(inside) == len(asked) and not any(has_variable(node) for node in nodes)
+
     def cost(self, variables: Mapping[str, Any]) -> int:
         if self._cost is not None:
             return self._cost
@@ -65,7 +75,7 @@ class Plan:
         `variables`: as the operation takes them.
         """
         self._times += 1
-        if self._times == 1 or self.type is OperationType.SUBSCRIPTION:
+        if self._times <= 1:
             return None
         if self._conditions is None:
             self._conditions = _conditions(self.node, self._fragments)
@@ -112,3 +122,15 @@ def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[st
     for root in (node, *fragments.values()):
         visit(root, Look())
     return tuple(sorted(names))
+
+
+def has_variable(root: Node) -> bool:
+    found = False
+
+    class Look(Visitor):
+        def enter_variable(self, *_: object) -> None:
+            nonlocal found
+            found = True
+
+    visit(root, Look())
+    return found

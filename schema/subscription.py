@@ -1,6 +1,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -25,24 +25,32 @@ LastSeen = Annotated[
 
 @strawberry.type(description="A new version of one device's config.")
 class ConfigChange:
-    cursor: strawberry.ID = strawberry.field(
+    of: strawberry.Private[Change]
+
+    @property
+    def answers(self) -> dict[Any, Any]:
+        return self.of.answers
+
+    @strawberry.field(
         description="Where this stands in the log: `after` for whoever goes on from here."
     )
-    device: Device | None = strawberry.field(
+    def cursor(self) -> strawberry.ID:
+        return strawberry.ID(self.of.cursor)
+
+    @strawberry.field(
         description="The device as it is by now; null where it was deleted or went to another "
         "owner since."
     )
-    config: Config = strawberry.field(description="The config that came into force.")
-    previous: Config = strawberry.field(description="The one that it replaced.")
+    def device(self) -> Device | None:
+        return Device(row=self.of.device) if self.of.device else None
 
-    @classmethod
-    def of(cls, change: Change) -> "ConfigChange":
-        return cls(
-            cursor=strawberry.ID(change.cursor),
-            device=Device(row=change.device) if change.device else None,
-            config=Config.of(change.config),
-            previous=Config.of(change.previous),
-        )
+    @strawberry.field(description="The config that came into force.")
+    def config(self) -> Config:
+        return Config.of(self.of.config)
+
+    @strawberry.field(description="The one that it replaced.")
+    def previous(self) -> Config:
+        return Config.of(self.of.previous)
 
 
 @strawberry.type(
@@ -69,7 +77,7 @@ class Subscription:
             config_changes(desk, caller, Asked(device_id, owner), after)
         ) as changes:
             async for change in changes:
-                yield ConfigChange.of(change)
+                yield ConfigChange(of=change)
 
     @strawberry.subscription(
         description="Every event of the audit log, as `configChanged` tells changes; for people's "

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 
 from domain.tokens import TokenKind
 from schema.build import build_schema
@@ -18,8 +19,6 @@ from schema.trusted_documents import trusted_documents
 from server.alerts import AlertSide
 from server.broker import BrokerSide, Embedded, own_credentials
 from server.broker_auth import BrokerAuth
-from server.graphql.answers import encoded
-from server.graphql.asked import JSON
 from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.lean import PATH, LeanWay
@@ -30,8 +29,7 @@ from server.logs import configure_logging
 from server.metrics import Metrics, metrics_endpoint
 from server.pages import add_pages
 from server.request_id import Journal, RequestIds
-from server.rest.endpoint import http_routes
-from server.rest.openapi import openapi
+from server.rest.endpoint import add_rest
 from server.rounds import rounds_for
 from server.settings import Settings, read_settings
 from server.tracing import tracing_from_environment
@@ -105,12 +103,9 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
     endpoint = GraphQLEndpoint(service)
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
-    app.router.routes.append(WebSocketRoute(PATH, WebSocketEndpoint(service).__call__))
-    routes = engine.routes(settings.trusted_documents)
-    app.router.routes.extend(http_routes(service, routes))
-    # Open to everybody: without it nobody sees the page, and it has no more than the documents.
-    description = encoded(openapi(engine.schema, routes))
-    app.add_route("/openapi.json", lambda _: Response(description, media_type=JSON))
+    live = WebSocketEndpoint(service)
+    app.router.routes.append(WebSocketRoute(PATH, live.__call__))
+    add_rest(app, service, engine.schema, engine.routes(settings.trusted_documents))
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if alerts.bot and settings.telegram_webhook_url:
@@ -133,15 +128,17 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     app.add_middleware(RequestIds, answered=metrics.http)
     if not settings.cors_origins and not tracing.on:
         app.lean_way = LeanWay(endpoint, Journal(metrics.http))
+        app.live = RequestIds(live.app, answered=metrics.http)
     return app
 
 
 class Application(FastAPI):
-    """`lean_way`: for `/graphql`, where `server.protocols` serves it; None where every request has
-    to meet some middleware.
+    """`lean_way` and `live`: for `/graphql` by HTTP and WebSocket, where `server.protocols` serves
+    it; None where every request has to meet some middleware.
     """
 
     lean_way: LeanWay | None = None
+    live: ASGIApp | None = None
 
 
 def announce(made: dict[TokenKind, str]) -> None:

@@ -18,6 +18,7 @@ GRACE_SECONDS = 5
 # A client that takes nothing, or is gone without a word, holds a connection so long.
 UNREAD_SECONDS = 30
 PING_SECONDS = 20
+GARBAGE = (20_000, 20, 50)
 
 
 class Server(uvicorn.Server):
@@ -31,9 +32,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.alone:
-            # What is there now stays: looking for garbage among it takes up to 100 ms each time.
+            # What is there now stays, as do connections: looking for garbage among it takes up to
+            # 100 ms each time, and there is little.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GARBAGE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app

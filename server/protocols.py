@@ -1,20 +1,25 @@
 """uvicorn's protocols, with bounds that it leaves to a proxy in front."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
 
 from schema.deadlines import Patience
 from server.graphql.endpoint import BODY_SECONDS
-from server.graphql.lean import MOST_BYTES, URL, Closing, Exchange, LeanWay, default_lines
+from server.graphql.lean import MOST_BYTES, PATH, URL, Closing, Exchange, LeanWay, default_lines
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
 MAX_FRAGMENTS = 1_000
+MEDIUM_FRAME = 126
+LARGE_FRAME = 65_536
 CLOSE = b"connection: close\r\n"
 
 TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -108,12 +113,7 @@ class HTTPProtocol(HttpToolsProtocol):
         super().on_body(exchange.body)
 
     def address(self, forwarded: bytes | None) -> str | None:
-        """The client's, as uvicorn's middleware for proxies finds it."""
-        host = self.client[0] if self.client else None
-        proxies = self.app.trusted_hosts if isinstance(self.app, ProxyHeadersMiddleware) else ()
-        if not forwarded or not proxies or host not in proxies:
-            return host
-        return proxies.get_trusted_client_address(forwarded.decode("latin-1"))[0] or host
+        return address(self.app, self.client, forwarded.decode("latin-1") if forwarded else None)
 
     async def drained(self) -> None:
         """The client takes what it is sent, or is gone."""
@@ -151,7 +151,34 @@ class HTTPProtocol(HttpToolsProtocol):
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Drops a peer that sends what has to be answered, or kept, without reading or finishing."""
+    """Drops a peer that sends what has to be answered, or kept, without reading or finishing.
+
+    Connections to `/graphql` go straight to the application's `live`, and keep little of what was
+    said when they began: there are thousands of them.
+    """
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        live = getattr(self.config.app, "live", None)
+        if live and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            if self.scope["path"] != PATH:
+                return
+            client = self.scope["client"]
+            found = address(self.app, client, event.headers.get("X-Forwarded-For"))
+            self.scope["client"] = (found, client[1]) if found and client else client
+            self.app = live
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.send" and self.conn.state is State.OPEN:
+            if not self.writable.is_set():
+                await self.writable.wait()
+            if not (self.close_sent or self.disconnected):
+                self.transport.write(text_frame(message["text"].encode()))
+                return
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.request.headers.clear()
+            self.response.headers.clear()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
@@ -168,3 +195,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Without uvicorn's close code 1011, after which clients of graphql-ws never come back."""
         self.pong_timer = None
         self.transport.abort()
+
+
+def address(app: Any, client: tuple[str, int] | None, forwarded: str | None) -> str | None:
+    """The client's, as uvicorn's middleware for proxies finds it."""
+    host = client[0] if client else None
+    proxies = app.trusted_hosts if isinstance(app, ProxyHeadersMiddleware) else ()
+    if not forwarded or not proxies or host not in proxies:
+        return host
+    return proxies.get_trusted_client_address(forwarded)[0] or host
+
+
+def text_frame(text: bytes) -> bytes:
+    """A whole message of a server (RFC 6455, section 5.2)."""
+    length = len(text)
+    if length < MEDIUM_FRAME:
+        return b"\x81%c%b" % (length, text)
+    if length < LARGE_FRAME:
+        return b"\x81\x7e%b%b" % (length.to_bytes(2), text)
+    return b"\x81\x7f%b%b" % (length.to_bytes(8), text)

@@ -75,10 +75,11 @@ class Load:
         assert all(told.values()), ended.stdout
         times = [float(told[n][1]) * MILLISECONDS[told[n][2]] for n in ("p50", "p99")]  # type: ignore[index]
         rate = float(told["rate"][1])  # type: ignore[index]
-        return Figures(rate, *times, _megabytes(subject.pid), ended.stderr.strip())
+        return Figures(rate, *times, megabytes(subject.pid), ended.stderr.strip())
 
 
-def _megabytes(pid: int) -> float:
+def megabytes(pid: int) -> float:
+    """That a process holds in memory."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     return int(found[1]) / 1024 if found else 0.0

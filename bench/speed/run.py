@@ -7,14 +7,12 @@ the version that it replaces and its event. They run one after the other, each o
 
 import argparse
 import asyncio
-import json
 import os
 import platform
 import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import asdict
 from hashlib import md5
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from sqlalchemy import text
 from bench.fleet_of_a_million import LEVELS, fill
 from bench.serving import ready, serving
 from bench.speed.load import KEY, Figures, Load, Subject
+from bench.speed.results import keep
 from bench.speed.subjects import Started, bare, mercurius, rollcall, tutorial, yoga
 from db.database import Database
 from db.embedded import EmbeddedPostgres
@@ -156,15 +155,7 @@ async def main() -> None:
             postgres.stop()
     about = f"{chosen.devices:,} devices, {chosen.seconds} s each; {machine()}"
     print(about, table(results), sep="\n")
-    if chosen.json:
-        told = {
-            operation: {
-                name: {n: asdict(figures) for n, figures in by_connections.items()}
-                for name, by_connections in subjects.items()
-            }
-            for operation, subjects in results.items()
-        }
-        chosen.json.write_text(json.dumps({"about": about, "results": told}, indent=1) + "\n")
+    keep(chosen.json, "comparison", about, results)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def rollcall(database_url: str, folder: Path) -> Iterator[Subject]:
         "ROLLCALL_PORT": str(port),
         "ROLLCALL_RATE_LIMITS": "off",
         "ROLLCALL_MQTT": "off",
+        "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
+        "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
     }
     command = [sys.executable, "-m", "server", "serve"]
     with _process(command, port, environment, folder / "rollcall.log") as (url, pid):

@@ -9,6 +9,7 @@ the same resolvers as strawberry and graphql-core would, and makes the same answ
 It knows the way on which all goes well, and no other. Whatever happens besides (an exception, a
 null where there must be none, a value that its type does not take) ends the compiled run, and
 graphql-core tells what is to be told: of the same root values, so that no root resolver runs twice.
+Of a subscription, it makes the answer to one event, `Run(context, variables, event)`.
 What can't be compiled at all (introspection, @defer, a field with an exception handler) is left to
 graphql-core from the beginning.
 

@@ -62,8 +62,6 @@ class Compiler:
 
         The document must be valid. Raises Unsupported.
         """
-        if operation.operation is OperationType.SUBSCRIPTION:
-            raise Unsupported("a subscription")
         return _Operation(self._schema, self._fields, operation, fragments, conditions).compiled()
 
 
@@ -106,7 +104,10 @@ class _Operation:
         self, root: GraphQLObjectType, key: str, found: FieldDetailsList
     ) -> tuple[str, str, bool, str, bool]:
         field = self._field(root, found)
-        value, awaited = self._value(root, field, found)
+        if self._operation.operation is OperationType.SUBSCRIPTION:
+            value, awaited = "q.event", False
+        else:
+            value, awaited = self._value(root, field, found)
         get, complete = self._source.fresh("r"), self._source.fresh("t")
         self._source.function(f"def {get}(o, q):\n    return {value}")
         done = self._completed(field.type, "o", found) if field else Expression("o")

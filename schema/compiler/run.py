@@ -17,13 +17,16 @@ class Astray(Exception):
 
 
 class Run:
-    """One execution. `roots`: the values of root fields that were resolved, or the exceptions."""
+    """One execution. `event`: what a subscription tells of. `roots`: the values of root fields that
+    were resolved, or the exceptions.
+    """
 
-    __slots__ = ("context", "roots", "variables")
+    __slots__ = ("context", "event", "roots", "variables")
 
-    def __init__(self, context: Any, variables: VariableValues) -> None:
+    def __init__(self, context: Any, variables: VariableValues, event: Any = None) -> None:
         self.context = context
         self.variables = variables
+        self.event = event
         self.roots: dict[str, Any] = {}
 
     def info(self, field: StrawberryField) -> Info:

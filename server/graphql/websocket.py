@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.access import ANONYMOUS, Caller
@@ -34,6 +35,10 @@ CUT_OFF = 4413
 class WebSocketEndpoint:
     def __init__(self, service: Service) -> None:
         self.service = service
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same as an ASGI application."""
+        await self(WebSocket(scope, receive, send))
 
     async def __call__(self, websocket: WebSocket) -> None:
         if not self._origin_allowed(websocket):

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastapi import FastAPI
+from graphql import GraphQLSchema
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.routing import Route as HTTPRoute
@@ -14,21 +16,29 @@ from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
 from schema.documents import BadDocument
 from schema.execution import Request
 from schema.routes import Route
-from server.graphql.asked import Wrong, check_preflight, read_object
+from server.graphql.answers import encoded
+from server.graphql.asked import JSON, Wrong, check_preflight, read_object
 from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
 from server.graphql.service import Service
 from server.rest.answers import refused, told
+from server.rest.openapi import openapi
 
 
-def http_routes(service: Service, routes: Sequence[Route]) -> list[HTTPRoute]:
+def add_rest(
+    app: FastAPI, service: Service, schema: GraphQLSchema, routes: Sequence[Route]
+) -> None:
+    """Adds the routes, and `/openapi.json`, which describes them.
+
+    That is open to everybody: it has no more than the documents, and the page shows it.
+    """
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route
     # A path without names comes before one that would match it, too.
-    return [
-        HTTPRoute(path, RestEndpoint(service, by_path[path]))
-        for path in sorted(by_path, key=lambda path: path.replace("{", "~"))
-    ]
+    for path in sorted(by_path, key=lambda path: path.replace("{", "~")):
+        app.router.routes.append(HTTPRoute(path, RestEndpoint(service, by_path[path])))
+    description = encoded(openapi(schema, routes))
+    app.add_route("/openapi.json", lambda _: Response(description, media_type=JSON))
 
 
 class RestEndpoint:

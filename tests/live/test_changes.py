@@ -7,7 +7,10 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
+from db import devices
 from db.database import Database
+from domain.access import Scope, system
+from resolvers.config import next_config
 from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN, changed
@@ -137,6 +140,34 @@ async def test_a_subscriber_sees_what_its_token_may_see(one: Instance, device: s
         assert (await owned.change())["device"]["id"] == foreign_id
     async with streamed(one.url, viewer, after="0") as replayed:
         assert [(await replayed.change())["device"]["id"] for _ in range(2)] == [device, mine]
+
+
+async def test_what_is_told_to_one_is_not_told_to_another(one: Instance, device: str) -> None:
+    """Who asks for the same and sees the same is told the same; the device is Globex's by now."""
+    foreign = await one.api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
+    acme = await one.api.key(kind="VIEWER", owner="Acme")
+    desk = one.app.state.keeper.desk
+    async with (
+        await Socket.open(one.url, ADMIN) as first,
+        await Socket.open(one.url, acme) as confined,
+        await Socket.open(one.url, ADMIN) as second,
+    ):
+        for socket in (first, confined, second):
+            await socket.subscribe()
+        await until(lambda: one.subscriptions == 3)
+        async with desk.database.begin() as session:
+            globex = await devices.find(session, Scope(), foreign["device"]["id"])
+            moved = await devices.find_for_update(session, Scope(), device)
+            assert globex
+            assert moved
+            next_config(session, system("test"), moved, interval_seconds=21)
+            await session.flush()
+            moved.owner = globex.owner
+        told = [await socket.change() for socket in (first, confined, second)]
+    assert {change["config"]["intervalSeconds"] for change in told} == {21}
+    assert told[0] == told[2]
+    assert told[0]["device"]["owner"] == "Globex"
+    assert told[1]["device"] is None
 
 
 @pytest.mark.parametrize("wanted", [{"deviceId": "0" * 32}, {"deviceId": "x"}, {"owner": "Nobody"}])

@@ -33,6 +33,12 @@ export const typeDefs = `
   }
 `;
 
+/** For the server that has subscriptions. */
+export const subscription = `
+  type ConfigChange { cursor: ID! device: Device config: Config! }
+  type Subscription { configChanged: ConfigChange! }
+`;
+
 const NAMES = `o.name AS owner, p.name AS place, m.name AS type
   FROM devices d JOIN owners o ON o.id = d.owner_id JOIN places p ON p.id = d.place_id
   JOIN measurement_types m ON m.id = d.measurement_type_id`;
@@ -101,11 +107,15 @@ export const resolvers = {
     },
   },
   Mutation: {
-    updateConfig: async (_, { input }, { caller }) => {
+    updateConfig: async (_, { input }, { caller, pubsub }) => {
       if (caller?.kind !== "admin") throw new Error("FORBIDDEN");
       const { deviceId, intervalSeconds } = input;
       const [found] = await ask("change", deviceId, intervalSeconds, `admin:${caller.token_id}`);
       if (!found) return { errors: [{ code: "NOT_FOUND", field: "deviceId", message: "Unknown." }] };
+      if (pubsub) {
+        const change = { cursor: found.config_version, device: { id: found.id }, config: config(found) };
+        pubsub.publish({ topic: "configChanged", payload: { configChanged: change } });
+      }
       return { config: config(found), errors: [] };
     },
     registerDevice: async (_, { input }, { caller }) => {

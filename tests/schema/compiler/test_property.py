@@ -3,10 +3,19 @@
 import asyncio
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import hypothesis_graphql
 import pytest
+from graphql import (
+    DefinitionNode,
+    FieldNode,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    print_ast,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +27,10 @@ from schema.execution import Engine, Operation, Request
 from schema.limits import Limits
 from server.graphql.answers import encoded, result_body
 from tests.client import Api
-from tests.schema.compiler.world import Mutation, Query, calls
+from tests.schema.compiler.world import Mutation, Query, Subscription, calls
 
 EXAMPLES = 200
-WORLD = Schema(query=Query, mutation=Mutation)
+WORLD = Schema(query=Query, mutation=Mutation, subscription=Subscription)
 UNBOUND = Limits(
     cost=10**60, aliases=1_000, fields=10_000, tokens=20_000, root_fields=1_000, depth=60
 )
@@ -72,6 +81,53 @@ def test_everything_that_a_schema_can_have(kind: str) -> None:
 
     same()
     assert made == {True}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_told_of_events() -> None:
+    engine = Engine(WORLD, UNBOUND, seconds=60)
+    made = set[bool]()
+
+    @QUIET
+    @given(hypothesis_graphql.queries(WORLD.as_str(), fields=["garden"]), st.integers(0, 10_000))
+    def same(document: str, seed: int) -> None:
+        operation = engine.prepare(Request(subscribing(document)), may_introspect=True)
+        operation.plan._times = -1_000
+        one = asyncio.run(followed(engine, operation, seed))
+        operation.plan._times = 1
+        other = asyncio.run(followed(engine, operation, seed))
+        made.add(compiled(operation) is not None)
+        assert len(one) == 4
+        for mine, theirs in zip(one, other, strict=True):
+            same_answer(mine, theirs)
+
+    same()
+    assert made == {True}
+
+
+def subscribing(document: str) -> str:
+    """A query of gardens as a subscription to one."""
+    ast = parse(document)
+
+    def changed(node: DefinitionNode) -> DefinitionNode:
+        if not isinstance(node, OperationDefinitionNode):
+            return node
+        root = node.selection_set.selections[0]
+        assert isinstance(root, FieldNode)
+        root = replace(root, name=replace(root.name, value="grown"), alias=None)
+        selected = replace(node.selection_set, selections=(root,))
+        return replace(node, operation=OperationType.SUBSCRIPTION, selection_set=selected)
+
+    return print_ast(replace(ast, definitions=tuple(map(changed, ast.definitions))))
+
+
+async def followed(engine: Engine, operation: Operation, seed: Any) -> list[bytes]:
+    answers = []
+    async for result in engine.follow(operation, seed):
+        body = result_body(result, 1_000)
+        body.get("errors", []).sort(key=lambda error: [str(part) for part in error["path"]])
+        answers.append(encoded(body))
+    return answers
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -8,7 +8,7 @@ an exception, or a value of the wrong class.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -200,3 +200,11 @@ class Mutation:
     def count(self, info: Info) -> int | None:
         calls["count"] += 1
         return maybe(info.context, "count", info.context)
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def grown(self, info: Info, number: int = 0) -> AsyncGenerator[Garden]:
+        for step in range(4):
+            yield Garden(seed=info.context + number + step)
