@@ -1,8 +1,10 @@
-"""Many WebSockets of graphql-transport-ws in one event loop, with little around them."""
+"""Many WebSockets of graphql-transport-ws in one event loop, with as little around as can be."""
 
 import asyncio
 import json
 import time
+from dataclasses import dataclass
+from typing import cast
 
 HELLO = (
     "GET /graphql HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -12,50 +14,60 @@ HELLO = (
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 SHORT, MEDIUM = 126, 127
 AT_ONCE = 50
-WAIT_SECONDS = 30
+SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When the first and the last of a crowd had a message, by `time.perf_counter`."""
+
+    first: float
+    last: float
 
 
 class Crowd:
-    """Followers of one subscription. `arrived`: how many have had how many messages."""
+    """Followers of one subscription."""
 
-    def __init__(self, host: str, port: int, token: str, query: str) -> None:
-        self._address = host, port
-        self.hello = HELLO.format(host=host).encode()
+    def __init__(self, address: tuple[str, int], token: str, query: str) -> None:
+        self._address = address
+        self.hello = HELLO.format(host=address[0]).encode()
         self.init = frame(
             TEXT, {"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}
         )
-        self.subscribe = frame(TEXT, {"id": "1", "type": "subscribe", "payload": {"query": query}})
+        # What comes after `subscribe` is answered after it.
+        self.subscribe = frame(
+            TEXT, {"id": "1", "type": "subscribe", "payload": {"query": query}}
+        ) + frame(TEXT, {"type": "ping"})
         self._followers: list[_Follower] = []
-        self._waiting: asyncio.Future[float] | None = None
-        self._wanted = 0
-        self._behind = 0
+        self._arrival: asyncio.Future[Arrival] | None = None
+        self._first = 0.0
+        self._arrived = 0
         self.broken: list[str] = []
 
     async def grow(self, count: int) -> None:
-        """Until so many more have subscribed."""
+        """Until so many more have asked for it, and the server has read that."""
         loop = asyncio.get_running_loop()
         for start in range(0, count, AT_ONCE):
             some = [_Follower(self) for _ in range(min(AT_ONCE, count - start))]
+            self._followers += some
             await asyncio.gather(
                 *(loop.create_connection(lambda f=f: f, *self._address) for f in some)  # type: ignore[misc]
             )
-            async with asyncio.timeout(WAIT_SECONDS):
-                await asyncio.gather(*(follower.subscribed for follower in some))
-            self._followers += some
+            async with asyncio.timeout(SECONDS):
+                await asyncio.gather(*(follower.asked for follower in some))
 
-    def all_have(self, count: int) -> "asyncio.Future[float]":
-        """When the last has had so many messages, by `time.perf_counter`."""
-        self._wanted = count
-        self._behind = sum(follower.messages < count for follower in self._followers)
-        self._waiting = asyncio.get_running_loop().create_future()
-        return self._waiting
+    def next(self) -> "asyncio.Future[Arrival]":
+        """Of one message, for each."""
+        self._arrived = 0
+        self._arrival = asyncio.get_running_loop().create_future()
+        return self._arrival
 
-    def arrived(self, messages: int) -> None:
-        if self._waiting and messages == self._wanted:
-            self._behind -= 1
-            if not self._behind:
-                self._waiting.set_result(time.perf_counter())
-                self._waiting = None
+    def arrived(self) -> None:
+        if not self._arrived:
+            self._first = time.perf_counter()
+        self._arrived += 1
+        if self._arrived == len(self._followers) and self._arrival:
+            self._arrival.set_result(Arrival(self._first, time.perf_counter()))
 
     def close(self) -> None:
         for follower in self._followers:
@@ -67,15 +79,16 @@ class _Follower(asyncio.Protocol):
         self._crowd = crowd
         self._kept = b""
         self._open = False
-        self.messages = 0
-        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._closed = False
+        self.asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
-        transport.write(self._crowd.hello)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's are no subclasses.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(self._crowd.hello)
 
     def data_received(self, data: bytes) -> None:
-        data = self._kept + data
+        data = self._kept + data if self._kept else data
         if not self._open:
             head, found, data = data.partition(b"\r\n\r\n")
             if not found:
@@ -95,15 +108,22 @@ class _Follower(asyncio.Protocol):
         elif kind == CLOSE:
             self._crowd.broken.append(repr(message))
         elif b'"next"' in message:
-            self.messages += 1
-            self._crowd.arrived(self.messages)
+            self._crowd.arrived()
+        elif b'"pong"' in message:
+            self.asked.set_result(None)
         elif b'"connection_ack"' in message:
             self._transport.write(self._crowd.subscribe)
-            self.subscribed.set_result(None)
-        elif b'"error"' in message:
+        elif b'"ping"' not in message:
             self._crowd.broken.append(repr(message))
 
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._closed:
+            self._crowd.broken.append(f"closed by the server: {error}")
+        if not self.asked.done():
+            self.asked.set_exception(ConnectionError(str(self._crowd.broken[-3:])))
+
     def close(self) -> None:
+        self._closed = True
         self._transport.abort()
 
 

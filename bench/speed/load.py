@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.serving import ADMIN
+from bench.speed.process import megabytes
 
 HERE = Path(__file__).parent
 # Of an enrolment; its hash is put into the database.
@@ -73,13 +74,6 @@ class Load:
         )
         told = {name: pattern.search(ended.stdout) for name, pattern in PATTERNS.items()}
         assert all(told.values()), ended.stdout
-        times = [float(told[n][1]) * MILLISECONDS[told[n][2]] for n in ("p50", "p99")]  # type: ignore[index]
+        p50, p99 = (float(told[n][1]) * MILLISECONDS[told[n][2]] for n in ("p50", "p99"))  # type: ignore[index]
         rate = float(told["rate"][1])  # type: ignore[index]
-        return Figures(rate, *times, megabytes(subject.pid), ended.stderr.strip())
-
-
-def megabytes(pid: int) -> float:
-    """That a process holds in memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else 0.0
+        return Figures(rate, p50, p99, megabytes(subject.pid), ended.stderr.strip())

@@ -7,35 +7,14 @@ the version that it replaces and its event. They run one after the other, each o
 
 import argparse
 import asyncio
-import os
-import platform
-import re
-import shutil
-import subprocess
-import tempfile
 from hashlib import md5
 from pathlib import Path
 
-from sqlalchemy import text
-
-from bench.fleet_of_a_million import LEVELS, fill
-from bench.serving import ready, serving
-from bench.speed.load import KEY, Figures, Load, Subject
-from bench.speed.results import keep
+from bench.speed.database import filled, settled
+from bench.speed.load import Figures, Load, Subject
+from bench.speed.results import keep, machine
 from bench.speed.subjects import Started, bare, mercurius, rollcall, tutorial, yoga
-from db.database import Database
-from db.embedded import EmbeddedPostgres
-from db.migrate import migrate
-from domain.tokens import hash_secret
 
-TOKENS = """
-INSERT INTO tokens (kind, hash, device_id, created_at, created_by, confirmed_at, mqtt_hash)
-SELECT 'device', sha256(convert_to('rcd_' || lpad(n::text, 24, '0'), 'UTF8')), md5(n::text),
-    now(), 'bench', now(), 'x' FROM generate_series(1, CAST(:count AS int)) n
-"""
-ENROL = (
-    "INSERT INTO tokens (kind, hash, created_at, created_by) VALUES ('enrol', :hash, now(), 'x')"
-)
 QUICK: tuple[Started, ...] = (mercurius, rollcall)
 ALL: tuple[Started, ...] = (tutorial, yoga, mercurius, bare, rollcall)
 # What fills the database comes last.
@@ -47,26 +26,6 @@ NOT_TRUSTED = ("list", "change")
 
 Results = dict[str, dict[str, dict[int, Figures]]]
 """By operation, subject and connections."""
-
-
-async def prepared(url: str, devices: int) -> None:
-    database = Database(url, statement_seconds=None)
-    await migrate(database)
-    async with database.begin() as session:
-        for statement in filter(str.strip, LEVELS.split(";")):
-            await session.execute(text(statement))
-    await fill(database, 1, devices)
-    async with database.begin() as session:
-        await session.execute(text(TOKENS), {"count": devices})
-        await session.execute(text(ENROL), {"hash": hash_secret(KEY)})
-        await session.execute(text("DELETE FROM undelivered"))
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("VACUUM ANALYZE"))
-    await database.close()
-    with serving(url) as server:
-        # It puts its administrator's token into the database.
-        await ready(server.output)
 
 
 def measured(
@@ -81,16 +40,6 @@ def measured(
         load(subject, operation, dialect, WARM_CONNECTIONS)
         found[name] = {n: load(subject, operation, dialect, n) for n in connections}
     return found
-
-
-async def settled(url: str) -> None:
-    """What one has left behind is not the next one's to clear away."""
-    database = Database(url, statement_seconds=None)
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("VACUUM"))
-        await connection.execute(text("CHECKPOINT"))
-    await database.close()
 
 
 def table(results: Results) -> str:
@@ -114,16 +63,6 @@ def table(results: Results) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
-    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    command = [shutil.which("node") or "node", "--version"]
-    node = subprocess.run(command, capture_output=True, text=True, check=True)
-    return (
-        f"{os.cpu_count()} cores of {found[1] if found else 'a CPU'}, {platform.system()}, "
-        f"Python {platform.python_version()}, node {node.stdout.strip()}"
-    )
-
-
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=100_000)
@@ -133,26 +72,18 @@ async def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the figures")
     chosen = parser.parse_args()
     results: Results = {}
-    with tempfile.TemporaryDirectory(prefix="rollcall-") as name:
-        folder = Path(name)
+    async with filled(chosen.devices) as (url, folder):
         ids = folder / "ids"
         changed = range(1, min(CHANGED, chosen.devices))
         ids.write_text("\n".join(md5(str(n).encode()).hexdigest() for n in changed if n % 1000))  # noqa: S324
-        postgres = EmbeddedPostgres(folder)
-        try:
-            url = postgres.start()
-            await prepared(url, chosen.devices)
-            load = Load(chosen.devices, chosen.seconds, ids)
-            connections = tuple(chosen.connections)
-            for operation in OPERATIONS:
-                results[operation] = {}
-                for start in ALL if chosen.all else QUICK:
-                    await settled(url)
-                    with start(url, folder) as subject:
-                        found = measured(load, subject, operation, connections)
-                    results[operation] |= found
-        finally:
-            postgres.stop()
+        load = Load(chosen.devices, chosen.seconds, ids)
+        for operation in OPERATIONS:
+            results[operation] = {}
+            for start in ALL if chosen.all else QUICK:
+                await settled(url)
+                with start(url, folder) as subject:
+                    found = measured(load, subject, operation, tuple(chosen.connections))
+                results[operation] |= found
     about = f"{chosen.devices:,} devices, {chosen.seconds} s each; {machine()}"
     print(about, table(results), sep="\n")
     keep(chosen.json, "comparison", about, results)

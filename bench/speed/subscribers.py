@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import resource
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass
 from hashlib import md5
@@ -18,19 +17,18 @@ import httpx
 import uvloop
 
 from bench.serving import ADMIN
+from bench.speed.database import filled, settled
 from bench.speed.followers import Crowd
-from bench.speed.load import Subject, megabytes
-from bench.speed.results import keep
-from bench.speed.run import machine, prepared, settled
+from bench.speed.load import Subject
+from bench.speed.process import cpu_seconds, megabytes, quiet
+from bench.speed.results import keep, machine
 from bench.speed.subjects import Started, mercurius, rollcall
-from db.embedded import EmbeddedPostgres
 
 DEVICES = 1_000
-FILES = 12_000
 WAIT_SECONDS = 60
-QUIET_SECONDS = 3
+STARTS: tuple[Started, ...] = (mercurius, rollcall)
 SUBSCRIPTION = """subscription {
-  configChanged { cursor device { id } config { version intervalSeconds qos updatedAt } }
+  configChanged { cursor device { id } config { version intervalSeconds } }
 }"""
 CHANGE = """mutation ($id: ID!, $interval: Int!) {
   updateConfig(input: {deviceId: $id, intervalSeconds: $interval}) { config { version } }
@@ -38,39 +36,51 @@ CHANGE = """mutation ($id: ID!, $interval: Int!) {
 
 
 @dataclass(frozen=True)
-class Heard:
-    """`kilobytes` for each subscriber; milliseconds from a change until the last one has it."""
+class Change:
+    """Milliseconds from the request until the first and the last have it, and of work meanwhile."""
+
+    first: float
+    last: float
+    server: float
+    client: float
+
+
+@dataclass(frozen=True)
+class Followed:
+    """`kilobytes` and `milliseconds` of the server for each that subscribes."""
 
     kilobytes: float
-    median: float
-    fastest: float
-    slowest: float
-    client_share: float
+    milliseconds: float
+    changes: list[Change]
 
 
-async def heard(subject: Subject, count: int, changes: int) -> Heard:
+async def followed(subject: Subject, count: int, changes: int) -> Followed:
     address = urlsplit(subject.url)
-    assert address.hostname
-    assert address.port
-    crowd = Crowd(address.hostname, address.port, ADMIN, SUBSCRIPTION)
-    async with httpx.AsyncClient(base_url=subject.url) as client:
+    crowd = Crowd((str(address.hostname), int(address.port or 0)), ADMIN, SUBSCRIPTION)
+    async with httpx.AsyncClient(base_url=subject.url, timeout=WAIT_SECONDS) as client:
         await _change(client, 0)
-        before = megabytes(subject.pid)
+        await quiet(subject.pid)
+        before, worked = megabytes(subject.pid), cpu_seconds(subject.pid)
         await crowd.grow(count)
-        await asyncio.sleep(QUIET_SECONDS)
+        await quiet(subject.pid)
         each = (megabytes(subject.pid) - before) * 1024 / count
-        times = []
-        busy = time.process_time()
-        for number in range(1, changes + 1):
-            last = crowd.all_have(number)
-            began = time.perf_counter()
-            await _change(client, number)
-            async with asyncio.timeout(WAIT_SECONDS):
-                times.append((await last - began) * 1000)
-        busy = (time.process_time() - busy) / sum(times) * 1000
+        cost = (cpu_seconds(subject.pid) - worked) * 1000 / count
+        times = [await _timed(client, crowd, subject.pid, n) for n in range(1, changes + 1)]
     assert not crowd.broken, crowd.broken[:3]
     crowd.close()
-    return Heard(each, statistics.median(times), min(times), max(times), busy)
+    return Followed(each, cost, times)
+
+
+async def _timed(client: httpx.AsyncClient, crowd: Crowd, pid: int, number: int) -> Change:
+    arrival = crowd.next()
+    theirs, ours, began = cpu_seconds(pid), time.process_time(), time.perf_counter()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await asyncio.gather(_change(client, number), arrival)
+    ours = time.process_time() - ours
+    await quiet(pid)
+    seen = arrival.result()
+    times = (seen.first - began, seen.last - began, cpu_seconds(pid) - theirs, ours)
+    return Change(*(seconds * 1000 for seconds in times))
 
 
 async def _change(client: httpx.AsyncClient, number: int) -> None:
@@ -81,44 +91,48 @@ async def _change(client: httpx.AsyncClient, number: int) -> None:
     assert answer.json()["data"]["updateConfig"]["config"], answer.text
 
 
+def table(found: dict[str, Followed]) -> str:
+    """In Markdown."""
+    head = (
+        "KB each",
+        "ms to subscribe",
+        "first has it, ms",
+        "last has it, ms",
+        "fastest",
+        "slowest",
+    )
+    work = ("server busy, ms", "client busy, ms")
+    lines = ["", "| | " + " | ".join((*head, *work)) + " |", "|---" * 9 + "|"]
+    for name, f in found.items():
+        first, last, server, client = (
+            statistics.median(getattr(change, what) for change in f.changes)
+            for what in ("first", "last", "server", "client")
+        )
+        lasts = [change.last for change in f.changes]
+        lines.append(
+            f"| {name} | {f.kilobytes:.1f} | {f.milliseconds:.2f} | {first:.0f} | {last:.0f} "
+            f"| {min(lasts):.0f} | {max(lasts):.0f} | {server:.0f} | {client:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5_000)
     parser.add_argument("--changes", type=int, default=10)
     parser.add_argument("--json", type=Path, help="a file for the figures")
     chosen = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
-    found: dict[str, Heard] = {}
-    with tempfile.TemporaryDirectory(prefix="rollcall-") as name:
-        folder = Path(name)
-        postgres = EmbeddedPostgres(folder)
-        try:
-            url = postgres.start()
-            await prepared(url, DEVICES)
-            starts: tuple[Started, ...] = (mercurius, rollcall)
-            for start in starts:
-                await settled(url)
-                with start(url, folder) as subject:
-                    found[subject.name] = await heard(subject, chosen.count, chosen.changes)
-        finally:
-            postgres.stop()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    found: dict[str, Followed] = {}
+    async with filled(DEVICES) as (url, folder):
+        for start in STARTS:
+            await settled(url)
+            with start(url, folder) as subject:
+                found[subject.name] = await followed(subject, chosen.count, chosen.changes)
     about = f"{chosen.count:,} subscribers, {chosen.changes} changes; {machine()}"
     print(about, table(found), sep="\n")
     keep(chosen.json, "subscribers", about, found)
-
-
-def table(found: dict[str, Heard]) -> str:
-    """In Markdown."""
-    lines = [
-        "\n| | KB each | last has it, ms: median | fastest | slowest | client busy |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {f.kilobytes:.1f} | {f.median:.0f} | {f.fastest:.0f} | {f.slowest:.0f} "
-        f"| {f.client_share:.0%} |"
-        for name, f in found.items()
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+"""A PostgreSQL with a fleet in it, for what is measured."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bench.fleet_of_a_million import LEVELS, fill
+from bench.serving import ready, serving
+from bench.speed.load import KEY
+from db.database import Database
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from domain.tokens import hash_secret
+
+TOKENS = """
+INSERT INTO tokens (kind, hash, device_id, created_at, created_by, confirmed_at, mqtt_hash)
+SELECT 'device', sha256(convert_to('rcd_' || lpad(n::text, 24, '0'), 'UTF8')), md5(n::text),
+    now(), 'bench', now(), 'x' FROM generate_series(1, CAST(:count AS int)) n
+"""
+ENROL = (
+    "INSERT INTO tokens (kind, hash, created_at, created_by) VALUES ('enrol', :hash, now(), 'x')"
+)
+# Of pgbench, which has no pool, and some for others.
+CONNECTIONS = 300
+
+
+@asynccontextmanager
+async def filled(devices: int) -> AsyncIterator[tuple[str, Path]]:
+    """The URL of a new database with so many devices, and a folder to write to."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as name:
+        postgres = EmbeddedPostgres(Path(name))
+        try:
+            await _maintained(postgres.start(), f"ALTER SYSTEM SET max_connections = {CONNECTIONS}")
+            postgres.stop()
+            url = postgres.start()
+            await _prepared(url, devices)
+            yield url, Path(name)
+        finally:
+            postgres.stop()
+
+
+async def settled(url: str) -> None:
+    """What one has left behind is not the next one's to clear away."""
+    await _maintained(url, "VACUUM", "CHECKPOINT")
+
+
+async def _prepared(url: str, devices: int) -> None:
+    database = Database(url, statement_seconds=None)
+    await migrate(database)
+    async with database.begin() as session:
+        for statement in filter(str.strip, LEVELS.split(";")):
+            await session.execute(text(statement))
+    await fill(database, 1, devices)
+    async with database.begin() as session:
+        await session.execute(text(TOKENS), {"count": devices})
+        await session.execute(text(ENROL), {"hash": hash_secret(KEY)})
+        await session.execute(text("DELETE FROM undelivered"))
+    await database.close()
+    await _maintained(url, "VACUUM ANALYZE")
+    with serving(url) as server:
+        # It puts its administrator's token into the database.
+        await ready(server.output)
+
+
+async def _maintained(url: str, *statements: str) -> None:
+    """Outside of a transaction, however long it takes."""
+    database = Database(url, statement_seconds=None)
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in statements:
+            await connection.execute(text(statement))
+    await database.close()
