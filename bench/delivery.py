@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -17,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
 
 from bench.fleet_of_a_million import FLEET, LEVELS
+from bench.speed.results import keep, machine
 from db.database import Database
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
@@ -29,6 +31,14 @@ ROUNDS = 7
 POLL_SECONDS = 0.02
 CHANGE = "UPDATE devices SET config_version = config_version + 1 WHERE state = 'active'"
 BEHIND = "SELECT EXISTS (SELECT FROM undelivered)"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Configs a second, one after the other."""
+
+    paho: float
+    rollcall: float
 
 
 def paho_alone(port: int, count: int) -> float:
@@ -70,7 +80,7 @@ async def delivered(database: Database, worker: BrokerClient) -> float:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def measure(database_url: str, port: int, count: int) -> None:
+async def measure(database_url: str, port: int, count: int) -> list[Round]:
     database = Database(database_url)
     await migrate(database)
     async with database.begin() as session:
@@ -82,22 +92,33 @@ async def measure(database_url: str, port: int, count: int) -> None:
     worker = BrokerClient(lambda: Address("127.0.0.1", port))
     running = asyncio.create_task(worker.run(Desk.on(database)))
     await delivered(database, worker)
-    print(f"{count:,} configs     paho alone     Rollcall    of it")
-    shares = []
+    rounds = []
     for _ in range(ROUNDS):
         alone = await asyncio.to_thread(paho_alone, port, count)
-        ours = await delivered(database, worker)
-        shares.append(alone / ours)
-        print(f"{'':16}{count / alone:10,.0f}/s {count / ours:10,.0f}/s {shares[-1]:8.0%}")
-    print(f"{'median':42}{statistics.median(shares):8.0%}")
+        rounds.append(Round(count / alone, count / await delivered(database, worker)))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await database.close()
+    return rounds
+
+
+def table(rounds: list[Round]) -> str:
+    """In Markdown."""
+    share = statistics.median(each.rollcall / each.paho for each in rounds)
+    lines = ["\n| | median, a second | least | most |", "|---|---|---|---|"]
+    for name, rates in (
+        ("paho alone", [each.paho for each in rounds]),
+        ("Rollcall", [each.rollcall for each in rounds]),
+    ):
+        middle = statistics.median(rates)
+        lines.append(f"| {name} | {middle:,.0f} | {min(rates):,.0f} | {max(rates):,.0f} |")
+    return "\n".join([*lines, f"\nRollcall of paho alone, median: {share:.0%}"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--json", type=Path, help="a file for the figures")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         postgres = EmbeddedPostgres(Path(folder))
@@ -105,10 +126,13 @@ def main() -> None:
         try:
             broker.start()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(measure(postgres.start(), broker.port, chosen.devices))
+                rounds = runner.run(measure(postgres.start(), broker.port, chosen.devices))
         finally:
             broker.stop()
             postgres.stop()
+    about = f"{chosen.devices:,} configs, {ROUNDS} rounds; {machine()}"
+    print(about, table(rounds), sep="\n")
+    keep(chosen.json, "delivery", about, rounds)
 
 
 if __name__ == "__main__":
