@@ -5,8 +5,8 @@ BIN := .venv/bin
 WORKERS ?= 3
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
-.PHONY: bench bench-alerts bench-quick bench-scale bench-subscribers soak-live soak-mqtt soak-alerts
-.PHONY: fuzz web web-check screenshot clean
+.PHONY: bench bench-alerts bench-quick bench-scale bench-subscribers bench-cold-fleet
+.PHONY: soak-live soak-mqtt soak-alerts fuzz web web-check screenshot clean
 
 install: .venv/installed
 
@@ -88,10 +88,12 @@ bench-alerts: install
 bench-quick: install
 	$(BIN)/python -m bench.speed.run
 
-# The same with all subjects, connections and operations: some ten minutes. Needs wrk and npm.
+# The same with all subjects, connections and operations, and pgbench, and what bench-delivery
+# measures: some twelve minutes. Needs wrk, npm and mosquitto.
 bench: install
 	$(BIN)/python -m bench.speed.run --all --connections 1 16 64 256 --json docs/performance.json
 	$(BIN)/python -m bench.speed.plot
+	$(BIN)/python -m bench.delivery --json docs/performance.json
 
 # What a boot and a registration cost with up to a million devices: some ten minutes. Needs wrk.
 bench-scale: install
@@ -100,6 +102,10 @@ bench-scale: install
 # 5,000 live subscribers of Rollcall and of Mercurius. Needs npm.
 bench-subscribers: install
 	$(BIN)/python -m bench.speed.subscribers --json docs/performance.json
+
+# 50,000 unknown devices register at once, with connections that are kept and without.
+bench-cold-fleet: install
+	$(BIN)/python -m bench.speed.cold_fleet --json docs/performance.json
 
 # 100,000 broken requests and frames.
 fuzz: install
