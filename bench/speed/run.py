@@ -10,7 +10,9 @@ import asyncio
 from hashlib import md5
 from pathlib import Path
 
+from bench.speed import floor
 from bench.speed.database import filled, settled
+from bench.speed.floor import Floor
 from bench.speed.load import Figures, Load, Subject
 from bench.speed.results import keep, machine
 from bench.speed.subjects import Started, bare, mercurius, rollcall, tutorial, yoga
@@ -77,6 +79,7 @@ async def main() -> None:
         changed = range(1, min(CHANGED, chosen.devices))
         ids.write_text("\n".join(md5(str(n).encode()).hexdigest() for n in changed if n % 1000))  # noqa: S324
         load = Load(chosen.devices, chosen.seconds, ids)
+        least = Floor(url, folder, chosen.devices, chosen.seconds)
         for operation in OPERATIONS:
             results[operation] = {}
             for start in ALL if chosen.all else QUICK:
@@ -84,6 +87,11 @@ async def main() -> None:
                 with start(url, folder) as subject:
                     found = measured(load, subject, operation, tuple(chosen.connections))
                 results[operation] |= found
+            if operation in floor.OPERATIONS:
+                await settled(url)
+                results[operation][floor.NAME] = {
+                    count: least(operation, count) for count in chosen.connections
+                }
     about = f"{chosen.devices:,} devices, {chosen.seconds} s each; {machine()}"
     print(about, table(results), sep="\n")
     keep(chosen.json, "comparison", about, results)
