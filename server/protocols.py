@@ -160,20 +160,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         live = getattr(self.config.app, "live", None)
-        if live and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            if self.scope["path"] != PATH:
-                return
+        accepted = self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if live and accepted and self.scope["path"] == PATH:
             client = self.scope["client"]
-            found = address(self.app, client, event.headers.get("X-Forwarded-For"))
+            forwarded = event.headers.get_all("X-Forwarded-For")
+            found = address(self.app, client, forwarded[-1] if forwarded else None)
             self.scope["client"] = (found, client[1]) if found and client else client
             self.app = live
 
     async def send(self, message: Any) -> None:
-        if message["type"] == "websocket.send" and self.conn.state is State.OPEN:
+        text = message.get("text")
+        if text is not None and self.conn.state is State.OPEN:
             if not self.writable.is_set():
                 await self.writable.wait()
             if not (self.close_sent or self.disconnected):
-                self.transport.write(text_frame(message["text"].encode()))
+                self.transport.write(text_frame(text.encode()))
                 return
         await super().send(message)
         if message["type"] == "websocket.accept":

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from resolvers import authentication
+from resolvers.authentication import Presented
+from resolvers.desk import Desk
 from server import listening, protocols
+from server.graphql import service
 from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN, changed
@@ -322,3 +326,44 @@ async def test_a_server_that_stops_says_come_back(settings: Settings) -> None:
     assert (name, data["errors"][0]["extensions"]["code"]) == ("next", "RESTARTING")
     assert await events.event() == ("end", None)
     await stream.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("size", [30, 200, 40_000, 100_000])
+async def test_messages_of_any_size(one: Instance, size: int) -> None:
+    query = "query ($text: String) { devices(filter: {owner: $text}) { nodes { id } } }"
+    async with await Socket.open(one.url, ADMIN, max_size=None) as socket:
+        await socket.send({"type": "ping", "payload": {"text": "é" * size}})
+        assert (await socket.message())["payload"]["text"] == "é" * size
+        await socket.subscribe(query=query, text="Acme")
+        assert (await socket.message())["payload"]["data"] == {"devices": {"nodes": []}}
+
+
+@pytest.mark.parametrize("cors", [None, "https://example.com"], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ([], "127.0.0.1"),
+        (["203.0.113.9"], "203.0.113.9"),
+        (["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
+    ],
+)
+async def test_the_address_behind_a_proxy(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    forwarded: list[str],
+    address: str,
+    cors: str | None,
+) -> None:
+    seen = []
+
+    async def identify(desk: Desk, presented: Presented, address: str | None) -> Any:
+        seen.append(address)
+        return await authentication.identify(desk, presented, address)
+
+    monkeypatch.setattr(service, "identify", identify)
+    changes = {"cors_origins": cors} if cors else {}
+    headers = [("X-Forwarded-For", each) for each in forwarded]
+    async with instance(changed(settings, **changes)) as one:
+        socket = await Socket.open(one.url, ADMIN, additional_headers=headers)
+        await socket.connection.close()
+    assert seen == [address]
