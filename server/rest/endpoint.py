@@ -81,6 +81,8 @@ class RestEndpoint:
         """By the names of the document's variables; not checked. Raises Wrong, or InputError where
         one is given twice.
         """
+        if route.has_body and http.query_params:
+            raise Wrong(400, "Send the values in the JSON body, not in the query.")
         if route.has_body and _brings_something(http):
             values = await self._body(http)
         else:

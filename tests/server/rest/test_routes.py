@@ -113,6 +113,7 @@ async def test_lists(rest: Rest) -> None:
         ("PUT /devices/{id}", {"location": {"place": ""}}, (422, "INVALID", "location.place")),
         ("PUT /devices/{id}", [1], (400, "BAD_REQUEST", None)),
         ("PUT /devices/{id}", "{", (400, "BAD_REQUEST", None)),
+        ("PUT /devices/{id}?owner=x", {}, (400, "BAD_REQUEST", None)),
         (f"DELETE /devices/{NOBODY}", None, (404, "NOT_FOUND", "id")),
         ("PATCH /devices/{id}", {}, (405, "BAD_REQUEST", None)),
         ("DELETE /devices", None, (405, "BAD_REQUEST", None)),
