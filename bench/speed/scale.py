@@ -1,19 +1,22 @@
 """What a boot and a registration cost as a fleet grows: `make bench-scale`, some minutes.
 
-Each size is a database of its own; tokens that boot are spread over all its devices. Boots come
-first, since registrations add to the fleet.
+Each size has a database and a server of its own, and they are asked in turns; tokens that boot are
+spread over all devices. Boots come first, since registrations add to the fleet.
 """
 
 import argparse
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from sqlalchemy import text
 
 from bench.speed.database import filled, settled
-from bench.speed.load import Figures, Load
+from bench.speed.load import Load, Subject
 from bench.speed.results import keep, machine
 from bench.speed.run import WARM_CONNECTIONS
 from bench.speed.subjects import rollcall
@@ -22,28 +25,60 @@ from db.database import Database
 SIZES = (1_000, 100_000, 1_000_000)
 CONNECTIONS = (16, 64)
 OPERATIONS = ("boot", "register")
+ROUNDS = 5
 SIZE = "SELECT pg_database_size(current_database()) / 1048576"
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """`megabytes` of the database; figures by operation and connections."""
+class Fleet:
+    """A server with its devices; `megabytes` of the database."""
 
+    subject: Subject
+    load: Load
     megabytes: int
-    figures: dict[str, dict[int, Figures]]
 
 
-async def scaled(devices: int, seconds: int) -> Scaled:
+@dataclass(frozen=True)
+class Cost:
+    """Medians; `cost` against the smallest fleet in the same round."""
+
+    rate: float
+    cost: float
+    p50: float
+    p99: float
+
+
+Found = dict[str, dict[int, dict[int, Cost]]]
+"""By operation, connections and devices."""
+
+
+@asynccontextmanager
+async def fleet(devices: int, seconds: int) -> AsyncIterator[Fleet]:
     async with filled(devices) as (url, folder):
         size = await _megabytes(url)
         await settled(url)
-        load = Load(devices, seconds, Path(os.devnull))
-        found: dict[str, dict[int, Figures]] = {}
         with rollcall(url, folder) as subject:
-            for operation in OPERATIONS:
-                load(subject, operation, "trusted", WARM_CONNECTIONS)
-                found[operation] = {n: load(subject, operation, "trusted", n) for n in CONNECTIONS}
-    return Scaled(size, found)
+            yield Fleet(subject, Load(devices, seconds, Path(os.devnull)), size)
+
+
+def compared(fleets: dict[int, Fleet], operation: str, connections: int) -> dict[int, Cost]:
+    """Round by round, since a machine is not the same from one minute to the next."""
+    rounds = [
+        {n: f.load(f.subject, operation, "trusted", connections) for n, f in fleets.items()}
+        for _ in range(ROUNDS)
+    ]
+    wrong = [figures.wrong for each in rounds for figures in each.values() if figures.wrong]
+    assert not wrong, wrong
+    least = min(fleets)
+    return {
+        devices: Cost(
+            median(each[devices].rate for each in rounds),
+            median(each[least].rate / each[devices].rate for each in rounds),
+            median(each[devices].p50 for each in rounds),
+            median(each[devices].p99 for each in rounds),
+        )
+        for devices in fleets
+    }
 
 
 async def _megabytes(url: str) -> int:
@@ -54,32 +89,40 @@ async def _megabytes(url: str) -> int:
     return int(size)
 
 
-def table(found: dict[int, Scaled]) -> str:
-    """In Markdown; costs against the smallest fleet."""
+def table(found: Found) -> str:
+    """In Markdown."""
     lines = [
-        "\n| | devices | MB on disk | connections | a second | cost | p50, ms | p99, ms |",
-        "|---|---|---|---|---|---|---|---|",
+        "\n| | connections | devices | a second | cost | p50, ms | p99, ms |",
+        "|---|---|---|---|---|---|---|",
     ]
-    least = found[min(found)].figures
-    for operation in OPERATIONS:
-        for devices, of in found.items():
-            for count, f in of.figures[operation].items():
-                cost = least[operation][count].rate / f.rate
-                lines.append(
-                    f"| {operation} | {devices:,} | {of.megabytes:,} | {count} | {f.rate:,.0f} "
-                    f"| {cost:.2f} | {f.p50:.1f} | {f.p99:.1f} |{f' {f.wrong}' if f.wrong else ''}"
-                )
+    lines += [
+        f"| {operation} | {count} | {devices:,} | {c.rate:,.0f} | {c.cost:.2f} | {c.p50:.1f} "
+        f"| {c.p99:.1f} |"
+        for operation, by_count in found.items()
+        for count, by_devices in by_count.items()
+        for devices, c in by_devices.items()
+    ]
     return "\n".join(lines)
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, nargs="*", default=SIZES)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="a file for the figures")
     chosen = parser.parse_args()
-    found = {devices: await scaled(devices, chosen.seconds) for devices in chosen.devices}
-    about = f"{chosen.seconds} s each; {machine()}"
+    found: Found = {}
+    async with AsyncExitStack() as stack:
+        fleets = {
+            devices: await stack.enter_async_context(fleet(devices, chosen.seconds))
+            for devices in chosen.devices
+        }
+        for operation in OPERATIONS:
+            for each in fleets.values():
+                each.load(each.subject, operation, "trusted", WARM_CONNECTIONS)
+            found[operation] = {n: compared(fleets, operation, n) for n in CONNECTIONS}
+        sizes = ", ".join(f"{devices:,} in {f.megabytes:,} MB" for devices, f in fleets.items())
+    about = f"{sizes}; {ROUNDS} rounds of {chosen.seconds} s; {machine()}"
     print(about, table(found), sep="\n")
     keep(chosen.json, "scale", about, found)
 
