@@ -1,6 +1,7 @@
 """A connection of one's own, for statements that many requests share."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from domain.errors import Overloaded, Unavailable
 
 Result = TypeVar("Result")
 
+PLAN_SECONDS = 1.0
 PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
 
 # What asyncpg says, too, of a connection that dies; and of a statement from before a migration.
@@ -27,7 +29,8 @@ MISTAKES = (
 class Lane:
     """Opened when it is used, one use at a time; given up when anything goes wrong with it.
 
-    `planned_once`: for statements whose plan does not depend on their values.
+    `planned_once`: for statements whose plan does not depend on their values, but on how large the
+    tables are.
     """
 
     def __init__(self, database: Database, *, planned_once: bool = False) -> None:
@@ -35,6 +38,7 @@ class Lane:
         self._planned_once = planned_once
         self._driver: asyncpg.Connection[asyncpg.Record] | None = None
         self._prepared: dict[str, Any] = {}
+        self._planned_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -43,7 +47,10 @@ class Lane:
     async def use(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
         """Raises Unavailable, and `MISTAKES`."""
         try:
-            return await work(self._driver or await self._open())
+            driver = self._driver or await self._open()
+            if self._planned_once:
+                await self._plan_again(driver)
+            return await work(driver)
         except MISTAKES:
             raise
         except BaseException as error:
@@ -71,6 +78,13 @@ class Lane:
             # PostgreSQL would plan again each time where some values look cheaper than others.
             await driver.execute(PLANNED_ONCE, timeout=PROBE_SECONDS)
         return driver
+
+    async def _plan_again(self, driver: Any) -> None:
+        """A plan for a table of one page would read all of it, and is kept while it grows."""
+        now = time.monotonic()
+        if now > self._planned_at + PLAN_SECONDS:
+            self._planned_at = now
+            await driver.execute("DISCARD PLANS", timeout=PROBE_SECONDS)
 
     async def fetch(self, driver: Any, query: str, *values: Any, seconds: float) -> Sequence[Any]:
         """The rows of one of few statements, each of which is looked up by its text alone."""

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import event_log
 from db.database import Database
 from db.event_log import Position
+from db.merging import Merged
 from db.tables import Event
 from domain.errors import CutOff, ErrorCode, InputError, Unavailable
 from domain.events import EventKind
@@ -93,6 +94,7 @@ class Feed(Generic[Item]):
         self._kinds = event_log.of_kinds(kinds)
         self._prepare = prepare
         self._capacity = capacity
+        self._ends: Merged[None, Position] = Merged([self._read_end], 1)
         self._woken = asyncio.Event()
         self._followers = 0
         self._patience = PENDING_SECONDS
@@ -168,13 +170,21 @@ class Feed(Generic[Item]):
                 self._position = None
 
     async def _begin(self, after: str | None) -> Position:
-        async with self._database.begin() as session:
-            start = await _start(session, after)
-            end = await event_log.settled(session)
+        start = None
+        if after is not None:
+            async with self._database.begin() as session:
+                start = await _start(session, after)
+        end = await self._ends.get(None)
+        assert end is not None  # noqa: S101
         if self._position is None:
             self._position = end
             self.wake()
         return start or max(end, self._position)
+
+    async def _read_end(self, _: Sequence[None]) -> Mapping[None, Position]:
+        """For all who begin at the same time."""
+        async with self._database.begin() as session:
+            return {None: await event_log.settled(session)}
 
     def _reached(self) -> Position:
         assert self._position is not None  # noqa: S101
@@ -252,9 +262,7 @@ class Feed(Generic[Item]):
             self._position = end
 
 
-async def _start(session: AsyncSession, after: str | None) -> Position | None:
-    if after is None:
-        return None
+async def _start(session: AsyncSession, after: str) -> Position:
     if after == "0":
         return event_log.START
     if after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS:
