@@ -163,7 +163,10 @@ class Engine:
     async def follow(
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[ExecutionResult]:
-        """A subscription's results. Raises BadDocument, and whatever ends the source."""
+        """A subscription's results, whose data may be a Fragment: in JSON already.
+
+        Raises BadDocument, and whatever ends the source.
+        """
         source, variables = await self._source(operation, context)
         async with aclosing(source) as events:
             async for event in events:
