@@ -17,7 +17,7 @@ from tests.live.serving import until
 from tests.mqtt.observer import Observer
 from tests.server.process import ADMIN, ServerProcess, wait_for
 
-COUNT = 3
+COUNT = 2
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_one_that_is_killed_is_replaced(server: ServerProcess) -> None:
     await brought(server, {topics["config"]})
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
 def test_they_end_together(server: ServerProcess, how: signal.Signals) -> None:
     assert server.process
     running = [*workers(server), psutil.Process(server.postgres_pid)]
