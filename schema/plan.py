@@ -9,7 +9,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
     SelectionNode,
     VariableNode,
@@ -17,6 +16,7 @@ from graphql import (
 from graphql.language import DirectiveNode, Visitor, visit
 
 from schema.compiler import Compiled, Compiler, Unsupported, Variables
+from schema.compiler.inputs import has_variable
 from schema.cost import cost
 
 # Each is compiled for each of its values.
@@ -122,15 +122,3 @@ def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[st
     for root in (node, *fragments.values()):
         visit(root, Look())
     return tuple(sorted(names))
-
-
-def has_variable(root: Node) -> bool:
-    found = False
-
-    class Look(Visitor):
-        def enter_variable(self, *_: object) -> None:
-            nonlocal found
-            found = True
-
-    visit(root, Look())
-    return found

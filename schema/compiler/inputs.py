@@ -15,6 +15,7 @@ from graphql import (
     GraphQLInputField,
     GraphQLInputType,
     GraphQLSchema,
+    Node,
     ObjectValueNode,
     Undefined,
     ValueNode,
@@ -273,7 +274,7 @@ def _object_maker(type: Any, config: StrawberryConfig) -> Coerce:
     return make
 
 
-def has_variable(root: ValueNode) -> bool:
+def has_variable(root: Node) -> bool:
     found = False
 
     class Look(Visitor):
