@@ -30,10 +30,8 @@ class GroupCommit(Generic[Row]):
     and one value, of each row that it has taken.
     """
 
-    def __init__(
-        self, database: Database, statement: str, kind: type[Row], *same: Any, lanes: int = LANES
-    ) -> None:
-        self._lanes = [_Committing(database, statement, kind, same) for _ in range(lanes)]
+    def __init__(self, database: Database, statement: str, kind: type[Row], *same: Any) -> None:
+        self._lanes = [_Committing(database, statement, kind, same) for _ in range(LANES)]
         self.merged: Merged[Row, Any] = Merged([lane.commit for lane in self._lanes], MOST)
 
     def add(self, row: Row) -> "asyncio.Future[Any | None]":
