@@ -97,7 +97,12 @@ class Device(Derived, Base):
         Index(None, "place_id", "number"),
         Index(None, "measurement_type_id", "number"),
         Index("ix_devices_sensor_model", text("lower(sensor_model)"), "number"),
-        Index("ix_devices_search", "search", postgresql_using="gin"),
+        Index(
+            "ix_devices_search",
+            "search",
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 128},
+        ),
         Index("ix_devices_out_of_sync", "number", postgresql_where=text("NOT synced")),
         Index("ix_devices_awaits_approval", "number", postgresql_where=text("awaits_approval")),
         Index("ix_devices_offline", "number", postgresql_where=text("NOT online")),
