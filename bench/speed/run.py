@@ -30,8 +30,8 @@ Results = dict[str, dict[str, dict[int, Figures]]]
 """By operation, subject and connections."""
 
 
-def measured(
-    load: Load, subject: Subject, operation: str, connections: tuple[int, ...]
+async def measured(
+    url: str, load: Load, subject: Subject, operation: str, connections: tuple[int, ...]
 ) -> dict[str, dict[int, Figures]]:
     found: dict[str, dict[int, Figures]] = {}
     both = len(subject.dialects) > 1
@@ -39,6 +39,7 @@ def measured(
         if both and dialect == "trusted" and operation in NOT_TRUSTED:
             continue
         name = f"{subject.name}, {dialect}" if both else subject.name
+        await settled(url)
         load(subject, operation, dialect, WARM_CONNECTIONS)
         found[name] = {n: load(subject, operation, dialect, n) for n in connections}
     return found
@@ -83,9 +84,8 @@ async def main() -> None:
         for operation in OPERATIONS:
             results[operation] = {}
             for start in ALL if chosen.all else QUICK:
-                await settled(url)
                 with start(url, folder) as subject:
-                    found = measured(load, subject, operation, tuple(chosen.connections))
+                    found = await measured(url, load, subject, operation, tuple(chosen.connections))
                 results[operation] |= found
             if operation in floor.OPERATIONS:
                 await settled(url)
