@@ -3,8 +3,10 @@
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from bench.serving import ADMIN
 from bench.speed.process import megabytes
@@ -17,6 +19,7 @@ PATTERNS = {
     "p50": re.compile(r"50%\s+([\d.]+)(us|ms|s)"),
     "p99": re.compile(r"99%\s+([\d.]+)(us|ms|s)"),
 }
+NUMBERS = ("rate", "p50", "p99", "megabytes")
 MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -29,6 +32,12 @@ class Figures:
     p99: float
     megabytes: float
     wrong: str
+
+
+def typical(figures: Sequence[Figures]) -> Figures:
+    """Medians, each for itself."""
+    rate, p50, p99, size = (median(getattr(each, name) for each in figures) for name in NUMBERS)
+    return Figures(rate, p50, p99, size, " ".join(each.wrong for each in figures if each.wrong))
 
 
 @dataclass(frozen=True)

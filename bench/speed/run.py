@@ -2,18 +2,22 @@
 
 All have the same schema, as far as it is measured, and do the same work: a token is looked up for
 each request, a registration inserts a device, its token and its event durably, a change of a config
-the version that it replaces and its event. They run one after the other, each operation for itself.
+the version that it replaces and its event. All run all the time, and are asked in turns.
 """
 
 import argparse
 import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 
 from bench.speed import floor
 from bench.speed.database import filled, settled
 from bench.speed.floor import Floor
-from bench.speed.load import Figures, Load, Subject
+from bench.speed.load import Figures, Load, Subject, typical
 from bench.speed.results import keep, machine
 from bench.speed.subjects import Started, bare, mercurius, rollcall, tutorial, yoga
 
@@ -26,23 +30,42 @@ WARM_CONNECTIONS = 16
 # People's operations, whose trusted documents ask for more.
 NOT_TRUSTED = ("list", "change")
 
+Measured = Callable[[], Figures]
 Results = dict[str, dict[str, dict[int, Figures]]]
 """By operation, subject and connections."""
 
 
-async def measured(
-    url: str, load: Load, subject: Subject, operation: str, connections: tuple[int, ...]
-) -> dict[str, dict[int, Figures]]:
-    found: dict[str, dict[int, Figures]] = {}
-    both = len(subject.dialects) > 1
-    for dialect in subject.dialects if operation in subject.operations else ():
-        if both and dialect == "trusted" and operation in NOT_TRUSTED:
-            continue
-        name = f"{subject.name}, {dialect}" if both else subject.name
-        await settled(url)
-        load(subject, operation, dialect, WARM_CONNECTIONS)
-        found[name] = {n: load(subject, operation, dialect, n) for n in connections}
-    return found
+@dataclass(frozen=True)
+class Entry:
+    """A subject with one of the ways to ask it."""
+
+    subject: Subject
+    dialect: str
+
+    @property
+    def name(self) -> str:
+        several = len(self.subject.dialects) > 1
+        return f"{self.subject.name}, {self.dialect}" if several else self.subject.name
+
+
+def entries(subjects: Iterable[Subject], operation: str) -> list[Entry]:
+    return [
+        Entry(subject, dialect)
+        for subject in subjects
+        if operation in subject.operations
+        for dialect in subject.dialects
+        if dialect == "plain" or len(subject.dialects) == 1 or operation not in NOT_TRUSTED
+    ]
+
+
+async def in_turns(url: str, measured: Mapping[str, Measured], rounds: int) -> dict[str, Figures]:
+    """Medians. A machine is not the same from one minute to the next."""
+    found: dict[str, list[Figures]] = {name: [] for name in measured}
+    for _ in range(rounds):
+        for name, measure in measured.items():
+            await settled(url)
+            found[name].append(measure())
+    return {name: typical(figures) for name, figures in found.items()}
 
 
 def table(results: Results) -> str:
@@ -70,6 +93,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--connections", type=int, nargs="*", default=[16, 64])
     parser.add_argument("--all", action="store_true", help="not Mercurius alone")
     parser.add_argument("--json", type=Path, help="a file for the figures")
@@ -81,18 +105,24 @@ async def main() -> None:
         ids.write_text("\n".join(md5(str(n).encode()).hexdigest() for n in changed if n % 1000))  # noqa: S324
         load = Load(chosen.devices, chosen.seconds, ids)
         least = Floor(url, folder, chosen.devices, chosen.seconds)
-        for operation in OPERATIONS:
-            results[operation] = {}
-            for start in ALL if chosen.all else QUICK:
-                with start(url, folder) as subject:
-                    found = await measured(url, load, subject, operation, tuple(chosen.connections))
-                results[operation] |= found
-            if operation in floor.OPERATIONS:
-                await settled(url)
-                results[operation][floor.NAME] = {
-                    count: least(operation, count) for count in chosen.connections
-                }
-    about = f"{chosen.devices:,} devices, {chosen.seconds} s each; {machine()}"
+        with ExitStack() as stack:
+            starts = ALL if chosen.all else QUICK
+            subjects = [stack.enter_context(start(url, folder)) for start in starts]
+            for operation in OPERATIONS:
+                asked = entries(subjects, operation)
+                for each in asked:
+                    load(each.subject, operation, each.dialect, WARM_CONNECTIONS)
+                results[operation] = {each.name: {} for each in asked}
+                for count in chosen.connections:
+                    measured: dict[str, Measured] = {
+                        each.name: partial(load, each.subject, operation, each.dialect, count)
+                        for each in asked
+                    }
+                    if operation in floor.OPERATIONS and chosen.all:
+                        measured[floor.NAME] = partial(least, operation, count)
+                    for name, figures in (await in_turns(url, measured, chosen.rounds)).items():
+                        results[operation].setdefault(name, {})[count] = figures
+    about = f"{chosen.devices:,} devices, {chosen.rounds} x {chosen.seconds} s each; {machine()}"
     print(about, table(results), sep="\n")
     keep(chosen.json, "comparison", about, results)
 
