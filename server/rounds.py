@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from db.missed import AT_ONCE as MISSED
 from db.retention import AT_ONCE as FORGOTTEN
-from resolvers.absence import AT_ONCE as ABSENT
 from resolvers.absence import note_absences
 from resolvers.desk import Desk
 from resolvers.forgetting import forget_events, forget_notices
-from resolvers.overdue import AT_ONCE as OVERDUE
 from resolvers.overdue import note_overdue
 from resolvers.sightings import AT_ONCE as SEEN
 from resolvers.sightings import write_sightings
@@ -59,9 +58,9 @@ def rounds_for(settings: Settings) -> list[Worker]:
         Rounds(write_sightings, SEEN, SEEN_SECONDS, SEEN_SECONDS),
     ]
     if intervals:
-        rounds.append(Rounds(lambda desk: note_overdue(desk, intervals), OVERDUE))
+        rounds.append(Rounds(lambda desk: note_overdue(desk, intervals), MISSED))
     if absent:
-        rounds.append(Rounds(lambda desk: note_absences(desk, absent), ABSENT))
+        rounds.append(Rounds(lambda desk: note_absences(desk, absent), MISSED))
     if ages:
         rounds.append(Rounds(lambda desk: forget_events(desk, ages), FORGOTTEN, FORGET_SECONDS))
     return [*rounds]
