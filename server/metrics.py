@@ -12,7 +12,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     Info,
     PlatformCollector,
     ProcessCollector,
@@ -23,10 +22,9 @@ from starlette.responses import Response
 
 from resolvers.desk import Desk
 from server.database_gauges import DatabaseGauges
+from server.operation_counts import OperationCounts
 
 METHODS = frozenset(HTTPMethod)
-# 0.5 ms to 10 s
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 Allowed = Callable[[Request], Awaitable[Response | None]]
 
@@ -47,19 +45,8 @@ class Metrics:
         build = Info("rollcall_build", "What runs here.", registry=registry)
         build.info({"version": version("rollcall")})
 
-        self._graphql = Counter(
-            "rollcall_graphql_requests",
-            "GraphQL operations, by what became of them.",
-            ["operation", "outcome"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "rollcall_graphql_request_seconds",
-            "How long GraphQL operations took.",
-            ["operation"],
-            registry=registry,
-            buckets=BUCKETS,
-        )
+        self._operations = OperationCounts()
+        registry.register(self._operations)
         self._http = Counter(
             "rollcall_http_requests",
             "HTTP requests. Status 499: the client was gone before its answer.",
@@ -90,24 +77,13 @@ class Metrics:
         for protocol in ("websocket", "sse"):
             self._connections.labels(protocol)
         # Finding a label costs more than counting; theirs are bounded.
-        self._counted: dict[
-            tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]
-        ] = {}
         self._answered: dict[tuple[str, int], Callable[[], None]] = {}
 
     def graphql(self, operation: str, outcome: str, seconds: float) -> None:
         """`operation`: its type and first field, such as `query devices`, as far as the schema
         has that field; `outcome`: ok, refused, failed or the code of an error.
         """
-        counted = self._counted.get((operation, outcome))
-        if counted is None:
-            counted = self._counted[operation, outcome] = (
-                self._graphql.labels(operation, outcome).inc,
-                self._seconds.labels(operation).observe,
-            )
-        count, observe = counted
-        count()
-        observe(seconds)
+        self._operations.note(operation, outcome, seconds)
 
     def http(self, method: str, status: int) -> None:
         count = self._answered.get((method, status))
