@@ -58,13 +58,23 @@ async def identify(
     secret, found = presented
     if secret is None or found is None:
         return Caller(address=address), None
-    token = await found
+    await found
+    return recognized(desk, presented, address) or (await _noted(desk, secret, address), None)
+
+
+def recognized(
+    desk: Desk, presented: Presented, address: str | None
+) -> tuple[Caller, DeviceView | None] | None:
+    """As `identify`, once the token is found; None where something has to be noted of it."""
+    if presented.token is None:
+        return Caller(address=address), None
+    token = presented.token.result()
     if token is None:
         raise Unauthenticated("This token is unknown.")
     device = token.kind == TokenKind.DEVICE
     first = device and not token.waiting and not token.confirmed
     if first or (not token.hashed and token.kind in KNOWN_TO_BROKERS):
-        return await _noted(desk, secret, address), None
+        return None
     caller, own = _caller(token, address), token.device
     if own and not token.waiting:
         desk.sightings.note(own.id, own.last_seen_at)

@@ -118,6 +118,16 @@ class Engine:
                 )
             )
 
+    def at_once(self, operation: Operation, context: Context) -> ExecutionResult | None:
+        """As `run`, of what is read from the caller's own device, with nothing to wait for. None,
+        and nothing is done, for all else.
+        """
+        if context.own is None or operation.plan.node.variable_definitions:
+            return None
+        compiled = operation.plan.of_caller
+        data = compiled.at_once(Run(context, NO_VARIABLES)) if compiled else None
+        return None if data is None else ExecutionResult(data, None)
+
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
         """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
         try:

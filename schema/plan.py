@@ -86,6 +86,12 @@ class Plan:
             self._compiled[values] = self._compile(dict(zip(self._conditions, values, strict=True)))
         return self._compiled[values]
 
+    @property
+    def of_caller(self) -> Compiled | None:
+        """Its compiled form, where that is one already, takes no variables and is `of_caller`."""
+        compiled = self._compiled.get(())
+        return compiled if compiled and compiled.of_caller else None
+
     def coerced(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
         """The values of variables; None where graphql-core has to look at them."""
         return self._variables.coerced(given) if self._variables and self._plain else None

@@ -11,6 +11,7 @@ from resolvers import devices, recipients, tokens
 from resolvers.audit import list_events
 from resolvers.config_changes import latest_cursor
 from resolvers.invites import list_telegram_invites
+from schema.compiler import OF_CALLER
 from schema.config import Config
 from schema.context import RollcallInfo
 from schema.delivery import DeliveryConnection, DeliveryFilter
@@ -31,7 +32,10 @@ DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadeci
 
 @strawberry.type(description="What can be read. What a token may not see does not exist for it.")
 class Query:
-    @strawberry.field(description="The device whose token this is; null for a person's token.")
+    @strawberry.field(
+        description="The device whose token this is; null for a person's token.",
+        metadata={OF_CALLER: True},
+    )
     async def me(self, info: RollcallInfo) -> Device | None:
         row = await devices.me(info.context.desk, info.context.caller, info.context.own)
         return Device(row=row) if row else None

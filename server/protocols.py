@@ -62,15 +62,19 @@ class HTTPProtocol(HttpToolsProtocol):
         self._wait_for_more()
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
         self._in_head, self._head_bytes = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_waiting()
         exchange = self._exchange()
         if exchange is None:
-            super().on_headers_complete()
+            self._make_scope()
             return
         is_new = self.parser.get_http_version() != "1.0"
         exchange.keep_alive = is_new and self.parser.should_keep_alive()
@@ -109,11 +113,25 @@ class HTTPProtocol(HttpToolsProtocol):
     def _go_the_long_way(self, exchange: Exchange) -> None:
         self._stop_waiting()
         self.cycle = None  # type: ignore[assignment]
-        super().on_headers_complete()
+        self._make_scope()
         super().on_body(exchange.body)
+
+    def _make_scope(self) -> None:
+        """What the long way needs of the head, and begins with."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
+        super().on_headers_complete()
 
     def address(self, forwarded: bytes | None) -> str | None:
         return address(self.app, self.client, forwarded.decode("latin-1") if forwarded else None)
+
+    @property
+    def paused(self) -> bool:
+        """The client does not take what it is sent."""
+        return bool(self.flow.write_paused)
 
     async def drained(self) -> None:
         """The client takes what it is sent, or is gone."""

@@ -27,7 +27,16 @@ graphql-core from the beginning.
 
 from schema.compiler.compile import Compiler
 from schema.compiler.inputs import Variables
-from schema.compiler.run import Astray, Compiled, Run, replay
+from schema.compiler.run import OF_CALLER, Astray, Compiled, Run, replay
 from schema.compiler.writing import Unsupported
 
-__all__ = ["Astray", "Compiled", "Compiler", "Run", "Unsupported", "Variables", "replay"]
+__all__ = [
+    "OF_CALLER",
+    "Astray",
+    "Compiled",
+    "Compiler",
+    "Run",
+    "Unsupported",
+    "Variables",
+    "replay",
+]

@@ -92,8 +92,8 @@ class _Operation:
         built = self._source.built()
         return Compiled(
             [
-                Root(key, built[value], waits, built[complete], completes)
-                for key, value, waits, complete, completes in roots
+                Root(key, built[value], waits, built[complete], completes, of_caller)
+                for key, value, waits, complete, completes, of_caller in roots
             ],
             serial=serial,
             text=self._source.text,
@@ -102,7 +102,7 @@ class _Operation:
 
     def _root(
         self, root: GraphQLObjectType, key: str, found: FieldDetailsList
-    ) -> tuple[str, str, bool, str, bool]:
+    ) -> tuple[str, str, bool, str, bool, bool]:
         field = self._field(root, found)
         if self._operation.operation is OperationType.SUBSCRIPTION:
             value, awaited = "q.event", False
@@ -112,7 +112,8 @@ class _Operation:
         self._source.function(f"def {get}(o, q):\n    return {value}")
         done = self._completed(field.type, "o", found) if field else Expression("o")
         self._source.function(f"def {complete}(o, q):\n    return {done.text}")
-        return key, get, awaited, complete, done.awaited
+        of_caller = awaited and field is not None and self._fields.is_of_caller(field)
+        return key, get, awaited, complete, done.awaited, of_caller
 
     def _selection(self, type: GraphQLObjectType, found: FieldDetailsList) -> Expression:
         """The name of a function of an object of this type and the run."""

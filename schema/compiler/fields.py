@@ -14,6 +14,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from schema.compiler.inputs import Arguments, has_variable
+from schema.compiler.run import OF_CALLER
 from schema.compiler.writing import Source, Unsupported
 
 NOTHING = VariableValues({}, {})
@@ -46,6 +47,11 @@ class Fields:
             f"{source.constant('f', call)}({', '.join([*arguments, *keywords])})",
             definition.is_async,
         )
+
+    def is_of_caller(self, field: GraphQLField) -> bool:
+        """See `Root.of_caller`."""
+        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        return isinstance(definition, StrawberryField) and OF_CALLER in definition.metadata
 
     def _attribute(self, source: Source, definition: StrawberryField) -> str:
         if self._default is getattr and definition.python_name.isidentifier():

@@ -1,7 +1,7 @@
 """An operation that runs compiled, and how graphql-core takes over."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -10,6 +10,9 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
 gather = asyncio.gather
+
+# In a root field's metadata: see `Root.of_caller`.
+OF_CALLER = "of_caller"
 
 
 class Astray(Exception):
@@ -36,13 +39,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A root field: how its value is got and completed, and whether either has to be awaited."""
+    """A root field: how its value is got and completed, and whether either has to be awaited.
+
+    `of_caller`: it has nothing to wait for where the caller's own device was read.
+    """
 
     key: str
     value: Callable[[None, Run], Any]
     awaited: bool
     complete: Callable[[Any, Run], Any]
     completed: bool
+    of_caller: bool = False
 
 
 class Compiled:
@@ -55,8 +62,20 @@ class Compiled:
     ) -> None:
         self._roots = roots
         self._one_by_one = serial or len(roots) == 1
+        self.of_caller = all(root.of_caller and not root.completed for root in roots)
         self.text = text
         self.plain_variables = plain_variables
+
+    def at_once(self, run: Run) -> dict[str, Any] | None:
+        """The answer's `data`, of a query `of_caller` whose own device was read; None where it goes
+        another way than that on which all goes well.
+        """
+        try:
+            return {
+                root.key: root.complete(_ended(root.value(None, run)), run) for root in self._roots
+            }
+        except Exception:  # noqa: BLE001  it is met again on the other way
+            return None
 
     async def __call__(self, run: Run) -> dict[str, Any]:
         """The answer's `data`. Raises Astray."""
@@ -73,6 +92,16 @@ class Compiled:
             raise Astray
         done = [_completed(root, run.roots[root.key], run) for root in self._roots]
         return dict(zip([root.key for root in self._roots], await gather(*done), strict=True))
+
+
+def _ended(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What it returns; raises Astray where it waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value
+    coroutine.close()
+    raise Astray
 
 
 async def _value(root: Root, run: Run) -> Any:

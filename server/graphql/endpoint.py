@@ -9,6 +9,8 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
+from db.device_view import DeviceView
+from domain.access import Caller
 from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Unavailable
 from resolvers.authentication import Presented, identify
 from schema.documents import BadDocument
@@ -44,7 +46,8 @@ class Asked:
     """A GraphQL request, and what of its HTTP request matters for the answer.
 
     `media`: the type that the client likes best; `events`: whether it takes a stream of them, too;
-    `presented`: its token, if it is being looked up already.
+    `presented`: its token, if it is being looked up already; `accepted`: what follows from it, if
+    that was made out already.
     """
 
     request: Request
@@ -54,6 +57,17 @@ class Asked:
     authorization: str | None
     address: str | None
     presented: Presented | None = None
+    accepted: "Accepted | None" = None
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What is executed, and for whom; `own`: the device whose token it is, if it was just read."""
+
+    caller: Caller
+    own: DeviceView | None
+    operation: Operation
+    media: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,26 @@ class GraphQLEndpoint:
             media_type=f"{answer.media}; charset=utf-8",
         )
 
+    def at_once(self, asked: Asked, log: dict[str, Any]) -> Answer | None:
+        """As `answer`, where its token is found and there is nothing else to wait for. None, and
+        nothing is done, for all else.
+        """
+        service = self.service
+        if asked.presented is None:
+            return None
+        try:
+            found = service.recognized(asked.presented, asked.address)
+            if found is None:
+                return None
+            asked.accepted = accepted = self._accepted(asked, *found, log)
+            result = service.at_once(accepted.operation, accepted.caller, accepted.own)
+        except (RollcallError, Wrong, BadDocument) as error:
+            return self.refusal(error, _without_events(asked.media))
+        if result is None:
+            return None
+        log["outcome"] = "ok"
+        return Answer(200, accepted.media, encoded({"data": result.data}))
+
     async def answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
         """`log` gets what is known of the request: `operation`, `actor`, `outcome`."""
         try:
@@ -116,20 +150,29 @@ class GraphQLEndpoint:
         )
 
     async def _answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
-        service, media = self.service, asked.media
-        presented = asked.presented or service.present(asked.authorization)
-        caller, own = await identify(service.desk(), presented, asked.address)
-        operation = service.prepare(asked.request, caller)
+        service, accepted = self.service, asked.accepted
+        if accepted is None:
+            presented = asked.presented or service.present(asked.authorization)
+            found = await identify(service.desk(), presented, asked.address)
+            accepted = self._accepted(asked, *found, log)
+        operation, caller = accepted.operation, accepted.caller
+        if accepted.media == EVENTS:
+            service.connections.check(caller)
+            return EventStream(service, operation, caller)
+        log["outcome"] = "failed"
+        result, log["outcome"] = await service.run(operation, caller, accepted.own)
+        return self._told(result, accepted.media)
+
+    def _accepted(
+        self, asked: Asked, caller: Caller, own: DeviceView | None, log: dict[str, Any]
+    ) -> Accepted:
+        """Raises BadDocument, Forbidden or Wrong."""
+        media, operation = asked.media, self.service.prepare(asked.request, caller)
         if operation.type is OperationType.SUBSCRIPTION and asked.events:
             media = EVENTS
         _check_method(operation, asked.method, media)
         log["operation"], log["actor"] = operation.label, caller
-        if media == EVENTS:
-            service.connections.check(caller)
-            return EventStream(service, operation, caller)
-        log["outcome"] = "failed"
-        result, log["outcome"] = await service.run(operation, caller, own)
-        return self._told(result, media)
+        return Accepted(caller, own, operation, media)
 
     def refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Answer:
         """For a request that was not executed."""

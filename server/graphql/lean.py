@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from db.reader import TokenView
 from domain.errors import RollcallError
 from schema.deadlines import Patience
 from schema.execution import Request
@@ -52,6 +53,9 @@ class Connection(Protocol):
     tasks: "set[asyncio.Task[Any]]"
 
     def address(self, forwarded: bytes | None) -> str | None: ...
+
+    @property
+    def paused(self) -> bool: ...
 
     async def drained(self) -> None: ...
 
@@ -175,7 +179,7 @@ class Exchange:
             with suppress(RollcallError):
                 asked.presented = way.endpoint.service.present(asked.authorization)
         if asked.presented and asked.presented.token:
-            asked.presented.token.add_done_callback(self._start)
+            asked.presented.token.add_done_callback(self._found)
         else:
             self._start()
         return True
@@ -187,18 +191,32 @@ class Exchange:
         self._tell(self._way.endpoint.refusal(TOO_SLOW, self._media), known)
         self._way.journal.end(known)
 
-    def _start(self, _: object = None) -> None:
+    def _found(self, token: "asyncio.Future[TokenView | None]") -> None:
+        """Its token; so it is answered, where that is all that it has to wait for."""
+        way, connection = self._way, self._connection
+        known = self._begin()
+        if not token.cancelled() and token.exception() is None and not connection.paused:
+            try:
+                answer = way.endpoint.at_once(self.asked, known.log)
+            except Exception:  # noqa: BLE001  it is logged
+                answer = Answer(INTERNAL, JSON, way.journal.failed(known))
+            if answer is not None:
+                self._tell(answer, known)
+                way.journal.end(known)
+                return
+        self._start(known)
+
+    def _start(self, known: Known | None = None) -> None:
         tasks = self._connection.tasks
-        task = self._connection.loop.create_task(self._run())
+        task = self._connection.loop.create_task(self._run(known))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     def _begin(self) -> Known:
         return self._way.journal.begin(self.given_id, "POST", PATH, self._address)
 
-    async def _run(self) -> None:
-        way = self._way
-        known = self._begin()
+    async def _run(self, known: Known | None) -> None:
+        way, known = self._way, known or self._begin()
         try:
             answer = await way.endpoint.answer(self.asked, known.log)
             assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for

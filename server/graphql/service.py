@@ -20,7 +20,7 @@ from domain.errors import (
     Unavailable,
 )
 from domain.tokens import TokenKind
-from resolvers.authentication import Presented, identify, present
+from resolvers.authentication import Presented, identify, present, recognized
 from resolvers.desk import Desk
 from schema.context import Context
 from schema.documents import BadDocument
@@ -86,6 +86,22 @@ class Service:
         except (BadDocument, Forbidden):
             self._metrics.graphql("none", "refused", perf_counter() - started)
             raise
+
+    def recognized(
+        self, presented: Presented, address: str | None
+    ) -> tuple[Caller, DeviceView | None] | None:
+        """As `identify`, once the token is found; None where something has to be noted of it."""
+        return recognized(self.desk(), presented, address)
+
+    def at_once(
+        self, operation: Operation, caller: Caller, own: DeviceView | None
+    ) -> ExecutionResult | None:
+        """As `run`, where there is nothing to wait for; None, and nothing is done, for all else."""
+        started = perf_counter()
+        result = self._engine.at_once(operation, Context(self.desk(), caller, own))
+        if result is not None:
+            self._metrics.graphql(operation.label, "ok", perf_counter() - started)
+        return result
 
     async def run(
         self, operation: Operation, caller: Caller, own: DeviceView | None = None
