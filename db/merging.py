@@ -17,8 +17,8 @@ Value = TypeVar("Value")
 
 
 class Merged(Generic[Key, Value]):
-    """`fetches` read the values of some keys, at most `most` of them, each one thing at a time. A
-    key without a value gives None.
+    """For one loop. `fetches` read the values of some keys, at most `most` of them, each one thing
+    at a time. A key without a value gives None.
     """
 
     def __init__(
@@ -31,13 +31,17 @@ class Merged(Generic[Key, Value]):
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
         self._count = 0
         self._scheduled = False
+        # Looking for it is a system call, with Python 3.11.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     def get(self, key: Key) -> "asyncio.Future[Value | None]":
         """Raises Overloaded where too many wait already; the future raises what `fetch` does."""
         if self._count >= MOST_WAITING:
             raise Overloaded("The server has too much to do; try again soon.")
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Value | None] = loop.create_future()
         found = self._waiting.get(key)
         if found is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from domain.errors import Forbidden, Unauthenticated
 from domain.tokens import TokenKind
@@ -43,8 +44,7 @@ class Scope:
     device_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Whoever makes a request. `kind` None: nobody in particular.
 
     `waiting`: a device whose token an administrator has still to approve. `address`: the IP

@@ -1,15 +1,14 @@
 """What a device is told to do: how often it sends, and with which quality of service."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 DEFAULT_INTERVAL_SECONDS = 60
 DEFAULT_QOS = 1
 MAX_INTERVAL_SECONDS = 7 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """One version of a device's config. Versions of one device rise by one and never repeat."""
 
     version: int

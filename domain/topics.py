@@ -1,13 +1,12 @@
 """MQTT topic names (MQTT 3.1.1, section 4.7) of a device."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LONGEST_BASE = 131
 
 
-@dataclass(frozen=True, slots=True)
-class Topics:
+class Topics(NamedTuple):
     """Where a device publishes and what it subscribes to.
 
     `data`: measurements, device to server. `config`: retained, server to device. `state`: which

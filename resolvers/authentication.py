@@ -1,7 +1,7 @@
 """From a token to a caller."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from domain.events import EventKind
 from domain.tokens import TokenKind, hash_secret
 from resolvers.desk import Desk
 
+KINDS: Mapping[str, TokenKind] = {kind: kind for kind in TokenKind}
 KNOWN_TO_BROKERS = (TokenKind.DEVICE, TokenKind.ADMIN)
 
 
@@ -123,7 +124,7 @@ def _caller(token: TokenView, address: str | None) -> Caller:
     if token.expired:
         raise Unauthenticated("This token has expired.")
     return Caller(
-        TokenKind(token.kind),
+        KINDS[token.kind],
         token.id,
         token.owner_id,
         token.device_id,

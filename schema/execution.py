@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from graphql import ExecutionResult, GraphQLError, OperationType
@@ -40,8 +40,7 @@ class Request:
     document_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """A request that can be executed: its document is valid."""
 
     request: Request
@@ -118,15 +117,14 @@ class Engine:
                 )
             )
 
-    def at_once(self, operation: Operation, context: Context) -> ExecutionResult | None:
-        """As `run`, of what is read from the caller's own device, with nothing to wait for. None,
+    def at_once(self, operation: Operation, context: Context) -> dict[str, Any] | None:
+        """The `data` of what is read from the caller's own device, with nothing to wait for. None,
         and nothing is done, for all else.
         """
         if context.own is None or operation.plan.node.variable_definitions:
             return None
         compiled = operation.plan.of_caller
-        data = compiled.at_once(Run(context, NO_VARIABLES)) if compiled else None
-        return None if data is None else ExecutionResult(data, None)
+        return compiled.at_once(Run(context, NO_VARIABLES)) if compiled else None
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
         """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""

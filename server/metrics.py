@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from resolvers.desk import Desk
 from server.database_gauges import DatabaseGauges
-from server.operation_counts import OperationCounts
+from server.request_counts import RequestCounts
 
 METHODS = frozenset(HTTPMethod)
 
@@ -45,14 +45,8 @@ class Metrics:
         build = Info("rollcall_build", "What runs here.", registry=registry)
         build.info({"version": version("rollcall")})
 
-        self._operations = OperationCounts()
-        registry.register(self._operations)
-        self._http = Counter(
-            "rollcall_http_requests",
-            "HTTP requests. Status 499: the client was gone before its answer.",
-            ["method", "status"],
-            registry=registry,
-        )
+        self._requests = RequestCounts()
+        registry.register(self._requests)
         self._connections = Gauge(
             "rollcall_live_connections",
             "Open connections for subscriptions.",
@@ -76,23 +70,15 @@ class Metrics:
             Gauge("rollcall_mqtt_up", told, registry=registry).set_function(broker)
         for protocol in ("websocket", "sse"):
             self._connections.labels(protocol)
-        # Finding a label costs more than counting; theirs are bounded.
-        self._answered: dict[tuple[str, int], Callable[[], None]] = {}
 
     def graphql(self, operation: str, outcome: str, seconds: float) -> None:
         """`operation`: its type and first field, such as `query devices`, as far as the schema
         has that field; `outcome`: ok, refused, failed or the code of an error.
         """
-        self._operations.note(operation, outcome, seconds)
+        self._requests.graphql(operation, outcome, seconds)
 
     def http(self, method: str, status: int) -> None:
-        count = self._answered.get((method, status))
-        if count is None:
-            known = method if method in METHODS else "other"
-            count = self._http.labels(known, status).inc
-            if known == method:
-                self._answered[method, status] = count
-        count()
+        self._requests.http(method if method in METHODS else "other", status)
 
     def connection_opened(self, protocol: str) -> None:
         """`protocol`: websocket or sse."""

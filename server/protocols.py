@@ -13,7 +13,7 @@ from websockets.protocol import State
 
 from schema.deadlines import Patience
 from server.graphql.endpoint import BODY_SECONDS
-from server.graphql.lean import MOST_BYTES, PATH, URL, Closing, Exchange, LeanWay, default_lines
+from server.graphql.lean import MOST_BYTES, PATH, URL, Closing, Exchange, LeanWay
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
@@ -142,7 +142,8 @@ class HTTPProtocol(HttpToolsProtocol):
         """`answer`: its status line, its own headers, an empty line and its body, in pieces."""
         if not exchange.keep_alive:
             answer.insert(2, CLOSE)
-        answer.insert(1, default_lines(self.server_state.default_headers))
+        assert self._way is not None  # noqa: S101
+        answer.insert(1, self._way.default_lines(self.server_state.default_headers))
         self.transport.write(b"".join(answer))
         if not exchange.keep_alive:
             self.transport.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
@@ -60,8 +60,7 @@ class Asked:
     accepted: "Accepted | None" = None
 
 
-@dataclass(slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What is executed, and for whom; `own`: the device whose token it is, if it was just read."""
 
     caller: Caller
@@ -70,8 +69,7 @@ class Accepted:
     media: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     status: int
     media: str
     body: bytes
@@ -117,13 +115,13 @@ class GraphQLEndpoint:
             if found is None:
                 return None
             asked.accepted = accepted = self._accepted(asked, *found, log)
-            result = service.at_once(accepted.operation, accepted.caller, accepted.own)
+            data = service.at_once(accepted.operation, accepted.caller, accepted.own)
         except (RollcallError, Wrong, BadDocument) as error:
             return self.refusal(error, _without_events(asked.media))
-        if result is None:
+        if data is None:
             return None
         log["outcome"] = "ok"
-        return Answer(200, accepted.media, encoded({"data": result.data}))
+        return Answer(200, accepted.media, encoded({"data": data}))
 
     async def answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
         """`log` gets what is known of the request: `operation`, `actor`, `outcome`."""

@@ -74,6 +74,7 @@ class LeanWay:
         self.journal = journal
         self._most = min(MOST_BYTES, endpoint.service.settings.max_body_bytes)
         self._kept: dict[bytes, Request] = {}
+        self.default_lines = DefaultLines().of
         self.idle: Patience[Closing] = Patience(
             IDLE_SECONDS, lambda connection: connection.timeout_keep_alive_handler()
         )
@@ -248,6 +249,15 @@ def _line(name: str, value: str) -> bytes:
     return f"{name.lower()}: {value}\r\n".encode("latin-1")
 
 
-def default_lines(headers: Headers) -> bytes:
-    """Those that every answer has."""
-    return b"".join(b"%b: %b\r\n" % header for header in headers)
+class DefaultLines:
+    """Those that every answer has: uvicorn makes new ones every second, for their date."""
+
+    def __init__(self) -> None:
+        self._headers: Headers = ()
+        self._lines = b""
+
+    def of(self, headers: Headers) -> bytes:
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._lines

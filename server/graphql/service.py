@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
@@ -95,13 +96,13 @@ class Service:
 
     def at_once(
         self, operation: Operation, caller: Caller, own: DeviceView | None
-    ) -> ExecutionResult | None:
-        """As `run`, where there is nothing to wait for; None, and nothing is done, for all else."""
+    ) -> dict[str, Any] | None:
+        """The `data` of what has nothing to wait for; None, and nothing is done, for all else."""
         started = perf_counter()
-        result = self._engine.at_once(operation, Context(self.desk(), caller, own))
-        if result is not None:
+        data = self._engine.at_once(operation, Context(self.desk(), caller, own))
+        if data is not None:
             self._metrics.graphql(operation.label, "ok", perf_counter() - started)
-        return result
+        return data
 
     async def run(
         self, operation: Operation, caller: Caller, own: DeviceView | None = None

@@ -1,5 +1,4 @@
 import re
-from dataclasses import astuple
 from random import Random
 
 from hypothesis import given
@@ -50,7 +49,7 @@ def test_devices_share_no_topic_and_owners_no_tree(
 
 def test_the_leaves() -> None:
     topics = topics_of("acme/paris/temperature/1")
-    assert astuple(topics) == (
+    assert tuple(topics) == (
         "acme/paris/temperature/1",
         "acme/paris/temperature/1/config",
         "acme/paris/temperature/1/state",

@@ -1,4 +1,4 @@
-"""How many GraphQL operations there were, and how long they took, for Prometheus.
+"""How many requests and GraphQL operations there were, and how long these took, for Prometheus.
 
 prometheus_client's own counters take a lock for each number; these are of one thread.
 """
@@ -15,12 +15,17 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 BOUNDS = (*map(floatToGoString, BUCKETS), "+Inf")
 
 
-class OperationCounts(Collector):
+class RequestCounts(Collector):
     def __init__(self) -> None:
+        self._answered: dict[tuple[str, int], int] = {}
         self._outcomes: dict[tuple[str, str], int] = {}
         self._times: dict[str, _Times] = {}
 
-    def note(self, operation: str, outcome: str, seconds: float) -> None:
+    def http(self, method: str, status: int) -> None:
+        key = method, status
+        self._answered[key] = self._answered.get(key, 0) + 1
+
+    def graphql(self, operation: str, outcome: str, seconds: float) -> None:
         key = operation, outcome
         self._outcomes[key] = self._outcomes.get(key, 0) + 1
         times = self._times.get(operation)
@@ -30,6 +35,14 @@ class OperationCounts(Collector):
         times.counts[bisect_left(BUCKETS, seconds)] += 1
 
     def collect(self) -> Iterator[Metric]:
+        answered = CounterMetricFamily(
+            "rollcall_http_requests",
+            "HTTP requests. Status 499: the client was gone before its answer.",
+            labels=["method", "status"],
+        )
+        for (method, status), count in self._answered.items():
+            answered.add_metric([method, str(status)], count)
+        yield answered
         outcomes = CounterMetricFamily(
             "rollcall_graphql_requests",
             "GraphQL operations, by what became of them.",
