@@ -8,7 +8,7 @@ from db.database import Database
 from db.lane import MISTAKES, Lane
 from db.merging import Merged
 
-MOST = 200
+MOST, LEAST = 200, 8
 LANES = 2
 SECONDS = 30
 
@@ -32,7 +32,7 @@ class GroupCommit(Generic[Row]):
 
     def __init__(self, database: Database, statement: str, kind: type[Row], *same: Any) -> None:
         self._lanes = [_Committing(database, statement, kind, same) for _ in range(LANES)]
-        self.merged: Merged[Row, Any] = Merged([lane.commit for lane in self._lanes], MOST)
+        self.merged: Merged[Row, Any] = Merged([lane.commit for lane in self._lanes], MOST, LEAST)
 
     def add(self, row: Row) -> "asyncio.Future[Any | None]":
         """Its value, once it is committed; None where the statement did not take it, or another

@@ -18,16 +18,19 @@ Value = TypeVar("Value")
 
 class Merged(Generic[Key, Value]):
     """For one loop. `fetches` read the values of some keys, at most `most` of them, each one thing
-    at a time. A key without a value gives None.
+    at a time. A key without a value gives None. Where several are free they share what waits, each
+    at least `least`: so one has an answer to send while the other still works.
     """
 
     def __init__(
         self,
         fetches: Sequence[Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]],
         most: int,
+        least: int | None = None,
     ) -> None:
         self._free = list(fetches)
         self._most = most
+        self._least = least or most
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
         self._count = 0
         self._scheduled = False
@@ -58,15 +61,17 @@ class Merged(Generic[Key, Value]):
     def _start(self) -> None:
         self._scheduled = False
         while self._waiting and self._free:
-            task = asyncio.create_task(self._run(self._free.pop(), self._take()))
+            share = -(-len(self._waiting) // len(self._free))
+            taken = self._take(min(self._most, max(share, self._least)))
+            task = asyncio.create_task(self._run(self._free.pop(), taken))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _take(self) -> dict[Key, list[asyncio.Future[Value | None]]]:
-        if len(self._waiting) <= self._most:
+    def _take(self, most: int) -> dict[Key, list[asyncio.Future[Value | None]]]:
+        if len(self._waiting) <= most:
             taken, self._waiting = self._waiting, {}
         else:
-            keys = list(self._waiting)[: self._most]
+            keys = list(self._waiting)[:most]
             taken = {key: self._waiting.pop(key) for key in keys}
         self._count -= sum(map(len, taken.values()))
         return taken

@@ -1,7 +1,7 @@
 """Free-text search: words of a device's names, found by their beginning."""
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 from sqlalchemy import ColumnElement, cast, false, func, or_
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
@@ -10,7 +10,7 @@ from sqlalchemy.types import Text
 from db.device_view import AnyDevice
 from db.tables import Device
 from domain.identity import device_id, parse_mac
-from domain.names import name_key
+from domain.names import REMEMBERED, name_key
 
 WORD = re.compile(r"\w+")
 
@@ -47,5 +47,6 @@ def matches(search: str) -> ColumnElement[bool]:
         return by_words
 
 
-def _words(text: str) -> Iterable[str]:
-    return WORD.findall(name_key(text))
+@lru_cache(REMEMBERED)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(WORD.findall(name_key(text)))

@@ -3,10 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Container, Iterator
+from functools import lru_cache
 from itertools import count
 
 from slugify import slugify
 
+# A fleet has far fewer names than devices.
+REMEMBERED = 10_000
 SLUG_LENGTH = 32
 NUMBER_LENGTH = 8
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
@@ -18,6 +21,7 @@ BLANK = re.compile(
 )
 
 
+@lru_cache(REMEMBERED)
 def name_key(name: str) -> str:
     """What two spellings of one name have in common.
 

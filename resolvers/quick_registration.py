@@ -5,7 +5,7 @@ the key is not counted, and nobody has to approve it. Later: it has its own toke
 new but the config that it has applied.
 """
 
-import json
+import orjson
 
 from db.device_view import DeviceView
 from db.events import registered_facts
@@ -74,7 +74,7 @@ async def register_quickly(
             hash_secret(secret),
             mosquitto_hash(secret),
             caller.token_id if caller.kind is TokenKind.ENROL else None,
-            json.dumps(registered_facts(device)),
+            orjson.dumps(registered_facts(device)).decode(),
             device.registered_at,
             device.last_seen_at,
         )
