@@ -1,7 +1,8 @@
 """New devices of many requests at once: each batch is one statement, and one commit.
 
 The way for a device that nobody knew before, whose owner, place and type are known, with an
-enrolment key that is not counted. Everything else is `resolvers/registration.py`'s, one by one.
+enrolment key that is not counted; and for one that has lost the answer to that, and asks again.
+Everything else is `resolvers/registration.py`'s, one by one.
 """
 
 import asyncio
@@ -49,6 +50,36 @@ WITH given AS (
 SELECT id, number FROM made
 """
 
+# Of a device that has one token, which nobody has used: its secret is replaced. Whoever changes a
+# device's tokens locks the device first.
+RENEW = """
+WITH given AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::int[], $3::bytea[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[]
+    ) AS g (id, only_owner_id, hash, mqtt_hash, issued_by, actor, at)
+), known AS MATERIALIZED (
+    SELECT d.id, d.number, d.owner_id, g.hash, g.mqtt_hash, g.issued_by, g.actor, g.at
+    FROM devices d JOIN given g USING (id)
+    WHERE d.state = 'active' AND d.confirmed_at IS NULL
+        AND NOT d.awaits_approval AND NOT d.reenrolment_refused
+        AND (g.only_owner_id IS NULL OR g.only_owner_id = d.owner_id)
+        AND (SELECT count(*) FROM tokens t WHERE t.device_id = d.id) = 1
+    ORDER BY d.id FOR UPDATE OF d
+), renewed AS (
+    UPDATE tokens t SET hash = k.hash, mqtt_hash = k.mqtt_hash, issued_by = k.issued_by,
+        created_at = k.at, created_by = k.actor
+    FROM known k
+    WHERE t.device_id = k.id AND t.confirmed_at IS NULL AND t.revoked_at IS NULL AND NOT t.waiting
+        AND (t.issued_by IS NULL OR t.issued_by = k.issued_by)
+    RETURNING t.device_id
+), recorded AS (
+    INSERT INTO events (kind, device_id, owner_id, actor)
+    SELECT 'token_renewed', k.id, k.owner_id, k.actor
+    FROM known k JOIN renewed r ON r.device_id = k.id ORDER BY k.number
+)
+SELECT k.id, k.number FROM known k JOIN renewed r ON r.device_id = k.id
+"""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewDevice:
@@ -75,12 +106,28 @@ class NewDevice:
     last_seen_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Renewal:
+    """A token for a device that was told one, and has not used it. `only_owner_id`: whose devices
+    it may be for; None: anybody's.
+    """
+
+    id: str
+    only_owner_id: int | None
+    hash: bytes
+    mqtt_hash: str
+    issued_by: int | None
+    actor: str
+    at: datetime
+
+
 class Registrar:
     """`interval_seconds` and `qos`: the first config of all. `levels`: those known here."""
 
     def __init__(self, database: Database, interval_seconds: int, qos: int) -> None:
         self.levels = KnownLevels()
         self._new = GroupCommit(database, INSERT, NewDevice, interval_seconds, qos)
+        self._lost = GroupCommit(database, RENEW, Renewal)
 
     def add(self, device: NewDevice) -> "asyncio.Future[int | None]":
         """Its number, once it is committed; None where there is such a device already, or was.
@@ -89,8 +136,16 @@ class Registrar:
         """
         return self._new.add(device)
 
+    def renew(self, renewal: Renewal) -> "asyncio.Future[int | None]":
+        """The device's number, once it is committed; None where there is more to decide.
+
+        Raises Unavailable and Overloaded.
+        """
+        return self._lost.add(renewal)
+
     def close(self) -> None:
         self._new.close()
+        self._lost.close()
 
 
 class KnownLevels:

@@ -92,7 +92,7 @@ async def _noted(desk: Desk, secret: str, address: str | None) -> Caller:
         if token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
             token.mqtt_hash = mosquitto_hash(secret)
         if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
-            await _confirm(session, token, caller)
+            await _confirm(session, token, hash_secret(secret), caller)
         return caller
 
 
@@ -134,12 +134,15 @@ def _caller(token: TokenView, address: str | None) -> Caller:
     )
 
 
-async def _confirm(session: AsyncSession, token: Token, caller: Caller) -> None:
+async def _confirm(session: AsyncSession, token: Token, hash: bytes, caller: Caller) -> None:
     assert token.device_id is not None  # noqa: S101
     device = await devices.find_for_update(session, Scope(), token.device_id)
     await session.refresh(token)
     if device is None or token.revoked_at is not None:
         raise Unauthenticated("This token was revoked.")
+    if token.hash != hash:
+        # The device has asked for another one meanwhile.
+        raise Unauthenticated("This token is unknown.")
     if token.confirmed_at is None:
         now = datetime.now(UTC)
         token.confirmed_at = device.confirmed_at = now

@@ -1,19 +1,19 @@
 """The short ways for what a fleet does that boots; all else is left to `resolvers/registration.py`.
 
 For the first time: nobody knows the device, its owner, place and type have been seen here before,
-the key is not counted, and nobody has to approve it. Later: it has its own token, and tells nothing
-new but the config that it has applied.
+the key is not counted, and nobody has to approve it. Again: it has not used the token that it was
+told. Later: it has its own token, and tells nothing new but the config that it has applied.
 """
 
 import orjson
 
 from db.device_view import DeviceView
 from db.events import registered_facts
-from db.registrar import NewDevice
+from db.registrar import NewDevice, Renewal
 from db.search import all_words
 from domain.access import Caller
 from domain.accounts import mosquitto_hash
-from domain.enrolment import DeviceState, EnrolmentPolicy
+from domain.enrolment import DeviceState, EnrolmentPolicy, Outcome
 from domain.identity import device_id
 from domain.inputs import Registration
 from domain.tokens import TokenKind, hash_secret, new_secret
@@ -45,8 +45,8 @@ async def answer_quickly(
 
 async def register_quickly(
     desk: Desk, caller: Caller, wanted: Registration
-) -> tuple[DeviceView, str] | None:
-    """The new device, committed, and its token; None where this is not the way.
+) -> tuple[Outcome, DeviceView, str] | None:
+    """The device, new or as it is, and its new token, committed; None where this is not the way.
 
     Raises Unavailable and Overloaded.
     """
@@ -79,10 +79,29 @@ async def register_quickly(
             device.last_seen_at,
         )
     )
-    if number is None:
+    if number is not None:
+        device.number = number
+        return Outcome.CREATED, device, secret
+    known = await _renew(desk, caller, device, secret)
+    return (Outcome.RENEWED, known, secret) if known else None
+
+
+async def _renew(desk: Desk, caller: Caller, device: DeviceView, secret: str) -> DeviceView | None:
+    """The device as it is, where it has lost the answer to its first registration."""
+    if caller.kind is TokenKind.ADMIN:
         return None
-    device.number = number
-    return device, secret
+    renewal = Renewal(
+        device.id,
+        caller.owner_id,
+        hash_secret(secret),
+        mosquitto_hash(secret),
+        caller.token_id,
+        caller.actor,
+        device.registered_at,
+    )
+    if await desk.registrar.renew(renewal) is None:
+        return None
+    return await desk.reader.device(device.id)
 
 
 def _device(desk: Desk, caller: Caller, wanted: Registration) -> DeviceView | None:

@@ -61,7 +61,7 @@ async def register_device(
     if known := await answer_quickly(desk, caller, wanted, own):
         return Registered(Outcome.KNOWN, known)
     if quick := await register_quickly(desk, caller, wanted):
-        return Registered(Outcome.CREATED, *quick)
+        return Registered(*quick)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with desk.database.begin() as session:

@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from db.database import Database
-from db.registrar import NewDevice, Registrar
+from db.registrar import NewDevice, Registrar, Renewal
 from domain.identity import device_id
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.events import events_of
 from tests.live.serving import until
-from tests.notifier.alerted import rows
+from tests.notifier.alerted import rows, rows_changed
 
 
 def mac(number: int) -> str:
@@ -207,3 +207,89 @@ async def test_a_device_that_boots_has_moved(api: Api, database: Database) -> No
     await api.register(token, appliedVersion=2)
     assert [e.device_id for e in await events_of(database, "device_moved")] == [id]
     assert await rows(database, "SELECT 1 FROM former_topics") == []
+
+
+async def test_a_crowd_that_has_lost_its_answers(api: Api, database: Database) -> None:
+    key = await api.key()
+    single = await api.register(key, mac=mac(0))
+    lost = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 60)))
+    await api.register(ADMIN, mac=mac(0))
+    await api.change("updateConfig", deviceId=lost[0]["device"]["id"], qos=0)
+    found = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 60)))
+    assert {answer["outcome"] for answer in found} == {"RENEWED"}
+    assert [a["device"]["id"] for a in found] == [a["device"]["id"] for a in lost]
+    assert found[0]["device"]["config"]["qos"] == 0
+    assert {a["device"]["config"]["version"] for a in found[1:]} == {1}
+    tokens = "kind, waiting, mqtt_hash IS NULL, issued_by, created_by, confirmed_at, revoked_at"
+    made = await rows(
+        database, f"SELECT {tokens} FROM tokens WHERE device_id <> '{single['device']['id']}'"
+    )
+    assert len(made) == 59
+    assert len(set(made)) == 1
+    told = await events_of(database, "token_renewed")
+    assert len(told) == 60
+    assert len({(event.actor, event.owner_id, str(event.after)) for event in told[1:]}) == 1
+    for old, new in zip(lost[::20], found[::20], strict=True):
+        assert (await api.post("{ me { id } }", old["token"])).status_code == 401
+        me = await api.ask("{ me { id } }", new["token"])
+        assert me["me"]["id"] == old["device"]["id"]
+
+
+async def test_who_gets_no_token_without_a_closer_look(api: Api, database: Database) -> None:
+    """Each by a reason of its own."""
+    key = await api.key()
+    renew = api.app.state.keeper.desk.registrar.renew
+
+    async def renewed(device: Any, **odd: Any) -> bool:
+        values = {
+            "id": device["device"]["id"],
+            "only_owner_id": None,
+            "hash": device["token"].encode(),
+            "mqtt_hash": "x",
+            "issued_by": issued_by,
+            "actor": "enrol:1",
+            "at": datetime.now(UTC),
+        }
+        return await renew(Renewal(**{**values, **odd})) is not None
+
+    devices = [await api.register(key, mac=mac(n)) for n in range(7)]
+    [(issued_by,)] = set(await rows(database, "SELECT issued_by FROM tokens WHERE kind = 'device'"))
+    assert await renewed(devices[0])
+    assert not await renewed(devices[0], issued_by=issued_by + 1)
+    assert not await renewed(devices[0], issued_by=None)
+    assert not await renewed(devices[0], only_owner_id=999)
+    assert not await renewed(devices[0], id="0" * 32)
+    await api.ask("{ me { id } }", devices[1]["token"])
+    assert not await renewed(devices[1])
+    changes = (
+        "devices SET state = 'rejected' WHERE id",
+        "devices SET awaits_approval = true WHERE id",
+        "devices SET reenrolment_refused = true WHERE id",
+        "tokens SET revoked_at = now() WHERE device_id",
+        "tokens SET waiting = true WHERE device_id",
+    )
+    for device, change in zip(devices[2:], changes, strict=True):
+        await rows_changed(database, f"UPDATE {change} = '{device['device']['id']}'")
+        assert not await renewed(device), change
+    assert len(await events_of(database, "token_renewed")) == 1
+
+
+async def test_the_old_token_is_used_while_a_new_one_is_asked_for(
+    api: Api, database: Database
+) -> None:
+    """One of the two comes first, and the other one hears of it."""
+    key = await api.key()
+    await api.register(key, mac=mac(0))
+    for number in range(1, 25):
+        old = (await api.register(key, mac=mac(number)))["token"]
+        used, answer = await asyncio.gather(
+            api.post("{ me { id } }", old), api.register(key, mac=mac(number))
+        )
+        if answer["outcome"] == "RENEWED":
+            assert used.status_code == 401
+            assert (await api.post("{ me { id } }", old)).status_code == 401
+            assert (await api.post("{ me { id } }", answer["token"])).status_code == 200
+        else:
+            assert (used.status_code, answer["outcome"]) == (200, "PENDING")
+    live = "SELECT device_id FROM tokens WHERE kind = 'device' AND NOT waiting"
+    assert len(await rows(database, live)) == 25
