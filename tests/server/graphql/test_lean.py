@@ -64,6 +64,79 @@ async def test_both_ways_give_the_same_answer(settings: Settings, token: str | N
     assert short == long
 
 
+OF_ITSELF = [
+    {"documentId": "b"},
+    {"query": "{ me { id topics { data listen } config { version } } }"},
+    {"query": "{ __typename you: me { __typename state inSync lastSeenAt: id } me { online } }"},
+    {"query": "{ me { configHistory { version } appliedConfig { version } } }"},
+    {"query": "{ me { id } fleet { total } }"},
+    {"query": '{ me { id } topics(deviceId: "x") { data } }'},
+    {"query": "query ($a: Boolean!) { me { id qos: state @skip(if: $a) } }", "variables": {"a": 1}},
+    {
+        "query": "query ($a: Boolean!) { me { id state @skip(if: $a) } }",
+        "variables": {"a": True},
+    },
+    {"query": "mutation { acknowledgeConfig(input: {version: 9}) { errors { code field } } }"},
+    {"query": "{ me { nothing } }"},
+    {"query": "subscription { configChanged { cursor } }"},
+]
+
+
+async def test_a_devices_own_requests(settings: Settings) -> None:
+    """The first use of its token, later ones, and what comes after it was replaced."""
+    told = []
+    for cors in (None, "https://example.com"):
+        changes = {"cors_origins": cors} if cors else {}
+        async with instance(changed(settings, **changes)) as one, httpx.AsyncClient() as client:
+            token = (await one.api.register(ADMIN))["token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            found = []
+            for body in OF_ITSELF * 3:
+                answer = await client.post(one.url, json=body, headers=headers)
+                found.append((answer.status_code, answer.content))
+            newer = (await one.api.register(ADMIN))["token"]
+            await one.api.ask("{ me { id } }", newer)
+            answer = await client.post(one.url, json={"documentId": "b"}, headers=headers)
+            found.append((answer.status_code, answer.content))
+            told.append(found)
+    assert told[0] == told[1]
+    assert told[0][-1][0] == 401
+
+
+async def test_a_boot_waits_for_its_token_only(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "rollcall.requests")
+    async with instance(settings) as one, httpx.AsyncClient() as client:
+        token = (await one.api.register(ADMIN))["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+
+        async def asked(query: str) -> Any:
+            answer = await client.post(one.url, json={"query": query}, headers=headers)
+            return answer.json()["data"]
+
+        query = "{ me { id config { version } } }"
+        for _ in range(3):
+            first = await asked(query)
+        await client.post(one.url, json={"documentId": "b"}, headers=headers)
+
+        async def broken(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(endpoint.GraphQLEndpoint, "answer", broken)
+        caplog.clear()
+        assert await asked(query) == first
+        boot = await client.post(one.url, json={"documentId": "b"}, headers=headers)
+        counts = (await client.get(one.url.replace("graphql", "metrics"))).text
+    assert boot.json()["data"]["me"]["c"]["v"] == 1
+    fields = [record.fields for record in caplog.records if hasattr(record, "fields")]
+    assert [(f["operation"], f["outcome"], f["status"]) for f in fields[:2]] == [
+        ("query me", "ok", 200)
+    ] * 2
+    assert fields[0]["actor"] == f"device:{first['me']['id']}"
+    assert 'rollcall_graphql_requests_total{operation="query me",outcome="ok"} 6.0' in counts
+
+
 async def test_an_id_and_a_bug(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"Authorization": f"Bearer {ADMIN}", "X-Request-Id": "mine"}
     body = {"query": "{ fleet { total } }"}
