@@ -89,9 +89,9 @@ bench-quick: install
 	$(BIN)/python -m bench.speed.run
 
 # The same with all subjects, connections and operations, and pgbench, and what bench-delivery
-# measures: some twelve minutes. Needs wrk, npm and mosquitto.
+# measures: some 40 minutes. Needs wrk, npm and mosquitto.
 bench: install
-	$(BIN)/python -m bench.speed.run --all --connections 1 16 64 256 --json docs/performance.json
+	$(BIN)/python -m bench.speed.run --all --rounds 3 --seconds 5 --connections 1 16 64 256 --json docs/performance.json
 	$(BIN)/python -m bench.speed.plot
 	$(BIN)/python -m bench.delivery --json docs/performance.json
 

@@ -2,15 +2,13 @@
 
 All have the same schema, as far as it is measured, and do the same work: a token is looked up for
 each request, a registration inserts a device, its token and its event durably, a change of a config
-the version that it replaces and its event. All run all the time, and are asked in turns.
+the version that it replaces and its event. They run one after the other, in several rounds: a
+machine is not the same from one minute to the next, and figures are medians.
 """
 
 import argparse
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from hashlib import md5
 from pathlib import Path
 
@@ -30,42 +28,28 @@ WARM_CONNECTIONS = 16
 # People's operations, whose trusted documents ask for more.
 NOT_TRUSTED = ("list", "change")
 
-Measured = Callable[[], Figures]
 Results = dict[str, dict[str, dict[int, Figures]]]
 """By operation, subject and connections."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A subject with one of the ways to ask it."""
-
-    subject: Subject
-    dialect: str
-
-    @property
-    def name(self) -> str:
-        several = len(self.subject.dialects) > 1
-        return f"{self.subject.name}, {self.dialect}" if several else self.subject.name
+Rounds = dict[str, dict[int, list[Figures]]]
+"""By subject and connections, one figure for each round."""
 
 
-def entries(subjects: Iterable[Subject], operation: str) -> list[Entry]:
-    return [
-        Entry(subject, dialect)
-        for subject in subjects
-        if operation in subject.operations
-        for dialect in subject.dialects
-        if dialect == "plain" or len(subject.dialects) == 1 or operation not in NOT_TRUSTED
-    ]
-
-
-async def in_turns(url: str, measured: Mapping[str, Measured], rounds: int) -> dict[str, Figures]:
-    """Medians. A machine is not the same from one minute to the next."""
-    found: dict[str, list[Figures]] = {name: [] for name in measured}
-    for _ in range(rounds):
-        for name, measure in measured.items():
-            await settled(url)
-            found[name].append(measure())
-    return {name: typical(figures) for name, figures in found.items()}
+async def turn(
+    url: str, load: Load, subject: Subject, operation: str, connections: Sequence[int], into: Rounds
+) -> None:
+    """One after the other in each way to ask it."""
+    for dialect in subject.dialects if operation in subject.operations else ():
+        several = len(subject.dialects) > 1
+        if several and dialect == "trusted" and operation in NOT_TRUSTED:
+            continue
+        name = f"{subject.name}, {dialect}" if several else subject.name
+        await settled(url)
+        load(subject, operation, dialect, WARM_CONNECTIONS)
+        for count in connections:
+            figures = load(subject, operation, dialect, count)
+            into.setdefault(name, {}).setdefault(count, []).append(figures)
 
 
 def table(results: Results) -> str:
@@ -105,23 +89,21 @@ async def main() -> None:
         ids.write_text("\n".join(md5(str(n).encode()).hexdigest() for n in changed if n % 1000))  # noqa: S324
         load = Load(chosen.devices, chosen.seconds, ids)
         least = Floor(url, folder, chosen.devices, chosen.seconds)
-        with ExitStack() as stack:
-            starts = ALL if chosen.all else QUICK
-            subjects = [stack.enter_context(start(url, folder)) for start in starts]
-            for operation in OPERATIONS:
-                asked = entries(subjects, operation)
-                for each in asked:
-                    load(each.subject, operation, each.dialect, WARM_CONNECTIONS)
-                results[operation] = {each.name: {} for each in asked}
-                for count in chosen.connections:
-                    measured: dict[str, Measured] = {
-                        each.name: partial(load, each.subject, operation, each.dialect, count)
-                        for each in asked
-                    }
-                    if operation in floor.OPERATIONS and chosen.all:
-                        measured[floor.NAME] = partial(least, operation, count)
-                    for name, figures in (await in_turns(url, measured, chosen.rounds)).items():
-                        results[operation].setdefault(name, {})[count] = figures
+        for operation in OPERATIONS:
+            found: Rounds = {}
+            for _ in range(chosen.rounds):
+                for start in ALL if chosen.all else QUICK:
+                    with start(url, folder) as subject:
+                        await turn(url, load, subject, operation, chosen.connections, found)
+                if operation in floor.OPERATIONS:
+                    await settled(url)
+                    for count in chosen.connections:
+                        figures = least(operation, count)
+                        found.setdefault(floor.NAME, {}).setdefault(count, []).append(figures)
+            results[operation] = {
+                name: {count: typical(rounds) for count, rounds in by_count.items()}
+                for name, by_count in found.items()
+            }
     about = f"{chosen.devices:,} devices, {chosen.rounds} x {chosen.seconds} s each; {machine()}"
     print(about, table(results), sep="\n")
     keep(chosen.json, "comparison", about, results)
