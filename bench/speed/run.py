@@ -8,6 +8,7 @@ machine is not the same from one minute to the next, and figures are medians.
 
 import argparse
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import md5
 from pathlib import Path
@@ -32,24 +33,20 @@ Results = dict[str, dict[str, dict[int, Figures]]]
 """By operation, subject and connections."""
 
 
-Rounds = dict[str, dict[int, list[Figures]]]
-"""By subject and connections, one figure for each round."""
-
-
 async def turn(
-    url: str, load: Load, subject: Subject, operation: str, connections: Sequence[int], into: Rounds
-) -> None:
-    """One after the other in each way to ask it."""
+    url: str, load: Load, subject: Subject, operation: str, connections: Sequence[int]
+) -> dict[tuple[str, int], Figures]:
+    """By name and connections, in each way to ask it."""
+    found: dict[tuple[str, int], Figures] = {}
+    several = len(subject.dialects) > 1
     for dialect in subject.dialects if operation in subject.operations else ():
-        several = len(subject.dialects) > 1
         if several and dialect == "trusted" and operation in NOT_TRUSTED:
             continue
         name = f"{subject.name}, {dialect}" if several else subject.name
         await settled(url)
         load(subject, operation, dialect, WARM_CONNECTIONS)
-        for count in connections:
-            figures = load(subject, operation, dialect, count)
-            into.setdefault(name, {}).setdefault(count, []).append(figures)
+        found |= {(name, n): load(subject, operation, dialect, n) for n in connections}
+    return found
 
 
 def table(results: Results) -> str:
@@ -90,20 +87,20 @@ async def main() -> None:
         load = Load(chosen.devices, chosen.seconds, ids)
         least = Floor(url, folder, chosen.devices, chosen.seconds)
         for operation in OPERATIONS:
-            found: Rounds = {}
+            found: dict[tuple[str, int], list[Figures]] = defaultdict(list)
             for _ in range(chosen.rounds):
                 for start in ALL if chosen.all else QUICK:
                     with start(url, folder) as subject:
-                        await turn(url, load, subject, operation, chosen.connections, found)
-                if operation in floor.OPERATIONS:
+                        told = await turn(url, load, subject, operation, chosen.connections)
+                    for key, figures in told.items():
+                        found[key].append(figures)
+                if chosen.all and operation in floor.OPERATIONS:
                     await settled(url)
                     for count in chosen.connections:
-                        figures = least(operation, count)
-                        found.setdefault(floor.NAME, {}).setdefault(count, []).append(figures)
-            results[operation] = {
-                name: {count: typical(rounds) for count, rounds in by_count.items()}
-                for name, by_count in found.items()
-            }
+                        found[floor.NAME, count].append(least(operation, count))
+            results[operation] = {}
+            for (name, count), rounds in found.items():
+                results[operation].setdefault(name, {})[count] = typical(rounds)
     about = f"{chosen.devices:,} devices, {chosen.rounds} x {chosen.seconds} s each; {machine()}"
     print(about, table(results), sep="\n")
     keep(chosen.json, "comparison", about, results)
