@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,18 +51,22 @@ def no_settings_from_outside() -> None:
         del os.environ[name]
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server with a migrated database `template`."""
+@pytest_asyncio.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The URL of a server that does not wait for the disk: who tests that has one of their own."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("shared"))
     try:
-        yield server.start()
+        url = server.start()
+        await _execute(url, "ALTER SYSTEM SET fsync = off")
+        await _execute(url, "SELECT pg_reload_conf()")
+        yield url
     finally:
         server.stop()
 
 
 @pytest_asyncio.fixture(scope="session")
 async def template(postgres: str) -> str:
+    """The name of a migrated database."""
     await _execute(postgres, "CREATE DATABASE template_rollcall")
     database = Database(_named(postgres, "template_rollcall"))
     await migrate(database)
