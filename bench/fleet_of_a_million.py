@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ async def table(database: Database, count: int) -> None:
     desk = Desk.on(database)
     print(f"\n{count:,} devices {'':14} page of 50    totalCount")
     for name, (values, owner_id) in READS.items():
-        wanted, caller = DeviceFilter(**values), replace(ADMIN, owner_id=owner_id)
+        wanted, caller = DeviceFilter(**values), ADMIN._replace(owner_id=owner_id)
         page = await measure(lambda: list_devices(desk, caller, wanted, Page()))  # noqa: B023
         total = await measure(lambda: count_devices(desk, caller, wanted))  # noqa: B023
         number, exact = await count_devices(desk, caller, wanted)

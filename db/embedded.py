@@ -9,7 +9,7 @@ import fcntl
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from subprocess import SubprocessError
 
@@ -49,7 +49,7 @@ class EmbeddedPostgres:
     def _start(self) -> str:
         if self._server is None:
             # Started by root, it makes a system user for itself.
-            with _locked(USERS):
+            with _locked(USERS) if os.geteuid() == 0 else nullcontext():
                 self._server = get_server(
                     self.data_dir / "postgres", cleanup_mode=None, start=False
                 )

@@ -20,7 +20,8 @@ OVERDUE = text("""
         WHERE state = 'active' AND NOT synced
             AND overdue_version IS DISTINCT FROM config_version
             AND config_updated_at + make_interval(
-                secs => greatest(interval_seconds * CAST(:intervals AS float8), :least)) < now()
+                secs => greatest(interval_seconds * CAST(:intervals AS float8), :least)
+            ) < :now
         ORDER BY config_updated_at LIMIT :most FOR UPDATE SKIP LOCKED
     ), noted AS (
         UPDATE devices d SET overdue_version = d.config_version FROM late WHERE d.id = late.id
@@ -52,22 +53,26 @@ ABSENT = text("""
 
 
 async def note_overdue(
-    session: AsyncSession, caller: Caller, intervals: float, least_seconds: float
+    session: AsyncSession, caller: Caller, now: datetime, intervals: float, least_seconds: float
 ) -> int:
     """Of configs that are not applied so many intervals after they were made; how many."""
-    values = {"intervals": intervals, "least": least_seconds, "kind": EventKind.CONFIG_OVERDUE}
-    return await _noted(session, OVERDUE, caller, values)
+    values = {"now": now, "intervals": intervals, "least": least_seconds}
+    return await _noted(session, OVERDUE, EventKind.CONFIG_OVERDUE, caller, values)
 
 
 async def note_absent(session: AsyncSession, caller: Caller, since: datetime) -> int:
     """Of devices that were online once, and are offline since then; how many."""
-    return await _noted(session, ABSENT, caller, {"since": since, "kind": EventKind.DEVICE_OFFLINE})
+    return await _noted(session, ABSENT, EventKind.DEVICE_OFFLINE, caller, {"since": since})
 
 
 async def _noted(
-    session: AsyncSession, statement: TextClause, caller: Caller, values: dict[str, Any]
+    session: AsyncSession,
+    statement: TextClause,
+    kind: EventKind,
+    caller: Caller,
+    values: dict[str, Any],
 ) -> int:
-    given = {**values, "actor": caller.actor, "most": AT_ONCE}
+    given = {**values, "kind": kind, "actor": caller.actor, "most": AT_ONCE}
     count: int = (await session.execute(statement, given)).scalar_one()
     if count:
         session.info[RECORDED] = True

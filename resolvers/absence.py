@@ -33,4 +33,4 @@ def note_return(session: AsyncSession, device: Device) -> None:
 
 
 def _moment(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
+    return at.isoformat(timespec="microseconds") if at else None

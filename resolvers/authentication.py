@@ -134,15 +134,15 @@ def _caller(token: TokenView, address: str | None) -> Caller:
     )
 
 
-async def _confirm(session: AsyncSession, token: Token, hash: bytes, caller: Caller) -> None:
-    assert token.device_id is not None  # noqa: S101
-    device = await devices.find_for_update(session, Scope(), token.device_id)
-    await session.refresh(token)
-    if device is None or token.revoked_at is not None:
-        raise Unauthenticated("This token was revoked.")
-    if token.hash != hash:
+async def _confirm(session: AsyncSession, found: Token, hash: bytes, caller: Caller) -> None:
+    assert found.device_id is not None  # noqa: S101
+    device = await devices.find_for_update(session, Scope(), found.device_id)
+    token = await session.get(Token, found.id, populate_existing=True)
+    if token is None or token.hash != hash:
         # The device has asked for another one meanwhile.
         raise Unauthenticated("This token is unknown.")
+    if device is None or token.revoked_at is not None:
+        raise Unauthenticated("This token was revoked.")
     if token.confirmed_at is None:
         now = datetime.now(UTC)
         token.confirmed_at = device.confirmed_at = now

@@ -1,5 +1,7 @@
 """Configs that devices have not applied in time."""
 
+from datetime import UTC, datetime
+
 from db import missed
 from domain.access import system
 from resolvers.desk import Desk
@@ -14,4 +16,5 @@ async def note_overdue(desk: Desk, intervals: float) -> int:
     made. Returns how many were found; call it again where that is `missed.AT_ONCE`.
     """
     async with desk.database.begin(own=True) as session:
-        return await missed.note_overdue(session, CALLER, intervals, LEAST_SECONDS)
+        now = datetime.now(UTC)
+        return await missed.note_overdue(session, CALLER, now, intervals, LEAST_SECONDS)

@@ -119,9 +119,9 @@ class Engine:
 
     def at_once(self, operation: Operation, context: Context) -> dict[str, Any] | None:
         """The `data` of what is read from the caller's own device, with nothing to wait for. None,
-        and nothing is done, for all else.
+        and nothing is executed, for all else.
         """
-        if context.own is None or operation.plan.node.variable_definitions:
+        if context.own is None:
             return None
         compiled = operation.plan.of_caller
         return compiled.at_once(Run(context, NO_VARIABLES)) if compiled else None

@@ -89,6 +89,8 @@ class Plan:
     @property
     def of_caller(self) -> Compiled | None:
         """Its compiled form, where that is one already, takes no variables and is `of_caller`."""
+        if self.node.variable_definitions:
+            return None
         compiled = self._compiled.get(())
         return compiled if compiled and compiled.of_caller else None
 

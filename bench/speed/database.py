@@ -28,12 +28,16 @@ CONNECTIONS = 300
 
 
 @asynccontextmanager
-async def filled(devices: int) -> AsyncIterator[tuple[str, Path]]:
-    """The URL of a new database with so many devices, and a folder to write to."""
+async def filled(devices: int, **settings: str) -> AsyncIterator[tuple[str, Path]]:
+    """The URL of a new database with so many devices, and a folder to write to. `settings`: of
+    PostgreSQL.
+    """
     with tempfile.TemporaryDirectory(prefix="rollcall-") as name:
         postgres = EmbeddedPostgres(Path(name))
         try:
-            await _maintained(postgres.start(), f"ALTER SYSTEM SET max_connections = {CONNECTIONS}")
+            settings = {"max_connections": str(CONNECTIONS), **settings}
+            changes = [f"ALTER SYSTEM SET {name} = '{to}'" for name, to in settings.items()]
+            await _maintained(postgres.start(), *changes)
             postgres.stop()
             url = postgres.start()
             await _prepared(url, devices)

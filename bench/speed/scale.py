@@ -26,6 +26,8 @@ SIZES = (1_000, 100_000, 1_000_000)
 CONNECTIONS = (16, 64)
 OPERATIONS = ("boot", "register")
 ROUNDS = 5
+# PostgreSQL's manual advises a quarter of the memory; by default it takes 128 MB.
+BUFFERS = "1GB"
 SIZE = "SELECT pg_database_size(current_database()) / 1048576"
 
 
@@ -54,7 +56,7 @@ Found = dict[str, dict[int, dict[int, Cost]]]
 
 @asynccontextmanager
 async def fleet(devices: int, seconds: int) -> AsyncIterator[Fleet]:
-    async with filled(devices) as (url, folder):
+    async with filled(devices, shared_buffers=BUFFERS) as (url, folder):
         size = await _megabytes(url)
         await settled(url)
         with rollcall(url, folder) as subject:

@@ -105,7 +105,7 @@ class GraphQLEndpoint:
 
     def at_once(self, asked: Asked, log: dict[str, Any]) -> Answer | None:
         """As `answer`, where its token is found and there is nothing else to wait for. None, and
-        nothing is done, for all else.
+        nothing is executed, for all else: `answer` goes on from here.
         """
         service = self.service
         if asked.presented is None:

@@ -97,9 +97,16 @@ class Service:
     def at_once(
         self, operation: Operation, caller: Caller, own: DeviceView | None
     ) -> dict[str, Any] | None:
-        """The `data` of what has nothing to wait for; None, and nothing is done, for all else."""
+        """The `data` of what has nothing to wait for; None, and nothing is executed, for all else.
+
+        Raises TooMany or Unavailable.
+        """
         started = perf_counter()
-        data = self._engine.at_once(operation, Context(self.desk(), caller, own))
+        self.connections.begin_operation(caller)
+        try:
+            data = self._engine.at_once(operation, Context(self.desk(), caller, own))
+        finally:
+            self.connections.end_operation(caller)
         if data is not None:
             self._metrics.graphql(operation.label, "ok", perf_counter() - started)
         return data

@@ -215,8 +215,12 @@ async def test_a_crowd_that_has_lost_its_answers(api: Api, database: Database) -
     lost = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 60)))
     await api.register(ADMIN, mac=mac(0))
     await api.change("updateConfig", deviceId=lost[0]["device"]["id"], qos=0)
+    numbers = f"SELECT id FROM tokens WHERE device_id <> '{single['device']['id']}' ORDER BY id"
+    before = await rows(database, numbers)
     found = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 60)))
     assert {answer["outcome"] for answer in found} == {"RENEWED"}
+    # The slow way would have made new ones.
+    assert await rows(database, numbers) == before
     assert [a["device"]["id"] for a in found] == [a["device"]["id"] for a in lost]
     assert found[0]["device"]["config"]["qos"] == 0
     assert {a["device"]["config"]["version"] for a in found[1:]} == {1}
@@ -252,9 +256,10 @@ async def test_who_gets_no_token_without_a_closer_look(api: Api, database: Datab
         }
         return await renew(Renewal(**{**values, **odd})) is not None
 
-    devices = [await api.register(key, mac=mac(n)) for n in range(7)]
+    devices = [await api.register(key, mac=mac(n)) for n in range(8)]
     [(issued_by,)] = set(await rows(database, "SELECT issued_by FROM tokens WHERE kind = 'device'"))
-    assert await renewed(devices[0])
+    [(owner_id,)] = await rows(database, "SELECT id FROM owners")
+    assert await renewed(devices[0], only_owner_id=owner_id)
     assert not await renewed(devices[0], issued_by=issued_by + 1)
     assert not await renewed(devices[0], issued_by=None)
     assert not await renewed(devices[0], only_owner_id=999)
@@ -268,9 +273,15 @@ async def test_who_gets_no_token_without_a_closer_look(api: Api, database: Datab
         "tokens SET revoked_at = now() WHERE device_id",
         "tokens SET waiting = true WHERE device_id",
     )
-    for device, change in zip(devices[2:], changes, strict=True):
+    for device, change in zip(devices[2:7], changes, strict=True):
         await rows_changed(database, f"UPDATE {change} = '{device['device']['id']}'")
         assert not await renewed(device), change
+    await rows_changed(
+        database,
+        "INSERT INTO tokens (kind, hash, device_id, created_at, created_by) "
+        f"VALUES ('device', 'second', '{devices[7]['device']['id']}', now(), 'x')",
+    )
+    assert not await renewed(devices[7])
     assert len(await events_of(database, "token_renewed")) == 1
 
 
@@ -293,3 +304,26 @@ async def test_the_old_token_is_used_while_a_new_one_is_asked_for(
             assert (used.status_code, answer["outcome"]) == (200, "PENDING")
     live = "SELECT device_id FROM tokens WHERE kind = 'device' AND NOT waiting"
     assert len(await rows(database, live)) == 25
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["UPDATE tokens SET hash = 'another' WHERE kind = 'device'", "DELETE FROM tokens"],
+)
+async def test_a_token_that_is_replaced_while_it_is_first_used(
+    api: Api, database: Database, meanwhile: str
+) -> None:
+    token = (await api.register(await api.key()))["token"]
+    async with database.begin() as session:
+        await session.execute(text("SELECT 1 FROM devices FOR UPDATE"))
+        using = asyncio.create_task(api.post("{ me { id } }", token))
+        waits = text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20):
+            while not (await session.execute(waits)).scalar_one():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await session.execute(text(meanwhile))
+    assert (await using).status_code == 401
+    assert await events_of(database, "token_confirmed") == []
