@@ -282,6 +282,7 @@ class _Subscriber(Generic[Item]):
         self._selection = selection
         self._seen = seen
         self._capacity = capacity
+        self._loop = asyncio.get_running_loop()
         # There are thousands, who wait most of the time: nothing is there before it is needed.
         self._waiting: deque[Item] | None = None
         self._ready: asyncio.Future[None] | None = None
@@ -318,6 +319,6 @@ class _Subscriber(Generic[Item]):
             if self._end:
                 raise self._end
             self._waiting = None
-            self._ready = asyncio.get_running_loop().create_future()
+            self._ready = self._loop.create_future()
             await self._ready
         return self._waiting.popleft()

@@ -178,7 +178,7 @@ class Engine:
         source, variables = await self._source(operation, context)
         async with aclosing(source) as events:
             async for event in events:
-                yield await self._told(operation, Run(context, variables, event))
+                yield await self._told(operation, context, variables, event)
 
     async def _source(
         self, operation: Operation, context: Context
@@ -193,14 +193,17 @@ class Engine:
         assert isinstance(source, AsyncGenerator)  # noqa: S101
         return source, executor.variable_values
 
-    async def _told(self, operation: Operation, run: Run) -> ExecutionResult:
+    async def _told(
+        self, operation: Operation, context: Context, variables: VariableValues, event: Any
+    ) -> ExecutionResult:
         """Of one event; made once for all who see the same of it."""
-        answers: dict[Any, ExecutionResult] | None = getattr(run.event, "answers", None)
+        answers: dict[Any, ExecutionResult] | None = getattr(event, "answers", None)
         if answers is None or not operation.plan.same_for_all:
-            return await self._of_event(operation, run)
-        key = operation.plan, run.context.caller.viewpoint
+            return await self._of_event(operation, Run(context, variables, event))
+        key = operation.plan, context.caller.viewpoint
         told = answers.get(key)
         if told is None:
+            run = Run(context, variables, event)
             told = answers[key] = _written(await self._of_event(operation, run))
         return told
 

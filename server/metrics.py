@@ -56,9 +56,6 @@ class Metrics:
         self._subscriptions = Gauge(
             "rollcall_live_subscriptions", "Running subscriptions.", registry=registry
         )
-        self._events = Counter(
-            "rollcall_live_events", "Events sent to subscribers.", registry=registry
-        )
         self._cut_off = Counter(
             "rollcall_live_cut_off",
             "Subscriptions that the server has ended.",
@@ -94,7 +91,7 @@ class Metrics:
         self._subscriptions.dec()
 
     def events_sent(self, count: int = 1) -> None:
-        self._events.inc(count)
+        self._requests.events += count
 
     def cut_off(self, reason: str) -> None:
         """`reason`: a word of a fixed set, such as `slow`."""

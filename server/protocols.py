@@ -14,6 +14,7 @@ from websockets.protocol import State
 from schema.deadlines import Patience
 from server.graphql.endpoint import BODY_SECONDS
 from server.graphql.lean import MOST_BYTES, PATH, URL, Closing, Exchange, LeanWay
+from server.graphql.websocket import WRITE
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
@@ -185,15 +186,24 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             forwarded = event.headers.get_all("X-Forwarded-For")
             found = address(self.app, client, forwarded[-1] if forwarded else None)
             self.scope["client"] = (found, client[1]) if found and client else client
+            self.scope[WRITE] = self.write_text  # type: ignore[literal-required]
             self.app = live
+
+    def write_text(self, text: bytes) -> bool:
+        """A whole message, at once; whether that could be."""
+        if self.conn.state is not State.OPEN or not self.writable.is_set():
+            return False
+        if self.close_sent or self.disconnected:
+            return False
+        self.transport.write(text_frame(text))
+        return True
 
     async def send(self, message: Any) -> None:
         text = message.get("text")
         if text is not None and self.conn.state is State.OPEN:
             if not self.writable.is_set():
                 await self.writable.wait()
-            if not (self.close_sent or self.disconnected):
-                self.transport.write(text_frame(text.encode()))
+            if self.write_text(text.encode()):
                 return
         await super().send(message)
         if message["type"] == "websocket.accept":

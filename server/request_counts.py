@@ -16,8 +16,11 @@ BOUNDS = (*map(floatToGoString, BUCKETS), "+Inf")
 
 
 class RequestCounts(Collector):
+    """`events`: sent to subscribers."""
+
     def __init__(self) -> None:
         self._answered: dict[tuple[str, int], int] = {}
+        self.events = 0
         self._outcomes: dict[tuple[str, str], int] = {}
         self._times: dict[str, _Times] = {}
 
@@ -43,6 +46,9 @@ class RequestCounts(Collector):
         for (method, status), count in self._answered.items():
             answered.add_metric([method, str(status)], count)
         yield answered
+        yield CounterMetricFamily(
+            "rollcall_live_events", "Events sent to subscribers.", value=self.events
+        )
         outcomes = CounterMetricFamily(
             "rollcall_graphql_requests",
             "GraphQL operations, by what became of them.",

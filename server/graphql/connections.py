@@ -147,7 +147,7 @@ class Connections:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             desk = self._desk()
-            tokens = {c.caller.token_id for c in self._open if c.caller.token_id is not None}
+            tokens = {id for id in self._of_token if id is not None}
             if not desk or not tokens:
                 continue
             try:

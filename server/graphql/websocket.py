@@ -5,6 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from server.graphql.connections import AWAY, Closing, Connection
 from server.graphql.service import Service
 
 PROTOCOL = "graphql-transport-ws"
+# In an ASGI scope: sends a text at once, or says that it can't.
+WRITE = "rollcall.write"
 INIT_SECONDS = 10
 CLOSE_SECONDS = 5
 MAX_REASON_BYTES = 120
@@ -77,6 +80,7 @@ class Session:
         self._service = service
         self._websocket = websocket
         self._settings = service.settings
+        self._write: Callable[[bytes], bool] | None = websocket.scope.get(WRITE)
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
@@ -258,7 +262,9 @@ class Session:
     async def _send(self, message: dict[str, Any]) -> None:
         if self._websocket.application_state is not WebSocketState.CONNECTED:
             raise WebSocketDisconnect(1006)
-        await self._websocket.send_text(encoded(message).decode())
+        text = encoded(message)
+        if self._write is None or not self._write(text):
+            await self._websocket.send_text(text.decode())
 
     async def _close(self, closing: Closing) -> None:
         """Bounded, because a client that reads nothing takes no close frame either."""
