@@ -124,7 +124,7 @@ async def main() -> None:
                 each.load(each.subject, operation, "trusted", WARM_CONNECTIONS)
             found[operation] = {n: compared(fleets, operation, n) for n in CONNECTIONS}
         sizes = ", ".join(f"{devices:,} in {f.megabytes:,} MB" for devices, f in fleets.items())
-    about = f"{sizes}; {ROUNDS} rounds of {chosen.seconds} s; {machine()}"
+    about = f"{sizes}, shared_buffers {BUFFERS}; {ROUNDS} rounds of {chosen.seconds} s; {machine()}"
     print(about, table(found), sep="\n")
     keep(chosen.json, "scale", about, found)
 
