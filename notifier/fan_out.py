@@ -13,7 +13,7 @@ log = logging.getLogger("rollcall.alerts")
 # Events at once, and notices that come of them: one transaction, which is to be a short one.
 BATCH, MOST = 500, 20_000
 POLL_SECONDS = 1.0
-GATHER_SECONDS = 0.25
+GATHER_SECONDS = 0.05
 
 
 class FanOut:

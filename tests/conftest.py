@@ -23,21 +23,17 @@ numbers = itertools.count()
 
 # They take longest, so they begin first: else one worker is still at them when the others are done.
 LONGEST = (
-    "test_attacks.py",
     "test_outages.py",
-    "test_alerts.py",
     "test_serve.py",
-    "test_device.py",
+    "test_alerts.py",
     "test_graphiql.py",
-    "test_lean.py",
-    "test_polling.py",
-    "test_crash.py",
-    "test_registry_rights.py",
-    "test_connections.py",
-    "test_changes.py",
-    "test_workers.py",
+    "test_device.py",
     "test_property.py",
+    "test_attacks.py",
+    "test_polling.py",
+    "test_changes.py",
     "test_demo.py",
+    "test_crash.py",
     "test_build.py",
 )
 

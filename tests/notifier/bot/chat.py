@@ -36,11 +36,13 @@ class Phone:
         return await self.presses_data(data, sent.message_id)
 
     async def presses_data(self, data: str, message_id: int = 1) -> str:
-        """The bot answers the press itself last."""
+        """The bot answers the press itself last; alerts that come meanwhile are not told."""
         before = len(self.all)
-        id = self.telegram.presses(self.chat, message_id, data, self.language, user_id=self.user)
-        await self.telegram.until(lambda: id not in self.telegram.callbacks)
-        words = [sent.text for sent in self.all[before:] if sent.text]
+        language, user = self.language, self.user
+        press = self.telegram.presses(self.chat, message_id, data, language, user_id=user)
+        await self.telegram.until(lambda: press not in self.telegram.callbacks)
+        alerts = [id(sent) for sent in self.told]
+        words = [s.text for s in self.all[before:] if s.text and id(s) not in alerts]
         return "\n".join(words)
 
     def find(self, label: str) -> tuple[Sent, str]:

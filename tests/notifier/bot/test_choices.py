@@ -82,6 +82,8 @@ async def test_kinds_are_chosen_by_buttons(api: Api, boss: Phone) -> None:
 async def test_owners_are_chosen_by_buttons(api: Api, boss: Phone) -> None:
     for number, owner in enumerate(["Acme", "Globex", *(f"Owner {n}" for n in range(12))]):
         await registered(api, number, owner=owner)
+    database = api.app.state.keeper.desk.database
+    await until_rows(database, "SELECT 1 FROM notices WHERE state = 'sent'", 14)
     await boss.says("/alerts")
     assert (await boss.presses("Owners")).startswith("About whose devices?")
     assert boss.labels[:2] == ["✅ All owners", "⬜ Acme"]
