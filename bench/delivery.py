@@ -89,7 +89,7 @@ async def measure(database_url: str, port: int, count: int) -> list[Round]:
         # A thousandth of them waits for approval, and has no config on the broker.
         await session.execute(text(FLEET), {"first": 1, "last": count})
         await session.execute(text("UPDATE devices SET state = 'active'"))
-    worker = BrokerClient(lambda: Address("127.0.0.1", port))
+    worker = BrokerClient(lambda: Address("127.0.0.1", port), volatile=False)
     running = asyncio.create_task(worker.run(Desk.on(database)))
     await delivered(database, worker)
     rounds = []

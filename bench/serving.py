@@ -75,6 +75,6 @@ async def ready(output: Path) -> str:
             words = output.read_text().split()  # noqa: ASYNC240
             url = next((word for word in words if word.startswith("http://")), None)
             with suppress(httpx.TransportError):
-                if url and (await client.get(url.replace("graphql", "readyz"))).is_success:
-                    return url
+                if url and (await client.get(f"{url}/readyz")).is_success:
+                    return f"{url}/graphql"
             await asyncio.sleep(0.05)

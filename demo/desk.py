@@ -94,8 +94,8 @@ def _started(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Des
         if "MQTT" in words:
             url = next(word for word in words if word.startswith("http://"))
             host, _, port = words[words.index("MQTT") + 2].rpartition(":")
-            if _ready(url.removesuffix("/graphql")):
-                return Desk(url.removesuffix("/graphql"), (host, int(port)), token)
+            if _ready(url):
+                return Desk(url, (host, int(port)), token)
         time.sleep(0.1)
     sys.exit(f"The server did not start:\n{output.read_text()}")
 

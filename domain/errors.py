@@ -24,14 +24,6 @@ class Problem:
     message: str
 
 
-def first_of(group: ExceptionGroup[Exception]) -> Exception:
-    """What went wrong first, rather than what followed from it."""
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 class RollcallError(Exception):
     """Base of all that is not a bug."""
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 
+from concurrency.backoff import Backoff
+from concurrency.tasks import run_together
 from db.database import Locks, LocksLost
-from domain.errors import first_of
 from mqtt.connection import Address, Connection, ConnectionLost, connected
 from mqtt.delivery import DeliveryLoop
 from mqtt.reports import ReportLoop
@@ -24,10 +24,17 @@ KEEP_SECONDS = 10.0
 
 
 class BrokerClient:
-    """`connected` says whether there is a connection to the broker now."""
+    """`connected` says whether there is a connection to the broker now; `noted` is called when that
+    changes. `volatile`: the broker keeps nothing when it stops, as the embedded one.
+    """
 
-    def __init__(self, address: Callable[[], Address]) -> None:
+    name = "MQTT client"
+    needed = True
+
+    def __init__(self, address: Callable[[], Address], *, volatile: bool) -> None:
+        self.noted: Callable[[bool], None] = lambda _: None
         self._address = address
+        self._volatile = volatile
         self._delivery: DeliveryLoop | None = None
 
     @property
@@ -41,7 +48,7 @@ class BrokerClient:
 
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled; connects again by itself. Raises Unavailable."""
-        pause, told = FIRST_PAUSE_SECONDS, ""
+        backoff, logged = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), ""
         while True:
             began = time.monotonic()
             try:
@@ -49,13 +56,13 @@ class BrokerClient:
                     await self._session(desk, locks)
             except (ConnectionLost, LocksLost) as lost:
                 reason = str(lost) or type(lost).__name__
-                if reason != told:
+                if reason != logged:
                     log.warning("No connection to the MQTT broker, trying again: %s.", reason)
-                told = reason
+                logged = reason
             if time.monotonic() > began + STEADY_SECONDS:
-                pause, told = FIRST_PAUSE_SECONDS, ""
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                backoff.reset()
+                logged = ""
+            await backoff.pause()
 
     async def _session(self, desk: Desk, locks: Locks) -> None:
         """Raises ConnectionLost, LocksLost and Unavailable."""
@@ -66,21 +73,21 @@ class BrokerClient:
                 loop.received(topic, payload, kept=kept)
 
         async with connected(self._address(), receive) as connection:
-            delivery = DeliveryLoop(desk.database, locks, connection)
+            delivery = DeliveryLoop(desk.database, locks, connection, volatile=self._volatile)
             reports = ReportLoop(desk, locks, connection)
             loops += (delivery, reports)
-            self._delivery = delivery
+            self._note(delivery)
             log.info("Connected to the MQTT broker.")
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(delivery.run(), name="config delivery")
-                    tasks.create_task(reports.run(), name="device reports")
-                    tasks.create_task(_until_lost(connection), name="broker connection")
-                    tasks.create_task(_keep(locks), name="delivery locks")
-            except ExceptionGroup as group:
-                raise first_of(group) from None
+                await run_together(
+                    delivery.run(), reports.run(), _until_lost(connection), _keep(locks)
+                )
             finally:
-                self._delivery = None
+                self._note(None)
+
+    def _note(self, delivery: DeliveryLoop | None) -> None:
+        self._delivery = delivery
+        self.noted(self.connected)
 
 
 async def _keep(locks: Locks) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from concurrency.threads import in_daemon_thread
 from domain.wire import Retained
 
 # For a batch; a broker that takes longer is given up.
@@ -183,7 +184,7 @@ class Connection:
         """Raises ConnectionLost."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await asyncio.to_thread(self._connect)
+                await in_daemon_thread(self._connect)
                 self._client.loop_start()
                 await self._opened
                 return
@@ -201,7 +202,7 @@ class Connection:
     async def close(self) -> None:
         """What is on its way is forgotten."""
         self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        await in_daemon_thread(self._client.loop_stop)
         self._over("it was closed")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
+from concurrency.tasks import run_all
 from db import deliveries
 from db.database import Database, Locks
 from db.deliveries import Delivery, Marker
@@ -30,12 +31,18 @@ MARKER_ON_ITS_WAY_SECONDS = 0.2
 
 
 class DeliveryLoop:
-    """Of one connection. Several processes share the work: a shard is one's at a time."""
+    """Of one connection. Several processes share the work: a shard is one's at a time.
 
-    def __init__(self, database: Database, locks: Locks, connection: Connection) -> None:
+    `volatile`: the broker is expected to be empty when it starts.
+    """
+
+    def __init__(
+        self, database: Database, locks: Locks, connection: Connection, *, volatile: bool
+    ) -> None:
         self._database = database
         self._locks = locks
         self._connection = connection
+        self._volatile = volatile
         self._woken = asyncio.Event()
         self._markers: set[str] = set()
         # As they are retained on the broker, by topic.
@@ -84,9 +91,7 @@ class DeliveryLoop:
                     if ours:
                         await self._bring(shard)
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(AT_ONCE, len(left))):
-                tasks.create_task(work())
+        await run_all(*(work() for _ in range(min(AT_ONCE, len(left)))))
 
     async def _bring(self, shard: str) -> None:
         if shard in self._unverified:
@@ -138,7 +143,8 @@ class DeliveryLoop:
 
     async def _publish_all(self, shard: str) -> None:
         """The broker begins anew: everything, and only then the marker that says so."""
-        log.info("The broker has lost messages: publishing shard %s again.", shard)
+        level = logging.DEBUG if self._volatile else logging.INFO
+        log.log(level, "The broker has lost messages: publishing shard %s again.", shard)
         after: str | None = ""
         while after is not None:
             async with self._database.begin(own=True) as session:

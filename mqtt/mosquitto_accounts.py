@@ -35,6 +35,9 @@ EVERY_SECONDS = 60.0
 class MosquittoAccounts:
     """`server`: the account by which this server itself connects."""
 
+    name = "Mosquitto accounts"
+    needed = True
+
     def __init__(self, files: MosquittoFiles, server: Account | None) -> None:
         self._files = files
         self._server = server

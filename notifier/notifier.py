@@ -1,11 +1,10 @@
 """The whole of it, beside the requests: events become notices, and notices messages."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from concurrency.tasks import run_together
 from db import recipients
-from domain.errors import first_of
 from notifier.channel import Channel
 from notifier.fan_out import FanOut
 from notifier.sending import Sending
@@ -25,6 +24,9 @@ class Notifier:
     whom the settings name no more is told no more.
     """
 
+    name = "alerts"
+    needed = True
+
     def __init__(self, told: Sequence[Told], known: Collection[str], language: str) -> None:
         self._addresses: Mapping[str, Collection[str]] = {
             name: next((t.addresses for t in told if t.channel.name == name), ()) for name in known
@@ -42,9 +44,4 @@ class Notifier:
         async with desk.database.begin(own=True) as session:
             for name, addresses in self._addresses.items():
                 await recipients.set_from_settings(session, name, addresses, self._language)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._fan_out.run(desk), name="alerts fan out")
-                tasks.create_task(self._sending.run(desk), name="alerts sending")
-        except ExceptionGroup as group:
-            raise first_of(group) from None
+        await run_together(self._fan_out.run(desk), self._sending.run(desk))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from concurrency.tasks import TaskPool, end_all, run_together
 from db import notices, recipients
 from db.alert_tables import Recipient
 from db.notices import Waiting
@@ -45,27 +46,28 @@ class Sending:
 
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled. Raises Unavailable."""
-        async with asyncio.TaskGroup() as tasks:
-            for channel in self._channels.values():
-                tasks.create_task(self._serve(desk, channel), name=f"alerts by {channel.name}")
+        await run_together(*(self._serve(desk, channel) for channel in self._channels.values()))
 
     async def _serve(self, desk: Desk, channel: Channel) -> None:
+        pool = TaskPool()
+        await pool.run(self._claim(desk, channel, pool))
+
+    async def _claim(self, desk: Desk, channel: Channel, pool: TaskPool) -> None:
         """One that hangs takes nothing from the others."""
         places = asyncio.Semaphore(AT_ONCE)
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                await places.acquire()
-                woken = self._woken
-                async with desk.database.begin(own=True) as session:
-                    claimed = await notices.claim(session, channel.name)
-                if claimed:
-                    telling = tasks.create_task(_finished(self._tell_safely(desk, claimed)))
-                    telling.add_done_callback(lambda _: places.release())
-                    continue
-                places.release()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await woken.wait()
+        while True:
+            await places.acquire()
+            woken = self._woken
+            async with desk.database.begin(own=True) as session:
+                claimed = await notices.claim(session, channel.name)
+            if claimed:
+                telling = pool.start(_finished(self._tell_safely(desk, claimed)))
+                telling.add_done_callback(lambda _: places.release())
+                continue
+            places.release()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await woken.wait()
 
     async def _tell_safely(self, desk: Desk, recipient: Recipient) -> None:
         """What goes wrong with one recipient is no other's business."""
@@ -156,8 +158,7 @@ async def _finished(telling: Coroutine[Any, Any, None]) -> None:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task}, timeout=STOP_SECONDS)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_all([task])
         raise
 
 

@@ -1,6 +1,5 @@
 """The feeds of a process: each reads the log once for all who follow it."""
 
-import asyncio
 from dataclasses import dataclass
 
 from db.database import Database
@@ -19,12 +18,6 @@ class Feeds:
         """There may be something new."""
         self.changes.wake()
         self.events.wake()
-
-    async def run(self) -> None:
-        """Until it is cancelled, whatever happens to the database meanwhile."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.changes.run(), name="config feed")
-            tasks.create_task(self.events.run(), name="event feed")
 
 
 def feeds(database: Database, capacity: int = CAPACITY) -> Feeds:

@@ -1,7 +1,5 @@
 """Who is told of events, and by which bot, as the settings have it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from domain.alerts import TELEGRAM
@@ -32,14 +30,10 @@ class AlertSide:
             self.bot = bot.TelegramBot(api, settings.timezone, settings.telegram_webhook_url)
             self.workers.append(self.bot)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Around the workers: what they say last needs a connection, too."""
-        try:
-            yield
-        finally:
-            if self._api:
-                await self._api.close()
+    async def close(self) -> None:
+        """After the workers: what they say last needs a connection, too."""
+        if self._api:
+            await self._api.close()
 
 
 def telegram_api(settings: Settings) -> "TelegramApi | None":

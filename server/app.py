@@ -1,14 +1,10 @@
 """The ASGI application. `uvicorn --factory server.app:create_app` is all it needs."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
@@ -16,26 +12,20 @@ from domain.tokens import TokenKind
 from schema.build import build_schema
 from schema.execution import Engine
 from schema.trusted_documents import trusted_documents
-from server.alerts import AlertSide
-from server.broker import BrokerSide, Embedded, own_credentials
+from server.broker import Embedded, own_credentials
 from server.broker_auth import BrokerAuth
-from server.graphql.connections import Connections
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.lean import PATH, LeanWay
 from server.graphql.service import Observers, Service
 from server.graphql.websocket import WebSocketEndpoint
-from server.keeper import DatabaseKeeper
+from server.health import Readiness
 from server.logs import configure_logging
-from server.metrics import Metrics, metrics_endpoint
+from server.metrics import metrics_endpoint
 from server.pages import add_pages
+from server.parts import Parts
 from server.request_id import Journal, RequestIds
 from server.rest.endpoint import add_rest
-from server.rounds import rounds_for
 from server.settings import Settings, read_settings
-from server.tracing import tracing_from_environment
-
-# A database that is still away then is waited for while requests are answered with 503.
-WAIT_AT_START_SECONDS = 15
 
 TITLES = {
     TokenKind.ADMIN: "Admin token (manages everything; shown this once):",
@@ -54,37 +44,11 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         # Started by a server that knows nothing of our settings, such as plain uvicorn.
         if not logging.getLogger().handlers:
             configure_logging(settings)
-    keeper = DatabaseKeeper(settings, announce)
-    broker = BrokerSide(settings, lambda: keeper.desk, embedded)
-    keeper.broker = lambda: broker.told
-    alerts = AlertSide(settings)
-    keeper.workers = [*broker.workers, *rounds_for(settings), *alerts.workers]
-    tracing = tracing_from_environment()
-    reaches_broker = (lambda: broker.client.connected) if broker.wanted else None
-    metrics = Metrics(lambda: keeper.desk, reaches_broker)
-    connections = Connections(lambda: keeper.desk, metrics, settings)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with (
-            tracing.running(),
-            alerts.running(),
-            broker.running(),
-            keeper.running(),
-            _running(connections),
-        ):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(keeper.opened.wait(), WAIT_AT_START_SECONDS)
-            yield
-
-    async def ready(_: Request) -> Response:
-        if keeper.desk is None:
-            return PlainTextResponse("The database is not available.\n", 503)
-        return PlainTextResponse("ready\n")
-
+    parts = Parts(settings, embedded, announce)
+    keeper, connections, tracing = parts.keeper, parts.connections, parts.tracing
     app = Application(
         title="Rollcall",
-        lifespan=lifespan,
+        lifespan=parts.lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -92,15 +56,16 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         telemetry=tracing.telemetry,
     )
     app.state.connections = connections
+    app.state.stop = parts.stop
     app.state.keeper = keeper
-    app.state.broker = broker
+    app.state.broker = parts.broker
     engine = Engine(
         build_schema(),
         settings.limits,
         settings.max_operation_seconds,
         trusted_documents(settings.trusted_documents),
     )
-    service = Service(engine, keeper, connections, Observers(metrics, tracing), settings)
+    service = Service(engine, keeper, connections, Observers(parts.metrics, tracing), settings)
     endpoint = GraphQLEndpoint(service)
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
     live = WebSocketEndpoint(service)
@@ -108,14 +73,14 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     add_rest(app, service, engine.schema, engine.routes(settings.trusted_documents))
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
-    if alerts.bot and settings.telegram_webhook_url:
+    if parts.alerts.bot and settings.telegram_webhook_url:
         from server import telegram_webhook as hook  # noqa: PLC0415  it loads a lot
 
-        receive = hook.TelegramWebhook(alerts.bot, keeper).__call__
+        receive = hook.TelegramWebhook(parts.alerts.bot, keeper).__call__
         app.add_route(hook.PATH, receive, methods=["POST"])
-    app.add_route("/metrics", metrics_endpoint(metrics, service.refuse_all_but_people))
+    app.add_route("/metrics", metrics_endpoint(parts.metrics, service.refuse_all_but_people))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
-    app.add_route("/readyz", ready)
+    app.add_route("/readyz", Readiness(keeper, parts.supervisor, parts.stop).__call__)
     add_pages(app, WELCOME)
     if settings.cors_origins:
         app.add_middleware(
@@ -125,10 +90,10 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
             allow_headers=["Authorization", "Content-Type", "GraphQL-Require-Preflight"],
             expose_headers=["Retry-After", "X-Request-Id"],
         )
-    app.add_middleware(RequestIds, answered=metrics.http)
+    app.add_middleware(RequestIds, answered=parts.metrics.http)
     if not settings.cors_origins and not tracing.on:
-        app.lean_way = LeanWay(endpoint, Journal(metrics.http))
-        app.live = RequestIds(live.app, answered=metrics.http)
+        app.lean_way = LeanWay(endpoint, Journal(parts.metrics.http))
+        app.live = RequestIds(live.app, answered=parts.metrics.http)
     return app
 
 
@@ -145,14 +110,3 @@ def announce(made: dict[TokenKind, str]) -> None:
     """Prints new secrets where only whoever started the server sees them: never to the log."""
     for kind, secret in made.items():
         print(f"{TITLES[kind]}\n  {secret}", flush=True)  # noqa: T201
-
-
-@asynccontextmanager
-async def _running(connections: Connections) -> AsyncIterator[None]:
-    watch = asyncio.create_task(connections.watch(), name="token watch")
-    try:
-        yield
-    finally:
-        connections.restart()
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)

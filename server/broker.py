@@ -1,12 +1,13 @@
 """The broker that devices use, ours or somebody else's, and all that this server does with it."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
+from concurrency.supervisor import Background
 from domain.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, Account, mosquitto_hash
 from domain.rights import SERVER_RIGHTS
 from mqtt.client import BrokerClient
@@ -17,17 +18,19 @@ from mqtt.mosquitto_accounts import MosquittoAccounts
 from mqtt.registry_access import SERVER_USER, RegistryAccess
 from resolvers.desk import Broker, Desk
 from server.settings import MQTT_PORTS, Settings
+from server.shared_flag import SharedFlag
 from server.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """The socket of the embedded broker. `elsewhere`: that is in another process, which brings it
-    in line with the database, too.
+    in line with the database, too. `connected`: whether it does, as all the processes know it.
     """
 
     listening: socket.socket
     elsewhere: bool = False
+    connected: SharedFlag | None = None
 
 
 class BrokerSide:
@@ -42,7 +45,11 @@ class BrokerSide:
         self.wanted = settings.mqtt_wanted and not self._elsewhere
         self._access = RegistryAccess(desk)
         self._embedded: EmbeddedBroker | None = None
-        self.client = BrokerClient(self._address)
+        self._running = AsyncExitStack()
+        self._flag = embedded.connected if embedded else None
+        self.client = BrokerClient(self._address, volatile=settings.embedded_mqtt)
+        if self._flag and self.wanted:
+            self.client.noted = self._flag.set
         self.workers: list[Worker] = []
         if self.wanted:
             self.workers.append(self.client)
@@ -59,16 +66,33 @@ class BrokerSide:
             return Broker(None, self._listening.getsockname()[1], tls=False)
         return self._settings.broker
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Raises PortTaken."""
+    @property
+    def connected(self) -> Callable[[], bool] | None:
+        """Tells whether there is a connection to the broker now; None if none is wanted."""
+        if not self._settings.mqtt_wanted:
+            return None
+        return self._flag.is_set if self._flag else lambda: self.client.connected
+
+    async def start(self) -> None:
+        """The embedded broker, if it is to run here. Raises PortTaken."""
         if self._elsewhere or not self._settings.embedded_mqtt:
-            yield
             return
         listening = self._listening or listen(self._settings.host, self._settings.mqtt_port)
         self._embedded = EmbeddedBroker(listening, self._access)
-        async with self._embedded.running():
-            yield
+        await self._running.enter_async_context(self._embedded.running())
+
+    @property
+    def background(self) -> list[Background]:
+        """What goes on beside the requests, with or without the database."""
+        wanted = self._settings.embedded_mqtt and not self._elsewhere
+        return [Background("MQTT broker", self._watch)] if wanted else []
+
+    async def _watch(self) -> None:
+        assert self._embedded  # noqa: S101
+        await self._embedded.watch()
+
+    async def stop(self) -> None:
+        await self._running.aclose()
 
     def _address(self) -> Address:
         settings = self._settings

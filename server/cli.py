@@ -3,6 +3,8 @@
 import signal
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -17,10 +19,11 @@ from server.app import create_app
 from server.broker import Embedded
 from server.cli_notify import notify
 from server.cli_tokens import tokens
-from server.listening import listen, listen_for_mqtt, server_for
+from server.listening import listen, listen_for_mqtt, reachable, server_for
 from server.logs import configure_logging
 from server.one_command import settings_or_exit, with_database
 from server.settings import Settings
+from server.shared_flag import SharedFlag
 from server.workers import Workers
 
 app = typer.Typer(
@@ -46,34 +49,50 @@ def serve(
     settings = settings.model_copy(update={"host": host, "port": port})
     configure_logging(settings)
     listening = listen(host, port)
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    broker = listen_for_mqtt(host, settings.mqtt_port) if settings.embedded_mqtt else None
-    typer.echo(f"Rollcall: GraphQL at {address}/graphql")
-    if broker:
-        typer.echo(f"Rollcall: MQTT at {host}:{broker.getsockname()[1]}")
+    broker = None
+    if settings.embedded_mqtt:
+        broker = Embedded(listen_for_mqtt(host, settings.mqtt_port), connected=SharedFlag())
     try:
-        application = create_app(settings, Embedded(broker) if broker else None)
+        application = create_app(settings, broker)
     except BadTrustedDocument as bad:
         typer.echo(f"ROLLCALL_TRUSTED_DOCUMENTS: {bad}", err=True)
         sys.exit(1)
     count = workers or settings.workers
     if count == 1:
-        _serve(application, settings, listening)
+        _serve(application, settings, listening, broker)
         return
 
-    def work(number: int) -> None:
+    def work(number: int, first: bool) -> None:
         # The embedded broker is in one of them; the others only know of it.
-        embedded = Embedded(broker, elsewhere=number > 0) if broker else None
-        _serve(create_app(settings, embedded), settings, listening)
+        embedded = replace(broker, elsewhere=number > 0) if broker else None
+        welcome = first and number == 0
+        _serve(create_app(settings, embedded), settings, listening, broker, welcome=welcome)
 
-    Workers(count, work).run()
+    Workers(count, work, settings.drain_seconds).run()
 
 
-def _serve(application: FastAPI, settings: Settings, listening: socket.socket) -> None:
+def _serve(
+    application: FastAPI,
+    settings: Settings,
+    listening: socket.socket,
+    broker: Embedded | None,
+    *,
+    welcome: bool = True,
+) -> None:
     _stop_with_the_terminal()
     server = server_for(application, settings)
     server.alone = True
+    if welcome:
+        server.started_up = partial(_welcome, settings.host, listening, broker)
     server.run(sockets=[listening])
+
+
+def _welcome(host: str, listening: socket.socket, broker: Embedded | None) -> None:
+    address = reachable(host, listening.getsockname()[1])
+    typer.echo(f"Rollcall: open http://{address} in a browser; GraphQL is at /graphql.")
+    if broker:
+        port = broker.listening.getsockname()[1]
+        typer.echo(f"Rollcall: MQTT at {reachable(host, port)}")
 
 
 def _stop_with_the_terminal() -> None:

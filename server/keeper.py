@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
+from concurrency.backoff import Backoff
+from concurrency.supervisor import Background, Supervisor
+from concurrency.tasks import run_together
 from db.database import Database, Watch, is_passing
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
@@ -13,21 +15,21 @@ from db.reader import Reader
 from db.registrar import Registrar
 from db.revisions import Revisions
 from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
-from domain.errors import Unavailable, first_of
+from domain.errors import Unavailable
 from domain.tokens import TokenKind
 from resolvers.desk import Broker, Desk
-from resolvers.feeds import Feeds, feeds
+from resolvers.feeds import feeds
 from server.first_tokens import first_tokens
 from server.settings import Settings
-from server.worker import Worker, keep_running
+from server.worker import Worker
 
 log = logging.getLogger("rollcall.database")
 
 PROBE_SECONDS = 1.0
-# Commits within this time are told to the other processes by one word.
+# Commits within this time are announced to the other processes once.
 TELL_PAUSE_SECONDS = 0.01
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+FEEDS = ("config feed", "event feed")
 
 Announce = Callable[[dict[TokenKind, str]], None]
 
@@ -35,99 +37,113 @@ Announce = Callable[[dict[TokenKind, str]], None]
 class DatabaseKeeper:
     """`desk` is there while the database is: None means that requests can't be served now."""
 
-    def __init__(self, settings: Settings, announce: Announce) -> None:
+    def __init__(self, settings: Settings, announce: Announce, supervisor: Supervisor) -> None:
         self.desk: Desk | None = None
-        self.opened = asyncio.Event()
+        # `tried`: it is there, or was not when it was first looked for.
+        self.opened, self.tried = asyncio.Event(), asyncio.Event()
         # Set before it runs.
         self.workers: Sequence[Worker] = ()
         self.broker: Callable[[], Broker | None] = lambda: None
         self._settings = settings
         self._announce = announce
-        self._admission = settings.admission
+        self._supervisor = supervisor
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
-        self._database: Database | None = None
-        self._reader: Reader | None = None
-        self._registrar: Registrar | None = None
-        self._revisions: Revisions | None = None
-        self._feeds: Feeds | None = None
+        # Made once, when the database's address is known, and kept through all outages.
+        self._made: Desk | None = None
+        self._reason = ""
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._keep(), name="database keeper")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            self._drop()
-            if self._database:
-                await self._database.close()
-            if self._embedded:
-                await asyncio.to_thread(self._embedded.stop)
-
-    async def _keep(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
-                await self._open()
-                pause = FIRST_PAUSE_SECONDS
-                await self._watch()
-            except Exception as error:  # noqa: BLE001  a keeper that dies helps nobody
-                self._lost(error)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                desk = await self._open()
+                backoff.reset()
+                await self._watch(desk)
+            except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
+                self._lose()
+                self._log(error)
+                self.tried.set()
+            await backoff.pause()
 
-    async def _open(self) -> None:
-        url = self._settings.database_url
+    def expect(self) -> None:
+        """Announces to the supervisor what will run while the database is there."""
+        for name in FEEDS:
+            self._supervisor.expect(name)
+        for worker in self.workers:
+            self._supervisor.expect(worker.name, needed=worker.needed)
+
+    async def close(self) -> None:
+        """Let go of the database. An embedded one is stopped if no other process uses it."""
+        self._lose()
+        if self._made:
+            await self._made.database.close()
         if self._embedded:
-            url = await asyncio.to_thread(self._embedded.start)
-        assert url is not None  # noqa: S101
-        self._database = self._database or Database(url)
-        self._reader = self._reader or Reader(self._database)
-        self._registrar = self._registrar or Registrar(
-            self._database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
-        )
-        self._revisions = self._revisions or Revisions(self._database)
-        self._feeds = self._feeds or feeds(self._database, self._settings.max_waiting_events)
-        await migrate(self._database)
+            await asyncio.to_thread(self._embedded.stop)
+
+    async def _open(self) -> Desk:
+        url = await self._address()
+        desk = self._made = self._made or self._make(url)
+        await migrate(desk.database)
         admin = self._settings.admin_token
-        made = await first_tokens(self._database, admin.get_secret_value() if admin else None)
-        self.desk = Desk(
-            self._database,
-            self._reader,
-            self._registrar,
-            self._revisions,
-            self._feeds,
-            self._settings.enrolment,
-            self._settings.reenrolment,
-            self.broker(),
-            self._admission,
-        )
+        made = await first_tokens(desk.database, admin.get_secret_value() if admin else None)
+        self.desk, self._reason = desk, ""
         log.info("The database is ready.")
         self._announce(made)
         self.opened.set()
+        self.tried.set()
+        return desk
 
-    async def _watch(self) -> None:
+    async def _address(self) -> str:
+        """Starts an embedded database that does not run. Raises PostgresFailed."""
+        if self._embedded:
+            return await asyncio.to_thread(self._embedded.start)
+        assert self._settings.database_url is not None  # noqa: S101
+        return self._settings.database_url
+
+    def _make(self, url: str) -> Desk:
+        database, settings = Database(url), self._settings
+        return Desk(
+            database,
+            Reader(database),
+            Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS),
+            Revisions(database),
+            feeds(database, settings.max_waiting_events),
+            settings.enrolment,
+            settings.reenrolment,
+            self.broker(),
+            settings.admission,
+        )
+
+    async def _watch(self, desk: Desk) -> None:
         """Returns by an exception, when the database no longer answers."""
-        assert self._database is not None  # noqa: S101
-        assert self._feeds is not None  # noqa: S101
-        assert self.desk is not None  # noqa: S101
-        async with self._database.watched(self._wake) as watch, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feeds.run(), name="feeds")
-            tasks.create_task(self._tell(watch), name="database watch")
-            for worker in self.workers:
-                tasks.create_task(keep_running(worker, self.desk), name=type(worker).__name__)
+        async with desk.database.watched(partial(self._wake, desk)) as watch:
+            await run_together(
+                self._until_lost(desk, watch), self._supervisor.run(*self._background(desk))
+            )
 
-    def _wake(self) -> None:
-        assert self._feeds is not None  # noqa: S101
-        self._feeds.wake()
+    async def _until_lost(self, desk: Desk, watch: Watch) -> None:
+        try:
+            await self._announce_events(desk, watch)
+        finally:
+            # Before the background tasks have ended: they may be waiting for the database.
+            self._lose()
+
+    def _background(self, desk: Desk) -> Iterator[Background]:
+        feeds = (desk.feeds.changes.run, desk.feeds.events.run)
+        for name, run in zip(FEEDS, feeds, strict=True):
+            yield Background(name, run)
+        for worker in self.workers:
+            yield Background(worker.name, partial(worker.run, desk), worker.needed)
+
+    def _wake(self, desk: Desk) -> None:
+        desk.feeds.wake()
         for worker in self.workers:
             worker.wake()
 
-    async def _tell(self, watch: Watch) -> None:
-        """Tells the other processes of new events, and asks for a sign of life without any."""
-        assert self._database is not None  # noqa: S101
-        recorded = self._database.recorded
+    async def _announce_events(self, desk: Desk, watch: Watch) -> None:
+        """Notifies the other processes of new events; without any, asks for a sign of life."""
+        recorded = desk.database.recorded
         while True:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
@@ -139,19 +155,19 @@ class DatabaseKeeper:
                 await watch.tell()
                 await asyncio.sleep(TELL_PAUSE_SECONDS)
 
-    def _drop(self) -> None:
-        """The connections that are as dead as the database's others."""
-        for each in (self._reader, self._registrar, self._revisions):
-            if each:
+    def _lose(self) -> None:
+        """Requests get 503 from now on, and connections are closed: they are as dead as it is."""
+        self.desk = None
+        if self._made:
+            for each in (self._made.reader, self._made.registrar, self._made.revisions):
                 each.close()
 
-    def _lost(self, error: Exception) -> None:
-        self.desk = None
-        self._drop()
-        if isinstance(error, ExceptionGroup):
-            error = first_of(error)
-        if is_passing(error) or isinstance(error, (PostgresFailed, Unavailable)):
-            reason = error.__cause__ or error
-            log.warning("The database is not available, trying again: %r", reason)
-        else:
+    def _log(self, error: Exception) -> None:
+        """One line when the reason changes."""
+        if not (is_passing(error) or isinstance(error, (PostgresFailed, Unavailable))):
             log.error("The database could not be opened, trying again.", exc_info=error)
+            return
+        reason = repr(error.__cause__ or error)
+        if reason != self._reason:
+            log.warning("The database is not available, trying again: %s", reason)
+        self._reason = reason

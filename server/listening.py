@@ -3,6 +3,8 @@
 import gc
 import socket
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import typer
 import uvicorn
@@ -13,8 +15,8 @@ from mqtt.embedded import listen as mqtt_listen
 from server.protocols import HTTPProtocol, WebSocketProtocol
 from server.settings import Settings
 
-# Requests that still run when the server is told to stop have this long to finish.
-GRACE_SECONDS = 5
+# Seconds. Requests that still run when the server is told to stop have this long to finish.
+GRACE_SECONDS = 4
 # A client that takes nothing, or is gone without a word, holds a connection so long.
 UNREAD_SECONDS = 30
 PING_SECONDS = 20
@@ -24,10 +26,11 @@ GARBAGE = (20_000, 20, 50)
 class Server(uvicorn.Server):
     """Tells those who stay connected that it restarts, before it waits for all to be done.
 
-    `alone`: the process is there for nothing else.
+    `alone`: the process is there for nothing else. `started_up`: called once the port answers.
     """
 
     alone = False
+    started_up: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -37,13 +40,34 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE)
+        if self.started_up and not self.should_exit:
+            self.started_up()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._app.state.stop.begin()
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self._app.state
+        if state.stop.begun:
+            await state.stop.drained()
+        state.connections.restart()
+        await state.connections.closed()
+        await super().shutdown(sockets)
+
+    @property
+    def _app(self) -> FastAPI:
         app = self.config.app
         assert isinstance(app, FastAPI)  # noqa: S101
-        app.state.connections.restart()
-        await app.state.connections.closed()
-        await super().shutdown(sockets)
+        return app
+
+
+def reachable(host: str, port: int) -> str:
+    """Of a page or server as it is written in a URL: `127.0.0.1:8000`, `[::1]:8000`; this machine's
+    own address where it listens on all.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def server_for(app: FastAPI, settings: Settings) -> Server:

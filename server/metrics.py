@@ -20,7 +20,9 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import Response
 
+from concurrency.supervisor import Supervisor
 from resolvers.desk import Desk
+from server.background_gauges import BackgroundGauges
 from server.database_gauges import DatabaseGauges
 from server.request_counts import RequestCounts
 
@@ -35,11 +37,16 @@ class Metrics:
     """
 
     def __init__(
-        self, desk: Callable[[], Desk | None], broker: Callable[[], bool] | None = None
+        self,
+        desk: Callable[[], Desk | None],
+        broker: Callable[[], bool] | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.registry = registry = CollectorRegistry()
         self._database = DatabaseGauges(desk)
         registry.register(self._database)
+        if supervisor:
+            registry.register(BackgroundGauges(supervisor))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         build = Info("rollcall_build", "What runs here.", registry=registry)

@@ -29,11 +29,16 @@ class Rounds:
 
     def __init__(
         self,
+        name: str,
         step: Callable[[Desk], Awaitable[int]],
         most: int,
         seconds: float = LOOK_SECONDS,
         soon: float = STEP_SECONDS,
+        *,
+        needed: bool = True,
     ) -> None:
+        self.name = name
+        self.needed = needed
         self._step = step
         self._most = most
         self._seconds = seconds
@@ -54,13 +59,21 @@ def rounds_for(settings: Settings) -> list[Worker]:
     intervals, absent = settings.config_overdue_intervals, settings.offline_after_seconds
     ages = settings.keep_events.ages()
     rounds = [
-        Rounds(forget_notices, FORGOTTEN, FORGET_SECONDS),
-        Rounds(write_sightings, SEEN, SEEN_SECONDS, SEEN_SECONDS),
+        Rounds("alert retention", forget_notices, FORGOTTEN, FORGET_SECONDS, needed=False),
+        Rounds("last seen", write_sightings, SEEN, SEEN_SECONDS, SEEN_SECONDS),
     ]
     if intervals:
-        rounds.append(Rounds(lambda desk: note_overdue(desk, intervals), MISSED))
+        rounds.append(Rounds("overdue configs", lambda desk: note_overdue(desk, intervals), MISSED))
     if absent:
-        rounds.append(Rounds(lambda desk: note_absences(desk, absent), MISSED))
+        rounds.append(Rounds("offline devices", lambda desk: note_absences(desk, absent), MISSED))
     if ages:
-        rounds.append(Rounds(lambda desk: forget_events(desk, ages), FORGOTTEN, FORGET_SECONDS))
+        rounds.append(
+            Rounds(
+                "event retention",
+                lambda desk: forget_events(desk, ages),
+                FORGOTTEN,
+                FORGET_SECONDS,
+                needed=False,
+            )
+        )
     return [*rounds]

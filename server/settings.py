@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
+    drain_seconds: float = Field(default=0, ge=0, le=600)
     data_dir: Path = Path("data")
     database_url: Annotated[str | None, AfterValidator(_postgres_url)] = Field(
         default=None, repr=False

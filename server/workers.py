@@ -10,14 +10,16 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 
+from server.stopping import FORCE_SECONDS
+
 log = logging.getLogger("rollcall.workers")
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 # A worker that has lived so long began well.
 STEADY_SECONDS = 10.0
-# Longer than a server takes to stop in an orderly way.
-STOP_SECONDS = 20.0
+# A little longer than a server takes to stop, in an orderly way or by force.
+STOP_SECONDS = FORCE_SECONDS + 0.2
 
 STOPPING = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
@@ -29,13 +31,16 @@ class _Stop(BaseException):
 
 
 class Workers:
-    """`serve` is called in each of the processes, with its number from 0 on; one that ends is
-    replaced by another of its number.
+    """`serve` is called in each of the processes, with its number from 0 on, and whether it is the
+    first of that number; one that ends is replaced by another. `drain_seconds`: as for `Stop`.
     """
 
-    def __init__(self, count: int, serve: Callable[[int], None]) -> None:
+    def __init__(
+        self, count: int, serve: Callable[[int, bool], None], drain_seconds: float = 0
+    ) -> None:
         self._count = count
         self._serve = serve
+        self._stop_seconds = drain_seconds + STOP_SECONDS
         self._fork = multiprocessing.get_context("fork")
         self._running: dict[int, ForkProcess] = {}
         self._began: dict[int, float] = {}
@@ -73,16 +78,19 @@ class Workers:
 
     def _start(self, number: int) -> None:
         # Not daemonic: that would be ended without a chance to stop in an orderly way.
-        process = self._fork.Process(target=self._work, args=(number,), name=f"worker {number}")
+        first = number not in self._running
+        process = self._fork.Process(
+            target=self._work, args=(number, first), name=f"worker {number}"
+        )
         process.start()
         self._running[number], self._began[number] = process, time.monotonic()
 
-    def _work(self, number: int) -> None:
+    def _work(self, number: int, first: bool) -> None:
         for each in STOPPING:
             signal.signal(each, signal.SIG_DFL)
         os.close(self._life)
         threading.Thread(target=self._end_with_parent, daemon=True).start()
-        self._serve(number)
+        self._serve(number, first)
 
     def _end_with_parent(self) -> None:
         os.read(self._alive, 1)
@@ -91,7 +99,7 @@ class Workers:
     def _end_all(self) -> None:
         for process in self._running.values():
             process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + self._stop_seconds
         for process in self._running.values():
             process.join(max(0, deadline - time.monotonic()))
             if process.is_alive():

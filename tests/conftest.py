@@ -1,5 +1,6 @@
 """A real PostgreSQL for the whole run; for each test a database and an application of its own."""
 
+import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
 from db.database import Database
 from db.embedded import EmbeddedPostgres
@@ -18,6 +20,7 @@ from server.settings import Settings
 from tests.client import Api
 
 ADMIN = "an-admin-token-for-tests"
+OPEN_SECONDS = 60
 numbers = itertools.count()
 
 
@@ -109,11 +112,18 @@ async def api(settings: Settings) -> AsyncIterator[Api]:
 async def served(settings: Settings) -> AsyncIterator[Api]:
     app = create_app(settings)
     async with app.router.lifespan_context(app):
+        await opened(app)
         api = Api(app, ADMIN)
         try:
             yield api
         finally:
             await api.close()
+
+
+async def opened(app: FastAPI) -> None:
+    """Until its database is there."""
+    async with asyncio.timeout(OPEN_SECONDS):
+        await app.state.keeper.opened.wait()
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -11,6 +11,7 @@ from amqtt.mqtt.disconnect import DisconnectPacket
 from amqtt.mqtt.publish import PublishPacket
 from amqtt.session import ApplicationMessage, Session
 
+from concurrency.tasks import end_all
 from domain.topics import covers
 from mqtt.embedded.bounds import Bounds
 from mqtt.embedded.client import Client, of_user
@@ -54,6 +55,12 @@ class Broker(amqtt.broker.Broker):
     def tasks(self) -> list[asyncio.Task[None]]:
         """Those of amqtt, which it may leave behind."""
         return [task for task in (self._broadcast_task, self._session_monitor_task) if task]
+
+    async def expire_sessions(self) -> None:
+        """Until it is cancelled. Instead of amqtt's own task for it, whose end would go unseen."""
+        if self._session_monitor_task:
+            await end_all([self._session_monitor_task])
+        await self._session_monitor()
 
     async def serve(self, client: Client) -> None:
         """Until the client leaves. Raises Refused."""

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from concurrency.tasks import end_all, run_together
 from mqtt.access import Access
 from mqtt.embedded.admission import Admission
 from mqtt.embedded.bounds import Bounds
@@ -40,19 +41,23 @@ class EmbeddedBroker:
         broker = self._broker = Broker(self._permits, self._bounds)
         await broker.start()
         server = await asyncio.start_server(self._connected, sock=self._listening)
-        watches = [
-            asyncio.create_task(self._every_check(self.recheck), name="rights of MQTT clients"),
-            asyncio.create_task(self._every_check(self._drop_silent), name="MQTT keep-alive"),
-        ]
         try:
             yield
         finally:
             server.close()
-            await _ended(watches)
             await self._stop(broker)
 
+    async def watch(self) -> None:
+        """Until it is cancelled: rights, keep-alives and the age of sessions, once a second."""
+        assert self._broker  # noqa: S101
+        await run_together(
+            self._every_check(self.recheck),
+            self._every_check(self._drop_silent),
+            self._broker.expire_sessions(),
+        )
+
     async def recheck(self) -> None:
-        """Asks once what all who are connected may do now. Done once a second by itself."""
+        """Asks once what all who are connected may do now. `watch` does so once a second."""
         if self._broker:
             await self._permits.recheck(self._broker.clients)
 
@@ -65,10 +70,7 @@ class EmbeddedBroker:
     async def _every_check(self, check: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(self._bounds.check_seconds)
-            try:
-                await check()
-            except Exception:
-                logger.exception("A check of the MQTT clients failed; it is done again.")
+            await check()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = Wire(reader, writer, self._bounds)
@@ -100,17 +102,10 @@ class EmbeddedBroker:
             wire.abort()
         if self._connections:
             await asyncio.wait(self._connections, timeout=self._bounds.stop_seconds / 2)
-        await _ended(self._connections)
+        await end_all(self._connections)
         try:
             async with asyncio.timeout(self._bounds.stop_seconds / 2):
                 await broker.shutdown()
         except Exception:
             logger.exception("The MQTT broker did not stop in an orderly way.")
-        await _ended(broker.tasks)
-
-
-async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = [*tasks]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(broker.tasks)

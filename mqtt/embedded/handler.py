@@ -26,6 +26,7 @@ from amqtt.mqtt.subscribe import SubscribePacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
 from amqtt.session import ApplicationMessage, OutgoingApplicationMessage
 
+from concurrency.tasks import end_all
 from mqtt.embedded.client import Client
 from mqtt.embedded.packets import MAX_QOS, Packet, read_packet
 from mqtt.embedded.wire import Malformed
@@ -173,9 +174,7 @@ class Handler(BrokerProtocolHandler):
         tasks: list[asyncio.Task[Any]] = [*self._deliveries]
         if self._retained:
             tasks.append(self._retained)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
 
 
 def _of(retained: ApplicationMessage, qos: int) -> ApplicationMessage:

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 from telebot.async_telebot import AsyncTeleBot
 from telebot.types import BotCommand, Update
 
+from concurrency.tasks import run_together
 from db.database import Locks, LocksLost
-from domain.errors import Unavailable, first_of
+from domain.errors import Unavailable
 from notifier.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.dispatch import COMMANDS, Dispatch
@@ -47,6 +48,9 @@ class TelegramBot:
 
     `zone`: the time zone of what it says.
     """
+
+    name = "Telegram bot"
+    needed = False
 
     def __init__(self, api: TelegramApi, zone: str, webhook: str | None = None) -> None:
         self._api = api
@@ -108,12 +112,7 @@ class TelegramBot:
 
     async def _talk_alone(self, desk: Desk, locks: Locks) -> None:
         log.info("This server talks for the bot.")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_keep(locks), name="bot's lock")
-                tasks.create_task(self._talk(desk), name="bot")
-        except ExceptionGroup as group:
-            raise first_of(group) from None
+        await run_together(_keep(locks), self._talk(desk))
 
     async def _talk(self, desk: Desk) -> None:
         pause, offset = FIRST_PAUSE_SECONDS, None

@@ -19,7 +19,7 @@ log = logging.getLogger("rollcall.connections")
 
 CHECK_SECONDS = 1.0
 RETRY_SECONDS = 10
-CLOSE_SECONDS = 2
+CLOSE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,8 @@ class Connections:
             tokens = {id for id in self._of_token if id is not None}
             if not desk or not tokens:
                 continue
-            try:
+            with suppress(Unavailable):
                 self._end(tokens - await valid_tokens(desk, tokens))
-            except Unavailable:
-                pass
-            except Exception:
-                log.exception("Tokens could not be checked; trying again.")
 
     def _end(self, tokens: Collection[int]) -> None:
         for connection in list(self._open):

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from concurrency.tasks import end_all
 from domain.access import Caller
 from domain.errors import CutOff, Interrupted, TooMany
 from schema.execution import Operation
@@ -45,9 +46,7 @@ class EventStream(Response):
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 ended = connection.ended.done() and not (gone.done() or sending.done())
             finally:
-                for task in (sending, gone):
-                    task.cancel()
-                await asyncio.gather(sending, gone, return_exceptions=True)
+                await end_all([sending, gone])
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     if ended:
@@ -70,8 +69,7 @@ class EventStream(Response):
                     await send(_chunk(event))
                     upcoming = asyncio.ensure_future(anext(following, None))
             finally:
-                upcoming.cancel()
-                await asyncio.gather(upcoming, return_exceptions=True)
+                await end_all([upcoming])
 
     async def _events(self) -> AsyncGenerator[bytes]:
         most = self._service.settings.limits.errors

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from concurrency.tasks import end_all
 from domain.access import ANONYMOUS, Caller
 from domain.errors import AccessError, CutOff, Interrupted, TooMany, Unavailable
 from schema.documents import BadDocument
@@ -148,10 +149,7 @@ class Session:
                     return ending.result()
             return await reading
         finally:
-            left = [reading, *self._tasks]
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await end_all([reading, *self._tasks])
 
     async def _read(self, caller: Caller) -> NoReturn:
         while True:

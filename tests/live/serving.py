@@ -15,7 +15,7 @@ from server.app import create_app
 from server.listening import listen, server_for
 from server.settings import Settings
 from tests.client import Api
-from tests.conftest import ADMIN
+from tests.conftest import ADMIN, opened
 
 WAIT_SECONDS = 20
 CHANGES = """
@@ -53,6 +53,7 @@ async def instance(settings: Settings, port: int = 0) -> AsyncIterator[Instance]
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await until(lambda: server.started)
+        await opened(app)
         served = Instance(app, settings, listening.getsockname()[1])
         yield served
         await served.api.close()

@@ -53,7 +53,9 @@ class People:
 async def served(people: People, bounds: Bounds = QUICK) -> AsyncIterator[EmbeddedBroker]:
     broker = EmbeddedBroker(listen("127.0.0.1", 0), people, bounds)
     async with broker.running():
+        watch = asyncio.create_task(broker.watch())
         yield broker
+        watch.cancel()
 
 
 async def until(met: Callable[[], Any]) -> None:

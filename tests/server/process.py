@@ -42,9 +42,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        return next(
-            word for word in self.output.split() if word.startswith("http://")
-        ).removesuffix("/graphql")
+        return next(word for word in self.output.split() if word.startswith("http://"))
 
     def start(self) -> None:
         with self.log.open("w") as log:
@@ -54,7 +52,8 @@ class ServerProcess:
         try:
             wait_for(lambda: "http://" in self.output)
             wait_for(self.ready if self.wait_for_database else self.alive)
-        except BaseException:
+        except BaseException as error:
+            error.add_note(f"The server has written:\n{self.output}")
             self.kill()
             raise
 

@@ -3,6 +3,7 @@
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,10 +27,15 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path / "data", *command)
     server.start()
     try:
-        wait_for(lambda: len(workers(server)) == COUNT)
+        wait_for(partial(opened, server, COUNT))
         yield server
     finally:
         server.stop()
+
+
+def opened(server: ServerProcess, count: int) -> bool:
+    """Whether so many workers have had the database so far."""
+    return server.output.count("The database is ready.") >= count
 
 
 def workers(server: ServerProcess) -> list[psutil.Process]:
@@ -68,12 +74,25 @@ async def test_all_know_the_broker_that_one_of_them_has(server: ServerProcess) -
     await brought(server, {answer["device"]["topics"]["config"] for answer in answers})
 
 
+def test_each_shows_whether_the_broker_is_there(server: ServerProcess) -> None:
+    """Also those that leave it to another one."""
+    seen = set()
+    deadline = time.monotonic() + 30
+    while len(seen) < COUNT:
+        assert time.monotonic() < deadline, seen
+        metrics = httpx.get(f"{server.url}/metrics").text
+        if "\nrollcall_mqtt_up 1.0" in metrics:
+            seen.add('task="MQTT client"' in metrics)
+        else:
+            assert "\nrollcall_mqtt_up 0.0" in metrics
+
+
 async def test_one_that_is_killed_is_replaced(server: ServerProcess) -> None:
     topics = register(server, 1)["device"]["topics"]
-    for victim in workers(server):
+    for number, victim in enumerate(workers(server), COUNT + 1):
         victim.kill()
         wait_for(partial(replaced, server, victim))
-        wait_for(server.ready)
+        wait_for(partial(opened, server, number))
     assert server.ask("{ devices { totalCount } }")["devices"]["totalCount"] == 1
     # The one with the broker was among them.
     await brought(server, {topics["config"]})

@@ -1,0 +1,16 @@
+"""A flag that a process shares with those that it forks."""
+
+import mmap
+
+
+class SharedFlag:
+    """Not set at first."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 1)
+
+    def set(self, value: bool) -> None:
+        self._memory[0] = value
+
+    def is_set(self) -> bool:
+        return bool(self._memory[0])

@@ -1,0 +1,127 @@
+"""No background task dies unseen, and each ends when it is cancelled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from concurrency.supervisor import Background, Supervisor
+from concurrency.tasks import end_all
+from domain.errors import Unavailable
+
+LIMIT_SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concurrency.supervisor.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("concurrency.supervisor.STEADY_SECONDS", 0.05)
+
+
+@asynccontextmanager
+async def supervised(*tasks: Background) -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(lambda error: isinstance(error, Unavailable))
+    running = asyncio.create_task(supervisor.run(*tasks))
+    try:
+        yield supervisor
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await end_all([running])
+        assert running.cancelled()
+    finally:
+        running.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def failures(supervisor: Supervisor) -> int:
+    """Of the first task."""
+    return next((failed for _, __, failed in supervisor.counts()), 0)
+
+
+class Flaky:
+    """Ends in one way after the other, and then goes on."""
+
+    def __init__(self, *ends: Callable[[], Awaitable[None]]) -> None:
+        self._ends = list(ends)
+
+    async def run(self) -> None:
+        if self._ends:
+            await self._ends.pop(0)()
+        else:
+            await asyncio.Event().wait()
+
+
+async def raises() -> None:
+    raise ValueError("a bug")
+
+
+async def is_transient() -> None:
+    raise Unavailable("the database is away")
+
+
+async def returns() -> None:
+    pass
+
+
+async def is_cancelled_from_within() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+@pytest.mark.parametrize("end", [raises, is_transient, returns, is_cancelled_from_within])
+async def test_whatever_ends_a_task_it_is_restarted_and_shown(
+    end: Callable[[], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with supervised(Background("flaky", Flaky(end, end).run)) as supervisor:
+        await until(lambda: "flaky" in supervisor.not_running)
+        await until(lambda: not supervisor.not_running)
+        assert [*supervisor.counts()] == [("flaky", True, 2)]
+    lines = [record for record in caplog.records if "flaky" in record.getMessage()]
+    assert len(lines) == 2
+    # A bug has its traceback, the surroundings only a line.
+    assert all(bool(line.exc_info) == (end in (raises, is_cancelled_from_within)) for line in lines)
+
+
+async def test_one_that_fails_again_and_again_never_counts_as_running() -> None:
+    async with supervised(Background("broken", raises)) as supervisor:
+        await until(lambda: failures(supervisor) > 3)
+        for _ in range(20):
+            assert supervisor.not_running == ["broken"]
+            await asyncio.sleep(0.005)
+
+
+async def test_what_is_not_needed_is_shown_and_does_not_count() -> None:
+    flaky = Background("optional", raises, needed=False)
+    async with supervised(flaky, Background("steady", Flaky().run)) as supervisor:
+        await until(lambda: failures(supervisor) > 1)
+        assert supervisor.not_running == []
+
+
+async def test_expected_tasks_count_as_not_running_before_they_are_started() -> None:
+    supervisor = Supervisor(lambda _: False)
+    supervisor.expect("later")
+    assert supervisor.not_running == ["later"]
+
+
+async def test_a_task_that_swallows_its_cancellation_or_fails_at_its_end_still_ends() -> None:
+    async def fails_at_its_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("the connection is gone")
+
+    async def returns_at_its_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+
+    works = (fails_at_its_end, returns_at_its_end)
+    async with supervised(*(Background(work.__name__, work) for work in works)) as supervisor:
+        await until(lambda: not supervisor.not_running)

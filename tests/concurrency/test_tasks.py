@@ -1,0 +1,150 @@
+"""A cancellation is never lost, whatever fails at the same moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from itertools import product
+from typing import Any
+
+import pytest
+
+from concurrency.tasks import TaskPool, end_all, run_all, run_together
+
+STEPS = 12
+LIMIT_SECONDS = 20
+
+Work = Coroutine[Any, Any, None]
+
+
+class Failure(Exception):
+    """Of a child."""
+
+
+async def fails_after(steps: int) -> None:
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    raise Failure
+
+
+async def lasts(cleanup_steps: int) -> None:
+    """Until it is cancelled, and a little longer."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for _ in range(cleanup_steps):
+            await asyncio.sleep(0)
+
+
+async def fails_when_cancelled() -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise Failure from None
+
+
+async def pooled(*works: Work) -> None:
+    pool = TaskPool()
+
+    async def start() -> None:
+        for work in works:
+            pool.start(work)
+        await asyncio.Event().wait()
+
+    await pool.run(start())
+
+
+RUNNERS: list[Callable[..., Awaitable[None]]] = [run_together, run_all, pooled]
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+async def test_a_loop_around_it_ends_when_it_is_cancelled(
+    run: Callable[..., Awaitable[None]],
+) -> None:
+    """At each step of a child's failure and of the others' end."""
+    for fails, cancelled in product(range(STEPS), repeat=2):
+
+        async def again_and_again(steps: int = fails) -> None:
+            while True:
+                with suppress(Failure):
+                    await run(fails_after(steps), lasts(3), lasts(0), fails_when_cancelled())
+
+        task = asyncio.create_task(again_and_again())
+        for _ in range(cancelled):
+            await asyncio.sleep(0)
+        task.cancel()
+        _, pending = await asyncio.wait({task}, timeout=LIMIT_SECONDS)
+        assert not pending, (fails, cancelled)
+        assert task.cancelled(), (fails, cancelled)
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+async def test_the_first_error_is_raised_when_all_have_ended(
+    run: Callable[..., Awaitable[None]],
+) -> None:
+    ended = []
+
+    async def notes() -> None:
+        try:
+            await lasts(3)
+        finally:
+            ended.append(True)
+
+    with pytest.raises(Failure):
+        await run(notes(), fails_after(2), notes())
+    assert ended == [True, True]
+
+
+async def test_together_ends_with_the_first_and_all_with_the_last() -> None:
+    async def counts(steps: int) -> None:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        done.append(steps)
+
+    done: list[int] = []
+    await run_together(counts(2), counts(50))
+    assert done == [2]
+    await run_all(counts(2), counts(50))
+    assert done == [2, 2, 50]
+
+
+async def test_a_task_that_loses_its_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("concurrency.tasks.AGAIN_SECONDS", 0.01)
+    lost = 0
+
+    async def loses_three() -> None:
+        nonlocal lost
+        while lost < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1
+
+    task = asyncio.create_task(loses_three())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await end_all([task])
+    assert lost == 3
+
+
+async def test_a_caller_that_is_cancelled_still_waits_for_the_end() -> None:
+    ended = asyncio.Event()
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await ended.wait()
+
+    child = asyncio.create_task(slow())
+    await asyncio.sleep(0)
+    caller = asyncio.create_task(end_all([child]))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    assert not caller.done()
+    ended.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert child.done()
