@@ -1,5 +1,6 @@
 """The server as it is started: tokens printed once, settings, plain uvicorn, an absent database."""
 
+import asyncio
 import re
 import signal
 import socket
@@ -13,6 +14,8 @@ import pytest
 import notifier
 import schema
 from db.embedded import EmbeddedPostgres
+from server.listening import reachable
+from tests.client import BENCH, REGISTER
 from tests.server.process import ADMIN, ServerProcess, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,6 +69,68 @@ def rollcall(server: ServerProcess, *arguments: str) -> subprocess.CompletedProc
         timeout=60,
         cwd=ROOT,
     )
+
+
+def test_health_is_answered_as_soon_as_the_address_is_printed(tmp_path: Path) -> None:
+    """Also while the database is waited for."""
+    absent = f"postgresql://rollcall@127.0.0.1:{free_port()}/rollcall"
+    server = ServerProcess(tmp_path / "data", ROLLCALL_DATABASE_URL=absent)
+    server.wait_for_database = False
+    server.start()
+    try:
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        ready = httpx.get(f"{server.url}/readyz")
+        assert (ready.status_code, ready.text) == (503, "The database is not available.\n")
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1:80"),
+        ("0.0.0.0", "127.0.0.1:80"),
+        ("::", "[::1]:80"),
+        ("::1", "[::1]:80"),
+        ("iot.example.com", "iot.example.com:80"),
+    ],
+)
+def test_addresses_are_shown_as_they_are_opened(host: str, shown: str) -> None:
+    assert reachable(host, 80) == shown
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_the_page_is_opened_by_the_printed_address(tmp_path: Path) -> None:
+    for host in ("::1", "::", "0.0.0.0"):
+        server = ServerProcess(tmp_path / "data", ROLLCALL_HOST=host)
+        server.start()
+        try:
+            page = httpx.get(server.url, follow_redirects=True, headers={"Accept": "text/html"})
+            assert "<html" in page.text
+        finally:
+            server.stop()
+
+
+def test_an_ordinary_restart_looks_like_one(tmp_path: Path) -> None:
+    """The embedded broker is filled at each start: that is no loss of messages."""
+    server = ServerProcess(tmp_path / "data")
+    server.start()
+    server.ask(REGISTER, input=BENCH)
+    wait_for(lambda: undelivered(server) == 0)
+    server.stop()
+    server.start()
+    wait_for(lambda: "Connected to the MQTT broker" in server.output)
+    server.ask(REGISTER, input={**BENCH, "mac": "24:6f:28:aa:bb:dd"})
+    wait_for(lambda: undelivered(server) == 0)
+    server.stop()
+    assert "lost messages" not in server.output
+    assert "warning" not in server.output
+
+
+def undelivered(server: ServerProcess) -> int:
+    """As the database has it: metrics are counted every 15 seconds only."""
+    [row] = asyncio.run(server.rows("SELECT count(*) FROM undelivered"))
+    return int(row[0])
 
 
 def test_a_new_admin_token_replaces_the_one_set_before(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 import pytest_asyncio
 
 from tests.client import BENCH, REGISTER
@@ -81,6 +82,34 @@ async def test_what_does_not_end_is_not_waited_for(server: ServerProcess) -> Non
     assert time.monotonic() - since < TEN_SECONDS
     await asyncio.gather(running, return_exceptions=True)
     connection.terminate()
+
+
+async def status(server: ServerProcess, path: str) -> int:
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"{server.url}{path}")).status_code
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_it_serves_on_while_it_is_drained(tmp_path: Path, hurried: bool) -> None:
+    drain = 600 if hurried else 3
+    server = ServerProcess(tmp_path / "data", ROLLCALL_DRAIN_SECONDS=str(drain))
+    server.start()
+    try:
+        assert server.process
+        since = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(TEN_SECONDS):
+            while await status(server, "/readyz") != 503:
+                pass
+        assert await status(server, "/healthz") == 200
+        assert (await register(server)).json()["data"]["registerDevice"]["outcome"] == "CREATED"
+        if hurried:
+            # Asked again, it does not wait any longer.
+            server.process.send_signal(signal.SIGTERM)
+        assert await stopped(server) == -signal.SIGTERM
+        assert hurried or time.monotonic() - since > drain
+    finally:
+        server.kill()
 
 
 async def test_a_terminal_that_is_closed_leaves_nothing_behind(server: ServerProcess) -> None:
