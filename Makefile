@@ -6,7 +6,7 @@ WORKERS ?= 3
 
 .PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
 .PHONY: bench bench-alerts bench-quick bench-scale bench-subscribers bench-cold-fleet
-.PHONY: soak-live soak-mqtt soak-alerts fuzz web web-check screenshot clean
+.PHONY: soak-live soak-mqtt soak-alerts soak-freezes fuzz web web-check screenshot clean
 
 install: .venv/installed
 
@@ -79,6 +79,11 @@ soak-mqtt: install
 # The server is killed 200 times during 2,000 events, and Telegram's stand-in misbehaves.
 soak-alerts: install
 	$(BIN)/python -m bench.alerts
+
+# Two servers are restarted 20 times while PostgreSQL, the broker or Telegram's stand-in is frozen:
+# some six minutes. Needs mosquitto.
+soak-freezes: install
+	$(BIN)/python -m bench.freezes
 
 # registerDevice with a Telegram that hangs, and without one.
 bench-alerts: install

@@ -28,7 +28,8 @@ from db.embedded import EmbeddedPostgres
 
 OWNERS = ("Acme", "Globex")
 CHANGERS = 8
-COME_BACK = ("OVERLOADED", "DATABASE_UNAVAILABLE")
+COME_BACK = ("OVERLOADED", "DATABASE_UNAVAILABLE", "RESTARTING")
+PAUSE_SECONDS = 0.05
 CATCH_UP_SECONDS = 60
 QUERY = """subscription ($after: ID, $deviceId: ID) {
   configChanged(after: $after, deviceId: $deviceId) { cursor config { version } }
@@ -60,6 +61,8 @@ class Follower:
     async def follow(self, urls: list[str], until: asyncio.Event) -> None:
         """Connects again and again, each time for a moment of random length."""
         while not until.is_set():
+            if self.connections:
+                await asyncio.sleep(PAUSE_SECONDS)
             self.connections += 1
             patience = random.uniform(0.2, 20)
             with suppress(TimeoutError, ConnectionClosed, OSError, httpx.TransportError):
@@ -138,8 +141,8 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
         began = time.monotonic()
         await _change_all(urls, [id for ids in owned.values() for id in ids], changes)
         changed = time.monotonic()
-        log = await _log(database_url)
-        expected = [_expected(log, scope) for scope in scopes]
+        log = await log_of(database_url)
+        expected = [expected_of(log, scope) for scope in scopes]
         await _until_caught_up(watching, expected, following)
         caught_up = time.monotonic()
         over.set()
@@ -207,7 +210,7 @@ async def _change_all(urls: list[str], ids: list[str], changes: int) -> None:
     await asyncio.gather(*(change(urls[n % 2]) for n in range(CHANGERS)))
 
 
-async def _log(database_url: str) -> list[Any]:
+async def log_of(database_url: str) -> list[Any]:
     database = Database(database_url)
     async with database.begin() as session:
         found = await session.execute(
@@ -224,7 +227,7 @@ async def _log(database_url: str) -> list[Any]:
     return rows
 
 
-def _expected(log: list[Any], scope: tuple[str | None, str | None]) -> list[int]:
+def expected_of(log: list[Any], scope: tuple[str | None, str | None]) -> list[int]:
     owner, device = scope
     return [row.id for row in log if owner in (None, row.owner) and device in (None, row.device_id)]
 

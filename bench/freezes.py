@@ -1,0 +1,209 @@
+"""Freezes of what two servers depend on, while they are restarted under load.
+
+`make soak-freezes`: at random points PostgreSQL, the broker or Telegram's stand-in is frozen for up
+to 12 seconds, and meanwhile a server is stopped and started again. Every stop has to end within ten
+seconds, in an orderly way. At the end each subscriber has seen each event in its scope exactly
+once, in order; the broker has the newest config of each device; and each alert has reached the
+chat.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import signal
+import tempfile
+import time
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from bench.follow import CHANGE, OWNERS, REGISTER, Follower, expected_of, log_of
+from db.database import Database
+from tests.mqtt.observer import Observer
+from tests.server.process import ADMIN, ServerProcess
+from tests.server.surroundings import Surroundings, closed_port
+
+DEVICES, FOLLOWERS, CALLERS = 20, 12, 4
+PAUSE_SECONDS = 0.05
+STOP_SECONDS = 10
+SETTLE_SECONDS = 240
+NUMBERS = re.compile(r"#(\d+)(?: to #(\d+))?$")
+NOTICES = "SELECT event_id, state FROM notices"
+NEWEST = "SELECT topic, config_version FROM devices"
+
+
+class Load:
+    """Registers devices, and then changes their configs until it is told to stop."""
+
+    def __init__(self, urls: list[str]) -> None:
+        self._urls = urls
+        self.ids: list[str] = []
+        self.over = asyncio.Event()
+
+    async def ask(self, client: httpx.AsyncClient, query: str, **variables: object) -> dict:  # type: ignore[type-arg]
+        """From a server that answers; a change may be made twice."""
+        while True:
+            url = random.choice(self._urls)
+            body = {"query": query, "variables": variables}
+            headers = {"Authorization": f"Bearer {ADMIN}"}
+            with suppress(httpx.TransportError):
+                response = await client.post(url, json=body, headers=headers)
+                if response.status_code == 200:
+                    answer: dict = response.json()  # type: ignore[type-arg]
+                    assert "errors" not in answer, answer
+                    return answer["data"]  # type: ignore[no-any-return]
+                assert response.status_code == 503, response.text
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def register(self) -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            for number in range(DEVICES):
+                mac, owner = f"24:6f:28:02:00:{number:02x}", OWNERS[number % 2]
+                data = await self.ask(client, REGISTER, mac=mac, owner=owner)
+                self.ids.append(data["registerDevice"]["device"]["id"])
+
+    async def change(self) -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            while not self.over.is_set():
+                id, interval = random.choice(self.ids), random.randrange(1, 3600)
+                await self.ask(client, CHANGE, id=id, n=interval)
+                await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def restart(server: ServerProcess) -> float:
+    """Seconds that the stop took."""
+    process = server.process
+    assert process
+    since = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    status = await asyncio.to_thread(process.wait, 3 * STOP_SECONDS)
+    took = time.monotonic() - since
+    assert status == -signal.SIGTERM, (status, server.output)
+    assert took < STOP_SECONDS, (took, server.output)
+    assert "Traceback" not in server.output, server.output
+    server.wait_for_database = False
+    await asyncio.to_thread(server.start)
+    return took
+
+
+async def soak(folder: Path, restarts: int, seed: int) -> str:
+    chance = random.Random(seed)
+    with Surroundings(folder) as around:
+        ports = [closed_port() for _ in range(2)]
+        for port in ports:
+            around.start(1, ROLLCALL_PORT=str(port), ROLLCALL_RATE_LIMITS="off")
+        urls = [f"http://127.0.0.1:{port}/graphql" for port in ports]
+        load = Load(urls)
+        await load.register()
+        async with AsyncExitStack() as stack:
+            observer = await stack.enter_async_context(Observer(around.broker.port, "", ""))
+            await observer.subscribe("#", 1)
+            http = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
+            followers = [follower(number, load, http) for number in range(FOLLOWERS)]
+            over = asyncio.Event()
+            following = [asyncio.create_task(f.follow(urls, over)) for f in followers]
+            changing = [asyncio.create_task(load.change()) for _ in range(CALLERS)]
+            stops = []
+            for number in range(restarts):
+                what = chance.choice(("database", "broker", "telegram"))
+                frozen = asyncio.create_task(freeze(around, what, chance))
+                await asyncio.sleep(chance.uniform(0, 12))
+                stops.append(await restart(around.servers[number % 2]))
+                await frozen
+                print(f"{number + 1}: {what} frozen, stopped in {stops[-1]:.1f} s", flush=True)
+                for task in (*following, *changing):
+                    if task.done():
+                        task.result()
+            load.over.set()
+            await asyncio.gather(*changing)
+            events = await settled(around, followers, observer)
+            over.set()
+            await asyncio.gather(*following)
+        alerts = await check_alerts(around)
+    return (
+        f"{restarts} restarts (seed {seed}), the slowest stop took {max(stops):.1f} s; "
+        f"{events} events, each exactly once and in order for {FOLLOWERS} subscribers; "
+        f"{alerts} alerts, each sent"
+    )
+
+
+def follower(number: int, load: Load, http: httpx.AsyncClient) -> Follower:
+    """Of all devices, or of one."""
+    device = load.ids[number] if number % 2 else None
+    variables = {"after": "0", "deviceId": device}
+    return Follower(ADMIN, variables, stream=number % 4 < 2, http=http)
+
+
+async def freeze(around: Surroundings, what: str, chance: random.Random) -> None:
+    await asyncio.sleep(chance.uniform(0, 3))
+    await asyncio.to_thread(around.freeze, what)
+    await asyncio.sleep(chance.uniform(0.5, 12))
+    around.thaw()
+
+
+async def settled(around: Surroundings, followers: list[Follower], observer: Observer) -> int:
+    """How many events there were, once all have arrived. Raises AssertionError if one is missing,
+    repeated or out of order.
+    """
+    log = await log_of(around.database_url)
+    wanted = [expected_of(log, (None, f.variables["deviceId"])) for f in followers]
+    newest = {f"{t}/config": v for t, v in await rows(around, NEWEST)}
+
+    def complete() -> bool:
+        seen = all(len(f.seen) >= len(w) for f, w in zip(followers, wanted, strict=True))
+        return seen and versions(observer) == newest
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while not complete():  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+    for each, events in zip(followers, wanted, strict=True):
+        assert each.seen == events, "missed, repeated or out of order"
+    assert versions(observer) == newest
+    return len(log)
+
+
+def versions(observer: Observer) -> dict[str, int]:
+    kept = observer.kept.items()
+    return {topic: json.loads(p)["v"] for topic, p in kept if topic.endswith("/config")}
+
+
+async def check_alerts(around: Surroundings) -> int:
+    """How many there were. Raises AssertionError if one was not sent."""
+    async with asyncio.timeout(SETTLE_SECONDS):
+        while any(state == "waiting" for _, state in await rows(around, NOTICES)):  # noqa: ASYNC110
+            await asyncio.sleep(0.5)
+    notices = await rows(around, NOTICES)
+    assert all(state == "sent" for _, state in notices), "an alert was put aside"
+    reached: set[int] = set()
+    for line in around.alerts.read_text().splitlines():
+        if match := NUMBERS.search(json.loads(line).get("text") or ""):
+            reached.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    assert {id for id, _ in notices} <= reached, "an alert was not sent"
+    return len(notices)
+
+
+async def rows(around: Surroundings, query: str) -> list[tuple]:  # type: ignore[type-arg]
+    database = Database(around.database_url)
+    try:
+        async with database.begin() as session:
+            return [tuple(row) for row in await session.execute(text(query))]
+    finally:
+        await database.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--restarts", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
+        print(asyncio.run(soak(Path(folder), chosen.restarts, chosen.seed)))
+
+
+if __name__ == "__main__":
+    main()
