@@ -1,12 +1,17 @@
 """The connection pool, and what callers are told when there is no connection to be had."""
 
 import asyncio
+import logging
+import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
 
 import asyncpg
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -15,46 +20,61 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from db.postgres.connect import Connector, Driver, NoConnection
+from db.postgres.sizes import FULL, sizes_for
+from db.postgres.transient import NO_MORE_CONNECTIONS, READ_ONLY, has_state, is_transient
 from domain.errors import Overloaded, Unavailable
 
-CONNECT_SECONDS = 5
+log = logging.getLogger("rollcall.database")
+
 PROBE_SECONDS = 5
 STATEMENT_SECONDS = 30
-POOL_SIZE = 16
-OWN_POOL_SIZE = 4
+POOL_SIZE = FULL.requests
 POOL_WAIT_SECONDS = 10
-# A transaction that is left open, by a process that was stopped, would hold up every follower.
-IDLE_IN_TRANSACTION_MS = 60_000
-
 LOCK_IDLE_SECONDS = 60
+# PostgreSQL takes a moment to end the idle connections that make room for another one.
+ROOM_SECONDS = (0.05, 0.2, 0.5)
+WARN_EVERY_SECONDS = 60
+
+is_passing = is_transient
 
 CHANNEL = "rollcall_events"
 # In `session.info`: this transaction writes events.
 RECORDED = "recorded"
 
-# SQLSTATE classes and codes (PostgreSQL, appendix A) of a server that is absent, starting,
-# stopping, read-only or full: the same statement may succeed later.
-PASSING_STATES = ("08", "53", "57P", "25006")
+
+class Idle(Protocol):
+    """Has a connection beside the pools."""
+
+    def close_idle(self) -> bool:
+        """End the connection if it is not in use. Returns whether there was one."""
 
 
 class Database:
     """One engine per process. `begin()` is the only way to a transaction.
 
-    `recorded` is set by every transaction of this process that has written events.
+    `recorded` is set by every transaction of this process that has written events. `connections`:
+    the most that are open at a time. Raises BadDatabaseUrl, a ValueError.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        pool_size: int = POOL_SIZE,
+        connections: int = FULL.total,
         statement_seconds: float | None = STATEMENT_SECONDS,
     ) -> None:
         self.url = url
-        self.engine = _engine(url, pool_size, statement_seconds)
+        self.sizes = sizes_for(connections)
+        self._connector = Connector(url, statement_seconds)
+        self._drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
+        self._pooled: weakref.WeakSet[Driver] = weakref.WeakSet()
+        self._lanes: weakref.WeakSet[Idle] = weakref.WeakSet()
+        self._warn_again = 0.0
+        self.engine = self._engine(self.sizes.requests)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         # For what must go on however many requests there are.
-        self._own_engine = _engine(url, OWN_POOL_SIZE, statement_seconds)
+        self._own_engine = self._engine(self.sizes.background)
         self._own_sessions = async_sessionmaker(self._own_engine, expire_on_commit=False)
         self.recorded = asyncio.Event()
 
@@ -74,7 +94,7 @@ class Database:
         except PoolTimeout as error:
             raise Overloaded("The server has too much to do; try again soon.") from error
         except Exception as error:
-            if is_passing(error):
+            if self.failed(error):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
 
@@ -83,7 +103,7 @@ class Database:
         """A connection of its own, so that a busy pool is not taken for a dead server.
 
         `heard` is called when any process on this database has told of new events. At the end
-        the pool's connections are dropped: they are as dead as this one.
+        all connections are dropped: they are as dead as this one.
         """
         driver = await self.connection()
         try:
@@ -102,46 +122,116 @@ class Database:
         """
         try:
             driver = await self.connection()
+            try:
+                await driver.execute(
+                    f"SET idle_session_timeout = '{LOCK_IDLE_SECONDS}s'", timeout=PROBE_SECONDS
+                )
+            except BaseException:
+                driver.terminate()
+                raise
         except Exception as error:
-            if is_passing(error):
+            if is_transient(error):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
         try:
-            await driver.execute(f"SET idle_session_timeout = '{LOCK_IDLE_SECONDS}s'")
             yield Locks(driver)
         finally:
             driver.terminate()
 
-    async def connection(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """One of the caller's own, who ends it."""
-        connection = await self.engine.raw_connection()
-        driver = connection.driver_connection
-        connection.detach()
-        assert isinstance(driver, asyncpg.Connection)  # noqa: S101
-        return driver
+    async def connection(self) -> Driver:
+        """One of the caller's own, who ends it. Raises NoConnection."""
+        for seconds in ROOM_SECONDS:
+            try:
+                return self._known(await self._connector.connect())
+            except NoConnection as error:
+                is_full = has_state(error, NO_MORE_CONNECTIONS)
+                if is_full:
+                    self._warn_of_limit()
+                if not self._close_idle() or not is_full:
+                    raise
+            await asyncio.sleep(seconds)
+        return self._known(await self._connector.connect())
+
+    def failed(self, error: BaseException) -> bool:
+        """Whether an error of an operation is transient. Connections to a server that only takes
+        reads by now are ended, so that the next ones find another.
+        """
+        if has_state(error, READ_ONLY):
+            self._connector.forget_preferred()
+            self._end_connections()
+        return is_transient(error)
+
+    def register(self, lane: Idle) -> None:
+        """Its connection is given up, while it is idle, if the database has no more."""
+        self._lanes.add(lane)
 
     async def close(self) -> None:
-        """Drops all connections; what begins after that opens new ones."""
+        """Ends all connections, without waiting for the server or for those who use them; what
+        begins after that opens new ones.
+        """
+        self._end_connections()
         await self.engine.dispose()
         await self._own_engine.dispose()
 
+    def _engine(self, pool_size: int) -> AsyncEngine:
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda: cast("Any", self.connection()),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_SECONDS,
+            hide_parameters=True,  # an error's text goes to the log
+        )
+        event.listen(engine.sync_engine, "checkout", self._checked_out)
+        event.listen(engine.sync_engine, "checkin", self._checked_in)
+        return engine
 
-def _engine(url: str, pool_size: int, statement_seconds: float | None) -> AsyncEngine:
-    return create_async_engine(
-        _asyncpg_url(url),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
-        hide_parameters=True,  # an error's text goes to the log
-        connect_args={
-            "timeout": CONNECT_SECONDS,
-            "command_timeout": statement_seconds,
-            "server_settings": {
-                "application_name": "rollcall",
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-            },
-        },
-    )
+    def _checked_out(self, connection: DBAPIConnection, *_: object) -> None:
+        driver = _driver(connection)
+        self._pooled.discard(driver)
+        if driver.is_closed():
+            raise DisconnectionError
+
+    def _checked_in(self, connection: DBAPIConnection | None, *_: object) -> None:
+        if connection is not None:
+            self._pooled.add(_driver(connection))
+
+    def _known(self, driver: Driver) -> Driver:
+        self._drivers.add(driver)
+        return driver
+
+    def _end_connections(self) -> None:
+        for driver in list(self._drivers):
+            driver.terminate()
+        self._drivers.clear()
+        self._pooled.clear()
+
+    def _close_idle(self) -> bool:
+        """Makes room for another one. Returns whether there were any."""
+        idle = [driver for driver in self._pooled if not driver.is_closed()]
+        for driver in idle:
+            driver.terminate()
+        self._pooled.clear()
+        closed = [lane.close_idle() for lane in list(self._lanes)]
+        return bool(idle) or any(closed)
+
+    def _warn_of_limit(self) -> None:
+        if time.monotonic() < self._warn_again:
+            return
+        self._warn_again = time.monotonic() + WARN_EVERY_SECONDS
+        count = sum(not driver.is_closed() for driver in self._drivers)
+        log.warning(
+            "The database gives this process no more than %d connections of up to %d: raise its "
+            "limit, or lower ROLLCALL_DATABASE_CONNECTIONS.",
+            count,
+            self.sizes.total,
+        )
+
+
+def _driver(connection: DBAPIConnection) -> Driver:
+    driver = cast("Any", connection).driver_connection
+    assert isinstance(driver, Driver)  # noqa: S101
+    return driver
 
 
 class Watch:
@@ -188,24 +278,6 @@ class Locks:
             async with self._one_at_a_time:
                 return bool(await self._driver.fetchval(query, *values, timeout=PROBE_SECONDS))
         except Exception as error:
-            if is_passing(error):
+            if is_transient(error):
                 raise LocksLost(str(error)) from error
             raise
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether an exception means that the database is away, rather than the statement wrong."""
-    if isinstance(error, (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError)):
-        return True
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or state.startswith(PASSING_STATES)
-    return isinstance(
-        error,
-        (asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError),
-    )
-
-
-def _asyncpg_url(url: str) -> str:
-    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

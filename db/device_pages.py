@@ -19,7 +19,6 @@ from domain.access import Scope
 from domain.inputs import DeviceFilter, Page
 
 VIEW = [getattr(Device, column) for column in COLUMNS]
-LANES = 8
 MOST_SHAPES = 500
 
 Shape = tuple[bool, ...]
@@ -27,7 +26,7 @@ Shape = tuple[bool, ...]
 
 class DevicePages:
     def __init__(self, database: Database, names: Names) -> None:
-        self._lanes = Lanes(database, LANES)
+        self._lanes = Lanes(database, database.sizes.pages)
         self._names = names
         self._dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
         self._statements: dict[Shape, tuple[str, Sequence[str]]] = {}

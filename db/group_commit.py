@@ -9,7 +9,6 @@ from db.lane import MISTAKES, Lane
 from db.merging import Merged
 
 MOST, LEAST = 200, 8
-LANES = 2
 SECONDS = 30
 
 
@@ -31,7 +30,8 @@ class GroupCommit(Generic[Row]):
     """
 
     def __init__(self, database: Database, statement: str, kind: type[Row], *same: Any) -> None:
-        self._lanes = [_Committing(database, statement, kind, same) for _ in range(LANES)]
+        lanes = range(database.sizes.commits)
+        self._lanes = [_Committing(database, statement, kind, same) for _ in lanes]
         self.merged: Merged[Row, Any] = Merged([lane.commit for lane in self._lanes], MOST, LEAST)
 
     def add(self, row: Row) -> "asyncio.Future[Any | None]":

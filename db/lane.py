@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from db.database import POOL_WAIT_SECONDS, PROBE_SECONDS, Database, is_passing
+from db.database import POOL_WAIT_SECONDS, PROBE_SECONDS, Database
+from db.postgres.transient import is_transient
 from domain.errors import Overloaded, Unavailable
 
 Result = TypeVar("Result")
@@ -39,14 +40,26 @@ class Lane:
         self._driver: asyncpg.Connection[asyncpg.Record] | None = None
         self._prepared: dict[str, Any] = {}
         self._planned_at = 0.0
+        self._uses = 0
+        database.register(self)
 
     @property
     def is_open(self) -> bool:
         return self._driver is not None
 
+    def close_idle(self) -> bool:
+        """As `Idle.close_idle`."""
+        if self._uses or self._driver is None:
+            return False
+        self.close()
+        return True
+
     async def use(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
         """Raises Unavailable, and `MISTAKES`."""
+        self._uses += 1
         try:
+            if self._driver is not None and self._driver.is_closed():
+                self.close()
             driver = self._driver or await self._open()
             if self._planned_once:
                 await self._plan_again(driver)
@@ -55,9 +68,11 @@ class Lane:
             raise
         except BaseException as error:
             self.close()
-            if is_passing(error) or isinstance(error, AS_GOOD_AS_LOST):
+            if self._database.failed(error) or isinstance(error, AS_GOOD_AS_LOST):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
+        finally:
+            self._uses -= 1
 
     async def read(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
         """As `use`, for what may be done twice: the connection may have died while nobody used it.
@@ -66,11 +81,16 @@ class Lane:
         """
         idle = self.is_open
         try:
+            try:
+                return await self.use(work)
+            except Unavailable:
+                if not idle:
+                    raise
             return await self.use(work)
-        except Unavailable:
-            if not idle:
-                raise
-        return await self.use(work)
+        except MISTAKES as error:
+            if is_transient(error):
+                raise Unavailable("The database is not available; try again soon.") from error
+            raise
 
     async def _open(self) -> Any:
         driver = self._driver = await self._database.connection()

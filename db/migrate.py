@@ -1,34 +1,66 @@
 """Migrations, applied by whichever process comes first."""
 
+import asyncio
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from db import alert_tables, broker_tables, link_tables
-from db.database import Database
+from db.database import PROBE_SECONDS, Database
 from db.event_log import mend_after_restore
+from db.postgres.check import check_server
+from db.postgres.permanent import DatabaseUnusable
 
 LOCK = 7_265_531
 # Of all tables: each file of them has to be loaded.
 [METADATA] = {
     table.metadata for table in (alert_tables.Notice, broker_tables.Undelivered, link_tables.Link)
 }
+SCRIPTS = Path(__file__).parent / "migrations"
+REVISION = "SELECT version_num FROM alembic_version"
+RESTORED = """
+SELECT coalesce(max(tx) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint, false) FROM events
+"""
 
 
 async def migrate(database: Database) -> None:
-    """Brings the tables to the newest version; other processes wait meanwhile, for any time."""
-    patient = Database(database.url, pool_size=1, statement_seconds=None)
+    """Brings the tables to the newest version; other processes wait meanwhile, for any time.
+
+    Raises DatabaseUnusable as `check_server` does, and if the tables are of a newer program.
+    """
+    if await _is_ready(database):
+        return
+    patient = Database(database.url, statement_seconds=None)
+    upgrade = asyncio.create_task(_upgrade_alone(patient), name="migrations")
     try:
-        async with patient.engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            await connection.run_sync(_upgrade)
-            await mend_after_restore(connection)
+        while not upgrade.done():
+            await asyncio.wait([upgrade], timeout=PROBE_SECONDS)
+            if not upgrade.done():
+                await _probe(database)
+        await upgrade
     finally:
+        upgrade.cancel()
         await patient.close()
+        await asyncio.gather(upgrade, return_exceptions=True)
+
+
+async def _upgrade_alone(patient: Database) -> None:
+    async with patient.engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        await connection.run_sync(_upgrade)
+        await mend_after_restore(connection)
+
+
+async def _probe(database: Database) -> None:
+    """Migrations may take any time, but not wait for a frozen server."""
+    driver = await database.connection()
+    driver.terminate()
 
 
 async def missing_migrations(database: Database) -> list[str]:
@@ -45,9 +77,41 @@ async def write_migration(database: Database, message: str) -> None:
         )
 
 
+async def _is_ready(database: Database) -> bool:
+    """Whether nothing is to be done: found out in a time that a frozen server does not prolong."""
+    driver = await database.connection()
+    try:
+        await check_server(driver)
+        revision = await _revision(driver)
+        scripts = ScriptDirectory(str(SCRIPTS))
+        if revision is not None:
+            _check_revision(revision, scripts)
+        if revision != scripts.get_current_head():
+            return False
+        return not await driver.fetchval(RESTORED, timeout=PROBE_SECONDS)
+    finally:
+        driver.terminate()
+
+
+async def _revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+    try:
+        found = await driver.fetchval(REVISION, timeout=PROBE_SECONDS)
+    except asyncpg.UndefinedTableError:
+        return None
+    return None if found is None else str(found)
+
+
+def _check_revision(revision: str, scripts: ScriptDirectory) -> None:
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseUnusable(
+            f"The tables in the database are of a newer version of Rollcall (revision {revision}): "
+            "update Rollcall, or restore a backup from before that update."
+        )
+
+
 def _config(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
     return config
 

@@ -14,7 +14,6 @@ from domain.access import Scope
 from domain.inputs import DeviceFilter, Page
 
 MOST = 500
-LANES = 2
 
 DEVICE = ", ".join(f"d.{column}" for column in COLUMNS)
 TOKENS = f"""
@@ -50,7 +49,7 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._names = Names({}, {}, {})
-        lanes = [_Reading(database, self._names) for _ in range(LANES)]
+        lanes = [_Reading(database, self._names) for _ in range(database.sizes.reads)]
         self._lanes = lanes
         self._pages = DevicePages(database, self._names)
         self._tokens = Merged([lane.tokens for lane in lanes], MOST)

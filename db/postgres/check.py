@@ -1,0 +1,84 @@
+"""What a server must be before Rollcall uses it."""
+
+import asyncio
+
+import asyncpg
+
+from db.postgres.connect import Driver, OnlyReads, takes_writes
+from db.postgres.permanent import SHARED, DatabaseUnusable, permanent_reason
+
+LEAST_VERSION = 14
+ENCODING = "UTF8"
+CHECK_SECONDS = 5.0
+# A pooler would have to hide in each of them that it shares its connections.
+ROUNDS = 5
+
+
+async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Raises DatabaseUnusable if the server is too old, has another encoding than UTF8, or is
+    behind a pooler that shares it between transactions; OnlyReads if it takes no writes.
+    """
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await _check_version(connection)
+            await _check_pooler(connection)
+            await _check_encoding(connection)
+            if not await takes_writes(connection):
+                raise OnlyReads
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no answer within {CHECK_SECONDS:g} s") from None
+    except asyncpg.PostgresError as error:
+        if reason := permanent_reason(error):
+            raise DatabaseUnusable(reason) from error
+        raise
+
+
+async def _check_version(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    version = connection.get_server_version()
+    if version.major < LEAST_VERSION:
+        raise DatabaseUnusable(
+            f"The database is PostgreSQL {version.major}.{version.minor}, and Rollcall needs "
+            f"{LEAST_VERSION} or newer: upgrade the server, or set another ROLLCALL_DATABASE_URL."
+        )
+
+
+async def _check_encoding(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
+    if encoding != ENCODING:
+        raise DatabaseUnusable(
+            f"The database has the encoding {encoding}, which can't hold every name: create one "
+            f"with CREATE DATABASE ... ENCODING '{ENCODING}' TEMPLATE template0."
+        )
+
+
+async def _check_pooler(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """A pooler gives its clients process ids of its own, which the server does not know. In session
+    mode, each of two clients keeps a server process to itself.
+    """
+    first = {await _process_id(connection)}
+    if connection.get_server_pid() in first or not isinstance(connection, Driver):
+        return
+    try:
+        other = await connection.another()
+    except TimeoutError:
+        raise TimeoutError(
+            "the pooler gave no second connection: its pool (PgBouncer's default_pool_size) must "
+            "be as large as ROLLCALL_DATABASE_CONNECTIONS"
+        ) from None
+    try:
+        second: set[int] = set()
+        for _ in range(ROUNDS):
+            # While its transaction is open, the first one can't be given the same.
+            async with other.transaction():
+                second.add(await _process_id(other))
+                if first & second:
+                    raise DatabaseUnusable(SHARED)
+                first.add(await _process_id(connection))
+            if first & second or len(first) > 1 or len(second) > 1:
+                raise DatabaseUnusable(SHARED)
+    finally:
+        other.terminate()
+
+
+async def _process_id(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    return int(await connection.fetchval("SELECT pg_backend_pid()"))

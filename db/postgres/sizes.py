@@ -1,0 +1,51 @@
+"""How many connections to the database one process takes, and for what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The most of each; together they are never exceeded.
+
+    `requests` and `background` are pools for transactions. `reads` and `pages` serve lookups and
+    lists, `commits` each of the four kinds of batched writes. `alone` is for the watch and locks.
+    """
+
+    requests: int = 16
+    background: int = 4
+    reads: int = 2
+    pages: int = 8
+    commits: int = 2
+    alone: int = 3
+
+    @property
+    def total(self) -> int:
+        pools = self.requests + self.background
+        return pools + self.reads + self.pages + COMMIT_KINDS * self.commits + self.alone
+
+
+COMMIT_KINDS = 4
+FULL = Sizes()
+LEAST = Sizes(requests=3, background=2, reads=1, pages=1, commits=1)
+
+
+def sizes_for(connections: int) -> Sizes:
+    """Never more than `connections` together. Raises ValueError below `LEAST.total`."""
+    if connections < LEAST.total:
+        raise ValueError(f"Rollcall needs {LEAST.total} connections to the database.")
+    part = min(1.0, (connections - LEAST.total) / (FULL.total - LEAST.total))
+    shared = Sizes(
+        LEAST.requests,
+        _between(LEAST.background, FULL.background, part),
+        _between(LEAST.reads, FULL.reads, part),
+        _between(LEAST.pages, FULL.pages, part),
+        _between(LEAST.commits, FULL.commits, part),
+    )
+    requests = LEAST.requests + connections - shared.total
+    return Sizes(
+        requests, shared.background, shared.reads, shared.pages, shared.commits, shared.alone
+    )
+
+
+def _between(least: int, full: int, part: float) -> int:
+    return least + int((full - least) * part)
