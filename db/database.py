@@ -3,15 +3,11 @@
 import asyncio
 import logging
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import asyncpg
-from sqlalchemy import event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -21,6 +17,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from db.postgres.connect import Connector, Driver, NoConnection
+from db.postgres.live import LiveConnections
 from db.postgres.sizes import FULL, sizes_for
 from db.postgres.transient import NO_MORE_CONNECTIONS, READ_ONLY, has_state, is_transient
 from domain.errors import Overloaded, Unavailable
@@ -43,13 +40,6 @@ CHANNEL = "rollcall_events"
 RECORDED = "recorded"
 
 
-class Idle(Protocol):
-    """Has a connection beside the pools."""
-
-    def close_idle(self) -> bool:
-        """End the connection if it is not in use. Returns whether there was one."""
-
-
 class Database:
     """One engine per process. `begin()` is the only way to a transaction.
 
@@ -67,9 +57,7 @@ class Database:
         self.url = url
         self.sizes = sizes_for(connections)
         self._connector = Connector(url, statement_seconds)
-        self._drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
-        self._pooled: weakref.WeakSet[Driver] = weakref.WeakSet()
-        self._lanes: weakref.WeakSet[Idle] = weakref.WeakSet()
+        self.live = LiveConnections()
         self._warn_again = 0.0
         self.engine = self._engine(self.sizes.requests)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -109,7 +97,7 @@ class Database:
         try:
             await driver.execute("SET synchronous_commit = off", timeout=PROBE_SECONDS)
             await driver.add_listener(CHANNEL, lambda *_: heard())
-            yield Watch(driver)
+            yield Watch(driver, self._lost)
         finally:
             driver.terminate()
             await self.close()
@@ -142,34 +130,29 @@ class Database:
         """One of the caller's own, who ends it. Raises NoConnection."""
         for seconds in ROOM_SECONDS:
             try:
-                return self._known(await self._connector.connect())
+                return self.live.add(await self._connector.connect())
             except NoConnection as error:
                 is_full = has_state(error, NO_MORE_CONNECTIONS)
                 if is_full:
                     self._warn_of_limit()
-                if not self._close_idle() or not is_full:
+                if not self.live.end_idle() or not is_full:
                     raise
             await asyncio.sleep(seconds)
-        return self._known(await self._connector.connect())
+        return self.live.add(await self._connector.connect())
 
     def failed(self, error: BaseException) -> bool:
         """Whether an error of an operation is transient. Connections to a server that only takes
         reads by now are ended, so that the next ones find another.
         """
         if has_state(error, READ_ONLY):
-            self._connector.forget_preferred()
-            self._end_connections()
+            self._lost()
         return is_transient(error)
-
-    def register(self, lane: Idle) -> None:
-        """Its connection is given up, while it is idle, if the database has no more."""
-        self._lanes.add(lane)
 
     async def close(self) -> None:
         """Ends all connections, without waiting for the server or for those who use them; what
         begins after that opens new ones.
         """
-        self._end_connections()
+        self.live.end_all()
         await self.engine.dispose()
         await self._own_engine.dispose()
 
@@ -182,70 +165,49 @@ class Database:
             pool_timeout=POOL_WAIT_SECONDS,
             hide_parameters=True,  # an error's text goes to the log
         )
-        event.listen(engine.sync_engine, "checkout", self._checked_out)
-        event.listen(engine.sync_engine, "checkin", self._checked_in)
+        self.live.follow(engine)
         return engine
 
-    def _checked_out(self, connection: DBAPIConnection, *_: object) -> None:
-        driver = _driver(connection)
-        self._pooled.discard(driver)
-        if driver.is_closed():
-            raise DisconnectionError
-
-    def _checked_in(self, connection: DBAPIConnection | None, *_: object) -> None:
-        if connection is not None:
-            self._pooled.add(_driver(connection))
-
-    def _known(self, driver: Driver) -> Driver:
-        self._drivers.add(driver)
-        return driver
-
-    def _end_connections(self) -> None:
-        for driver in list(self._drivers):
-            driver.terminate()
-        self._drivers.clear()
-        self._pooled.clear()
-
-    def _close_idle(self) -> bool:
-        """Makes room for another one. Returns whether there were any."""
-        idle = [driver for driver in self._pooled if not driver.is_closed()]
-        for driver in idle:
-            driver.terminate()
-        self._pooled.clear()
-        closed = [lane.close_idle() for lane in list(self._lanes)]
-        return bool(idle) or any(closed)
+    def _lost(self) -> None:
+        self._connector.avoid_present()
+        self.live.end_all()
 
     def _warn_of_limit(self) -> None:
         if time.monotonic() < self._warn_again:
             return
         self._warn_again = time.monotonic() + WARN_EVERY_SECONDS
-        count = sum(not driver.is_closed() for driver in self._drivers)
         log.warning(
             "The database gives this process no more than %d connections of up to %d: raise its "
             "limit, or lower ROLLCALL_DATABASE_CONNECTIONS.",
-            count,
+            self.live.count,
             self.sizes.total,
         )
 
 
-def _driver(connection: DBAPIConnection) -> Driver:
-    driver = cast("Any", connection).driver_connection
-    assert isinstance(driver, Driver)  # noqa: S101
-    return driver
-
-
 class Watch:
-    """Whether the server answers, and a word to the other processes. Either raises if not."""
+    """Whether the server answers, and a word to the other processes. Either raises if not; `lost`
+    is called then.
+    """
 
-    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    def __init__(
+        self, driver: "asyncpg.Connection[asyncpg.Record]", lost: Callable[[], None]
+    ) -> None:
         self._driver = driver
+        self._lost = lost
 
     async def probe(self) -> None:
-        await self._driver.execute("SELECT 1", timeout=PROBE_SECONDS)
+        await self._execute("SELECT 1")
 
     async def tell(self) -> None:
         """Outside of the transactions themselves: NOTIFY makes them commit one by one."""
-        await self._driver.execute(f"NOTIFY {CHANNEL}", timeout=PROBE_SECONDS)
+        await self._execute(f"NOTIFY {CHANNEL}")
+
+    async def _execute(self, statement: str) -> None:
+        try:
+            await self._driver.execute(statement, timeout=PROBE_SECONDS)
+        except Exception:
+            self._lost()
+            raise
 
 
 class LocksLost(Exception):

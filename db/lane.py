@@ -41,14 +41,14 @@ class Lane:
         self._prepared: dict[str, Any] = {}
         self._planned_at = 0.0
         self._uses = 0
-        database.register(self)
+        database.live.add_lane(self)
 
     @property
     def is_open(self) -> bool:
         return self._driver is not None
 
     def close_idle(self) -> bool:
-        """As `Idle.close_idle`."""
+        """As `db.postgres.live.Lane`."""
         if self._uses or self._driver is None:
             return False
         self.close()

@@ -18,17 +18,10 @@ from resolvers.admission import Admission
 from resolvers.desk import Broker
 from resolvers.feed import BATCH
 from schema.limits import Limits
+from server.database_settings import check_connections, check_database_url, connections_for
 
 MIN_ADMIN_TOKEN = 16
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-
-def _postgres_url(url: str | None) -> str | None:
-    if url is not None and not url.startswith(
-        ("postgresql://", "postgres://", "postgresql+asyncpg://")
-    ):
-        raise ValueError("Give a URL such as postgresql://user:password@host:5432/rollcall.")
-    return url
 
 
 def _mqtt_url(url: str | None) -> str | None:
@@ -143,9 +136,10 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     drain_seconds: float = Field(default=0, ge=0, le=600)
     data_dir: Path = Path("data")
-    database_url: Annotated[str | None, AfterValidator(_postgres_url)] = Field(
+    database_url: Annotated[str | None, AfterValidator(check_database_url)] = Field(
         default=None, repr=False
     )
+    database_connections: Annotated[int | None, AfterValidator(check_connections)] = None
     admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
@@ -205,6 +199,11 @@ class Settings(BaseSettings):
     keep_events: Annotated[Retention, NoDecode, BeforeValidator(_retention)] = Retention()
     log_format: LogFormat = "console"
     log_level: LogLevel = "info"
+
+    @property
+    def connections_per_process(self) -> int:
+        """To the database, at most."""
+        return connections_for(self.database_connections, self.workers)
 
     @property
     def limits(self) -> Limits:

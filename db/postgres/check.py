@@ -9,6 +9,7 @@ from db.postgres.permanent import SHARED, DatabaseUnusable, permanent_reason
 
 LEAST_VERSION = 14
 ENCODING = "UTF8"
+# Of each statement.
 CHECK_SECONDS = 5.0
 # A pooler would have to hide in each of them that it shares its connections.
 ROUNDS = 5
@@ -19,21 +20,18 @@ async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None
     behind a pooler that shares it between transactions; OnlyReads if it takes no writes.
     """
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await _check_version(connection)
-            await _check_pooler(connection)
-            await _check_encoding(connection)
-            if not await takes_writes(connection):
-                raise OnlyReads
-    except TimeoutError as error:
-        raise TimeoutError(str(error) or f"no answer within {CHECK_SECONDS:g} s") from None
+        _check_version(connection)
+        await _check_pooler(connection)
+        await _check_encoding(connection)
+        if not await takes_writes(connection):
+            raise OnlyReads
     except asyncpg.PostgresError as error:
         if reason := permanent_reason(error):
             raise DatabaseUnusable(reason) from error
         raise
 
 
-async def _check_version(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+def _check_version(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     version = connection.get_server_version()
     if version.major < LEAST_VERSION:
         raise DatabaseUnusable(
@@ -43,7 +41,8 @@ async def _check_version(connection: "asyncpg.Connection[asyncpg.Record]") -> No
 
 
 async def _check_encoding(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
+    query = "SELECT current_setting('server_encoding')"
+    encoding = await connection.fetchval(query, timeout=CHECK_SECONDS)
     if encoding != ENCODING:
         raise DatabaseUnusable(
             f"The database has the encoding {encoding}, which can't hold every name: create one "
@@ -66,19 +65,31 @@ async def _check_pooler(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
             "be as large as ROLLCALL_DATABASE_CONNECTIONS"
         ) from None
     try:
-        second: set[int] = set()
-        for _ in range(ROUNDS):
-            # While its transaction is open, the first one can't be given the same.
-            async with other.transaction():
-                second.add(await _process_id(other))
-                if first & second:
-                    raise DatabaseUnusable(SHARED)
-                first.add(await _process_id(connection))
-            if first & second or len(first) > 1 or len(second) > 1:
+        async with asyncio.timeout(CHECK_SECONDS):
+            if await _is_shared(first, connection, other):
                 raise DatabaseUnusable(SHARED)
     finally:
         other.terminate()
 
 
+async def _is_shared(
+    first: set[int],
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    other: "asyncpg.Connection[asyncpg.Record]",
+) -> bool:
+    second: set[int] = set()
+    for _ in range(ROUNDS):
+        # While its transaction is open, the first one can't be given the same.
+        async with other.transaction():
+            second.add(await _process_id(other))
+            if first & second:
+                return True
+            first.add(await _process_id(connection))
+        if len(first) > 1 or len(second) > 1:
+            return True
+    return False
+
+
 async def _process_id(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
-    return int(await connection.fetchval("SELECT pg_backend_pid()"))
+    query = "SELECT pg_backend_pid()"
+    return int(await connection.fetchval(query, timeout=CHECK_SECONDS))

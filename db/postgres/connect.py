@@ -78,6 +78,7 @@ class Connector:
         self.target = parse(url)
         self._statement_seconds = statement_seconds
         self._preferred: Host | None = None
+        self._avoided: Host | None = None
 
     async def connect(self) -> Driver:
         """Raises NoConnection."""
@@ -90,13 +91,14 @@ class Connector:
                 if isinstance(error, FINAL):
                     break
             else:
-                self._preferred = host
+                self._preferred, self._avoided = host, None
                 return driver
         raise NoConnection(failures) from failures[-1][1]
 
-    def forget_preferred(self) -> None:
-        """The host that was used last only takes reads by now."""
-        self._preferred = None
+    def avoid_present(self) -> None:
+        """The host that was used last does not answer or takes no writes: it comes last now."""
+        if self._preferred is not None:
+            self._preferred, self._avoided = None, self._preferred
 
     @property
     def _several(self) -> bool:
@@ -112,7 +114,7 @@ class Connector:
         hosts = list(self.target.hosts)
         if self.target.options.get("load_balance_hosts") == "random":
             random.shuffle(hosts)
-        return sorted(hosts, key=lambda host: host != self._preferred)
+        return sorted(hosts, key=lambda host: (host == self._avoided, host != self._preferred))
 
     @property
     def _seconds(self) -> float:
@@ -169,7 +171,8 @@ class Connector:
 
 
 async def takes_writes(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    setting = await driver.fetchval("SELECT current_setting('transaction_read_only')")
+    query = "SELECT current_setting('transaction_read_only')"
+    setting = await driver.fetchval(query, timeout=CONNECT_SECONDS)
     return bool(setting == "off")
 
 

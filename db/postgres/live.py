@@ -1,0 +1,73 @@
+"""The open connections of a process: which are idle, and how to end them without the server."""
+
+import weakref
+from typing import Any, Protocol, cast
+
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.postgres.connect import Driver
+
+
+class Lane(Protocol):
+    """Has a connection beside the pools."""
+
+    def close_idle(self) -> bool:
+        """End the connection if it is not in use. Returns whether there was one."""
+
+
+class LiveConnections:
+    def __init__(self) -> None:
+        self._all: weakref.WeakSet[Driver] = weakref.WeakSet()
+        self._pooled: weakref.WeakSet[Driver] = weakref.WeakSet()
+        self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+
+    @property
+    def count(self) -> int:
+        return sum(not driver.is_closed() for driver in self._all)
+
+    def add(self, driver: Driver) -> Driver:
+        self._all.add(driver)
+        return driver
+
+    def add_lane(self, lane: Lane) -> None:
+        self._lanes.add(lane)
+
+    def follow(self, engine: AsyncEngine) -> None:
+        """Learns which connections of its pool are idle, and replaces those that are closed."""
+        event.listen(engine.sync_engine, "checkout", self._checked_out)
+        event.listen(engine.sync_engine, "checkin", self._checked_in)
+
+    def end_all(self) -> None:
+        """Those in use, too: a statement on them raises an error at once."""
+        for driver in list(self._all):
+            driver.terminate()
+        self._all.clear()
+        self._pooled.clear()
+
+    def end_idle(self) -> bool:
+        """Makes room for another one. Returns whether there were any."""
+        idle = [driver for driver in self._pooled if not driver.is_closed()]
+        for driver in idle:
+            driver.terminate()
+        self._pooled.clear()
+        closed = [lane.close_idle() for lane in list(self._lanes)]
+        return bool(idle) or any(closed)
+
+    def _checked_out(self, connection: DBAPIConnection, *_: object) -> None:
+        driver = _driver(connection)
+        self._pooled.discard(driver)
+        if driver.is_closed():
+            raise DisconnectionError
+
+    def _checked_in(self, connection: DBAPIConnection | None, *_: object) -> None:
+        if connection is not None:
+            self._pooled.add(_driver(connection))
+
+
+def _driver(connection: DBAPIConnection) -> Driver:
+    driver = cast("Any", connection).driver_connection
+    assert isinstance(driver, Driver)  # noqa: S101
+    return driver

@@ -1,0 +1,24 @@
+"""A cluster that the tests of a file share; each has a database of its own in it."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgres import QUOTED, USER, Cluster, cluster
+
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("postgres") / "data") as made:
+        yield made
+
+
+@pytest.fixture
+def url(server: Cluster) -> Iterator[str]:
+    name = f"own_{next(numbers)}"
+    server.sql(f"CREATE DATABASE {name} OWNER {USER}")
+    yield f"postgresql://{USER}:{QUOTED}@{server.place}/{name}"
+    server.sql(f"DROP DATABASE {name} WITH (FORCE)")

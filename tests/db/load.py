@@ -1,0 +1,111 @@
+"""Devices that register without end, and what they are answered."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.client import BENCH, REGISTER
+from tests.server.process import ADMIN, ServerProcess
+
+CLIENTS = 8
+REQUEST_SECONDS = 30
+numbers = itertools.count(1)
+
+LIST = "{ devices(first: 20) { nodes { id config { version } } } }"
+
+
+class Load:
+    """`ids`: of the devices whose registration was acknowledged. `codes`: of all errors."""
+
+    def __init__(self, servers: Sequence[ServerProcess]) -> None:
+        self.ids: set[str] = set()
+        self.codes: Counter[str] = Counter()
+        self.counts = Counter({server.url: 0 for server in servers})
+        self.odd: list[str] = []
+
+    async def acknowledged(self, count: int, seconds: float = 60) -> None:
+        """Waits until so many more are."""
+        wanted = len(self.ids) + count
+        await self.until(lambda: len(self.ids) >= wanted, seconds)
+
+    async def goes_on(self, seconds: float = 60) -> None:
+        """Waits until each server acknowledges more than what was under way."""
+        before = dict(self.counts)
+        await self.until(
+            lambda: all(self.counts[url] > before[url] + 2 * CLIENTS for url in before), seconds
+        )
+
+    async def until(self, condition: Any, seconds: float = 60) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def register(self, client: httpx.AsyncClient, url: str) -> None:
+        number = next(numbers)
+        mac = f"24:6f:28:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+        answer = await self._ask(client, url, REGISTER, input={**BENCH, "mac": mac})
+        if answer:
+            self.ids.add(answer["registerDevice"]["device"]["id"])
+            self.counts[url] += 1
+
+    async def list(self, client: httpx.AsyncClient, url: str) -> None:
+        await self._ask(client, url, LIST)
+
+    async def _ask(self, client: httpx.AsyncClient, url: str, query: str, **variables: Any) -> Any:
+        """The data, or None where it is to be asked again."""
+        body = {"query": query, "variables": variables}
+        try:
+            response = await client.post(f"{url}/graphql", json=body)
+        except httpx.TransportError as error:
+            self.codes[type(error).__name__] += 1
+            return None
+        answer = response.json()
+        if "errors" not in answer:
+            return answer["data"]
+        codes = {error["extensions"]["code"] for error in answer["errors"]}
+        self.codes.update(codes)
+        if response.status_code != 503 or "retry-after" not in response.headers:
+            self.odd.append(f"{response.status_code} {response.text}")
+        await asyncio.sleep(0.05)
+        return None
+
+
+@asynccontextmanager
+async def load(
+    *servers: ServerProcess, lists: int = 0, clients: int = CLIENTS
+) -> AsyncIterator[Load]:
+    """`clients` register at each server, and `lists` read it."""
+    made = Load(servers)
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    limits = httpx.Limits(max_connections=None)
+
+    async def repeat(work: Any, client: httpx.AsyncClient, url: str) -> None:
+        while True:
+            await work(client, url)
+
+    async with (
+        httpx.AsyncClient(headers=headers, limits=limits, timeout=REQUEST_SECONDS) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        running = [
+            tasks.create_task(repeat(work, client, server.url))
+            for server in servers
+            for work, count in ((made.register, clients), (made.list, lists))
+            for _ in range(count)
+        ]
+        try:
+            yield made
+        finally:
+            for task in running:
+                task.cancel()
+
+
+def check_log(*servers: ServerProcess) -> None:
+    for server in servers:
+        assert "Traceback" not in server.output, server.output
+        assert "INTERNAL" not in server.output, server.output
