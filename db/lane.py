@@ -16,9 +16,6 @@ Result = TypeVar("Result")
 PLAN_SECONDS = 1.0
 PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
 
-# What asyncpg says, too, of a connection that dies; and of a statement from before a migration.
-AS_GOOD_AS_LOST = (asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError)
-
 # Of the statement, of what it was given, or of others' locks; the connection is as good as before.
 MISTAKES = (
     asyncpg.DataError,
@@ -68,7 +65,7 @@ class Lane:
             raise
         except BaseException as error:
             self.close()
-            if self._database.failed(error) or isinstance(error, AS_GOOD_AS_LOST):
+            if self._database.failed(error):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
         finally:
@@ -83,8 +80,8 @@ class Lane:
         try:
             try:
                 return await self.use(work)
-            except Unavailable:
-                if not idle:
+            except Unavailable as error:
+                if not idle or isinstance(error.__cause__, TimeoutError):
                     raise
             return await self.use(work)
         except MISTAKES as error:

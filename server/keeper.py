@@ -102,7 +102,8 @@ class DatabaseKeeper:
         return self._settings.database_url
 
     def _make(self, url: str) -> Desk:
-        database, settings = Database(url), self._settings
+        settings = self._settings
+        database = Database(url, connections=settings.connections_per_process)
         return Desk(
             database,
             Reader(database),

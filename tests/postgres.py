@@ -63,9 +63,9 @@ def give_to_account(path: Path) -> None:
     account = pwd.getpwnam(ACCOUNT)
     os.chown(path, account.pw_uid, account.pw_gid)
     for parent in path.parents:
-        mode = parent.stat().st_mode
-        if not mode & 0o001:
-            parent.chmod(mode | 0o001)
+        found = parent.stat()
+        if found.st_uid != account.pw_uid and not found.st_mode & 0o001:
+            parent.chmod(found.st_mode | 0o001)
 
 
 def run(*command: str, env: Mapping[str, str] | None = None) -> str:
@@ -85,9 +85,10 @@ def run(*command: str, env: Mapping[str, str] | None = None) -> str:
 class Cluster:
     """A primary with a user that owns the database `rollcall`; or a standby, by `copy_of`."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, write_ahead: Path | None = None, **settings: str) -> None:
         self.bin = bin_folder()
         self.folder = folder
+        self.write_ahead = write_ahead
         self.port = free_port()
         self.settings = {**SETTINGS, **settings}
         self.log = folder.parent / f"{folder.name}.log"
@@ -103,7 +104,12 @@ class Cluster:
 
     def create(self, *, encoding: str = "UTF8") -> None:
         self._make_folder()
-        self._run("initdb", "-U", ACCOUNT, "-E", encoding, "--locale=C", "-A", "trust", "-N")
+        own = ["-U", ACCOUNT, "-E", encoding, "--locale=C", "-A", "trust", "-N"]
+        if self.write_ahead:
+            self.write_ahead.mkdir(mode=0o700)
+            give_to_account(self.write_ahead)
+            own.append(f"--waldir={self.write_ahead}")
+        self._run("initdb", *own)
         hba = self.folder / "pg_hba.conf"
         hba.write_text(
             f"local all {ACCOUNT} trust\n"
@@ -206,8 +212,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, *, encoding: str = "UTF8", **settings: str) -> Iterator[Cluster]:
-    made = Cluster(folder, **settings)
+def cluster(
+    folder: Path, *, encoding: str = "UTF8", write_ahead: Path | None = None, **settings: str
+) -> Iterator[Cluster]:
+    """`write_ahead`: a folder of its own for the write-ahead log."""
+    made = Cluster(folder, write_ahead, **settings)
     try:
         made.create(encoding=encoding)
         yield made

@@ -14,7 +14,14 @@ READ_ONLY = "25006"
 NO_MORE_CONNECTIONS = "53300"
 
 ALWAYS = (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError)
-OF_THE_DRIVER = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+# The last two: a connection that died in the middle of something, and a statement that was prepared
+# before a migration.
+OF_THE_DRIVER = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.InvalidCachedStatementError,
+)
 
 
 def is_transient(error: BaseException) -> bool:

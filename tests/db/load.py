@@ -14,6 +14,7 @@ from tests.server.process import ADMIN, ServerProcess
 
 CLIENTS = 8
 REQUEST_SECONDS = 30
+LIMIT_SECONDS = 90
 numbers = itertools.count(1)
 
 LIST = "{ devices(first: 20) { nodes { id config { version } } } }"
@@ -28,19 +29,19 @@ class Load:
         self.counts = Counter({server.url: 0 for server in servers})
         self.odd: list[str] = []
 
-    async def acknowledged(self, count: int, seconds: float = 60) -> None:
+    async def acknowledged(self, count: int, seconds: float = LIMIT_SECONDS) -> None:
         """Waits until so many more are."""
         wanted = len(self.ids) + count
         await self.until(lambda: len(self.ids) >= wanted, seconds)
 
-    async def goes_on(self, seconds: float = 60) -> None:
+    async def goes_on(self, seconds: float = LIMIT_SECONDS) -> None:
         """Waits until each server acknowledges more than what was under way."""
         before = dict(self.counts)
         await self.until(
             lambda: all(self.counts[url] > before[url] + 2 * CLIENTS for url in before), seconds
         )
 
-    async def until(self, condition: Any, seconds: float = 60) -> None:
+    async def until(self, condition: Any, seconds: float = LIMIT_SECONDS) -> None:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)

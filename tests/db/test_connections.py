@@ -1,0 +1,132 @@
+"""A server takes no more connections than it may; PgBouncer in front of the database."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db.database import Database
+from db.migrate import migrate
+from db.postgres.permanent import DatabaseUnusable, permanent_reason
+from tests.db.load import check_log, load
+from tests.db.test_bad_days import check_well, rollcall
+from tests.postgres import USER, Cluster, PgBouncer, pgbouncer
+
+COUNT = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'"
+
+
+@pytest.mark.parametrize(("most", "workers"), [(14, 1), (41, 1), (30, 2)])
+async def test_no_more_than_it_may(
+    server: Cluster, url: str, tmp_path: Path, most: int, workers: int
+) -> None:
+    settings = {"ROLLCALL_DATABASE_CONNECTIONS": str(most), "ROLLCALL_WORKERS": str(workers)}
+    counted: list[int] = []
+
+    async def count() -> None:
+        while True:
+            counted.append(int(await asyncio.to_thread(server.sql, COUNT)))
+
+    with rollcall(tmp_path, url, **settings) as running:
+        async with load(running, lists=40, clients=40) as crowd:
+            counting = asyncio.create_task(count())
+            await crowd.acknowledged(150)
+            counting.cancel()
+            assert not crowd.odd
+            assert not crowd.codes
+        check_log(running)
+    assert len(counted) > 5
+    assert max(counted) <= most
+
+
+@pytest.fixture
+def session_mode(server: Cluster, tmp_path: Path) -> Iterator[PgBouncer]:
+    with pgbouncer(tmp_path / "bouncer", server) as made:
+        yield made
+
+
+@pytest.mark.parametrize("most", ["", "20"])
+async def test_pgbouncer_as_it_comes(session_mode: PgBouncer, tmp_path: Path, most: str) -> None:
+    with rollcall(tmp_path, session_mode.url, ROLLCALL_DATABASE_CONNECTIONS=most) as running:
+        async with load(running, lists=20, clients=20) as crowd:
+            await crowd.acknowledged(100)
+            assert not crowd.odd
+            if most:
+                assert not crowd.codes
+        async with load(running, lists=2, clients=2) as few:
+            await check_well(few, running)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pool_mode": "transaction"},
+        {"pool_mode": "transaction", "default_pool_size": "1"},
+        {"pool_mode": "transaction", "server_round_robin": "1"},
+        {"pool_mode": "statement"},
+    ],
+)
+async def test_a_pooler_that_shares_connections_is_refused(
+    server: Cluster, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    with pgbouncer(tmp_path / "bouncer", server, **settings) as shared:
+        for _ in range(3):
+            database = Database(shared.url)
+            try:
+                with pytest.raises(DatabaseUnusable, match="pool_mode = session"):
+                    await migrate(database)
+            finally:
+                await database.close()
+
+
+async def test_a_busy_pooler_is_refused_too(server: Cluster, tmp_path: Path) -> None:
+    """Others use its connections meanwhile."""
+    with pgbouncer(tmp_path / "bouncer", server, pool_mode="transaction") as shared:
+        others = Database(shared.url)
+        drivers = [await others.connection() for _ in range(4)]
+
+        async def use(number: int) -> None:
+            while True:
+                await drivers[number].execute("SELECT pg_sleep(0.002)")
+
+        using = [asyncio.create_task(use(number)) for number in range(len(drivers))]
+        try:
+            for _ in range(10):
+                database = Database(shared.url)
+                with pytest.raises(DatabaseUnusable, match="pool_mode = session"):
+                    await migrate(database)
+                await database.close()
+        finally:
+            for each in using:
+                each.cancel()
+            await others.close()
+
+
+async def test_a_pool_of_one_is_named(server: Cluster, tmp_path: Path) -> None:
+    with pgbouncer(tmp_path / "bouncer", server, default_pool_size="1") as small:
+        database = Database(small.url)
+        try:
+            with pytest.raises(TimeoutError, match="default_pool_size"):
+                await migrate(database)
+        finally:
+            await database.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (":a%20secret", ":wrong", "refuses the password"),
+        ("//rollcall:", "//stranger:", "refuses the password"),
+        ("/rollcall", "/missing", "no such database"),
+        ("/rollcall", "/rollcall?options=-c%20geqo%3Doff", "unsupported startup parameter"),
+    ],
+)
+async def test_what_pgbouncer_refuses(
+    session_mode: PgBouncer, old: str, new: str, words: str
+) -> None:
+    before, found, after = session_mode.url.rpartition(old)
+    assert found
+    database = Database(before + new + after)
+    with pytest.raises(ConnectionError) as raised:
+        await database.connection()
+    assert words in (permanent_reason(raised.value) or "").lower()

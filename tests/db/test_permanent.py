@@ -1,0 +1,227 @@
+"""What waiting can't heal is said in one line, with what to do, and without the password."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db.database import Database
+from db.migrate import migrate
+from db.postgres.permanent import DatabaseUnusable, permanent_reason
+from db.postgres.transient import is_transient
+from tests.mosquitto import free_port
+from tests.postgres import PASSWORD, QUOTED, USER, Cluster, cluster, give_to_account
+
+OTHER = "another secret"
+SELF_SIGNED = (
+    *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+    *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+)
+
+
+async def failure(url: str) -> Exception:
+    database = Database(url)
+    try:
+        with pytest.raises(Exception) as raised:  # noqa: PT011  which one is what the caller looks at
+            await migrate(database)
+    finally:
+        await database.close()
+    for secret in (PASSWORD, QUOTED, OTHER):
+        assert secret not in f"{raised.value!r} {raised.value}"
+    return raised.value
+
+
+async def reason(url: str) -> str:
+    found = permanent_reason(await failure(url))
+    assert found is not None
+    assert "\n" not in found
+    return found
+
+
+async def test_a_wrong_password(url: str) -> None:
+    found = await reason(url.replace(QUOTED, OTHER.replace(" ", "%20")))
+    assert "refuses the password" in found
+    assert "ROLLCALL_DATABASE_URL" in found
+
+
+async def test_no_password(url: str) -> None:
+    assert "refuses the password" in await reason(url.replace(f":{QUOTED}", ""))
+
+
+async def test_a_user_who_may_not_log_in(server: Cluster, url: str) -> None:
+    server.sql(f"CREATE ROLE idle NOLOGIN PASSWORD '{OTHER}'")
+    found = await reason(url.replace(f"{USER}:{QUOTED}", f"idle:{OTHER.replace(' ', '%20')}"))
+    assert "does not let this user in" in found
+
+
+async def test_no_such_database(url: str) -> None:
+    found = await reason(f"{url}_missing")
+    assert found.startswith("There is no such database (database ")
+    assert "create it with encoding UTF8" in found
+
+
+async def test_no_right_to_create_tables(server: Cluster, url: str) -> None:
+    server.sql(f"CREATE ROLE guest LOGIN PASSWORD '{OTHER}'")
+    found = await reason(url.replace(f"{USER}:{QUOTED}", f"guest:{OTHER.replace(' ', '%20')}"))
+    assert "lacks a right (permission denied for schema public)" in found
+
+
+async def test_tables_of_another_program(server: Cluster, url: str) -> None:
+    server.sql("CREATE TABLE owners (id int)", url.rpartition("/")[2])
+    assert "a database of its own" in await reason(url)
+
+
+async def test_an_option_that_the_server_does_not_know(url: str) -> None:
+    found = await reason(f"{url}?options=-c%20no_such%3D1")
+    assert 'unrecognized configuration parameter "no_such"' in found
+
+
+async def test_another_encoding(server: Cluster, url: str) -> None:
+    server.sql(f"CREATE DATABASE latin OWNER {USER} ENCODING LATIN1 TEMPLATE template0")
+    found = await reason(f"{url.rpartition('/')[0]}/latin")
+    assert "encoding LATIN1" in found
+    assert "ENCODING 'UTF8' TEMPLATE template0" in found
+
+
+async def test_an_old_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.postgres.check.LEAST_VERSION", 99)
+    assert "Rollcall needs 99 or newer" in await reason(url)
+
+
+async def test_tables_of_a_newer_program(server: Cluster, url: str) -> None:
+    database = Database(url)
+    await migrate(database)
+    await database.close()
+    server.sql("UPDATE alembic_version SET version_num = '9999'", url.rpartition("/")[2])
+    error = await failure(url)
+    assert isinstance(error, DatabaseUnusable)
+    assert "newer version of Rollcall (revision 9999)" in str(error)
+
+
+async def test_migrations_that_wait_for_another_process(url: str) -> None:
+    databases = [Database(url) for _ in range(4)]
+    try:
+        await asyncio.gather(*map(migrate, databases))
+    finally:
+        for database in databases:
+            await database.close()
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:{port}", "no-such-host.invalid"])
+async def test_what_can_heal_is_no_reason_to_end(place: str) -> None:
+    error = await failure(f"postgresql://u:{QUOTED}@{place.format(port=free_port())}/db")
+    assert permanent_reason(error) is None
+    assert is_transient(error)
+
+
+async def test_a_server_that_only_takes_reads(server: Cluster, url: str) -> None:
+    name = url.rpartition("/")[2]
+    server.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    error = await failure(url)
+    assert permanent_reason(error) is None
+    assert is_transient(error)
+    assert "only takes reads" in str(error)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("server", "other"):
+        files = ("-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt"))
+        subprocess.run([*SELF_SIGNED, *files], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("tls") / "data") as server:
+        for end in ("crt", "key"):
+            own = server.folder / f"server.{end}"
+            own.write_bytes((certificates / f"server.{end}").read_bytes())
+            own.chmod(0o600)
+            give_to_account(own)
+        hba = server.folder / "pg_hba.conf"
+        hba.write_text(
+            "local all all trust\nhost all postgres all trust\n"
+            f"hostnossl plain {USER} all scram-sha-256\n"
+            f"hostssl all {USER} all scram-sha-256\n"
+        )
+        server.sql(f"CREATE DATABASE plain OWNER {USER}")
+        server.sql("ALTER SYSTEM SET ssl = on")
+        server.restart()
+        yield server
+
+
+async def encrypted(url: str) -> bool:
+    database = Database(url)
+    try:
+        driver = await database.connection()
+        query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        return bool(await driver.fetchval(query))
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", True),
+        ("sslmode=prefer", True),
+        ("sslmode=allow", True),
+        ("sslmode=require", True),
+        ("sslmode=require&sslrootcert={ca}", True),
+        ("sslmode=verify-ca&sslrootcert={ca}", True),
+        ("sslmode=verify-full&sslrootcert={ca}", True),
+        ("sslmode=require&ssl_min_protocol_version=TLSv1.3", True),
+    ],
+)
+async def test_tls(tls: Cluster, certificates: Path, options: str, expected: bool) -> None:
+    url = tls.url.replace("127.0.0.1", "localhost")
+    options = options.format(ca=certificates / "server.crt")
+    assert await encrypted(f"{url}?{options}" if options else url) is expected
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow"])
+async def test_without_tls(tls: Cluster, mode: str) -> None:
+    assert not await encrypted(f"{tls.url.rpartition('/')[0]}/plain?sslmode={mode}")
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "words"),
+    [
+        ("localhost", "sslmode=disable", "does not let this user in"),
+        ("localhost", "sslmode=verify-full&sslrootcert={other}", "certificate can't be trusted"),
+        ("localhost", "sslmode=verify-ca&sslrootcert={other}", "certificate can't be trusted"),
+        ("localhost", "sslmode=require&sslrootcert={other}", "certificate can't be trusted"),
+        ("127.0.0.1", "sslmode=verify-full&sslrootcert={ca}", "certificate can't be trusted"),
+        ("localhost", "sslrootcert=system", "certificate can't be trusted"),
+    ],
+)
+async def test_a_certificate_that_is_not_trusted(
+    tls: Cluster, certificates: Path, host: str, options: str, words: str
+) -> None:
+    files = {"ca": certificates / "server.crt", "other": certificates / "other.crt"}
+    place = tls.url.replace("127.0.0.1", host)
+    assert words in await reason(f"{place}?{options.format(**files)}")
+
+
+async def test_a_server_without_tls(url: str) -> None:
+    assert "does not speak TLS" in await reason(f"{url}?sslmode=require")
+
+
+async def test_options_reach_the_server(server: Cluster, url: str) -> None:
+    options = "application_name=desk%201&options=-c%20statement_timeout%3D1234"
+    folder = str(server.folder).replace("/", "%2F")
+    for place in (server.place, f"{folder}:{server.port}"):
+        database = Database(f"{url.replace(server.place, place)}?{options}")
+        try:
+            driver = await database.connection()
+            shown = "SELECT current_setting('application_name'), current_setting($1)"
+            found = await driver.fetchrow(shown, "statement_timeout")
+            assert tuple(found or ()) == ("desk 1", "1234ms")
+            idle = await driver.fetchval("SHOW idle_in_transaction_session_timeout")
+            assert idle == "1min"
+        finally:
+            await database.close()

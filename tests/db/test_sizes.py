@@ -1,0 +1,28 @@
+"""The connections of a process add up to what it may take."""
+
+import pytest
+
+from db.postgres.sizes import FULL, LEAST, sizes_for
+from server.settings import Settings, SettingsError, read_settings
+
+
+def test_they_add_up() -> None:
+    assert sizes_for(FULL.total) == FULL
+    assert sizes_for(LEAST.total) == LEAST
+    for connections in range(LEAST.total, 3 * FULL.total):
+        assert sizes_for(connections).total == connections
+
+
+def test_too_few_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_DATABASE_CONNECTIONS", str(2 * LEAST.total - 1))
+    assert read_settings().connections_per_process == 2 * LEAST.total - 1
+    monkeypatch.setenv("ROLLCALL_WORKERS", "2")
+    with pytest.raises(
+        SettingsError, match="ROLLCALL_DATABASE_CONNECTIONS: Give at least 14 for each of 2"
+    ):
+        read_settings()
+
+
+def test_processes_share_them() -> None:
+    assert Settings(workers=4).connections_per_process == FULL.total
+    assert Settings(workers=4, database_connections=90).connections_per_process == 22
