@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from db.database import POOL_WAIT_SECONDS, PROBE_SECONDS, Database
+from db.postgres.connect import Driver
 from db.postgres.transient import is_transient
 from domain.errors import Overloaded, Unavailable
 
@@ -34,7 +35,7 @@ class Lane:
     def __init__(self, database: Database, *, planned_once: bool = False) -> None:
         self._database = database
         self._planned_once = planned_once
-        self._driver: asyncpg.Connection[asyncpg.Record] | None = None
+        self._driver: Driver | None = None
         self._prepared: dict[str, Any] = {}
         self._planned_at = 0.0
         self._uses = 0
@@ -114,7 +115,7 @@ class Lane:
     def close(self) -> None:
         self._prepared.clear()
         if self._driver:
-            self._driver.terminate()
+            self._driver.drop()
             self._driver = None
 
 

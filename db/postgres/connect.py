@@ -53,7 +53,18 @@ class Driver(Base):
         async with asyncio.timeout(CANCEL_SECONDS) as limit:
             await super()._cancel(waiter, cancel_waiter)  # type: ignore[misc]
         if limit.expired():
-            self.terminate()
+            self.drop()
+
+    def is_closed(self) -> bool:
+        """From `drop` on, although the driver learns of it a moment later."""
+        return super().is_closed() or self._transport.is_closing()  # type: ignore[attr-defined]
+
+    def drop(self) -> None:
+        """Ends it as if the server had done so: a statement that is under way raises an error of
+        the driver. After `terminate`, it would find parts of the connection missing.
+        """
+        if not self.is_closed():
+            self._transport.abort()  # type: ignore[attr-defined]
 
 
 class NoConnection(ConnectionError):

@@ -42,8 +42,10 @@ class LiveConnections:
 
     def end_all(self) -> None:
         """Those in use, too: a statement on them raises an error at once."""
-        for driver in list(self._all):
+        for driver in list(self._pooled):
             driver.terminate()
+        for driver in list(self._all):
+            driver.drop()
         self._all.clear()
         self._pooled.clear()
 

@@ -83,7 +83,8 @@ async def load(
     """`clients` register at each server, and `lists` read it."""
     made = Load(servers)
     headers = {"Authorization": f"Bearer {ADMIN}"}
-    limits = httpx.Limits(max_connections=None)
+    # The server ends connections that are idle for 5 seconds.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
 
     async def repeat(work: Any, client: httpx.AsyncClient, url: str) -> None:
         while True:
