@@ -104,7 +104,7 @@ class Connector:
             else:
                 self._preferred, self._avoided = host, None
                 return driver
-        raise NoConnection(failures) from failures[-1][1]
+        raise NoConnection(failures)
 
     def avoid_present(self) -> None:
         """The host that was used last does not answer or takes no writes: it comes last now."""

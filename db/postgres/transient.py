@@ -39,11 +39,13 @@ def state_of(error: BaseException) -> str:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """It, and what the driver and SQLAlchemy say that it was made of."""
+    """It, and what it was made of: in SQLAlchemy's wrapper, by its cause, or at several hosts."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
+        for _, failure in getattr(error, "failures", ()):
+            yield from chain(failure)
         error = getattr(error, "orig", None) or error.__cause__
 
 
