@@ -11,7 +11,8 @@ from db.migrate import migrate
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from tests.db.load import check_log, load
 from tests.db.test_bad_days import check_well, rollcall
-from tests.postgres import USER, Cluster, PgBouncer, pgbouncer
+from tests.pgbouncer import PgBouncer, pgbouncer
+from tests.postgres import USER, Cluster
 
 COUNT = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'"
 
