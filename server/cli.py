@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from fastapi import FastAPI
@@ -24,7 +24,7 @@ from server.logs import configure_logging
 from server.one_command import settings_or_exit, with_database
 from server.settings import Settings
 from server.shared_flag import SharedFlag
-from server.workers import Workers
+from server.workers import CantStart, Workers
 
 app = typer.Typer(
     help="The registration desk of an IoT fleet.",
@@ -46,7 +46,9 @@ def serve(
     """Run the server. Without ROLLCALL_DATABASE_URL it brings its own PostgreSQL."""
     settings = settings_or_exit()
     host, port = host or settings.host, settings.port if port is None else port
-    settings = settings.model_copy(update={"host": host, "port": port})
+    settings = settings.model_copy(
+        update={"host": host, "port": port, "workers": workers or settings.workers}
+    )
     configure_logging(settings)
     listening = listen(host, port)
     broker = None
@@ -55,20 +57,28 @@ def serve(
     try:
         application = create_app(settings, broker)
     except BadTrustedDocument as bad:
-        typer.echo(f"ROLLCALL_TRUSTED_DOCUMENTS: {bad}", err=True)
-        sys.exit(1)
-    count = workers or settings.workers
-    if count == 1:
-        _serve(application, settings, listening, broker)
+        _exit_with(f"ROLLCALL_TRUSTED_DOCUMENTS: {bad}")
+    if settings.workers == 1:
+        reason = _serve(application, settings, listening, broker)
+        if reason:
+            _exit_with(reason)
         return
 
-    def work(number: int, first: bool) -> None:
+    def work(number: int, first: bool) -> str | None:
         # The embedded broker is in one of them; the others only know of it.
         embedded = replace(broker, elsewhere=number > 0) if broker else None
         welcome = first and number == 0
-        _serve(create_app(settings, embedded), settings, listening, broker, welcome=welcome)
+        return _serve(create_app(settings, embedded), settings, listening, broker, welcome=welcome)
 
-    Workers(count, work, settings.drain_seconds).run()
+    try:
+        Workers(settings.workers, work, settings.drain_seconds).run()
+    except CantStart as error:
+        _exit_with(str(error))
+
+
+def _exit_with(reason: str) -> NoReturn:
+    typer.echo(reason, err=True)
+    sys.exit(1)
 
 
 def _serve(
@@ -78,13 +88,16 @@ def _serve(
     broker: Embedded | None,
     *,
     welcome: bool = True,
-) -> None:
+) -> str | None:
+    """Until a signal ends it. Returns why it can't start, or None."""
     _stop_with_the_terminal()
     server = server_for(application, settings)
     server.alone = True
     if welcome:
         server.started_up = partial(_welcome, settings.host, listening, broker)
+    application.state.keeper.give_up = server.give_up
     server.run(sockets=[listening])
+    return server.failure
 
 
 def _welcome(host: str, listening: socket.socket, broker: Embedded | None) -> None:

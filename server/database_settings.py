@@ -25,4 +25,3 @@ def check_connections(connections: int | None, info: ValidationInfo) -> int | No
 def connections_for(connections: int | None, workers: int) -> int:
     """Of each of the processes; `connections`: of all of them together."""
     return FULL.total if connections is None else connections // workers
-

@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from concurrency.backoff import Backoff
 from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import run_together
-from db.database import Database, Watch, is_passing
+from db.database import Database, Watch
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
+from db.postgres.permanent import permanent_reason
+from db.postgres.transient import is_transient
 from db.reader import Reader
 from db.registrar import Registrar
 from db.revisions import Revisions
@@ -51,6 +54,8 @@ class DatabaseKeeper:
         # Made once, when the database's address is known, and kept through all outages.
         self._made: Desk | None = None
         self._reason = ""
+        # Called with one line that says what to do: waiting can't heal it.
+        self.give_up: Callable[[str], None] = end_process
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -62,7 +67,10 @@ class DatabaseKeeper:
                 await self._watch(desk)
             except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
                 self._lose()
-                self._log(error)
+                if not self.opened.is_set() and (reason := permanent_reason(error)):
+                    self.give_up(reason)
+                else:
+                    self._log(error)
                 self.tried.set()
             await backoff.pause()
 
@@ -165,10 +173,23 @@ class DatabaseKeeper:
 
     def _log(self, error: Exception) -> None:
         """One line when the reason changes."""
-        if not (is_passing(error) or isinstance(error, (PostgresFailed, Unavailable))):
+        reason = permanent_reason(error)
+        if reason is None and not _is_expected(error):
             log.error("The database could not be opened, trying again.", exc_info=error)
             return
-        reason = repr(error.__cause__ or error)
+        if reason is None:
+            shown = error.__cause__ if isinstance(error, Unavailable) else error
+            reason = " ".join(str(shown).split()) or repr(shown)
         if reason != self._reason:
             log.warning("The database is not available, trying again: %s", reason)
         self._reason = reason
+
+
+def _is_expected(error: Exception) -> bool:
+    return is_transient(error) or isinstance(error, (PostgresFailed, Unavailable))
+
+
+def end_process(reason: str) -> None:
+    """Logs the reason and ends the process in an orderly way."""
+    log.critical("%s", reason)
+    signal.raise_signal(signal.SIGTERM)

@@ -27,9 +27,11 @@ class Server(uvicorn.Server):
     """Tells those who stay connected that it restarts, before it waits for all to be done.
 
     `alone`: the process is there for nothing else. `started_up`: called once the port answers.
+    `failure`: why it has ended by itself, in one line.
     """
 
     alone = False
+    failure: str | None = None
     started_up: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -42,6 +44,12 @@ class Server(uvicorn.Server):
             gc.set_threshold(*GARBAGE)
         if self.started_up and not self.should_exit:
             self.started_up()
+
+    def give_up(self, reason: str) -> None:
+        """Ends in an orderly way."""
+        self.failure = reason
+        self._app.state.stop.begin()
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._app.state.stop.begin()

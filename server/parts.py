@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import end_all
-from db.database import is_passing
+from db.postgres.transient import is_transient
 from domain.errors import Unavailable
 from server.alerts import AlertSide
 from server.broker import BrokerSide, Embedded
@@ -81,4 +81,4 @@ class Parts:
 
 
 def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, Unavailable) or is_passing(error)
+    return isinstance(error, Unavailable) or is_transient(error)

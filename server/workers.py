@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,17 +27,26 @@ STOPPING = [
 ]
 
 
+# The exit status of a worker that can't start (EX_CONFIG of sysexits.h).
+CANT_START = 78
+
+
+class CantStart(Exception):
+    """Waiting does not help; the text is one line that says what to do."""
+
+
 class _Stop(BaseException):
     """Somebody wants us to end."""
 
 
 class Workers:
     """`serve` is called in each of the processes, with its number from 0 on, and whether it is the
-    first of that number; one that ends is replaced by another. `drain_seconds`: as for `Stop`.
+    first of that number; one that ends is replaced by another. It returns why it can't start, in
+    one line, or None. `drain_seconds`: as for `Stop`.
     """
 
     def __init__(
-        self, count: int, serve: Callable[[int, bool], None], drain_seconds: float = 0
+        self, count: int, serve: Callable[[int, bool], str | None], drain_seconds: float = 0
     ) -> None:
         self._count = count
         self._serve = serve
@@ -44,11 +54,16 @@ class Workers:
         self._fork = multiprocessing.get_context("fork")
         self._running: dict[int, ForkProcess] = {}
         self._began: dict[int, float] = {}
+        self._replaced: set[int] = set()
+        self._reasons = self._fork.SimpleQueue()
         # Nobody writes to it: it ends with this process.
         self._alive, self._life = os.pipe()
 
     def run(self) -> None:
-        """Until a signal says so. All of them have ended then."""
+        """Until a signal says so. All of them have ended then.
+
+        Raises CantStart if one of the first says so.
+        """
         for each in STOPPING:
             signal.signal(each, _stop)
         try:
@@ -69,12 +84,19 @@ class Workers:
             for number, process in list(self._running.items()):
                 if process.is_alive():
                     continue
-                code = process.exitcode
-                log.error("Worker %d has ended with %s, another takes its place.", number, code)
+                self._look_at(number, process.exitcode)
                 steady = time.monotonic() > self._began[number] + STEADY_SECONDS
                 pause = FIRST_PAUSE_SECONDS if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
                 time.sleep(pause)
                 self._start(number)
+
+    def _look_at(self, number: int, code: int | None) -> None:
+        """Raises CantStart."""
+        reason = self._reasons.get() if code == CANT_START else f"status {code}"
+        if code == CANT_START and number not in self._replaced:
+            raise CantStart(reason)
+        self._replaced.add(number)
+        log.error("Worker %d has ended, another takes its place: %s", number, reason)
 
     def _start(self, number: int) -> None:
         # Not daemonic: that would be ended without a chance to stop in an orderly way.
@@ -90,7 +112,9 @@ class Workers:
             signal.signal(each, signal.SIG_DFL)
         os.close(self._life)
         threading.Thread(target=self._end_with_parent, daemon=True).start()
-        self._serve(number, first)
+        if reason := self._serve(number, first):
+            self._reasons.put(reason)
+            sys.exit(CANT_START)
 
     def _end_with_parent(self) -> None:
         os.read(self._alive, 1)

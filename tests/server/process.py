@@ -44,11 +44,15 @@ class ServerProcess:
     def url(self) -> str:
         return next(word for word in self.output.split() if word.startswith("http://"))
 
-    def start(self) -> None:
+    def begin(self) -> None:
+        """Without waiting for anything."""
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, env={**os.environ, **self.environment}
             )
+
+    def start(self) -> None:
+        self.begin()
         try:
             wait_for(lambda: "http://" in self.output)
             wait_for(self.ready if self.wait_for_database else self.alive)

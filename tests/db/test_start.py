@@ -1,0 +1,122 @@
+"""What waiting can't heal ends the start: exit status 1, one line, nothing left behind."""
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.mosquitto import free_port
+from tests.postgres import PASSWORD, QUOTED, USER, Cluster, pgbouncer
+from tests.server.process import ServerProcess, wait_for
+
+END_SECONDS = 60
+NO_SUCH = "no-such-database"
+
+
+@pytest.fixture
+def bad(request: pytest.FixtureRequest, server: Cluster, url: str, tmp_path: Path) -> Iterator[str]:
+    """A URL with which no start can succeed."""
+    name, place = url.rpartition("/")[2], url.rpartition("/")[0]
+    with _prepared(request.param, server, name, tmp_path) as prepared:
+        yield {
+            "password": url.replace(QUOTED, "wrong"),
+            "database": f"{place}/{NO_SUCH}",
+            "newer": url,
+            "encoding": f"{place}/latin",
+            "pooler": prepared or "",
+            "certificate": f"{url}?sslmode=require",
+        }[request.param]
+
+
+@contextmanager
+def _prepared(what: str, server: Cluster, name: str, folder: Path) -> Iterator[str | None]:
+    if what == "newer":
+        server.sql("CREATE TABLE alembic_version (version_num text)", name)
+        server.sql("INSERT INTO alembic_version VALUES ('9999')", name)
+        server.sql(f"ALTER TABLE alembic_version OWNER TO {USER}", name)
+    if what == "encoding":
+        server.sql(f"CREATE DATABASE latin OWNER {USER} ENCODING LATIN1 TEMPLATE template0")
+    if what == "pooler":
+        with pgbouncer(folder / "bouncer", server, pool_mode="transaction") as pooler:
+            yield pooler.url
+        return
+    yield None
+
+
+SAID = {
+    "password": "refuses the password",
+    "database": "There is no such database",
+    "newer": "newer version of Rollcall",
+    "encoding": "encoding LATIN1",
+    "pooler": "pool_mode = session",
+    "certificate": "does not speak TLS",
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("bad", "said"), SAID.items(), indirect=["bad"], ids=SAID)
+def test_what_waiting_can_not_heal_ends_the_start(
+    tmp_path: Path, bad: str, said: str, workers: int
+) -> None:
+    command = (sys.executable, "-m", "server", "serve", "--workers", str(workers))
+    server = ServerProcess(tmp_path / "data", *command, ROLLCALL_DATABASE_URL=bad)
+    server.begin()
+    try:
+        assert server.process
+        assert server.process.wait(END_SECONDS) == 1, server.output
+    finally:
+        server.kill()
+    assert server.output.count(said) == 1, server.output
+    assert "Traceback" not in server.output
+    assert PASSWORD not in server.output
+    assert QUOTED not in server.output
+    [line] = [line for line in server.output.splitlines() if said in line]
+    assert not re.match(r"\d{4}-", line), "a line for people, not for the log"
+
+
+@pytest.mark.parametrize("bad", ["password"], indirect=True)
+def test_plain_uvicorn_ends_too(tmp_path: Path, bad: str) -> None:
+    uvicorn = (sys.executable, "-m", "uvicorn", "--factory", "server.app:create_app")
+    command = (*uvicorn, "--port", str(free_port()))
+    server = ServerProcess(tmp_path / "data", *command, ROLLCALL_DATABASE_URL=bad)
+    server.begin()
+    try:
+        assert server.process
+        assert server.process.wait(END_SECONDS) == -signal.SIGTERM, server.output
+    finally:
+        server.kill()
+    assert server.output.count("refuses the password") == 1
+    assert "Traceback" not in server.output
+
+
+def test_what_can_heal_is_waited_for_and_said_once(
+    tmp_path: Path, server: Cluster, url: str
+) -> None:
+    """The reason changes: it is away, is there, and refuses the password that was changed."""
+    program = ServerProcess(tmp_path / "data", ROLLCALL_DATABASE_URL=url)
+    program.wait_for_database = False
+    server.stop()
+    try:
+        program.start()
+        wait_for(lambda: "The database is not available" in program.output)
+        server.start()
+        wait_for(program.ready)
+        reasons = re.findall(r"not available, trying again: (.*?) *\[rollcall", program.output)
+        assert len(reasons) == len(set(reasons)), reasons
+        assert server.place in reasons[0]
+        # From here on nothing ends it: it has been in use.
+        server.sql(f"ALTER ROLE {USER} PASSWORD 'another'")
+        server.restart()
+        wait_for(lambda: "refuses the password" in program.output)
+        assert not program.ready()
+        server.sql(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
+        wait_for(program.ready)
+        assert program.stop() == -signal.SIGTERM
+    finally:
+        server.sql(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
+        program.kill()
+    assert "Traceback" not in program.output
