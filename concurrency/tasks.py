@@ -32,7 +32,7 @@ async def run_all(*works: Work) -> None:
 
 
 async def end_all(tasks: Collection["asyncio.Future[Any]"]) -> None:
-    """Cancel tasks and return when each has ended.
+    """Cancel tasks and return when each has ended. Errors that they end with are dropped.
 
     A cancellation of the caller is raised when they have ended, not before.
     """
@@ -46,6 +46,9 @@ async def end_all(tasks: Collection["asyncio.Future[Any]"]) -> None:
         except asyncio.CancelledError:
             cancelled = True
         pending = {task for task in pending if not task.done()}
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # else asyncio would log it as never retrieved
     if cancelled:
         raise asyncio.CancelledError
 
@@ -68,16 +71,15 @@ class TaskPool:
         try:
             await run_together(work, self._until_failed())
         finally:
-            await end_all(self._tasks)
+            await end_all([*self._tasks])
 
     async def _until_failed(self) -> None:
         await asyncio.shield(self._failed)
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        if task.cancelled() or self._failed.done():
-            return
-        if error := task.exception():
+        error = None if task.cancelled() else task.exception()
+        if error and not self._failed.done():
             self._failed.set_exception(error)
             self._failed.exception()  # it is no error if the work has ended already
 

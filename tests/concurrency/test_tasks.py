@@ -1,6 +1,7 @@
 """A cancellation is never lost, whatever fails at the same moment."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from itertools import product
@@ -75,6 +76,16 @@ async def test_a_loop_around_it_ends_when_it_is_cancelled(
         _, pending = await asyncio.wait({task}, timeout=LIMIT_SECONDS)
         assert not pending, (fails, cancelled)
         assert task.cancelled(), (fails, cancelled)
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+async def test_errors_that_follow_from_the_first_are_not_logged(
+    run: Callable[..., Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Failure):
+        await run(fails_after(1), fails_when_cancelled(), fails_after(1))
+    gc.collect()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("run", RUNNERS)
