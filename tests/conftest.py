@@ -22,6 +22,7 @@ from tests.client import Api
 ADMIN = "an-admin-token-for-tests"
 OPEN_SECONDS = 60
 numbers = itertools.count()
+pytest_plugins = ["tests.counting"]
 
 
 # They take longest, so they begin first: else one worker is still at them when the others are done.
@@ -42,8 +43,17 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        _add_operation_to_id(item)
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(LONGEST)))
+
+
+def _add_operation_to_id(item: pytest.Item) -> None:
+    """Schemathesis names the operation in `name` only; pytest makes the id from `originalname`."""
+    operation = getattr(item, "operation_label", None)
+    if operation and item.id.params is None:
+        item._id = item.id.with_params(operation)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,124 @@
+"""The gate fails if fewer tests ran than were collected, with and without worker processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GOOD = """
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_number(number):
+    assert number < 3
+
+@pytest.mark.skip(reason="needs a board")
+def test_a_board():
+    assert False
+
+@pytest.fixture
+def missing():
+    pytest.skip("needs a broker")
+
+def test_a_broker(missing):
+    assert False
+"""
+# What schemathesis does: names of their own, one id.
+SAME_ID = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    first = items[0]
+    same = [
+        pytest.Function.from_parent(
+            first.parent, name=f"{first.originalname}[{n}]", callobj=first.obj,
+            originalname=first.originalname,
+        )
+        for n in range(3)
+    ]
+    items[:] = same
+"""
+LOSES_ONE = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    return True if item.name == "test_a_number[1]" else None
+"""
+UNEXPLAINED = """
+import pytest
+
+def test_nothing():
+    pytest.skip()
+"""
+
+
+@pytest.fixture(params=[(), ("-n", "2", "--dist", "loadfile")], ids=["one process", "workers"])
+def options(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return tuple(request.param)
+
+
+def run(folder: Path, *options: str, tests: str = GOOD, conftest: str = "") -> tuple[int, str]:
+    """Exit status and output of pytest with the plugin."""
+    (folder / "test_numbers.py").write_text(tests)
+    (folder / "conftest.py").write_text(conftest)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "tests.counting"]
+    ended = subprocess.run(
+        [
+            *command,
+            "-c",
+            str(folder / "pytest.ini"),
+            "--rootdir",
+            str(folder),
+            *options,
+            str(folder),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_a_whole_run_says_how_many_ran(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, *options)
+    assert "collected 5 = ran 3 + skipped 2\n" in output
+    assert status == pytest.ExitCode.OK
+
+
+def test_deselected_tests_are_not_collected(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, *options, "-k", "a_number")
+    assert "collected 3 = ran 3 + skipped 0\n" in output
+    assert status == pytest.ExitCode.OK
+
+
+def test_an_id_for_several_tests_ends_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, *options, conftest=SAME_ID)
+    assert "Tests need ids of their own:" in output
+    assert "test_numbers.py::test_a_number (3 tests)" in output
+    assert status == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_test_that_was_not_run_fails_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, *options, conftest=LOSES_ONE)
+    assert "collected 5 = ran 2 + skipped 2 + lost 1\n" in output
+    assert "test_numbers.py::test_a_number[1]" in output
+    assert status == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_skip_needs_a_reason(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, *options, tests=UNEXPLAINED)
+    assert "Skipped without a reason:" in output
+    assert status == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_failure_has_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, *options, tests="def test_it():\n    assert False\n")
+    assert "collected 1 = ran 1 + skipped 0\n" in output
+    assert status == pytest.ExitCode.TESTS_FAILED
