@@ -1,21 +1,30 @@
-# Needs python3 >= 3.11 with pip. Everything else is installed into .venv from requirements.lock.
+# Needs python3 >= 3.11 with pip. Everything else is installed into .venv: from requirements.lock
+# what running needs, from requirements-dev.lock also what tests and checks need.
 PYTHON ?= python3
 BIN := .venv/bin
 # Most tests wait most of the time.
 WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest
+NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit("Rollcall needs Python 3.11 or newer; set PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: install run demo test check format schema lock migration bench-lists bench-delivery
+.PHONY: install install-dev run demo test gate-slow check format schema lock migration
+.PHONY: bench-lists bench-delivery
 .PHONY: bench bench-alerts bench-quick bench-scale bench-subscribers bench-cold-fleet
 .PHONY: soak-live soak-mqtt soak-alerts soak-freezes fuzz web web-check screenshot clean
 
 install: .venv/installed
+install-dev: .venv/installed-dev
 
 .venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Rollcall needs Python 3.11 or newer; set PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(NEW_ENOUGH)
+	@$(PYTHON) scripts/install.py requirements.lock
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock pyproject.toml
+	@$(NEW_ENOUGH)
+	@$(PYTHON) scripts/install.py requirements-dev.lock
+	@touch .venv/installed $@
 
 run: install
 	$(BIN)/rollcall serve
@@ -24,11 +33,21 @@ run: install
 demo: install
 	$(BIN)/python -m demo
 
-test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
-	$(BIN)/python -m pytest -m alone
+# Those that measure time run after the others, by themselves; also where one of the others failed.
+test: install-dev
+	@status=0; \
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone and not slow" || status=1; \
+	$(PYTEST) -m "alone and not slow" || status=1; \
+	exit $$status
 
-check: install
+# What takes longer than `make test` may: tests marked `slow`, and the long runs.
+gate-slow: install-dev
+	@status=0; \
+	$(PYTEST) -m slow || test $$? -eq 5 || status=1; \
+	$(MAKE) --keep-going soak-live soak-mqtt soak-alerts fuzz || status=1; \
+	exit $$status
+
+check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,20 +56,21 @@ check: install
 	$(BIN)/python scripts/check_schema.py
 	$(BIN)/rollcall migrate --check
 
-format: install
+format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # Writes the schema's text anew; `make check` compares it.
-schema: install
+schema: install-dev
 	$(BIN)/python scripts/check_schema.py --write
 
-# Pins the newest versions that pyproject.toml allows.
-lock: install
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 --extra dev --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+# Pins the newest versions that pyproject.toml allows: in both locks the same.
+lock: install-dev
+	$(COMPILE) --upgrade --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --upgrade --extra build --extra otel --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 # make migration NAME="what changes"
-migration: install
+migration: install-dev
 	$(BIN)/rollcall migrate --write "$(NAME)"
 
 # Builds the pages from web/ into server/assets; needs npm. The result is committed.
@@ -58,26 +78,26 @@ web:
 	cd web && npm ci --ignore-scripts --no-fund --no-audit && node build.mjs ../server/assets
 
 # Builds it in a temporary folder and compares it with what is committed.
-web-check: install
-	$(BIN)/python -m pytest tests/web
+web-check: install-dev
+	$(PYTEST) tests/web
 
 # Makes docs/graphiql.png anew; needs npm and chromium.
-screenshot: install
-	SCREENSHOT=$(CURDIR)/docs/graphiql.png $(BIN)/python -m pytest tests/browser -k fleet
+screenshot: install-dev
+	SCREENSHOT="$(CURDIR)/docs/graphiql.png" $(PYTEST) tests/browser -k fleet
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # 200 followers of 5,000 changes through two servers, their connections cut at random.
-soak-live: install
+soak-live: install-dev
 	$(BIN)/python -m bench.follow
 
 # Server and broker are killed while 1,000 configs change. Needs mosquitto.
-soak-mqtt: install
+soak-mqtt: install-dev
 	$(BIN)/python -m bench.outages
 
 # The server is killed 200 times during 2,000 events, and Telegram's stand-in misbehaves.
-soak-alerts: install
+soak-alerts: install-dev
 	$(BIN)/python -m bench.alerts
 
 # Two servers are restarted 20 times while PostgreSQL, the broker or Telegram's stand-in is frozen:
@@ -86,40 +106,40 @@ soak-freezes: install
 	$(BIN)/python -m bench.freezes
 
 # registerDevice with a Telegram that hangs, and without one.
-bench-alerts: install
+bench-alerts: install-dev
 	$(BIN)/python -m bench.alert_latency
 
 # Rollcall and Mercurius on the same database; needs wrk and npm.
-bench-quick: install
+bench-quick: install-dev
 	$(BIN)/python -m bench.speed.run
 
 # The same with all subjects, connections and operations, and pgbench, and what bench-delivery
 # measures: some 40 minutes. Needs wrk, npm and mosquitto.
-bench: install
+bench: install-dev
 	$(BIN)/python -m bench.speed.run --all --rounds 3 --seconds 5 --connections 1 16 64 256 --json docs/performance.json
 	$(BIN)/python -m bench.speed.plot
 	$(BIN)/python -m bench.delivery --json docs/performance.json
 
 # What a boot and a registration cost with up to a million devices: some ten minutes. Needs wrk.
-bench-scale: install
+bench-scale: install-dev
 	$(BIN)/python -m bench.speed.scale --json docs/performance.json
 
 # 5,000 live subscribers of Rollcall and of Mercurius. Needs npm.
-bench-subscribers: install
+bench-subscribers: install-dev
 	$(BIN)/python -m bench.speed.subscribers --json docs/performance.json
 
 # 50,000 unknown devices register at once, with connections that are kept and without.
-bench-cold-fleet: install
+bench-cold-fleet: install-dev
 	$(BIN)/python -m bench.speed.cold_fleet --json docs/performance.json
 
 # 100,000 broken requests and frames.
-fuzz: install
+fuzz: install-dev
 	$(BIN)/python -m bench.fuzz
 
 # How fast 10,000 changed configs reach a broker. Needs mosquitto.
-bench-delivery: install
+bench-delivery: install-dev
 	$(BIN)/python -m bench.delivery
 
 # What lists and counts cost at 1,000, 100,000 and a million devices; a few minutes.
-bench-lists: install
+bench-lists: install-dev
 	$(BIN)/python -m bench.fleet_of_a_million

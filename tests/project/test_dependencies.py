@@ -1,0 +1,106 @@
+"""What is imported is declared, and the locks pin it."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OPTIONAL = PROJECT["optional-dependencies"]
+RUN = ["domain", "db", "resolvers", "schema", "mqtt", "notifier", "server", "demo"]
+DEVELOPMENT = ["tests", "bench", "scripts"]
+# Modules of packages that several distributions share.
+SHARED = {
+    "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry.proto": "opentelemetry-proto",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry": "opentelemetry-api",
+}
+
+
+def distribution(requirement: str) -> str:
+    """The normalized name of what is required, by PEP 503."""
+    name = re.match(r"[\w.-]+", requirement)
+    assert name
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def declared(*groups: Iterable[str]) -> set[str]:
+    return {distribution(requirement) for group in groups for requirement in group}
+
+
+def modules(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def imported(folders: Iterable[str]) -> dict[str, str]:
+    """Distributions of others, and a file that imports each."""
+    distributions = packages_distributions()
+    found: dict[str, str] = {}
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    for file in files:
+        for module in modules(file) if "micropython" not in file.parts else ():
+            top = module.partition(".")[0]
+            if top in sys.stdlib_module_names or (ROOT / top).is_dir():
+                continue
+            shared = next(
+                (name for prefix, name in SHARED.items() if module.startswith(prefix)), ""
+            )
+            name = shared or distribution(distributions.get(top, [top])[0])
+            found.setdefault(name, str(file.relative_to(ROOT)))
+    return found
+
+
+def pinned(lock: str) -> dict[str, str]:
+    lines = (ROOT / lock).read_text().splitlines()
+    pins = [line.split(" ")[0].split("==") for line in lines if re.match(r"[\w.-]+==", line)]
+    return dict(pins)
+
+
+def test_what_runs_declares_what_it_imports() -> None:
+    known = declared(PROJECT["dependencies"], OPTIONAL["otel"])
+    assert {name: file for name, file in imported(RUN).items() if name not in known} == {}
+
+
+def test_what_tests_declares_what_it_imports() -> None:
+    known = declared(PROJECT["dependencies"], *OPTIONAL.values())
+    assert {name: file for name, file in imported(DEVELOPMENT).items() if name not in known} == {}
+
+
+def test_only_tracing_imports_the_optional_packages() -> None:
+    needed = imported(RUN)
+    optional = declared(OPTIONAL["otel"])
+    assert {needed[name] for name in optional if name in needed} == {"server/otlp.py"}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_pins_by_hash_and_names_no_index(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    pins = re.split(r"\n(?=\w)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    assert all("--hash=sha256:" in pin for pin in pins)
+    assert "://" not in text
+    assert "--index-url" not in text
+
+
+def test_tests_run_with_the_versions_of_the_run() -> None:
+    run, dev = pinned("requirements.lock"), pinned("requirements-dev.lock")
+    assert run.items() <= dev.items()
+    assert declared(PROJECT["dependencies"], OPTIONAL["otel"], OPTIONAL["build"]) <= run.keys()
+    assert declared(OPTIONAL["dev"]) - {"rollcall"} <= dev.keys()
+
+
+def test_running_needs_no_test_tools() -> None:
+    tools = declared(OPTIONAL["dev"]) - declared(*(OPTIONAL[extra] for extra in ("build", "otel")))
+    needed = declared(PROJECT["dependencies"])
+    transitive = {"psutil", "h11", "opentelemetry-proto"}
+    assert pinned("requirements.lock").keys() & (tools - needed) <= transitive
