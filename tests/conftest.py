@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from db.migrate import migrate
 from server.app import create_app
 from server.settings import Settings
 from tests.client import Api
+from tests.waiting import WAIT_SECONDS
 
 ADMIN = "an-admin-token-for-tests"
 OPEN_SECONDS = 60
@@ -62,6 +64,13 @@ def no_settings_from_outside() -> None:
         name for name in os.environ if name.startswith(("ROLLCALL_", "OTEL_", "TELEGRAM_"))
     ]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_clients() -> None:
+    """Where a test sets no limit, a request may take longer than the five seconds of httpx."""
+    for part in ("connect", "read", "write", "pool"):
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, part, WAIT_SECONDS)
 
 
 @pytest_asyncio.fixture(scope="session")

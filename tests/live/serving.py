@@ -16,8 +16,8 @@ from server.listening import listen, server_for
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, opened
+from tests.waiting import WAIT_SECONDS, until
 
-WAIT_SECONDS = 20
 CHANGES = """
 subscription ($deviceId: ID, $owner: String, $after: ID) {
   configChanged(deviceId: $deviceId, owner: $owner, after: $after) {
@@ -117,7 +117,12 @@ class Socket:
 async def dial(url: str, **options: Any) -> ClientConnection:
     return await connect(
         url.replace("http", "ws"),
-        **{"subprotocols": ["graphql-transport-ws"], "compression": None, **options},
+        **{
+            "subprotocols": ["graphql-transport-ws"],
+            "compression": None,
+            "open_timeout": WAIT_SECONDS,
+            **options,
+        },
     )
 
 
@@ -160,13 +165,6 @@ async def streamed(
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"].startswith("text/event-stream")
         yield Stream(response.aiter_lines())
-
-
-async def until(condition: Any) -> None:
-    """Waits until it holds."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def change_config(api: Api, device: str, interval: int) -> Any:

@@ -14,7 +14,8 @@ from resolvers.config import next_config
 from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN, changed
-from tests.live.serving import Instance, Socket, change_config, instance, streamed, until
+from tests.live.serving import Instance, Socket, change_config, instance, streamed
+from tests.waiting import until
 
 
 async def test_a_change_is_seen(one: Instance, device: str) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from server.settings import Settings
 from tests.conftest import ADMIN
-from tests.live.serving import Instance, change_config, instance, until
+from tests.live.serving import Instance, change_config, instance
 from tests.npm import npm_installed
+from tests.waiting import WAIT_SECONDS, until
 
 FOLDER = Path(__file__).parent.parent / "clients"
 
@@ -53,7 +54,7 @@ async def test_a_client_follows_changes_and_resumes(
         await until(lambda: one.subscriptions == 1)
         for interval in (15, 16):
             await change_config(one.api, device, interval)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             output, errors = await following.communicate()
     lines += output.splitlines()
     changes = [json.loads(line) for line in lines]

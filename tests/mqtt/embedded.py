@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -13,10 +13,10 @@ from domain.errors import Unavailable
 from domain.rights import Rights, admin_rights, device_rights
 from mqtt.access import Login
 from mqtt.embedded import Bounds, EmbeddedBroker, listen
+from tests.waiting import WAIT_SECONDS, until
 
-LIMIT_SECONDS = 8
 PASSWORD = "secret"
-QUICK = Bounds(check_seconds=0.05, connect_seconds=0.3)
+QUICK = Bounds(check_seconds=0.05)
 SELDOM = Bounds(check_seconds=3600)
 
 
@@ -56,12 +56,6 @@ async def served(people: People, bounds: Bounds = QUICK) -> AsyncIterator[Embedd
         watch = asyncio.create_task(broker.watch())
         yield broker
         watch.cancel()
-
-
-async def until(met: Callable[[], Any]) -> None:
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while not met():  # noqa: ASYNC110 -- what happens in threads sets no event
-            await asyncio.sleep(0.005)
 
 
 class Paho:
@@ -168,12 +162,12 @@ class Raw:
 
     async def expect(self, *packets: bytes) -> None:
         expected = b"".join(packets)
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(WAIT_SECONDS):
             assert await self.reader.readexactly(len(expected)) == expected
 
     async def rest(self) -> bytes:
         """All until the broker closes the connection."""
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(WAIT_SECONDS):
             try:
                 return await self.reader.read()
             except ConnectionError:

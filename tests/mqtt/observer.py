@@ -8,9 +8,7 @@ from typing import Any, Self
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.live.serving import until
-
-CONNECT_SECONDS = 10
+from tests.waiting import until
 
 
 class Observer:
@@ -42,16 +40,14 @@ class Observer:
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
         self.heard.append((message.topic, message.payload))
-        if message.payload:
-            self.kept[message.topic] = message.payload
-        else:
-            self.kept.pop(message.topic, None)
+        # In paho's thread: a new dict, so that the test may iterate over the one it has.
+        kept = {**self.kept, message.topic: message.payload}
+        self.kept = {topic: payload for topic, payload in kept.items() if payload}
 
     async def open(self) -> Self:
         self.client.connect_async("127.0.0.1", self._port, 20)
         self.client.loop_start()
-        await asyncio.to_thread(self.connected.wait, CONNECT_SECONDS)
-        assert self.connected.is_set()
+        await until(self.connected.is_set)
         return self
 
     async def close(self) -> None:

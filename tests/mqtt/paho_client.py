@@ -9,7 +9,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 
-SECONDS = 10
+from tests.waiting import WAIT_SECONDS, in_vain
 
 
 class PahoClient:
@@ -96,10 +96,11 @@ class PahoClient:
     def topics(self) -> set[str]:
         return {topic for topic, _ in self.received}
 
-    def wait(self, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
         """Until the condition holds, or the connection has ended."""
         with self.news:
-            assert self.news.wait_for(lambda: self.ended or condition(), seconds), "waited in vain"
+            met = self.news.wait_for(lambda: self.ended or condition(), seconds)
+            assert met, in_vain(condition, seconds)
 
     def stop(self) -> None:
         self.client.disconnect()

@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from db.database import Database
 from tests.events import events_of
-from tests.live.serving import WAIT_SECONDS, until
 from tests.mqtt.conftest import Fleet
 from tests.mqtt.observer import Observer
+from tests.waiting import WAIT_SECONDS, until
 
 LOOK = """query ($id: ID!) { device(id: $id) {
   inSync online statusAt lastSeenAt firmware configError topics { data listen }

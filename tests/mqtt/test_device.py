@@ -15,9 +15,10 @@ from esp_client.device import Device
 from esp_client.plugin import Plugin
 from server.settings import Settings
 from tests.conftest import changed
-from tests.live.serving import WAIT_SECONDS, Instance, instance, until
+from tests.live.serving import Instance, instance
 from tests.mosquitto import Mosquitto
 from tests.mqtt.conftest import with_mosquitto
+from tests.waiting import WAIT_SECONDS, until
 
 MAC = "24:6f:28:00:40:01"
 LOOK = """{ devices { nodes { id owner online inSync firmware config { version }

@@ -1,5 +1,6 @@
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import paho.mqtt.client as paho
 import pytest
@@ -9,6 +10,7 @@ from mqtt.embedded import EmbeddedBroker
 from tests.mqtt.embedded import (
     ACCEPTED,
     PASSWORD,
+    QUICK,
     Paho,
     People,
     Raw,
@@ -20,6 +22,7 @@ from tests.mqtt.embedded import (
     text,
 )
 
+IMPATIENT = replace(QUICK, connect_seconds=0.3)
 LEVEL_5 = packet(0x10, text("MQTT") + b"\5\2\0\0\0" + text("raw"))
 HOSTILE = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
@@ -109,16 +112,14 @@ async def test_refuses_a_session_without_a_name(broker: EmbeddedBroker) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x10", connect("lamp")[:12]])
-async def test_drops_who_does_not_finish_a_connect(broker: EmbeddedBroker, sent: bytes) -> None:
-    async with Raw.to(broker.port, sent) as raw:
+async def test_drops_who_does_not_finish_a_connect(sent: bytes) -> None:
+    async with served(People(), IMPATIENT) as broker, Raw.to(broker.port, sent) as raw:
         assert await raw.rest() == b""
 
 
 @pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_drops_what_is_no_connect(
-    broker: EmbeddedBroker, sent: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with Raw.to(broker.port, sent) as raw:
+async def test_drops_what_is_no_connect(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with served(People(), IMPATIENT) as broker, Raw.to(broker.port, sent) as raw:
         assert await raw.rest() == b""
     assert not caplog.records
 

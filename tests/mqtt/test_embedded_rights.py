@@ -9,7 +9,6 @@ from mqtt.embedded import EmbeddedBroker
 from tests.mqtt.embedded import (
     ACCEPTED,
     DISCONNECT,
-    LIMIT_SECONDS,
     SELDOM,
     Paho,
     People,
@@ -20,6 +19,7 @@ from tests.mqtt.embedded import (
     subscribe,
     until,
 )
+from tests.waiting import WAIT_SECONDS
 
 REFUSED = 0x80
 LAMP = "ann/hall/light/lamp"
@@ -174,7 +174,7 @@ async def test_what_it_may_not_receive_any_more_is_not_sent(
 async def test_a_new_right_holds_soon(people: People, lamp: Paho) -> None:
     assert await lamp.subscribe(DOOR) == [REFUSED]
     people.may["lamp"] = device_rights([LAMP], [DOOR])
-    async with asyncio.timeout(LIMIT_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         while await lamp.subscribe(DOOR) != [1]:
             pass
 

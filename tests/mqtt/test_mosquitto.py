@@ -23,7 +23,7 @@ from mqtt.mosquitto import MosquittoFiles
 from tests.mosquitto import COMMAND, Mosquitto, free_port
 from tests.mqtt.attempts import ATTEMPTS, Party, Target
 from tests.mqtt.paho_client import PahoClient
-from tests.server.process import wait_for
+from tests.waiting import wait_for
 
 PASSWORD = "a-password"
 HASH = mosquitto_hash(PASSWORD)

@@ -14,11 +14,11 @@ from mqtt.mosquitto import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
-from tests.live.serving import until
 from tests.mosquitto import Mosquitto
 from tests.mqtt.conftest import Fleet, with_mosquitto
 from tests.mqtt.observer import Observer
 from tests.mqtt.ruled import SERVER_PASSWORD
+from tests.waiting import until
 
 DEVICES, DEATHS = 30, 2
 

@@ -8,11 +8,12 @@ import pytest_asyncio
 
 from domain.topics import topics_of
 from tests.conftest import ADMIN
-from tests.live.serving import until
 from tests.mqtt.attempts import ATTEMPTS, Party, Target
 from tests.mqtt.conftest import Fleet
 from tests.mqtt.observer import Observer
 from tests.mqtt.ruled import SERVER_PASSWORD
+from tests.timing import delay
+from tests.waiting import until
 
 CUT_OFF_SECONDS = 5
 
@@ -110,19 +111,21 @@ async def replaced(fleet: Fleet, party: Party) -> None:
     await fleet.api.ask("{ me { id } }", made["token"])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("end", [revoked, deleted, replaced])
 async def test_who_is_nobody_any_more_is_cut_off(fleet: Fleet, target: Target, end: Any) -> None:
     victim = target.victim
     present, other = await let_in(fleet, victim), await let_in(fleet, target.thief)
     await end(fleet, victim)
-    async with asyncio.timeout(CUT_OFF_SECONDS):
-        await asyncio.to_thread(present.ended.wait)
+    async with asyncio.timeout(CUT_OFF_SECONDS * delay()):
+        await until(present.ended.is_set)
     assert await refused(fleet, victim.username, victim.password)
     assert not other.ended.is_set()
     for client in (present, other):
         await client.close()
 
 
+@pytest.mark.alone
 async def test_a_link_gives_and_takes_the_right_to_hear(fleet: Fleet, target: Target) -> None:
     listener, source = target.thief, target.victim
     speaker = await let_in(fleet, source)
@@ -130,11 +133,14 @@ async def test_a_link_gives_and_takes_the_right_to_hear(fleet: Fleet, target: Ta
         "linkDevice", fields="link { id filter }", listenerId=listener.username, place="Paris"
     )
     hearing = await let_in(fleet, listener, made["link"]["filter"])
-    while source.topics.data not in hearing.kept:
+
+    async def heard() -> bool:
         await speaker.publish(source.topics.data, "21", retain=False)
-        await asyncio.sleep(0.05)
+        return source.topics.data in hearing.kept
+
+    await until(heard)
     await fleet.api.change("unlinkDevice", id=made["link"]["id"])
-    async with asyncio.timeout(CUT_OFF_SECONDS):
+    async with asyncio.timeout(CUT_OFF_SECONDS * delay()):
         silent = False
         while not silent:
             hearing.heard.clear()

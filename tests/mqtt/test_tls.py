@@ -10,8 +10,8 @@ import pytest
 
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
-from tests.live.serving import until
 from tests.mosquitto import Mosquitto
+from tests.waiting import until
 
 SUBJECT_ALT_NAME = "subjectAltName=IP:127.0.0.1"
 

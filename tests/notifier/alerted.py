@@ -11,8 +11,8 @@ from db.database import Database
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
-from tests.live.serving import WAIT_SECONDS
 from tests.notifier.bot_api import TOKEN, BotApi
+from tests.waiting import WAIT_SECONDS
 
 CHAT, GROUP = 4242, -100777
 

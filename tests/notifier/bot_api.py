@@ -21,6 +21,7 @@ from tests.notifier.telegram.people import People
 from tests.notifier.telegram.refusal import Refusal, too_many
 from tests.notifier.telegram.server import Server
 from tests.notifier.telegram.wire import Answer, Request, ok
+from tests.waiting import WAIT_SECONDS
 
 TOKEN = "123456:a-token-for-tests"
 
@@ -87,7 +88,7 @@ class BotApi(People, Server):
             if self._log:
                 self._log.close()
 
-    async def until(self, predicate: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, predicate: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
         """Returns once the predicate holds; it's asked again whenever something changed here."""
         try:
             async with asyncio.timeout(seconds):

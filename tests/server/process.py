@@ -15,9 +15,9 @@ import asyncpg
 import httpx
 
 from tests.client import BENCH, REGISTER
+from tests.waiting import WAIT_SECONDS, wait_for
 
 ADMIN = "an-admin-token-for-tests"
-START_SECONDS = 30
 AT_ONCE = 32
 
 
@@ -84,7 +84,7 @@ class ServerProcess:
         assert self.process
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(START_SECONDS)
+        return self.process.wait(WAIT_SECONDS)
 
     @property
     def postgres_pid(self) -> int:
@@ -107,13 +107,6 @@ class ServerProcess:
             headers={"Authorization": f"Bearer {ADMIN}"},
         )
         return response.json()["data"]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 async def register_many(
@@ -148,7 +141,7 @@ async def ask_many(
         body = {"query": asked.query, "variables": asked.variables}
         headers = {"Authorization": f"Bearer {asked.token}"}
         async with places:
-            deadline = time.monotonic() + START_SECONDS
+            deadline = time.monotonic() + WAIT_SECONDS
             while time.monotonic() < deadline:
                 try:
                     response = await client.post("/graphql", json=body, headers=headers)
@@ -162,7 +155,7 @@ async def ask_many(
                     return
                 await asyncio.sleep(0.05)
 
-    async with httpx.AsyncClient(base_url=server.url, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=server.url) as client:
         asking = asyncio.gather(*(ask(client, *each) for each in enumerate(requests)))
         while len(answered) < len(requests) // 2:  # noqa: ASYNC110
             await asyncio.sleep(0)

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from tests.client import BENCH, REGISTER
-from tests.server.process import Asked, ServerProcess, ask_many, register_many, wait_for
+from tests.server.process import Asked, ServerProcess, ask_many, register_many
+from tests.waiting import wait_for
 
 COUNT = 500
 

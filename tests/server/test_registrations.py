@@ -14,8 +14,8 @@ from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.events import events_of
-from tests.live.serving import until
 from tests.notifier.alerted import rows, rows_changed
+from tests.waiting import until
 
 
 def mac(number: int) -> str:
@@ -321,9 +321,7 @@ async def test_a_token_that_is_replaced_while_it_is_first_used(
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
-        async with asyncio.timeout(20):
-            while not (await session.execute(waits)).scalar_one():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: session.scalar(waits))
         await session.execute(text(meanwhile))
     assert (await using).status_code == 401
     assert await events_of(database, "token_confirmed") == []

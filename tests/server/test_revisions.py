@@ -15,8 +15,8 @@ from resolvers import applied, config
 from resolvers.desk import Desk
 from tests.client import Api
 from tests.events import events_of
-from tests.live.serving import until
 from tests.notifier.alerted import rows
+from tests.waiting import until
 
 CONFIG = "config { version intervalSeconds qos updatedBy } "
 DEVICE = "device { inSync configError appliedConfig { version } lastSeenAt }"

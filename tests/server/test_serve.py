@@ -16,7 +16,8 @@ import schema
 from db.embedded import EmbeddedPostgres
 from server.listening import reachable
 from tests.client import BENCH, REGISTER
-from tests.server.process import ADMIN, ServerProcess, wait_for
+from tests.server.process import ADMIN, ServerProcess
+from tests.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -66,7 +67,7 @@ def rollcall(server: ServerProcess, *arguments: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         cwd=ROOT,
     )
 

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from tests.client import BENCH, REGISTER
-from tests.live.serving import until
 from tests.mqtt.observer import Observer
-from tests.server.process import ADMIN, ServerProcess, wait_for
+from tests.server.process import ADMIN, ServerProcess
+from tests.waiting import WAIT_SECONDS, until, wait_for
 
 COUNT = 2
 
@@ -103,7 +103,7 @@ def test_they_end_together(server: ServerProcess, how: signal.Signals) -> None:
     assert server.process
     running = [*workers(server), psutil.Process(server.postgres_pid)]
     server.process.send_signal(how)
-    assert server.process.wait(30) == 0
+    assert server.process.wait(WAIT_SECONDS) == 0
     wait_for(lambda: ended(running))
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url)
@@ -123,6 +123,6 @@ def test_a_wrong_folder_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         server.start()
     assert server.process
-    assert server.process.wait(30) == 1
+    assert server.process.wait(WAIT_SECONDS) == 1
     assert server.output.count("ROLLCALL_TRUSTED_DOCUMENTS:") == 1
     assert not (tmp_path / "data").exists()

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.notifier.bot_api import BotApi
+from tests.waiting import WAIT_SECONDS
 
 CHAT, GROUP = 5, -100
 BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
@@ -16,7 +17,7 @@ class Bot:
 
     def __init__(self, api: BotApi) -> None:
         self.base = f"{api.url}/bot{api.token}"
-        self.http = httpx.AsyncClient(timeout=20, trust_env=False)
+        self.http = httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False)
 
     async def call(self, method: str, **parameters: Any) -> Any:
         return (await self.http.post(f"{self.base}/{method}", json=parameters)).json()

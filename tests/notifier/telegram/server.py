@@ -7,8 +7,7 @@ from typing import Self
 
 from tests.notifier.telegram import wire
 from tests.notifier.telegram.wire import Answer, Request
-
-STOP_SECONDS = 10
+from tests.waiting import WAIT_SECONDS
 
 
 class Server(ABC):
@@ -55,15 +54,15 @@ class Server(ABC):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bot-api", daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.start(), self._loop).result(STOP_SECONDS)
+        asyncio.run_coroutine_threadsafe(self.start(), self._loop).result(WAIT_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            asyncio.run_coroutine_threadsafe(self.stop(), self._loop).result(STOP_SECONDS)
+            asyncio.run_coroutine_threadsafe(self.stop(), self._loop).result(WAIT_SECONDS)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(STOP_SECONDS)
+            self._thread.join(WAIT_SECONDS)
             self._loop.close()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

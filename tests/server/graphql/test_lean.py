@@ -14,6 +14,7 @@ from server.graphql import endpoint, lean
 from server.settings import Settings
 from tests.conftest import ADMIN, changed
 from tests.live.serving import Instance, instance
+from tests.waiting import WAIT_SECONDS
 
 BODIES = [
     b'{"query": "{ fleet { total } }"}',
@@ -41,7 +42,7 @@ ACCEPTS = [None, "*/*", "application/json", "application/graphql-response+json",
 
 async def answers(settings: Settings, headers: dict[str, str]) -> list[tuple[int, Any, Any]]:
     told = []
-    async with instance(settings) as one, httpx.AsyncClient(timeout=30) as client:
+    async with instance(settings) as one, httpx.AsyncClient() as client:
         for body in BODIES:
             for accept in ACCEPTS:
                 sent = {**headers, "Accept": accept} if accept else headers
@@ -162,7 +163,7 @@ ASKED = b'{"query":"{ __typename }"}'
 async def connected(one: Instance) -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             yield reader, writer
     finally:
         writer.close()
@@ -285,7 +286,7 @@ async def test_a_body_that_does_not_come(
         reader, writer = await asyncio.open_connection(url.host, url.port)
         head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         writer.write(head + b"Content-Length: 50\r\n\r\n" + sent)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             answer = await reader.readuntil(b"\r\n\r\n")
         writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")

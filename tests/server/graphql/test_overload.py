@@ -13,6 +13,7 @@ from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN
 from tests.live.serving import Instance, instance
+from tests.waiting import WAIT_SECONDS
 
 MOST, ASKING = 20, 200
 BOOT = {"documentId": "b"}
@@ -35,7 +36,7 @@ async def test_a_database_that_stands_still(
 ) -> None:
     """SHARE lets everybody read: then only registrations have to wait."""
     limits = httpx.Limits(max_connections=ASKING)
-    async with instance(settings) as one, httpx.AsyncClient(timeout=30, limits=limits) as client:
+    async with instance(settings) as one, httpx.AsyncClient(limits=limits) as client:
         key = await one.api.key()
         token = (await one.api.register(key, mac="246f28990000"))["token"]
         await one.api.ask("{ me { id } }", token)
@@ -59,7 +60,7 @@ async def test_a_database_that_stands_still(
                 for n in range(1, ASKING + 1)
             }
             refused: list[int] = []
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while not refused:
                     done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                     refused += [task.result() for task in done]

