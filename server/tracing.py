@@ -26,7 +26,7 @@ log = logging.getLogger("rollcall.tracing")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL = "http/protobuf"
-PACKAGES = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+PACKAGES = "opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
 OFF: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 
 
@@ -104,10 +104,10 @@ def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Tra
         from server.otlp import Pipeline  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError:
         log.warning(
-            "Traces are off: OpenTelemetry's packages are not installed. To have them: "
-            "%s -m pip install %s",
-            sys.executable,
+            "Traces are off: OpenTelemetry's packages are not installed. Install %s for %s, as "
+            "requirements.lock does.",
             PACKAGES,
+            sys.executable,
         )
         return Tracing()
     return Tracing(Pipeline())

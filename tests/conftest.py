@@ -24,7 +24,7 @@ from tests.waiting import WAIT_SECONDS
 ADMIN = "an-admin-token-for-tests"
 OPEN_SECONDS = 60
 numbers = itertools.count()
-pytest_plugins = ["tests.counting"]
+pytest_plugins = ["tests.counting", "tests.temporary"]
 
 
 # They take longest, so they begin first: else one worker is still at them when the others are done.

@@ -1,13 +1,11 @@
 """The gate fails if fewer tests ran than were collected, with and without worker processes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.project import nested
+
 GOOD = """
 import pytest
 
@@ -62,28 +60,8 @@ def options(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 def run(folder: Path, *options: str, tests: str = GOOD, conftest: str = "") -> tuple[int, str]:
-    """Exit status and output of pytest with the plugin."""
-    (folder / "test_numbers.py").write_text(tests)
-    (folder / "conftest.py").write_text(conftest)
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "tests.counting"]
-    ended = subprocess.run(
-        [
-            *command,
-            "-c",
-            str(folder / "pytest.ini"),
-            "--rootdir",
-            str(folder),
-            *options,
-            str(folder),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ended.returncode, ended.stdout + ended.stderr
+    own = ("--basetemp", str(folder / "temporary"))
+    return nested.run(folder, "tests.counting", *own, *options, tests=tests, conftest=conftest)
 
 
 def test_a_whole_run_says_how_many_ran(tmp_path: Path, options: tuple[str, ...]) -> None:
