@@ -44,7 +44,7 @@ test: install-dev
 gate-slow: install-dev
 	@status=0; \
 	$(PYTEST) -m slow || test $$? -eq 5 || status=1; \
-	$(MAKE) --keep-going soak-live soak-mqtt soak-alerts fuzz || status=1; \
+	$(MAKE) --keep-going soak-live soak-mqtt soak-alerts soak-freezes fuzz || status=1; \
 	exit $$status
 
 check: install-dev
@@ -102,7 +102,7 @@ soak-alerts: install-dev
 
 # Two servers are restarted 20 times while PostgreSQL, the broker or Telegram's stand-in is frozen:
 # some six minutes. Needs mosquitto.
-soak-freezes: install
+soak-freezes: install-dev
 	$(BIN)/python -m bench.freezes
 
 # registerDevice with a Telegram that hangs, and without one.

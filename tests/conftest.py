@@ -22,7 +22,6 @@ from tests.client import Api
 from tests.waiting import WAIT_SECONDS
 
 ADMIN = "an-admin-token-for-tests"
-OPEN_SECONDS = 60
 numbers = itertools.count()
 pytest_plugins = ["tests.counting", "tests.temporary"]
 
@@ -141,7 +140,7 @@ async def served(settings: Settings) -> AsyncIterator[Api]:
 
 async def opened(app: FastAPI) -> None:
     """Until its database is there."""
-    async with asyncio.timeout(OPEN_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         await app.state.keeper.opened.wait()
 
 

@@ -1,6 +1,6 @@
 """How fast this machine is just now, so that a promise in milliseconds can be held to.
 
-Tests that ask are marked `alone`: other tests would be what they measure.
+A test that asks is marked `alone` where other tests beside it would be what it measures.
 """
 
 import time

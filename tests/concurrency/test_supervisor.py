@@ -9,8 +9,7 @@ import pytest
 from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import end_all
 from domain.errors import Unavailable
-
-LIMIT_SECONDS = 20
+from tests.waiting import WAIT_SECONDS, until
 
 
 @pytest.fixture(autouse=True)
@@ -25,17 +24,11 @@ async def supervised(*tasks: Background) -> AsyncIterator[Supervisor]:
     running = asyncio.create_task(supervisor.run(*tasks))
     try:
         yield supervisor
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(WAIT_SECONDS):
             await end_all([running])
         assert running.cancelled()
     finally:
         running.cancel()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 def failures(supervisor: Supervisor) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from concurrency.tasks import TaskPool, end_all, run_all, run_together
+from tests.waiting import WAIT_SECONDS
 
 STEPS = 12
-LIMIT_SECONDS = 20
 
 Work = Coroutine[Any, Any, None]
 
@@ -73,7 +73,7 @@ async def test_a_loop_around_it_ends_when_it_is_cancelled(
         for _ in range(cancelled):
             await asyncio.sleep(0)
         task.cancel()
-        _, pending = await asyncio.wait({task}, timeout=LIMIT_SECONDS)
+        _, pending = await asyncio.wait({task}, timeout=WAIT_SECONDS)
         assert not pending, (fails, cancelled)
         assert task.cancelled(), (fails, cancelled)
 
@@ -134,7 +134,7 @@ async def test_a_task_that_loses_its_cancellation_is_cancelled_again(
 
     task = asyncio.create_task(loses_three())
     await asyncio.sleep(0)
-    async with asyncio.timeout(LIMIT_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         await end_all([task])
     assert lost == 3
 

@@ -51,8 +51,9 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(tmp_path)
     yield terminal
-    terminal.process.kill()
-    terminal.process.wait()
+    # Killed at once, it would leave its server behind.
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.process.wait(WAIT_SECONDS)
 
 
 @pytest.mark.alone

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
-RUN = ["domain", "db", "resolvers", "schema", "mqtt", "notifier", "server", "demo"]
+PACKAGES = SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+# Boards have none of these distributions.
+RUN = [*(name for name in PACKAGES if name != "esp_client"), "demo"]
 DEVELOPMENT = ["tests", "bench", "scripts"]
 # Modules of packages that several distributions share.
 SHARED = {

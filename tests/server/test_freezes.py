@@ -17,13 +17,14 @@ import pytest
 from tests.client import BENCH, REGISTER
 from tests.live.serving import CHANGES, Socket
 from tests.mqtt.observer import Observer
-from tests.server.process import ADMIN, ServerProcess, wait_for
+from tests.server.process import ADMIN, ServerProcess
 from tests.server.surroundings import Surroundings, black_hole, closed_port
+from tests.timing import delay
+from tests.waiting import WAIT_SECONDS, until, wait_for
 
 TEN_SECONDS = 10
 # Longer than two probes of the database may take.
 FROZEN_SECONDS = 9
-LIMIT_SECONDS = 30
 CHANGE = """mutation ($id: ID!, $interval: Int!) {
   updateConfig(input: {deviceId: $id, intervalSeconds: $interval}) { errors { message } }
 }"""
@@ -43,8 +44,8 @@ def stop(servers: list[ServerProcess]) -> None:
         server.process.send_signal(signal.SIGTERM)
     for server in servers:
         assert server.process
-        assert server.process.wait(LIMIT_SECONDS) == -signal.SIGTERM, server.output
-    assert time.monotonic() - since < TEN_SECONDS, [server.output for server in servers]
+        assert server.process.wait(WAIT_SECONDS) == -signal.SIGTERM, server.output
+    assert time.monotonic() - since < TEN_SECONDS * delay(), [server.output for server in servers]
     for server in servers:
         assert "Traceback" not in server.output
 
@@ -94,24 +95,19 @@ class Fleet:
 
     async def is_heard_of(self, interval: int) -> None:
         for socket in self.sockets:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while (await socket.change())["config"]["intervalSeconds"] != interval:
                     pass
         await self.is_published(interval)
 
     async def is_published(self, interval: int) -> None:
         topic = self.device["topics"]["config"]
-        await self._until(
+        await until(
             lambda: json.loads(self.observer.kept.get(topic, b"{}")).get("interval") == interval
         )
 
     async def is_alerted(self, text: str) -> None:
-        await self._until(lambda: text in self.around.alerts.read_text())
-
-    async def _until(self, condition: Any) -> None:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: text in self.around.alerts.read_text())
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -77,7 +77,7 @@ async def test_all_know_the_broker_that_one_of_them_has(server: ServerProcess) -
 def test_each_shows_whether_the_broker_is_there(server: ServerProcess) -> None:
     """Also those that leave it to another one."""
     seen = set()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_SECONDS
     while len(seen) < COUNT:
         assert time.monotonic() < deadline, seen
         metrics = httpx.get(f"{server.url}/metrics").text
