@@ -2,16 +2,16 @@
 shape of a filter.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.database import Database
+from db.device_filters import Shape, filter_values, matching, shape_of
 from db.device_view import COLUMNS, DeviceView, Names, learn
-from db.devices import filter_values, filtered
 from db.lane import Lanes
 from db.paging import Rows, cursor, position
 from db.tables import Device
@@ -21,7 +21,13 @@ from domain.inputs import DeviceFilter, Page
 VIEW = [getattr(Device, column) for column in COLUMNS]
 MOST_SHAPES = 500
 
-Shape = tuple[bool, ...]
+
+class PageShape(NamedTuple):
+    """All that the SQL of a page is made of: so it can't depend on more than its key."""
+
+    filter: Shape
+    is_later: bool
+    few: bool
 
 
 class DevicePages:
@@ -29,7 +35,7 @@ class DevicePages:
         self._lanes = Lanes(database, database.sizes.pages)
         self._names = names
         self._dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-        self._statements: dict[Shape, tuple[str, Sequence[str]]] = {}
+        self._statements: dict[PageShape, tuple[str, Sequence[str]]] = {}
 
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool
@@ -39,12 +45,13 @@ class DevicePages:
 
         Raises Unavailable, Overloaded, and InputError for a cursor that is none.
         """
-        values = {
-            **filter_values(scope, wanted),
-            "after": None if page.after is None else position("device", page.after),
-            "most": page.first + 1,
-        }
-        query, arguments = self._statement(scope, wanted, values, few=few)
+        values = filter_values(scope, wanted)
+        shape = PageShape(shape_of(values), page.after is not None, few)
+        if page.after is not None:
+            values["after"] = position("device", page.after)
+        values["most"] = page.first + 1
+        query, names = self._statement(shape)
+        arguments = [values[name] for name in names]
 
         async def read(driver: Any) -> list[DeviceView]:
             rows = await driver.fetch(query, *arguments)
@@ -57,35 +64,25 @@ class DevicePages:
     def close(self) -> None:
         self._lanes.close()
 
-    def _statement(
-        self, scope: Scope, wanted: DeviceFilter, values: Mapping[str, Any], *, few: bool
-    ) -> tuple[str, Sequence[Any]]:
-        """In SQL, with its arguments."""
-        shape = (few, *[v if isinstance(v, bool) else v is None for v in values.values()])
+    def _statement(self, shape: PageShape) -> tuple[str, Sequence[str]]:
+        """In SQL, with the names of its parameters."""
         known = self._statements.get(shape)
-        if known is None or wanted.search:
-            made = self._make(scope, wanted, values, few=few)
-            known = str(made), made.positiontup or ()
-            values = {**made.params, **values}
-            if not wanted.search:
-                if len(self._statements) >= MOST_SHAPES:
-                    self._statements.clear()
-                self._statements[shape] = known
-        query, names = known
-        return query, [values[name] for name in names]
+        if known is None:
+            if len(self._statements) >= MOST_SHAPES:
+                self._statements.clear()
+            known = self._statements[shape] = self._made(shape)
+        return known
 
-    def _make(
-        self, scope: Scope, wanted: DeviceFilter, values: Mapping[str, Any], *, few: bool
-    ) -> SQLCompiler:
+    def _made(self, shape: PageShape) -> tuple[str, Sequence[str]]:
         by_number: ColumnElement[int] = Device.number.expression
         # The planner does not know how rare the beginning of a word is, and would look for few
         # matches along the whole list: the sum keeps it from that.
-        order = by_number + text("0") if few else by_number
-        statement = filtered(scope, wanted).with_only_columns(*VIEW).order_by(order)
-        if values["after"] is not None:
+        order = by_number + text("0") if shape.few else by_number
+        statement = matching(shape.filter).with_only_columns(*VIEW).order_by(order)
+        if shape.is_later:
             statement = statement.where(Device.number > bindparam("after", type_=BigInteger))
         made = statement.limit(bindparam("most", type_=Integer)).compile(
             dialect=self._dialect, compile_kwargs={"render_postcompile": True}
         )
         assert isinstance(made, SQLCompiler)  # noqa: S101
-        return made
+        return str(made), made.positiontup or ()

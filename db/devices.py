@@ -1,31 +1,18 @@
 """Devices: every read of them goes through a caller's scope."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Select,
-    Text,
-    and_,
-    bindparam,
-    func,
-    not_,
-    select,
-    tuple_,
-)
+from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
+from sqlalchemy.orm import aliased, joinedload
 
 from db import counting
-from db.search import matches
-from db.tables import DeletedDevice, Device, MeasurementType, Owner, PastConfig, Place
+from db.device_filters import filter_values, matching, shape_of
+from db.tables import DeletedDevice, Device, PastConfig
 from domain.access import Scope
 from domain.config import Config
 from domain.identity import is_device_id
 from domain.inputs import DeviceFilter
-from domain.names import name_key
 
 WITH_NAMES = (
     joinedload(Device.owner, innerjoin=True),
@@ -71,59 +58,8 @@ async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Devic
 
 
 async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
-    return await counting.count(session, filtered(scope, wanted))
-
-
-def filter_values(scope: Scope, wanted: DeviceFilter) -> dict[str, Any]:
-    """What `filtered` asks for, by its parameters' names; None: not for that. All but `search`."""
-    return {
-        "of_owner": scope.owner_id,
-        "of_device": scope.device_id,
-        "owner": None if wanted.owner is None else name_key(wanted.owner),
-        "place": None if wanted.place is None else name_key(wanted.place),
-        "type": None if wanted.measurement_type is None else name_key(wanted.measurement_type),
-        "model": wanted.sensor_model,
-        "state": wanted.state,
-        "awaits_approval": wanted.awaits_approval,
-        "in_sync": wanted.in_sync,
-        "online": wanted.online,
-    }
-
-
-def filtered(scope: Scope, wanted: DeviceFilter) -> Select[Device]:
-    values = filter_values(scope, wanted)
-
-    def given(name: str) -> BindParameter[str]:
-        return bindparam(name, values[name], type_=Text)
-
-    named: list[tuple[str, Any, Any]] = [
-        ("owner", Owner, Device.owner_id),
-        ("place", Place, Device.place_id),
-        ("type", MeasurementType, Device.measurement_type_id),
-    ]
-    conditions: list[ColumnElement[bool]] = [
-        column.in_(select(table.id).where(table.name_key == given(name)))
-        for name, table, column in named
-        if values[name] is not None
-    ]
-    if wanted.sensor_model is not None:
-        conditions.append(func.lower(Device.sensor_model) == func.lower(given("model")))
-    if wanted.state is not None:
-        conditions.append(Device.state == given("state"))
-    if wanted.awaits_approval is not None:
-        conditions.append(_is(Device.awaits_approval, wanted.awaits_approval))
-    if wanted.in_sync is not None:
-        conditions.append(_is(Device.synced, wanted.in_sync))
-    if wanted.online is not None:
-        conditions.append(_is(Device.online, wanted.online))
-    if wanted.search:
-        conditions.append(matches(wanted.search))
-    return in_scope(scope).where(*conditions)
-
-
-def _is(column: InstrumentedAttribute[bool], wanted: bool) -> ColumnElement[bool]:
-    """In the words of the partial indexes, which `IS TRUE` would not match."""
-    return and_(column) if wanted else not_(column)
+    asked = filter_values(scope, wanted)
+    return await counting.count(session, matching(shape_of(asked), asked))
 
 
 async def past_configs(

@@ -1,9 +1,10 @@
 """Free-text search: words of a device's names, found by their beginning."""
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, cast, false, func, or_
+from sqlalchemy import BindParameter, ColumnElement, cast, func
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
 from sqlalchemy.types import Text
 
@@ -34,17 +35,20 @@ def all_words(device: AnyDevice) -> list[str]:
     return sorted({device.id, *(word for text in texts for word in _words(text))})
 
 
-def matches(search: str) -> ColumnElement[bool]:
-    """Every word must be there; a MAC address finds its device."""
-    words = list(_words(search))
-    by_words: ColumnElement[bool] = false()
-    if words:
-        query = " & ".join(f"'{word}':*" for word in words)
-        by_words = Device.search.op("@@")(cast(query, TSQUERY))
-    try:
-        return or_(by_words, Device.id == device_id(parse_mac(search)))
-    except ValueError:
-        return by_words
+def search_values(search: str) -> dict[str, str]:
+    """What a search asks for, by the parameters' names: `words`, all of which must be there, by
+    their beginning; or `of_mac`, the device of a MAC address. Neither, where it has no word.
+    """
+    values = {}
+    if words := _words(search):
+        values["words"] = " & ".join(f"'{word}':*" for word in words)
+    with suppress(ValueError):
+        values["of_mac"] = device_id(parse_mac(search))
+    return values
+
+
+def has_words(words: BindParameter[str]) -> ColumnElement[bool]:
+    return Device.search.op("@@")(cast(words, TSQUERY))
 
 
 @lru_cache(REMEMBERED)
