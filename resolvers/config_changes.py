@@ -24,7 +24,7 @@ async def config_changes(
         async for change in changes:
             device = change.device
             if device and caller.owner_id not in (None, device.owner_id):
-                yield replace(change, device=None)
+                yield replace(change, device=None, answers={})
             else:
                 yield change
 

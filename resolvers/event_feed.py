@@ -26,12 +26,12 @@ class AuditEvent:
     def of_its_owner(self) -> "AuditEvent":
         """For whoever may see no more than that: without a device that went to another owner."""
         if self.device and self.device.owner_id != self.event.owner_id:
-            return replace(self, device=None)
+            return replace(self, device=None, answers={})
         return self
 
     def seen_by(self, caller: Caller) -> "AuditEvent":
         if self.device and caller.owner_id not in (None, self.device.owner_id):
-            return replace(self, device=None)
+            return replace(self, device=None, answers={})
         return self
 
 

@@ -140,6 +140,8 @@ class Engine:
         compiled = operation.plan.compiled(variables.coerced)
         if compiled is None:
             return await self._executed(self._executor(operation, context))
+        if not compiled.plain_variables:
+            variables = self._looked_at(operation)
         run = Run(context, variables)
         try:
             return ExecutionResult(await compiled(run), None)
@@ -147,16 +149,17 @@ class Engine:
             return await self._executed(self._executor(operation, context, replay(run)))
 
     def _variables(self, operation: Operation) -> VariableValues:
-        definitions = operation.plan.node.variable_definitions
-        if not definitions:
+        if not operation.plan.node.variable_definitions:
             return NO_VARIABLES
-        given = operation.request.variables or {}
-        if (coerced := operation.plan.coerced(given)) is not None:
-            return VariableValues({}, coerced)
+        coerced = operation.plan.coerced(operation.request.variables or {})
+        return self._looked_at(operation) if coerced is None else VariableValues({}, coerced)
+
+    def _looked_at(self, operation: Operation) -> VariableValues:
+        """The variables with all that graphql-core knows of them. Raises BadDocument."""
         found = get_variable_values(
             self.schema,
-            definitions,
-            given,
+            operation.plan.node.variable_definitions or (),
+            operation.request.variables or {},
             max_errors=self._limits.errors,
             hide_suggestions=True,
         )
@@ -201,10 +204,12 @@ class Engine:
         if answers is None or not operation.plan.same_for_all:
             return await self._of_event(operation, Run(context, variables, event))
         key = operation.plan, context.caller.viewpoint
-        told = answers.get(key)
-        if told is None:
-            run = Run(context, variables, event)
-            told = answers[key] = _written(await self._of_event(operation, run))
+        if (known := answers.get(key)) is not None:
+            return known
+        told = _written(await self._of_event(operation, Run(context, variables, event)))
+        if not told.errors:
+            # What went wrong for one may go well for the next.
+            answers[key] = told
         return told
 
     async def _of_event(self, operation: Operation, run: Run) -> ExecutionResult:

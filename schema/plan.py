@@ -47,7 +47,6 @@ class Plan:
         self._conditions: tuple[str, ...] | None = None
         self._compiled: dict[tuple[bool, ...], Compiled | None] = {}
         self._variables: Variables | None = None
-        self._plain = True
 
     @cached_property
     def same_for_all(self) -> bool:
@@ -81,7 +80,11 @@ class Plan:
             self._conditions = _conditions(self.node, self._fragments)
         if len(self._conditions) > MAX_CONDITIONS:
             return None
-        values = tuple([variables.get(name) is True for name in self._conditions])
+        found = [variables.get(name) for name in self._conditions]
+        values = tuple([value for value in found if isinstance(value, bool)])
+        if len(values) < len(found):
+            # Null, where the variable has a default: graphql-core refuses it.
+            return None
         if values not in self._compiled:
             self._compiled[values] = self._compile(dict(zip(self._conditions, values, strict=True)))
         return self._compiled[values]
@@ -95,13 +98,14 @@ class Plan:
         return compiled if compiled and compiled.of_caller else None
 
     def coerced(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The values of variables; None where graphql-core has to look at them."""
-        return self._variables.coerced(given) if self._variables and self._plain else None
+        """The values of variables; None where graphql-core has to look at them. They are all that
+        a compiled form with `plain_variables` needs.
+        """
+        return self._variables.coerced(given) if self._variables else None
 
     def _compile(self, conditions: Mapping[str, bool]) -> Compiled | None:
         try:
             compiled = self._compiler.compile(self.node, self._fragments, conditions)
-            self._plain = self._plain and compiled.plain_variables
         except Unsupported:
             return None
         with suppress(Unsupported):
@@ -117,7 +121,8 @@ def _label(operation: OperationDefinitionNode) -> str:
 
 
 def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[str, ...]:
-    """The variables that decide what is selected."""
+    """The operation's own variables that decide what is selected."""
+    own = {each.variable.name.value for each in node.variable_definitions or ()}
     names: set[str] = set()
 
     class Look(Visitor):
@@ -129,4 +134,4 @@ def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[st
 
     for root in (node, *fragments.values()):
         visit(root, Look())
-    return tuple(sorted(names))
+    return tuple(sorted(names & own))
