@@ -1,9 +1,9 @@
 """From a request to its result, on the resolvers that strawberry made."""
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,10 @@ from schema.context import Context
 from schema.deadlines import Deadlines
 from schema.documents import BadDocument, Document, Documents
 from schema.limits import Limits, OverLimit, check_variables
+from schema.persisted import PersistedQueries, not_found, not_supported
 from schema.plan import Plan
 from schema.routes import Route, read_routes
+from schema.trusted_documents import id_of_hash
 
 NO_VARIABLES = VariableValues({}, {})
 
@@ -31,13 +33,14 @@ NO_VARIABLES = VariableValues({}, {})
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a client sent, whichever way it came. `document_id`: of a trusted document, instead of
-    `query`.
+    `query`; `sha256`: of `query`, in hex, or of a document that was sent before, if that is empty.
     """
 
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     document_id: str | None = None
+    sha256: str | None = None
 
 
 class Operation(NamedTuple):
@@ -81,15 +84,26 @@ class Engine:
         self._limits = limits
         self._deadlines = Deadlines(seconds)
         self._documents = Documents(self.schema, Compiler(schema), limits, trusted or {})
+        self._persisted = PersistedQueries()
 
     def routes(self, folder: Path | None) -> list[Route]:
         """As `read_routes`, of the trusted documents."""
         return read_routes(self.schema, self._documents.known, folder)
 
     def prepare(
-        self, request: Request, *, may_introspect: bool, only_trusted: bool = False
+        self,
+        request: Request,
+        *,
+        may_introspect: bool,
+        only_trusted: bool = False,
+        sender: Hashable | None = None,
     ) -> Operation:
-        """Raises BadDocument, IntrospectionDisabled or OnlyTrusted."""
+        """`sender`: for whom documents are persisted; None: for this caller they are not.
+
+        Raises BadDocument, IntrospectionDisabled or OnlyTrusted.
+        """
+        if request.sha256 and not request.query:
+            request = self._found(request.sha256, request, sender)
         if request.document_id is not None:
             document = self._documents.trusted(request.document_id)
         elif only_trusted:
@@ -106,7 +120,23 @@ class Engine:
                 raise BadDocument(error) from None
         if request.document_id is None and not document.introspects:
             self._check_cost(plan, request.variables or {})
+        if request.sha256 and sender is not None and request.document_id is None:
+            self._persisted.keep(request.sha256, request.query, sender)
         return Operation(request, document, plan)
+
+    def _found(self, sha256: str, request: Request, sender: Hashable | None) -> Request:
+        """The same with the id of the trusted document that has this hash, or with the text that
+        was sent with it. Raises NotPersisted.
+        """
+        trusted = id_of_hash(sha256)
+        if trusted in self._documents.known:
+            return replace(request, document_id=trusted)
+        if sender is None:
+            raise not_supported()
+        text = self._persisted.get(sha256)
+        if text is None:
+            raise not_found()
+        return replace(request, query=text)
 
     def _check_cost(self, plan: Plan, variables: Mapping[str, Any]) -> None:
         if plan.cost(variables) > self._limits.cost:

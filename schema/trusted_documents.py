@@ -30,8 +30,12 @@ def trusted_documents(folder: Path | None) -> Mapping[str, str]:
     return texts | {_hash(form): t for t in texts.values() for form in (t, t.strip())}
 
 
+def id_of_hash(sha256: str) -> str:
+    return f"sha256:{sha256}"
+
+
 def _hash(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return id_of_hash(hashlib.sha256(text.encode()).hexdigest())
 
 
 def _read(folder: Path) -> Iterator[tuple[str, str]]:

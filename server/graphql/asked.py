@@ -1,8 +1,10 @@
 """Reads a GraphQL request out of an HTTP request, after the GraphQL-over-HTTP specification."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request as HTTPRequest
@@ -18,6 +20,9 @@ ANY = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL, EVENTS:
 # A page of a foreign site can't send any of these without the browser asking us first.
 PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight")
 SAME_SITE = ("same-origin", "none")
+
+HASH = re.compile(r"[0-9a-f]{64}")
+PERSISTED = '{"version": 1, "sha256Hash": "<SHA-256 of `query` in UTF-8, in lower-case hex>"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +62,51 @@ def request_of(values: Mapping[str, Any]) -> Request:
         values.get(key)
         for key in ("query", "variables", "operationName", "extensions", "documentId")
     )
-    if id is not None and query is None:
-        if not isinstance(id, str):
-            raise Wrong(400, "`documentId` must be a string: the id of a trusted document.")
-        query = ""
-    elif id is not None:
-        raise Wrong(400, "Send either `query` or `documentId`.")
-    if not isinstance(query, str):
-        raise Wrong(400, "`query` must be a string: the GraphQL document.")
     for key, value in (("variables", variables), ("extensions", extensions)):
         if not isinstance(value, dict | None):
             raise Wrong(400, f"`{key}` must be a JSON object.")
+    hash = _persisted(extensions) if extensions else None
+    if id is not None:
+        if query is not None or hash:
+            raise Wrong(400, "Send either `query` or `documentId`.")
+        if not isinstance(id, str):
+            raise Wrong(400, "`documentId` must be a string: the id of a trusted document.")
+        query = ""
+    elif hash and query is None:
+        query = ""
+    elif not isinstance(query, str):
+        raise Wrong(400, "`query` must be a string: the GraphQL document.")
+    elif hash:
+        _check_hash(hash, query)
+        # An empty text is none that could be kept.
+        hash = hash if query else None
     if not isinstance(name, str | None):
         raise Wrong(400, "`operationName` must be a string.")
-    return Request(query, variables, name, id)
+    return Request(query, variables, name, id, hash)
+
+
+def _persisted(extensions: Mapping[str, Any]) -> str | None:
+    """The hash of an automatic persisted query; None: it is none. Raises Wrong."""
+    asked = extensions.get("persistedQuery")
+    if asked is None:
+        return None
+    version, hash = (
+        (asked.get("version"), asked.get("sha256Hash")) if isinstance(asked, dict) else (None, None)
+    )
+    if version.__class__ is not int or version != 1:
+        raise Wrong(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
+    if not isinstance(hash, str) or not HASH.fullmatch(hash):
+        raise Wrong(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
+    return hash
+
+
+def _check_hash(hash: str, query: str) -> None:
+    if sha256(query.encode(errors="surrogatepass")).hexdigest() != hash:
+        raise Wrong(
+            400,
+            "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`: hash the text "
+            "that you send, in UTF-8.",
+        )
 
 
 def media_type(accept: str | None) -> str | None:

@@ -15,6 +15,7 @@ from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Una
 from resolvers.authentication import Presented, identify
 from schema.documents import BadDocument
 from schema.execution import Operation, Request
+from schema.persisted import NotPersisted
 from server.graphql.answers import (
     causes,
     encoded,
@@ -36,6 +37,8 @@ from server.graphql.events import EventStream
 from server.graphql.service import Service
 
 BODY_SECONDS = 20
+# Of a hash that will be known soon: a cache on the way must not answer for us.
+NOT_CACHED = {"Cache-Control": "private, no-cache, must-revalidate"}
 TOO_SLOW = Wrong(
     408, f"Send the body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
 )
@@ -178,6 +181,10 @@ class GraphQLEndpoint:
             case Wrong():
                 body = failure_body(error.message, error.code)
                 return Answer(error.status, media, encoded(body), error.headers)
+            case NotPersisted():
+                # Clients look for it in answers that went well, as Apollo Server sends it.
+                body = {"errors": told_errors(error.errors, self._most_errors)}
+                return Answer(200, media, encoded(body), NOT_CACHED)
             case BadDocument():
                 body = {"errors": told_errors(error.errors, self._most_errors)}
                 return Answer(400 if media == GRAPHQL else 200, media, encoded(body))

@@ -78,11 +78,14 @@ class Service:
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
         started = perf_counter()
+        only_trusted = self._takes_no_documents(caller)
+        persists = caller.kind in PEOPLE and not only_trusted
         try:
             return self._engine.prepare(
                 request,
                 may_introspect=self._is_let_in(caller),
-                only_trusted=self._takes_no_documents(caller),
+                only_trusted=only_trusted,
+                sender=caller.token_id if persists else None,
             )
         except (BadDocument, Forbidden):
             self._metrics.graphql("none", "refused", perf_counter() - started)
