@@ -1,0 +1,107 @@
+"""What a follower is told of an event is the same alone, on a server that nobody else asks."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from server.settings import Settings
+from tests.client import Api
+from tests.live.serving import Socket, change_config, instance, until
+from tests.server.order.servers import populate
+
+LAST = 4_242
+CHANGES = """subscription ($after: ID%(more)s) {
+  configChanged(after: $after%(asked)s) { config { intervalSeconds } %(selected)s }
+}"""
+EVENTS = """subscription ($after: ID%(more)s) {
+  eventAdded(after: $after, kinds: [CONFIG_CHANGED]%(asked)s) { after %(selected)s }
+}"""
+SMALL, LARGE = "cursor", "cursor device { id owner location { place } inSync }"
+CONDITIONAL = "device { id state @include(if: $yes) }"
+
+
+@dataclass(frozen=True)
+class Follower:
+    """`ends`: how often it is told of a last change."""
+
+    caller: str
+    document: str
+    ends: int
+    variables: tuple[tuple[str, Any], ...] = ()
+
+
+def document(root: str, selected: str, more: str = "", asked: str = "") -> str:
+    return root % {"selected": selected, "more": more, "asked": asked}
+
+
+def followers() -> list[Follower]:
+    ends = {"admin": 2, "viewer": 2, "admin of Acme": 1, "admin of Borg": 1, "device": 1}
+    found = [
+        Follower(caller, document(root, selected), number)
+        for caller, number in ends.items()
+        for root in (CHANGES, EVENTS)
+        for selected in (SMALL, LARGE)
+        if (caller, root) != ("device", EVENTS)
+    ]
+    conditional = document(CHANGES, CONDITIONAL, ", $yes: Boolean = true")
+    found += [
+        Follower("admin", conditional, 2, given)
+        for given in ((), (("yes", True),), (("yes", False),), (("yes", None),))
+    ]
+    owned = document(CHANGES, LARGE, ", $owner: String", ", owner: $owner")
+    found += [
+        Follower("admin", owned, 2 - bool(owner), (("owner", owner),))
+        for owner in ("Acme", "borg ", None)
+    ]
+    return found
+
+
+async def told(socket: Socket, follower: Follower) -> list[Any]:
+    """All up to the last change."""
+    found, ends = [], 0
+    while ends < follower.ends:
+        message = await socket.message()
+        found.append(message)
+        ends += str(LAST) in str(message)
+        if message["type"] != "next" or message["payload"].get("errors"):
+            break
+    return found
+
+
+async def change_much(api: Api) -> None:
+    nodes = (await api.ask("{ devices(first: 6) { nodes { id owner } } }"))["devices"]["nodes"]
+    first, second, third, *others = nodes
+    for device in others:
+        await change_config(api, device["id"], 77)
+    moved = await api.change("updateDevice", id=third["id"], owner="Borg")
+    assert moved["errors"] == []
+    for device in (first, second):
+        await change_config(api, device["id"], LAST)
+
+
+async def test_each_is_told_what_it_would_be_told_alone(settings: Settings) -> None:
+    tokens = await populate(settings)
+    everybody = followers()
+    async with instance(settings) as one:
+        after = (await one.api.ask("{ latestCursor }"))["latestCursor"]
+        sockets = []
+        for follower in everybody:
+            socket = await Socket.open(one.url, tokens[follower.caller])
+            await socket.subscribe("1", follower.document, **dict(follower.variables))
+            sockets.append(socket)
+        await until(lambda: one.subscriptions == len(everybody))
+        await change_much(one.api)
+        heard = await asyncio.gather(
+            *(told(*each) for each in zip(sockets, everybody, strict=True))
+        )
+        for socket in sockets:
+            await socket.connection.close()
+    for follower, messages in zip(everybody, heard, strict=True):
+        assert messages == await alone(settings, follower, tokens[follower.caller], after), follower
+
+
+async def alone(settings: Settings, follower: Follower, token: str | None, after: str) -> list[Any]:
+    async with instance(settings) as fresh, await Socket.open(fresh.url, token) as socket:
+        variables = {**dict(follower.variables), "after": after}
+        await socket.subscribe("1", follower.document, **variables)
+        return await told(socket, follower)
