@@ -59,6 +59,16 @@ CALLERS = (
     "unknown",
     "nobody",
 )
+# As they are: what some may ask and others not, and mistakes that are told differently.
+RAW = (
+    "{ __schema { queryType { name } } }",
+    '{ fleet { total } __type(name: "Device") { name } }',
+    "{ devcies { totalCount } }",
+    "query a { fleet { total } } query b { me { id } }",
+    '{ me { id } config(deviceId: "x") { version } }',
+    "{ FLEET: fleet { total } }",
+    "{ fleet: fleet { total } }",
+)
 SELECTIONS = ("small", "large", "conditional")
 TRUSTED = {"devices": "devices", "device": "device", "topics": "t", "config": "c", "me": "b"}
 ROUTES = {"devices": "/devices", "device": "/devices", "topics": "/topics", "config": "/config"}
@@ -67,15 +77,17 @@ ROUTES = {"devices": "/devices", "device": "/devices", "topics": "/topics", "con
 @dataclass(frozen=True)
 class Question:
     """Who asks which root field for what, in which way. `arguments`: in JSON, those that are given;
-    `condition`: the value of a variable for `@include`, in JSON; None: it is left out.
+    `condition`: the value of a variable for `@include`, in JSON; None: it is left out. `raw`: the
+    document, in the place of these.
     """
 
-    field: str
+    field: str = ""
     arguments: str = "{}"
     caller: str = "admin"
     way: str = "literals"
     selection: str = "small"
     condition: str | None = None
+    raw: str = ""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -117,6 +129,8 @@ def requests_of(question: Question) -> list[Sent]:
 
 def text_of(question: Question) -> tuple[str, dict[str, Any]]:
     """The document, and its variables."""
+    if question.raw:
+        return question.raw, {}
     field, given = QUERY.fields[question.field], question.values
     declared: dict[str, str] = {}
     variables: dict[str, Any] = {}

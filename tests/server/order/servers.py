@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -83,7 +84,9 @@ class Server:
         """`plainly`: with the text of the document, whatever the way."""
         sent = requests_of(question)
         token = self._world.tokens[question.caller]
-        for each in sent[-1:] if plainly else sent:
+        if plainly:
+            sent = [_without_hash(sent[-1])]
+        for each in sent:
             response = await self._send(each, token)
             if NOT_FOUND not in response.content:
                 break
@@ -101,6 +104,12 @@ class Server:
             json=sent.body,
             headers=headers,
         )
+
+
+def _without_hash(sent: Sent) -> Sent:
+    if not sent.body:
+        return sent
+    return replace(sent, body={n: v for n, v in sent.body.items() if n != "extensions"})
 
 
 def _settled(body: bytes) -> Any:

@@ -17,6 +17,7 @@ from tests.conftest import ADMIN
 from tests.server.order.questions import (
     CALLERS,
     QUERY,
+    RAW,
     SELECTIONS,
     WAYS,
     Question,
@@ -32,6 +33,8 @@ NEIGHBOURS = {field: [json.dumps(each) for each in neighbours(field)] for field 
 FIELDS = [*QUERY.fields, *["devices"] * len(QUERY.fields)]
 # Of every other field, so many: each is asked of a server that has to be made for it.
 SOME = 6
+# Below what one token may run at a time.
+AT_ONCE = 60
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -42,7 +45,7 @@ async def world(postgres: str, template: str) -> AsyncIterator[World]:
     url = postgres.replace("/postgres?", f"/{name}?")
     with pytest.MonkeyPatch.context() as monkeypatch:
         share_what_never_changes(monkeypatch)
-        options = Settings(database_url=url, admin_token=ADMIN, mqtt="off")
+        options = Settings(database_url=url, admin_token=ADMIN, mqtt="off", env="production")
         world = World(options, await populate(options))
         yield world
         await world.http.aclose()
@@ -57,6 +60,9 @@ def sweep() -> list[Question]:
     for field, every in NEIGHBOURS.items():
         some = every if field == "devices" else dice.sample(every, k=min(SOME, len(every)))
         found += [Question(field, each, way=dice.choice(WAYS)) for each in some]
+    for raw in RAW:
+        found += [Question(raw=raw, caller=caller) for caller in ("admin", "device", "nobody")]
+        found.append(Question(raw=raw, way="persisted"))
     for condition in CONDITIONS:
         asked = Question("me", way="variables", selection="conditional", condition=condition)
         found += [asked, asked, replace(asked, way="persisted"), replace(asked, field="devices")]
@@ -71,6 +77,16 @@ async def test_neighbours_in_one_server(world: World) -> None:
     questions = sweep()
     for order in (questions, questions[::-1]):
         await compare(world, order)
+
+
+async def test_neighbours_at_the_same_time(world: World) -> None:
+    questions = sweep()
+    async with world.server() as server:
+        for start in range(0, len(questions), AT_ONCE):
+            some = questions[start : start + AT_ONCE]
+            found = await asyncio.gather(*map(server.ask, some))
+            for question, answer in zip(some, found, strict=True):
+                assert answer == await world.fresh(question), question
 
 
 async def compare(world: World, questions: Sequence[Question]) -> None:
