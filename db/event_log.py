@@ -62,6 +62,19 @@ async def read(
     return Batch(found, end, more=False, pending=pending)
 
 
+async def counts_after(
+    session: AsyncSession, after: Sequence[Position], *which: ColumnElement[bool]
+) -> Sequence[int]:
+    """How many can be seen beyond each position, also while older transactions still run.
+
+    All at one moment.
+    """
+    place = tuple_(Event.tx, Event.id)
+    counts = [func.count().filter(place > position) for position in after]
+    found = await session.execute(select(*counts).where(place > min(after), *which))
+    return tuple(found.one())
+
+
 async def read_ids(
     session: AsyncSession, after: Position, limit: int
 ) -> tuple[list[int], Position, bool]:

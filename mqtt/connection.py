@@ -244,12 +244,17 @@ def _client(address: Address) -> paho.Client:
     client.max_inflight_messages_set(0)
     client.username_pw_set(address.username, address.password)
     if address.tls:
-        context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
-        if address.certificate:
-            context.load_cert_chain(address.certificate, address.key)
-        client.tls_set_context(context)
+        client.tls_set_context(tls_context(address))
     client.connect_timeout = CONNECT_SECONDS / 2
     return client
+
+
+def tls_context(address: Address) -> ssl.SSLContext:
+    """Raises OSError."""
+    context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
+    if address.certificate:
+        context.load_cert_chain(address.certificate, address.key)
+    return context
 
 
 def _call(

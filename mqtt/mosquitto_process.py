@@ -1,19 +1,16 @@
-"""A running Mosquitto that is to read its files again (Linux: it is known by /proc)."""
+"""The running Mosquitto that a pid file names (Linux: it is known by /proc)."""
 
 import os
 import signal
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mqtt.draft import all_read, believe_read, hides_reads
-
-READ_SECONDS = 120.0
-AGAIN_SECONDS = 1.0
-LOOK_SECONDS = 0.02
 COMMAND = "mosquitto"
 ROOT = 0
 READ, ENTER = 0o4, 0o1
+# Of what follows the command's name in /proc/<pid>/stat: user time and system time.
+TIMES = slice(11, 13)
 
 
 class MosquittoProcess:
@@ -27,7 +24,10 @@ class MosquittoProcess:
 
     @classmethod
     def found_by(cls, pid_file: Path) -> "MosquittoProcess | None":
-        """None where the file is missing or stale: nothing runs, or something else."""
+        """None where the file is missing or stale: nothing runs, or something else.
+
+        Mosquitto writes its pid before it reads its other files. Raises OSError.
+        """
         try:
             pid = int(pid_file.read_text())
         except (FileNotFoundError, ValueError):
@@ -44,34 +44,16 @@ class MosquittoProcess:
                 " let that group enter it."
             )
 
-    def reload(self, files: Sequence[Path]) -> None:
-        """Blocks until it has read all of the files and serves its clients again.
+    def reload(self) -> None:
+        """Signal it, unless it is still starting: a SIGHUP would end it, and it reads them anyway.
 
-        Mosquitto 2.0 loses a SIGHUP that comes while it still obeys an earlier one, and dies of one
-        that comes before it has started. Raises TimeoutError, or PermissionError where this process
-        may not send it signals.
+        Raises PermissionError if this process may not send it signals.
         """
-        self._make_read(files)
-        deadline = time.monotonic() + READ_SECONDS
-        while self._busy() and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-
-    def _make_read(self, files: Sequence[Path]) -> None:
-        deadline = time.monotonic() + READ_SECONDS
-        while not all_read(files) and self._runs():
-            if self._started():
-                self._ask()
-                if hides_reads(files[0]):
-                    believe_read(files)
-            if not _wait(files) and time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"Mosquitto (process {self.pid}) has not read {files[0].parent} anew within"
-                    f" {READ_SECONDS:.0f} seconds: does its configuration name these files?"
-                )
-
-    def _ask(self) -> None:
         try:
-            os.kill(self.pid, signal.SIGHUP)
+            with _pinned(self.pid) as number:
+                # Looked up again, so that no other process is signalled that has its pid since.
+                if _catches_hangup(_status(self.pid)):
+                    _hang_up(self.pid, number)
         except ProcessLookupError:
             return
         except PermissionError as error:
@@ -80,17 +62,14 @@ class MosquittoProcess:
                 " not read them: run Rollcall as that user, or let something else reload it."
             ) from error
 
-    def _runs(self) -> bool:
-        return _is_mosquitto(_status(self.pid))
-
-    def _busy(self) -> bool:
-        """While it reads, it neither sleeps nor serves anybody."""
-        return _status(self.pid).get("State", "").startswith(("R", "D"))
-
-    def _started(self) -> bool:
-        """Whether it has set up what it does on a SIGHUP."""
-        caught = int(_status(self.pid).get("SigCgt", "0"), 16)
-        return bool(caught >> (signal.SIGHUP - 1) & 1)
+    def cpu_seconds(self) -> float:
+        """What it has used since its start; 0 if it has ended."""
+        try:
+            line = Path(f"/proc/{self.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        used = line.rpartition(")")[2].split()[TIMES]
+        return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
     def _may(self, what: int, path: Path) -> bool:
         about = path.stat()
@@ -101,13 +80,35 @@ class MosquittoProcess:
         return self.user == ROOT or bool(about.st_mode & what)
 
 
-def _wait(files: Sequence[Path]) -> bool:
-    deadline = time.monotonic() + AGAIN_SECONDS
-    while not all_read(files):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(LOOK_SECONDS)
-    return True
+@contextmanager
+def _pinned(pid: int) -> Iterator[int | None]:
+    """A descriptor of this very process; None if the system offers none (seccomp, old kernels).
+
+    Raises ProcessLookupError.
+    """
+    try:
+        number = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        number = None
+    try:
+        yield number
+    finally:
+        if number is not None:
+            os.close(number)
+
+
+def _hang_up(pid: int, number: int | None) -> None:
+    if number is None:
+        os.kill(pid, signal.SIGHUP)
+    else:
+        signal.pidfd_send_signal(number, signal.SIGHUP)
+
+
+def _catches_hangup(status: dict[str, str]) -> bool:
+    caught = int(status.get("SigCgt", "0"), 16)
+    return _is_mosquitto(status) and bool(caught >> (signal.SIGHUP - 1) & 1)
 
 
 def _is_mosquitto(status: dict[str, str]) -> bool:

@@ -54,7 +54,8 @@ class BrokerSide:
         if self.wanted:
             self.workers.append(self.client)
         if settings.mosquitto_dir:
-            files = MosquittoFiles(settings.mosquitto_dir, settings.mosquitto_pid_file)
+            address = self._address() if settings.mqtt_url else None
+            files = MosquittoFiles(settings.mosquitto_dir, settings.mosquitto_pid_file, address)
             self.workers.append(MosquittoAccounts(files, _own_account(settings)))
 
     @property

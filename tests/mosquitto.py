@@ -41,17 +41,22 @@ class Mosquitto:
         self.pid_file = folder / "mosquitto.pid"
         self.config = folder / "mosquitto.conf"
         self.lines = lines or ("allow_anonymous true",)
+        self.user = "root"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        own = [f"listener {self.port} 127.0.0.1", f"pid_file {self.pid_file}", "user root"]
+        self.launch()
+        wait_for(self.listening)
+
+    def launch(self) -> None:
+        """Does not wait until it listens."""
+        own = [f"listener {self.port} 127.0.0.1", f"pid_file {self.pid_file}", f"user {self.user}"]
         self.config.write_text("\n".join([*own, *self.lines]) + "\n")
         assert COMMAND
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [COMMAND, "-c", str(self.config), "-v"], stdout=log, stderr=log
             )
-        wait_for(self.listening)
 
     def listening(self) -> bool:
         assert self.process

@@ -1,5 +1,6 @@
 """The application with a real broker: Mosquitto, and the embedded one."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,50 @@ from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.mosquitto import Mosquitto
+from tests.mqtt.file_broker import SERVER, Broker, device
 from tests.mqtt.observer import Observer
 from tests.mqtt.ruled import ruled_mosquitto, settings_for
+
+BROKERS = pytest.StashKey[list[Mosquitto]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the writer of Mosquitto's files did is in the captured log, this is what it met."""
+    report = yield
+    if report.failed:
+        for broker in item.stash.get(BROKERS, []):
+            report.sections.append((f"Mosquitto at {broker.port}", broker.log.read_text()))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def brokers(
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that a test starts leave their logs with its failure."""
+    started = request.node.stash.setdefault(BROKERS, [])
+    start = Mosquitto.launch
+
+    def noted(broker: Mosquitto) -> None:
+        if broker not in started:
+            started.append(broker)
+        start(broker)
+
+    monkeypatch.setattr(Mosquitto, "launch", noted)
+    caplog.set_level(logging.DEBUG, "rollcall.mqtt")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """Its files name the server and the devices `one` and `two`."""
+    broker = Broker(tmp_path)
+    broker.files.write([SERVER, device("one"), device("two")])
+    broker.start()
+    yield broker
+    broker.stop()
 
 
 @dataclass
