@@ -58,9 +58,13 @@ class MosquittoFiles:
         return changed
 
     def cancel(self) -> None:
-        """Let a `write` in another thread wait for Mosquitto no longer."""
-        if self._reload:
-            self._reload.cancel()
+        """Let `write`, in another thread, not wait for Mosquitto until `resume`."""
+        if self._probe:
+            self._probe.cancel()
+
+    def resume(self) -> None:
+        if self._probe:
+            self._probe.cancelled.clear()
 
     def _put_in_place(self, accounts: Iterable[Account], name: str, *, whole: bool) -> bool:
         """Whether it was needed. `whole`: the files belong together."""

@@ -66,6 +66,7 @@ class MosquittoAccounts:
     async def run(self, desk: Desk) -> None:
         """Until it is cancelled. Raises Unavailable."""
         async with _only_writer(self._files.folder):
+            self._files.resume()
             try:
                 await self._keep_up(desk)
             finally:

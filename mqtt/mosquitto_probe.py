@@ -4,6 +4,7 @@ import hmac
 import secrets
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
@@ -46,6 +47,7 @@ class Probe:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.cancelled = threading.Event()
         self._socket: socket.socket | None = None
 
     def line(self, name: str) -> str:
@@ -68,10 +70,11 @@ class Probe:
             return Answer.UNREACHABLE
 
     def cancel(self) -> None:
-        """End a connection that another thread waits for."""
-        if self._socket:
+        """End what another thread waits for, and let it wait for nothing until `cancelled` ends."""
+        self.cancelled.set()
+        if waiting := self._socket:
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                waiting.shutdown(socket.SHUT_RDWR)
 
     def _password(self, name: str) -> str:
         return hmac.digest((self.address.password or "").encode(), name.encode(), "sha256").hex()
@@ -83,6 +86,8 @@ class Probe:
         with socket.create_connection(place, CONNECT_SECONDS) as plain:
             plain.settimeout(ANSWER_SECONDS)
             self._socket = plain
+            if self.cancelled.is_set():
+                raise ConnectionAbortedError
             try:
                 if not self.address.tls:
                     yield plain

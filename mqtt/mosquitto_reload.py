@@ -1,7 +1,6 @@
 """Makes a running Mosquitto read its files again, and knows when it has."""
 
 import logging
-import threading
 import time
 from pathlib import Path
 
@@ -26,29 +25,23 @@ class Reload:
         self._pid_file = pid_file
         self._confirmed: str | None = None
         self._checked = False
-        self._cancelled = threading.Event()
 
     def until_read(self, name: str, *, changed: bool) -> None:
         """Block until Mosquitto has read the files of this generation, and serves its clients.
 
         `changed`: since this generation was written just now, Mosquitto can't have read it.
         Returns at once if no Mosquitto runs: it reads them at its start.
-        Raises TimeoutError if it does not read them, PermissionError if it can't be signalled.
+        Raises TimeoutError if it does not read them or the probe is cancelled, PermissionError if
+        this process may not signal it.
         """
         if name == self._confirmed:
             return
-        self._cancelled.clear()
         answer = Answer.UNREAD if changed else self.probe.ask(name)
         if answer is not Answer.READ:
             answer = self._signal_until_read(name, answer)
         if answer is Answer.READ:
             self._confirmed = name
             self._check_once()
-
-    def cancel(self) -> None:
-        """Let another thread that waits here raise TimeoutError."""
-        self._cancelled.set()
-        self.probe.cancel()
 
     def _signal_until_read(self, name: str, answer: Answer) -> Answer:
         """READ, or UNREACHABLE if nothing runs."""
@@ -63,7 +56,7 @@ class Reload:
             else:
                 pause = next(pauses, None)
                 answer = self._signal_and_ask(process, name)
-            if answer is not Answer.READ and (pause is None or self._cancelled.wait(pause)):
+            if answer is not Answer.READ and (pause is None or self.probe.cancelled.wait(pause)):
                 raise TimeoutError(self._complaint(process, answer))
         return answer
 
@@ -94,7 +87,7 @@ class Reload:
 
     def _complaint(self, process: MosquittoProcess | None, answer: Answer) -> str:
         who = f"Mosquitto (process {process.pid})" if process else f"The broker at {self._place}"
-        if self._cancelled.is_set():
+        if self.probe.cancelled.is_set():
             return f"{who} was not waited for: this server stops."
         if answer is Answer.UNREACHABLE:
             return f"{who} does not answer at {self._place}: is that where ROLLCALL_MQTT_URL leads?"
