@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 .PHONY: install install-dev run demo test gate-slow check format schema lock migration
 .PHONY: bench-lists bench-delivery
 .PHONY: bench bench-alerts bench-quick bench-scale bench-subscribers bench-cold-fleet
-.PHONY: soak-live soak-mqtt soak-alerts soak-freezes fuzz web web-check screenshot clean
+.PHONY: soak-live soak-mqtt soak-mosquitto soak-alerts soak-freezes fuzz web web-check screenshot clean
 
 install: .venv/installed
 install-dev: .venv/installed-dev
@@ -95,6 +95,10 @@ soak-live: install-dev
 # Server and broker are killed while 1,000 configs change. Needs mosquitto.
 soak-mqtt: install-dev
 	$(BIN)/python -m bench.outages
+
+# 500 newcomers at a Mosquitto that is reloaded and killed, and what 50,000 accounts cost it.
+soak-mosquitto: install-dev
+	$(BIN)/python -m bench.newcomers
 
 # The server is killed 200 times during 2,000 events, and Telegram's stand-in misbehaves.
 soak-alerts: install-dev

@@ -24,7 +24,7 @@ class Reload:
         self.probe = probe
         self._pid_file = pid_file
         self._confirmed: str | None = None
-        self._checked = False
+        self._blind: bool | None = None
 
     def until_read(self, name: str, *, changed: bool) -> None:
         """Block until Mosquitto has read the files of this generation, and serves its clients.
@@ -37,16 +37,15 @@ class Reload:
         if name == self._confirmed:
             return
         answer = Answer.UNREAD if changed else self.probe.ask(name)
-        if answer is not Answer.READ:
+        if not self._proves(answer):
             answer = self._signal_until_read(name, answer)
-        if answer is Answer.READ:
+        if self._proves(answer):
             self._confirmed = name
-            self._check_once()
 
     def _signal_until_read(self, name: str, answer: Answer) -> Answer:
-        """READ, or UNREACHABLE if nothing runs."""
+        """UNREACHABLE if nothing runs."""
         pauses, deadline = iter(PAUSES_SECONDS), time.monotonic() + START_SECONDS
-        while answer is not Answer.READ:
+        while True:
             process = MosquittoProcess.found_by(self._pid_file)
             if answer is Answer.UNREACHABLE:
                 if process is None:
@@ -56,9 +55,24 @@ class Reload:
             else:
                 pause = next(pauses, None)
                 answer = self._signal_and_ask(process, name)
-            if answer is not Answer.READ and (pause is None or self.probe.cancelled.wait(pause)):
+            if self._proves(answer):
+                return answer
+            if pause is None or self.probe.cancelled.wait(pause):
                 raise TimeoutError(self._complaint(process, answer))
-        return answer
+
+    def _proves(self, answer: Answer) -> bool:
+        """That it has read the files; or all that can be known of a listener without passwords."""
+        if answer in (Answer.UNREAD, Answer.UNREACHABLE):
+            return False
+        if self._blind is None:
+            self._blind = self.probe.ask(new_name()) in (Answer.READ, Answer.UNGUARDED)
+            if self._blind:
+                log.warning(
+                    "The MQTT listener at %s checks no passwords, so this server can't tell whether"
+                    " Mosquitto has read its files: let ROLLCALL_MQTT_URL lead to one that does.",
+                    self._place,
+                )
+        return answer is Answer.READ or self._blind
 
     def _signal_and_ask(self, process: MosquittoProcess | None, name: str) -> Answer:
         """It obeys the signal before it answers whoever connects after it."""
@@ -70,16 +84,6 @@ class Reload:
         self.seconds = max(0.0, process.cpu_seconds() - before)
         log.debug("Mosquitto (process %s), signalled, has %s %s.", process.pid, answer.name, name)
         return answer
-
-    def _check_once(self) -> None:
-        """A listener that lets everybody in says nothing about what Mosquitto has read."""
-        if not self._checked and self.probe.ask(new_name()) is Answer.READ:
-            log.warning(
-                "The MQTT listener at %s checks no passwords, so this server can't tell whether"
-                " Mosquitto has read its files: let ROLLCALL_MQTT_URL lead to one that does.",
-                self._place,
-            )
-        self._checked = True
 
     @property
     def _place(self) -> str:

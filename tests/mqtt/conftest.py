@@ -12,8 +12,9 @@ from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
 from tests.mosquitto import Mosquitto
+from tests.mqtt.certificates import Certificates
 from tests.mqtt.file_broker import SERVER, Broker, device
-from tests.mqtt.observer import Observer
+from tests.mqtt.observer import Observer, let_in
 from tests.mqtt.ruled import ruled_mosquitto, settings_for
 
 BROKERS = pytest.StashKey[list[Mosquitto]]()
@@ -58,6 +59,11 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker.stop()
 
 
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
 @dataclass
 class Fleet:
     """A server, and its broker's ports: for devices, and for whoever has several connections."""
@@ -68,13 +74,8 @@ class Fleet:
     settings: Settings
 
     async def observer(self) -> Observer:
-        """Subscribed to everything."""
-        observer: Observer | None = None
-        while observer is None or observer.refused:
-            # A broker with files learns of a new administrator after a moment.
-            if observer:
-                await observer.close()
-            observer = await Observer(self.second_port, "admin", ADMIN).open()
+        """Subscribed to everything. A broker with files learns of its user after a moment."""
+        observer = await let_in(self.second_port, "admin", ADMIN)
         await observer.subscribe("#")
         return observer
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 # They end by themselves if the test is killed.
 BURNER = """
 import time
-end = time.monotonic() + 60
+end = time.monotonic() + {seconds}
 while time.monotonic() < end:
     pass
 """
@@ -16,9 +16,12 @@ PROCESSES = 4
 
 
 @contextmanager
-def busy() -> Iterator[None]:
+def busy(processes: int = PROCESSES, seconds: float = 60) -> Iterator[None]:
+    """By so many processes that do nothing but calculate."""
     with ExitStack() as burners:
-        for _ in range(PROCESSES):
-            burner = burners.enter_context(subprocess.Popen([sys.executable, "-c", BURNER]))
+        for _ in range(processes):
+            burner = burners.enter_context(
+                subprocess.Popen([sys.executable, "-c", BURNER.format(seconds=seconds)])
+            )
             burners.callback(burner.kill)
         yield

@@ -10,6 +10,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.waiting import until
 
+CONNECT_SECONDS = 30
+
 
 class Observer:
     """`kept`: the newest payload of each topic. `heard`: all messages, in order."""
@@ -40,14 +42,17 @@ class Observer:
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
         self.heard.append((message.topic, message.payload))
-        # In paho's thread: a new dict, so that the test may iterate over the one it has.
-        kept = {**self.kept, message.topic: message.payload}
-        self.kept = {topic: payload for topic, payload in kept.items() if payload}
+        if message.payload:
+            self.kept[message.topic] = message.payload
+        else:
+            self.kept.pop(message.topic, None)
 
     async def open(self) -> Self:
         self.client.connect_async("127.0.0.1", self._port, 20)
         self.client.loop_start()
-        await until(self.connected.is_set)
+        if not await asyncio.to_thread(self.connected.wait, CONNECT_SECONDS):
+            await self.close()
+            raise AssertionError("the broker does not answer")
         return self
 
     async def close(self) -> None:
@@ -82,6 +87,26 @@ class Observer:
         """The version that each config topic has."""
         return {
             topic: json.loads(payload)["v"]
-            for topic, payload in self.kept.items()
+            # A copy: messages come in another thread.
+            for topic, payload in self.kept.copy().items()
             if topic.endswith("/config")
         }
+
+
+async def let_in(
+    port: int, username: str, password: str, will: str | None = None, **options: Any
+) -> Observer:
+    """Connects until the broker lets it in. `will`: the topic for its last will, `offline`."""
+
+    async def attempt() -> Observer | None:
+        observer = Observer(port, username, password, **options)
+        if will:
+            observer.client.will_set(will, "offline", 1, retain=True)
+        await observer.open()
+        if not observer.refused:
+            return observer
+        await observer.close()
+        return None
+
+    found: Observer = await until(attempt)
+    return found

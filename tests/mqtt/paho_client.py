@@ -9,7 +9,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 
-from tests.waiting import WAIT_SECONDS, in_vain
+SECONDS = 30
 
 
 class PahoClient:
@@ -96,11 +96,10 @@ class PahoClient:
     def topics(self) -> set[str]:
         return {topic for topic, _ in self.received}
 
-    def wait(self, condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
         """Until the condition holds, or the connection has ended."""
         with self.news:
-            met = self.news.wait_for(lambda: self.ended or condition(), seconds)
-            assert met, in_vain(condition, seconds)
+            assert self.news.wait_for(lambda: self.ended or condition(), seconds), "waited in vain"
 
     def stop(self) -> None:
         self.client.disconnect()

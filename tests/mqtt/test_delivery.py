@@ -14,7 +14,7 @@ from sqlalchemy import text
 from db.database import Database
 from tests.events import events_of
 from tests.mqtt.conftest import Fleet
-from tests.mqtt.observer import Observer
+from tests.mqtt.observer import Observer, let_in
 from tests.waiting import WAIT_SECONDS, until
 
 LOOK = """query ($id: ID!) { device(id: $id) {
@@ -38,11 +38,7 @@ async def registered(fleet: Fleet, number: int = 1, **values: Any) -> Registered
 
 async def connected(fleet: Fleet, device: Registered) -> Observer:
     """The device itself, at the broker."""
-    while True:
-        client = await Observer(fleet.port, device.id, device.token).open()
-        if not client.refused:
-            return client
-        await client.close()
+    return await let_in(fleet.port, device.id, device.token)
 
 
 async def looked_at(fleet: Fleet, device: Registered) -> Any:
@@ -153,13 +149,7 @@ async def test_a_device_tells_what_it_runs(fleet: Fleet, database: Database) -> 
 async def test_presence(fleet: Fleet) -> None:
     device = await registered(fleet)
     status = f"{device.topic}/status"
-    client = Observer(fleet.port, device.id, device.token, client_id=device.id)
-    client.client.will_set(status, "offline", 1, retain=True)
-    while client.refused or not client.connected.is_set():
-        await client.close()
-        client = Observer(fleet.port, device.id, device.token, client_id=device.id)
-        client.client.will_set(status, "offline", 1, retain=True)
-        await client.open()
+    client = await let_in(fleet.port, device.id, device.token, status, client_id=device.id)
     await client.publish(status, "online")
     await seen(fleet, device, online=True)
     assert (await looked_at(fleet, device))["lastSeenAt"]

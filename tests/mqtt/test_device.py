@@ -14,6 +14,7 @@ import pytest_asyncio
 from esp_client.device import Device
 from esp_client.plugin import Plugin
 from server.settings import Settings
+from tests.client import Api
 from tests.conftest import changed
 from tests.live.serving import Instance, instance
 from tests.mosquitto import Mosquitto
@@ -92,6 +93,12 @@ async def shown(server: Instance, **expected: Any) -> Any:
     raise AssertionError((expected, found))
 
 
+async def both(api: Api) -> Any:
+    """The two devices, in the order in which they came; None if there are fewer."""
+    nodes = (await api.ask(LOOK))["devices"]["nodes"]
+    return nodes if len(nodes) == 2 else None
+
+
 async def test_a_boot_a_change_a_move_and_a_stop(server: Instance, tmp_path: Path) -> None:
     api = server.api
     async with running(server, tmp_path):
@@ -116,9 +123,7 @@ async def test_a_listener_hears_a_sensor_that_comes_later(server: Instance, tmp_
         await api.change("linkDevice", listenerId=device["id"], place="Paris")
         await shown(server, inSync=True, config={"version": 2})
         async with running(server, tmp_path, "24:6f:28:00:40:02"):
-            nodes: list[Any] = []
-            while len(nodes) < 2:
-                nodes = (await api.ask(LOOK))["devices"]["nodes"]
+            nodes = await until(lambda: both(api))
             await api.change("updateConfig", deviceId=nodes[1]["id"], intervalSeconds=1)
             heard = f"{nodes[1]['topics']['data']} 21.5"
             await until(lambda: heard in listener.heard)

@@ -22,7 +22,6 @@ from tests.mqtt.embedded import (
     text,
 )
 
-IMPATIENT = replace(QUICK, connect_seconds=0.3)
 LEVEL_5 = packet(0x10, text("MQTT") + b"\5\2\0\0\0" + text("raw"))
 HOSTILE = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
@@ -63,6 +62,13 @@ def people() -> People:
 @pytest_asyncio.fixture
 async def broker(people: People) -> AsyncIterator[EmbeddedBroker]:
     async with served(people) as broker:
+        yield broker
+
+
+@pytest_asyncio.fixture
+async def impatient(people: People) -> AsyncIterator[EmbeddedBroker]:
+    """With those that say nothing, or half of it; who says all is in time on any machine."""
+    async with served(people, replace(QUICK, connect_seconds=0.3)) as broker:
         yield broker
 
 
@@ -112,14 +118,16 @@ async def test_refuses_a_session_without_a_name(broker: EmbeddedBroker) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x10", connect("lamp")[:12]])
-async def test_drops_who_does_not_finish_a_connect(sent: bytes) -> None:
-    async with served(People(), IMPATIENT) as broker, Raw.to(broker.port, sent) as raw:
+async def test_drops_who_does_not_finish_a_connect(impatient: EmbeddedBroker, sent: bytes) -> None:
+    async with Raw.to(impatient.port, sent) as raw:
         assert await raw.rest() == b""
 
 
 @pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_drops_what_is_no_connect(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async with served(People(), IMPATIENT) as broker, Raw.to(broker.port, sent) as raw:
+async def test_drops_what_is_no_connect(
+    impatient: EmbeddedBroker, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Raw.to(impatient.port, sent) as raw:
         assert await raw.rest() == b""
     assert not caplog.records
 

@@ -25,14 +25,15 @@ from tests.mqtt.embedded import (
     text,
     until,
 )
-from tests.timing import delay
-from tests.waiting import WAIT_SECONDS
+from tests.waiting import until
 
 LAMP = "ann/hall/light/lamp"
 CONFIG = f"{LAMP}/config"
 GRANTED = b"\x90\3\0\1\1"
 RESUMED = b"\x20\2\1\0"
 UNAVAILABLE = b"\x20\2\0\3"
+# Half of how long it waits for the rest of a CONNECT.
+STOP_SECONDS = QUICK.connect_seconds / 2
 
 
 def test_a_taken_port_is_noticed() -> None:
@@ -55,9 +56,7 @@ async def test_connections() -> None:
         async with Raw.to(broker.port, connect("lamp", "3")) as third:
             assert await third.rest() == b""
         second.writer.close()
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not await _let_in(broker):
-                pass
+        await until(lambda: _let_in(broker))
 
 
 async def test_sessions_of_a_user_name() -> None:
@@ -185,7 +184,6 @@ async def test_more_retained_messages_than_fit_at_once() -> None:
         assert not admin.lost
 
 
-@pytest.mark.alone
 async def test_a_silent_client_is_dropped_and_its_will_published() -> None:
     status = f"{LAMP}/status"
     hello = connect("lamp", keepalive=1).replace(b"MQTT\4\xc2", b"MQTT\4\xc6")
@@ -193,24 +191,30 @@ async def test_a_silent_client_is_dropped_and_its_will_published() -> None:
     async with (
         served(People()) as broker,
         Paho(broker.port, "admin") as admin,
+        Raw.to(broker.port, hello) as raw,
     ):
         await admin.subscribe("#")
         began = time.monotonic()
-        async with Raw.to(broker.port, hello) as raw:
-            assert await raw.rest() == ACCEPTED
-        assert 1.4 < time.monotonic() - began < 2.5 * delay()
+        assert await raw.rest() == ACCEPTED
+        assert time.monotonic() - began > 1.4
         await until(lambda: admin.heard)
         assert admin.heard == [(status, b"offline")]
 
 
 async def test_a_client_that_pings_stays() -> None:
-    async with served(People()) as broker, Paho(broker.port, "lamp", keepalive=3) as lamp:
+    """Often, since a busy machine may be late with one."""
+    async with (
+        served(People()) as broker,
+        Raw.to(broker.port, connect("lamp", keepalive=2)) as lamp,
+    ):
+        await lamp.expect(ACCEPTED)
         began = time.monotonic()
-        await until(lambda: time.monotonic() - began > 5)
-        assert not lamp.lost
+        while time.monotonic() < began + 4:
+            lamp.writer.write(b"\xc0\0")
+            await lamp.expect(b"\xd0\0")
+            await asyncio.sleep(0.1)
 
 
-@pytest.mark.alone
 async def test_stops_with_clients_connected(caplog: pytest.LogCaptureFixture) -> None:
     """Without their wills, and leaves no task and no socket."""
     before = asyncio.all_tasks()
@@ -224,7 +228,7 @@ async def test_stops_with_clients_connected(caplog: pytest.LogCaptureFixture) ->
             await client.answered()
         async with Raw.to(broker.port, connect("door")[:5]):
             began = time.monotonic()
-    assert time.monotonic() - began < 2 * delay()
+    assert time.monotonic() - began < STOP_SECONDS
     await until(lambda: admin.lost and all(client.lost for client in clients))
     assert not admin.heard
     assert asyncio.all_tasks() == before

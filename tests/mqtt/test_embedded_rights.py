@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,7 +18,7 @@ from tests.mqtt.embedded import (
     subscribe,
     until,
 )
-from tests.waiting import WAIT_SECONDS
+from tests.waiting import until
 
 REFUSED = 0x80
 LAMP = "ann/hall/light/lamp"
@@ -174,9 +173,11 @@ async def test_what_it_may_not_receive_any_more_is_not_sent(
 async def test_a_new_right_holds_soon(people: People, lamp: Paho) -> None:
     assert await lamp.subscribe(DOOR) == [REFUSED]
     people.may["lamp"] = device_rights([LAMP], [DOOR])
-    async with asyncio.timeout(WAIT_SECONDS):
-        while await lamp.subscribe(DOOR) != [1]:
-            pass
+
+    async def granted() -> bool:
+        return await lamp.subscribe(DOOR) == [1]
+
+    await until(granted)
 
 
 async def test_asks_for_new_rights_before_it_refuses() -> None:

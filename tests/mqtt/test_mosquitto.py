@@ -126,7 +126,7 @@ def test_a_reload_lets_in_who_is_new_and_ends_who_is_gone(broker: Broker) -> Non
         assert renewed.connected
         assert not broker.lets_in("three")
         broker.files.write([SERVER, device("two", password_hash=other), device("three")])
-        wait_for(lambda: gone.ended and renewed.ended, 5)
+        wait_for(lambda: gone.ended and renewed.ended)
     assert broker.lets_in("three")
     assert broker.lets_in("two", "another-password")
     assert not broker.lets_in("two")

@@ -18,11 +18,11 @@ from mqtt.mosquitto import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, served
-from tests.live.serving import until
 from tests.mosquitto import Mosquitto
 from tests.mqtt.conftest import with_mosquitto
 from tests.mqtt.load import busy
 from tests.mqtt.observer import Observer
+from tests.waiting import until
 
 NEWCOMERS = 20
 STALL_SECONDS = 2.0

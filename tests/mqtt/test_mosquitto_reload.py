@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mqtt import mosquitto_reload
 from mqtt.connection import Address
 from mqtt.mosquitto import MosquittoFiles
 from mqtt.mosquitto_probe import Answer, Probe, new_name
+from tests.mqtt.certificates import Certificates
 from tests.mqtt.file_broker import PASSWORD, SERVER, Broker, device, many
 from tests.mqtt.load import busy
 from tests.server.process import wait_for
@@ -118,6 +120,31 @@ def test_a_listener_that_checks_no_passwords_is_named(
     try:
         broker.files.write([SERVER, device("new")])
         assert "checks no passwords" in caplog.text
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_over_tls(
+    tmp_path: Path, certificates: Certificates, caplog: pytest.LogCaptureFixture, identity: bool
+) -> None:
+    """`identity`: the certificate says who it is, and any password will do."""
+    broker = Broker(tmp_path)
+    certificate, key = certificates.made("broker")
+    tls = [f"cafile {certificates.ca}", f"certfile {certificate}", f"keyfile {key}"]
+    if identity:
+        tls += ["require_certificate true", "use_identity_as_username true"]
+    broker.lines = (*broker.lines[:2], *tls, *broker.lines[2:])
+    own = dict(zip(("certificate", "key"), certificates.made("rollcall"), strict=True))
+    broker.address = replace(broker.address, tls=True, ca=certificates.ca, **own)
+    files = broker.writer()
+    files.write([SERVER])
+    broker.start()
+    try:
+        for name in ("one", "two"):
+            files.write([SERVER, device(name)])
+            assert broker.lets_in(name)
+        assert caplog.text.count("checks no passwords") == int(identity)
     finally:
         broker.stop()
 

@@ -1,9 +1,6 @@
 """The server at a broker that wants TLS, and to see a certificate."""
 
 import gc
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,41 +8,8 @@ import pytest
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
 from tests.mosquitto import Mosquitto
+from tests.mqtt.certificates import Certificates
 from tests.waiting import until
-
-SUBJECT_ALT_NAME = "subjectAltName=IP:127.0.0.1"
-
-
-class Certificates:
-    """A CA, and certificates that it has signed; made by openssl."""
-
-    def __init__(self, folder: Path) -> None:
-        if shutil.which("openssl") is None and os.environ.get("CI") != "true":
-            pytest.skip("needs openssl")
-        self.folder = folder
-        self._run("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca", "ca", "ca")
-        self.ca = folder / "ca.pem"
-
-    def made(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key."""
-        signed = "-CA ca.pem -CAkey ca.key -addext " + SUBJECT_ALT_NAME
-        self._run(
-            f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} {signed}", name, name
-        )
-        return self.folder / f"{name}.pem", self.folder / f"{name}.key"
-
-    def _run(self, command: str, certificate: str, key: str) -> None:
-        subprocess.run(
-            ["openssl", *command.split(), "-out", f"{certificate}.pem", "-keyout", f"{key}.key"],
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-        )
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
 
 
 # paho-mqtt leaves the socket of a handshake that failed to the garbage collector.
