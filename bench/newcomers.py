@@ -113,7 +113,7 @@ async def _kill(scene: Stage, running: ExitStack, deaths: int) -> None:
 def fleet(folder: Path, count: int) -> str:
     """How long a change takes with so many accounts, and how long Mosquitto is deaf meanwhile."""
     broker = Broker(folder)
-    broker.files.write([SERVER, *many(count)])
+    broker.files.write([SERVER])
     broker.start()
     try:
         steps = list(_steps(broker, count))
