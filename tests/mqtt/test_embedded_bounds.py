@@ -23,7 +23,6 @@ from tests.mqtt.embedded import (
     served,
     subscribe,
     text,
-    until,
 )
 from tests.waiting import until
 

@@ -16,7 +16,6 @@ from tests.mqtt.embedded import (
     publish,
     served,
     subscribe,
-    until,
 )
 from tests.waiting import until
 
