@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, TextIO
@@ -62,6 +62,7 @@ class BotApi(People, Server):
         self.sent: list[Sent] = []
         self.calls: Counter[str] = Counter()  # all, the refused too
         self.commands: dict[str, list[dict[str, str]]] = {}  # by language_code, "" for the rest
+        self.dated = True  # as Telegram does; a Bot API server of one's own does not
         self._log_path = log
         self._log: TextIO | None = None
 
@@ -137,7 +138,7 @@ class BotApi(People, Server):
         self.calls[method] += 1
         answer = await self._called(Call(self, method, request.parameters))
         self.bell.ring()
-        return answer
+        return replace(answer, date=self.chats.now) if self.dated else answer
 
     async def _called(self, call: Call) -> Answer:
         try:

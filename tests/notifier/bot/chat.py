@@ -20,11 +20,14 @@ class Phone:
     language: str = "en"
     kind: str = "private"
     user: int | None = None
+    topic: int | None = None
 
     async def says(self, text: str, answers: int = 1) -> str:
         """Returns the last of so many answers."""
         before = len(self.heard)
-        self.telegram.says(self.chat, text, self.language, self.kind, user_id=self.user)
+        self.telegram.says(
+            self.chat, text, self.language, self.kind, user_id=self.user, topic=self.topic
+        )
         await self.telegram.until(lambda: len(self.heard) >= before + answers)
         return self.heard[-1].text
 

@@ -5,7 +5,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.notifier.telegram.refusal import bad_request, blocked
+from tests.notifier.telegram.refusal import Refusal, bad_request, blocked
+
+GENERAL = 1
 
 BOT = {
     "id": 123456,
@@ -33,6 +35,10 @@ class Chats:
     chats: dict[int, dict[str, Any]] = field(default_factory=dict)
     messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
+    refusals: dict[int, Refusal] = field(default_factory=dict)  # of all that is sent there
+    topics: dict[int, set[int]] = field(default_factory=dict)  # of groups that have any
+    closed: set[tuple[int, int]] = field(default_factory=set)  # topics; 1 is General
+    skew: float = 0  # Telegram's clock is so many seconds ahead of this machine's
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1))  # type: ignore[type-arg]
 
     def add(self, chat_id: int, chat_type: str, username: str | None) -> dict[str, Any]:
@@ -57,13 +63,43 @@ class Chats:
             raise blocked()
         return chat
 
-    def write(self, chat: dict[str, Any], sender: dict[str, Any], **content: Any) -> dict[str, Any]:
-        """A new message; its id is higher than any before. None as content is left out."""
+    def to_send(self, chat_id: str | None, topic: str | None) -> dict[str, Any]:
+        """The chat that takes a message of the bot, in this topic."""
+        chat = self.find(chat_id)
+        id, number = chat["id"], int(topic or 0)
+        if refusal := self.refusals.get(id):
+            raise refusal
+        # Telegram wants General left out.
+        if number and number not in self.topics.get(id, ()):
+            raise bad_request("message thread not found")
+        if id in self.topics and (id, number or GENERAL) in self.closed:
+            raise bad_request("TOPIC_CLOSED")
+        return chat
+
+    @property
+    def now(self) -> int:
+        return int(time.time() + self.skew)
+
+    def write(
+        self,
+        chat: dict[str, Any],
+        sender: dict[str, Any] | None,
+        *,
+        topic: int | None = None,
+        date: int | None = None,
+        **content: Any,
+    ) -> dict[str, Any]:
+        """A new message; its id is higher than any before. None as content is left out. `sender`
+        None: the chat itself.
+        """
+        author = {"from": sender} if sender else {"sender_chat": chat}
+        thread = {"message_thread_id": topic, "is_topic_message": True} if topic else {}
         message = {
             "message_id": next(self._ids),
-            "from": sender,
+            **author,
             "chat": chat,
-            "date": int(time.time()),
+            "date": date or self.now,
+            **thread,
             **{name: value for name, value in content.items() if value is not None},
         }
         self.messages[chat["id"], message["message_id"]] = message
@@ -76,7 +112,7 @@ class Chats:
         message = self.messages.get((chat["id"], int(message_id or 0)))
         if message is None:
             raise bad_request("message to edit not found")
-        if message["from"] is not SENDER:
+        if message.get("from") is not SENDER:
             raise bad_request("message can't be edited")
         return message
 
@@ -86,7 +122,7 @@ class Chats:
                 "message is not modified: specified new message content and reply markup are "
                 "exactly the same as a current content and reply markup of the message"
             )
-        changed = {**message, **content, "edit_date": int(time.time())}
+        changed = {**message, **content, "edit_date": self.now}
         changed = {name: value for name, value in changed.items() if value is not None}
         self.messages[message["chat"]["id"], message["message_id"]] = changed
         return changed

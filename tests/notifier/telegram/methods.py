@@ -36,6 +36,15 @@ class Call:
         return self.api.chats.find(self.get("chat_id"))
 
     @property
+    def takes(self) -> dict[str, Any]:
+        """The chat, if a message can be sent there, in the topic that is asked for."""
+        return self.api.chats.to_send(self.get("chat_id"), self.get("message_thread_id"))
+
+    @property
+    def topic(self) -> int | None:
+        return int(self.get("message_thread_id") or 0) or None
+
+    @property
     def keyboard(self) -> dict[str, Any] | None:
         return inline_keyboard(self.get("reply_markup"))
 
@@ -70,18 +79,20 @@ class Call:
 
 
 def send_message(call: Call) -> dict[str, Any]:
-    chat, text, keyboard = call.chat, call.text, call.keyboard
+    chat, text, keyboard = call.takes, call.text, call.keyboard
     call.admit(chat["id"])
-    message = call.api.chats.write(chat, SENDER, text=text, reply_markup=keyboard)
+    message = call.api.chats.write(chat, SENDER, topic=call.topic, text=text, reply_markup=keyboard)
     call.api.record(call, message, text)
     return message
 
 
 def send_location(call: Call) -> dict[str, Any]:
-    chat, keyboard = call.chat, call.keyboard
+    chat, keyboard = call.takes, call.keyboard
     location = {"latitude": call.number("latitude", 90), "longitude": call.number("longitude", 180)}
     call.admit(chat["id"])
-    message = call.api.chats.write(chat, SENDER, location=location, reply_markup=keyboard)
+    message = call.api.chats.write(
+        chat, SENDER, topic=call.topic, location=location, reply_markup=keyboard
+    )
     call.api.record(call, message, "")
     return message
 

@@ -3,7 +3,8 @@
 import itertools
 from typing import Any
 
-from tests.notifier.telegram.chats import Chats, user
+from tests.notifier.telegram.chats import GENERAL, SENDER, Chats, user
+from tests.notifier.telegram.refusal import Refusal
 from tests.notifier.telegram.updates import Bell, Updates
 
 
@@ -22,7 +23,55 @@ class People:
     ) -> dict[str, Any]:
         """Makes a chat known, that the bot may write to it: without an update."""
         self.chats.blocked.discard(chat_id)
-        return self.chats.add(chat_id, chat_type, username)
+        chat = self.chats.add(chat_id, chat_type, username)
+        if chat_id in self.chats.topics:
+            chat["is_forum"] = True
+        return chat
+
+    def refuses(self, chat_id: int, refusal: Refusal) -> None:
+        """From now on the bot gets this for all that it sends there, until `becomes`."""
+        self.chats.refusals[chat_id] = refusal
+
+    def becomes(self, chat_id: int, status: str, **rights: bool) -> None:
+        """The bot's standing in a chat changes, and Telegram says so. Where it may write by this
+        status and these rights, what it sends is taken again.
+        """
+        chat = self.chats.chats[chat_id]
+        may = status in ("member", "administrator") or rights.get("can_send_messages", False)
+        if may and rights.get("can_post_messages", True):
+            self.chats.blocked.discard(chat_id)
+            self.chats.refusals.pop(chat_id, None)
+        change = {
+            "chat": chat,
+            "from": user(abs(chat_id), "en", None),
+            "date": self.chats.now,
+            "old_chat_member": {"user": SENDER, "status": "left"},
+            "new_chat_member": {"user": SENDER, "status": status, **rights},
+        }
+        self.updates.add("my_chat_member", change)
+
+    def has_topics(self, chat_id: int, *topics: int) -> None:
+        """The group is one with topics: these, and General."""
+        self.chats.chats[chat_id]["is_forum"] = True
+        self.chats.topics[chat_id] = {*topics}
+
+    def closes(self, chat_id: int, topic: int = GENERAL) -> None:
+        self.chats.closed.add((chat_id, topic))
+
+    def reopens(self, chat_id: int, topic: int = GENERAL) -> None:
+        """And says so in the topic."""
+        self.chats.closed.discard((chat_id, topic))
+        where = None if topic == GENERAL else topic
+        message = self.chats.write(
+            self.chats.chats[chat_id], user(77, "en", None), topic=where, forum_topic_reopened={}
+        )
+        self.updates.add("message", message)
+
+    def posts(self, chat_id: int, text: str) -> dict[str, Any]:
+        """A channel writes."""
+        message = self.chats.write(self.chats.chats[chat_id], None, text=text)
+        self.updates.add("channel_post", message)
+        return message
 
     def blocks(self, chat_id: int) -> None:
         """From now on the bot gets 403 in this chat, until the user says something."""
@@ -37,13 +86,21 @@ class People:
         *,
         username: str | None = None,
         user_id: int | None = None,
+        topic: int | None = None,
+        ago: float = 0,
+        anonymous: bool = False,
     ) -> dict[str, Any]:
-        """A user writes; returns the Message. `user_id`: who, in a group; else the chat's id."""
+        """A user writes; returns the Message. `user_id`: who, in a group; else the chat's id.
+        `ago`: so many seconds before now. `anonymous`: an administrator, as the group.
+        """
         chat = self.knows(chat_id, chat_type, username if chat_type == "private" else None)
-        author = user(user_id or abs(chat_id), language_code, username)
+        author = None if anonymous else user(user_id or abs(chat_id), language_code, username)
         length = len(text.split(maxsplit=1)[0]) if text.startswith("/") else 0
         entities = [{"type": "bot_command", "offset": 0, "length": length}] if length else None
-        message = self.chats.write(chat, author, text=text, entities=entities)
+        date = int(self.chats.now - ago)
+        message = self.chats.write(
+            chat, author, topic=topic, date=date, text=text, entities=entities
+        )
         self.updates.add("message", message)
         return message
 
@@ -63,12 +120,15 @@ class People:
         *,
         username: str | None = None,
         user_id: int | None = None,
+        lapsed: bool = False,
     ) -> str:
         """A user presses a button under a message; returns the id of the callback query. Neither
-        the message nor the button need to exist: it may be an old or a forged one.
+        the message nor the button need to exist: it may be an old or a forged one. `lapsed`: so
+        long ago that Telegram takes no answer any more.
         """
         id = str(next(self._callback_ids))
-        self.callbacks[id] = chat_id
+        if not lapsed:
+            self.callbacks[id] = chat_id
         gone = {"chat": self.chats.chats[chat_id], "message_id": message_id, "date": 0}
         query = {
             "id": id,

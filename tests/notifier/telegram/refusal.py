@@ -55,5 +55,9 @@ def blocked() -> Refusal:
     return Refusal(403, "Forbidden: bot was blocked by the user")
 
 
+def forbidden(what: str) -> Refusal:
+    return Refusal(403, f"Forbidden: {what}")
+
+
 def too_many(retry_after: int) -> Refusal:
     return Refusal(429, f"Too Many Requests: retry after {retry_after}", retry_after)

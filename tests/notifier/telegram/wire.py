@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,9 +30,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
+    """`date`: Unix time, of the header."""
+
     status: int
     body: bytes
     content_type: str = "application/json"
+    date: float | None = field(default=None, kw_only=True)
     dropped: bool = field(default=False, kw_only=True)
 
 
@@ -122,12 +126,12 @@ def _parts(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def _written(connection: h11.Connection, answer: Answer) -> bytes:
-    head = h11.Response(
-        status_code=answer.status,
-        headers=[
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
-        ],
-    )
+    headers = [
+        ("Content-Type", answer.content_type),
+        ("Content-Length", str(len(answer.body))),
+    ]
+    if answer.date is not None:
+        headers.append(("Date", formatdate(answer.date, usegmt=True)))
+    head = h11.Response(status_code=answer.status, headers=headers)
     events = (head, h11.Data(data=answer.body), h11.EndOfMessage())
     return b"".join(connection.send(event) or b"" for event in events)
