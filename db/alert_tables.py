@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    false,
     func,
     text,
 )
@@ -31,7 +32,10 @@ class Recipient(Base):
     `configured_as`: the address that the settings have, which may have moved since. `name`: what
     people call it. One process at a time sends to it, while its lease lasts; nothing before
     `next_send_at`, nor while it is muted. `attempts`: failures in a row, the last by `last_error`.
-    `off_reason`: why it gets nothing.
+    `off_reason`: why it gets nothing. `away`: its channel is the reason, so events are counted in
+    `missed_alerts` until it is back. `topic`: of a group with topics, where its alerts go; None
+    for the group itself, and for an address that names one. `since_event`: the last event before
+    it was added. `paused_at` and `muted_at`: when the due times were set, by the same clock.
     """
 
     __tablename__ = "recipients"
@@ -49,17 +53,27 @@ class Recipient(Base):
     source: Mapped[str]
     configured_as: Mapped[str | None]
     off_reason: Mapped[str | None]
+    away: Mapped[bool] = mapped_column(server_default=false())
+    topic: Mapped[int | None]
+    since_event: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     muted_until: Mapped[datetime | None]
+    muted_at: Mapped[datetime | None]
     quiet_from: Mapped[time | None]
     quiet_until: Mapped[time | None]
     quiet_zone: Mapped[str | None]
     leased_until: Mapped[datetime | None]
     next_send_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    paused_at: Mapped[datetime] = mapped_column(server_default=func.now())
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     last_error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     owner: Mapped[Owner | None] = relationship(lazy="raise")
+
+    @property
+    def target(self) -> str:
+        """Where its alerts go: the address, with the topic if it has one."""
+        return f"{self.address}:{self.topic}" if self.topic else self.address
 
     @property
     def quiet_hours(self) -> QuietHours | None:
@@ -132,6 +146,21 @@ class Notice(Base):
     last_error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None]
+
+
+class MissedAlert(Base):
+    """How many events of a kind a recipient missed while it was away, from which to which."""
+
+    __tablename__ = "missed_alerts"
+
+    recipient_id: Mapped[int] = mapped_column(
+        ForeignKey("recipients.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    first_event: Mapped[int] = mapped_column(BigInteger)
+    last_event: Mapped[int] = mapped_column(BigInteger)
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class NotifierPosition(Base):

@@ -117,9 +117,11 @@ async def mend_after_restore(connection: AsyncConnection) -> None:
         )
     ).scalar_one_or_none()
     if highest is not None:
-        await connection.execute(
-            text("UPDATE events SET tx = tx - :highest - 1"), {"highest": highest}
-        )
+        for moved in ("events", "notifier_position"):
+            await connection.execute(
+                text(f"UPDATE {moved} SET tx = tx - :highest - 1"),  # noqa: S608
+                {"highest": highest},
+            )
 
 
 def _between(after: Position, until: Position) -> Select[Event]:

@@ -25,13 +25,6 @@ NOTICES = text("""
         ORDER BY settled_at LIMIT :most
     )
 """)
-# For chats that blocked the bot and did not come back, or that no server tells any more.
-UNTOLD = text("""
-    WITH oldest AS (
-        SELECT id, created_at FROM notices WHERE state = 'waiting' ORDER BY id LIMIT :most
-    )
-    DELETE FROM notices USING oldest WHERE notices.id = oldest.id AND oldest.created_at < :before
-""")
 
 
 async def forget_events(session: AsyncSession, kind: str, before: datetime) -> int:
@@ -42,11 +35,6 @@ async def forget_events(session: AsyncSession, kind: str, before: datetime) -> i
 async def forget_notices(session: AsyncSession, before: datetime) -> int:
     """Those that are settled: how many, `AT_ONCE` at most."""
     return await _deleted(session, NOTICES, {"before": before})
-
-
-async def forget_untold(session: AsyncSession, before: datetime) -> int:
-    """Those that wait since then: how many, `AT_ONCE` at most."""
-    return await _deleted(session, UNTOLD, {"before": before})
 
 
 async def _deleted(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> int:

@@ -50,12 +50,24 @@ class Moved(Failed):
         self.address = address
 
 
+class Unwelcome(Failed):
+    """The recipient takes no messages for now, whatever they say."""
+
+
+class NoTopic(Unwelcome):
+    """The topic of a group takes none."""
+
+
+class Doubtful(Failed):
+    """It is refused, and may never be taken: because of the message, or of the recipient."""
+
+
 class Refused(Exception):
     """The message is not taken, and never will be."""
 
 
 class Gone(Exception):
-    """The recipient takes nothing any more."""
+    """The recipient takes nothing any more, until it says so."""
 
 
 class Channel(Protocol):

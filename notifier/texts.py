@@ -3,7 +3,7 @@
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,44 @@ def single(told: AuditEvent, language: str, *, decides: bool = False) -> Message
 
 
 def digest(
-    counts: Mapping[str, int], numbers: tuple[int, int], some: Sequence[AuditEvent], language: str
+    counts: Mapping[str, int],
+    numbers: tuple[int, int],
+    some: Sequence[AuditEvent],
+    language: str,
+    *,
+    missed_since: datetime | None = None,
 ) -> Message:
-    """Many events: how many of each kind, the first few in a line, and the numbers they have."""
+    """Many events: how many of each kind, the first few in a line, and the numbers they have.
+    `missed_since`: nothing could be sent from then on.
+    """
     words = texts(language)
-    lines = [words["digest"].format(total=sum(counts.values()))]
-    lines += [words["kinds"][kind].format(count=count) for kind, count in sorted(counts.items())]
+    total = sum(counts.values())
+    if missed_since is None:
+        heading = words["digest"].format(total=total)
+    else:
+        since = f"{missed_since.astimezone(UTC):%Y-%m-%d %H:%M %Z}"
+        heading = words["missed"].format(total=total, since=since)
+    lines = [heading, *_counted(counts, words)]
     lines += [f"• {_sentence(told, words).splitlines()[0]}" for told in some[:SHOWN_OF_DIGEST]]
-    lines.append(words["numbers"].format(first=numbers[0], last=numbers[1]))
-    return Message("\n".join(lines), some)
+    return Message("\n".join([*lines, _numbers(numbers, words)]), some)
+
+
+def in_short(counts: Mapping[str, int], numbers: tuple[int, int], language: str) -> Message:
+    """Instead of a message that is not taken: nothing that people or devices wrote is in it."""
+    words = texts(language)
+    heading = words["in_short"].format(total=sum(counts.values()))
+    return Message("\n".join([heading, *_counted(counts, words), _numbers(numbers, words)]), ())
+
+
+def _counted(counts: Mapping[str, int], words: Mapping[str, Any]) -> list[str]:
+    return [words["kinds"][kind].format(count=count) for kind, count in sorted(counts.items())]
+
+
+def _numbers(numbers: tuple[int, int], words: Mapping[str, Any]) -> str:
+    first, last = numbers
+    if first == last:
+        return str(words["number"].format(number=first))
+    return str(words["numbers"].format(first=first, last=last))
 
 
 def _sentence(told: AuditEvent, words: Mapping[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
-from db import invites, recipients
+from db import invites, notices, recipients
 from db.alert_tables import Recipient
 from domain.access import Caller
 from domain.alerts import TELEGRAM
@@ -14,6 +14,8 @@ from resolvers.desk import Desk
 from resolvers.recipients import dismiss
 
 MAX_OWNERS = 1_000
+# What Telegram says of a group's General topic, where only administrators may write.
+CLOSED = "TOPIC_CLOSED"
 
 
 async def meet_bot(desk: Desk, username: str) -> None:
@@ -22,47 +24,79 @@ async def meet_bot(desk: Desk, username: str) -> None:
         await invites.set_bot_name(session, username)
 
 
-async def known_chat(desk: Desk, chat: str) -> Recipient | None:
-    """None for a chat that nobody let in, or that was sent away."""
+async def bot_met_before(desk: Desk) -> str | None:
+    """The bot's name, as Telegram told it before; None if it never did."""
     async with desk.database.begin(own=True) as session:
-        recipient = await recipients.find(session, TELEGRAM, chat)
-        return recipient if recipients.is_let_in(recipient) else None
+        return await invites.bot_name(session)
+
+
+async def known_chat(desk: Desk, chat: str, topic: int | None = None) -> Recipient | None:
+    """None for a chat that nobody let in, or that was sent away. A group whose General topic is
+    closed gets its alerts in the topic in which it is heard from.
+    """
+    async with desk.database.begin(own=True) as session:
+        recipient = await recipients.find_chat(session, chat, topic)
+        if not recipients.is_let_in(recipient):
+            return None
+        if recipient and topic and recipient.address == chat and _closed(recipient):
+            recipient.topic = topic
+            await recipients.make_due(recipient)
+        return recipient
 
 
 async def chat_moved(desk: Desk, chat: str, to: str) -> None:
     """A group has become a supergroup, which has another id."""
     async with desk.database.begin(own=True) as session:
-        await recipients.redirect(session, TELEGRAM, chat, to)
+        await recipients.redirect_group(session, chat, to)
 
 
-async def greet_again(desk: Desk, chat: str, name: str | None, language: str) -> Recipient | None:
-    """A chat that blocked the bot, or had not begun to talk to it, is told again."""
-    async with _changed(desk, chat) as recipient:
+async def chat_is_back(desk: Desk, chat: str, username: str | None = None) -> None:
+    """The bot may write there again: what waits and what was missed is sent at once."""
+    async with desk.database.begin(own=True) as session:
+        await recipients.welcome(session, [chat, *([f"@{username}"] if username else [])])
+
+
+async def greet_again(
+    desk: Desk, address: str, topic: int | None, name: str | None, language: str
+) -> Recipient | None:
+    """A chat that blocked the bot, or had not begun to talk to it, is told again: in this topic,
+    unless its address names one.
+    """
+    async with _changed(desk, address) as recipient:
         if recipient:
-            recipient.off_reason, recipient.name, recipient.language = None, name, language
+            recipient.name, recipient.language = name, language
+            if ":" not in address:
+                recipient.topic = topic
+            await recipients.make_due(recipient)
         return recipient
 
 
-async def mute(desk: Desk, chat: str, until: datetime | None) -> None:
-    """What happens meanwhile is told then. None: be told again."""
-    async with _changed(desk, chat) as recipient:
-        if recipient:
-            recipient.muted_until = until
+async def mute(desk: Desk, address: str, span: timedelta | None) -> datetime | None:
+    """What happens meanwhile is told then. None: be told again. Returns until when."""
+    async with desk.database.begin(own=True) as session:
+        recipient = await recipients.find(session, TELEGRAM, address, change=True)
+        if recipient is None or not recipients.is_let_in(recipient):
+            return None
+        now = await notices.now(session)
+        recipient.muted_until, recipient.muted_at = (now + span, now) if span else (None, None)
+        return recipient.muted_until
 
 
-async def set_quiet_hours(desk: Desk, chat: str, hours: QuietHours | None) -> None:
-    async with _changed(desk, chat) as recipient:
+async def set_quiet_hours(desk: Desk, address: str, hours: QuietHours | None) -> None:
+    async with _changed(desk, address) as recipient:
         if recipient:
             recipient.quiet_hours = hours
             if not recipient.attempts:
-                recipient.next_send_at = datetime.now(UTC)
+                await recipients.make_due(recipient)
 
 
 async def choose_kinds(
-    desk: Desk, chat: str, choose: Callable[[Collection[EventKind] | None], Collection[EventKind]]
+    desk: Desk,
+    address: str,
+    choose: Callable[[Collection[EventKind] | None], Collection[EventKind]],
 ) -> Recipient | None:
     """`choose` makes the new choice of the present one (None: the usual kinds)."""
-    async with _changed(desk, chat) as recipient:
+    async with _changed(desk, address) as recipient:
         if recipient:
             kinds = recipient.kinds
             present = None if kinds is None else {EventKind(kind) for kind in kinds}
@@ -70,9 +104,9 @@ async def choose_kinds(
         return recipient
 
 
-async def choose_owner(desk: Desk, chat: str, owner_id: int | None) -> Recipient | None:
+async def choose_owner(desk: Desk, address: str, owner_id: int | None) -> Recipient | None:
     """Adds the owner to those it hears of, or takes it away; None, and the last one: all."""
-    async with _changed(desk, chat) as recipient:
+    async with _changed(desk, address) as recipient:
         if recipient and owner_id is None:
             recipient.owner_ids = None
         elif recipient and owner_id is not None:
@@ -86,10 +120,10 @@ async def owners_to_choose(desk: Desk) -> Sequence[tuple[int, str]]:
         return [(owner.id, owner.name) for owner in await recipients.owners(session, MAX_OWNERS)]
 
 
-async def leave(desk: Desk, caller: Caller, chat: str) -> bool:
+async def leave(desk: Desk, caller: Caller, address: str) -> bool:
     """It is told nothing any more; False for one that the settings name."""
     async with desk.database.begin(own=True) as session:
-        recipient = await recipients.find(session, TELEGRAM, chat, change=True)
+        recipient = await recipients.find(session, TELEGRAM, address, change=True)
         if recipient is None:
             return True
         if recipient.source == recipients.SETTINGS:
@@ -99,7 +133,11 @@ async def leave(desk: Desk, caller: Caller, chat: str) -> bool:
 
 
 @asynccontextmanager
-async def _changed(desk: Desk, chat: str) -> AsyncIterator[Recipient | None]:
+async def _changed(desk: Desk, address: str) -> AsyncIterator[Recipient | None]:
     async with desk.database.begin(own=True) as session:
-        recipient = await recipients.find(session, TELEGRAM, chat, change=True)
+        recipient = await recipients.find(session, TELEGRAM, address, change=True)
         yield recipient if recipients.is_let_in(recipient) else None
+
+
+def _closed(recipient: Recipient) -> bool:
+    return recipient.topic is None and CLOSED in (recipient.last_error or "")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from db import retention
+from db import missed_alerts, retention
 from domain.events import EventKind
 from resolvers.desk import Desk
 
@@ -28,12 +28,15 @@ async def forget_events(desk: Desk, ages: Mapping[EventKind, timedelta]) -> int:
 
 
 async def forget_notices(desk: Desk) -> int:
-    """As `forget_events`; also of what waits for somebody who can't be told."""
+    """As `forget_events`; what waits for longer than that is counted, and told in a digest."""
     now = datetime.now(UTC)
     async with desk.database.begin(own=True) as session:
         told = await retention.forget_notices(session, now - NOTICES_KEPT)
     async with desk.database.begin(own=True) as session:
-        untold = await retention.forget_untold(session, now - WAITING_KEPT)
+        untold = await missed_alerts.fold(session, now - WAITING_KEPT, retention.AT_ONCE)
     if untold:
-        log.warning("%d alerts were given up that have waited for two months.", untold)
+        log.warning(
+            "%d alerts have waited for two months: a digest will count them, without details.",
+            untold,
+        )
     return max(told, untold)

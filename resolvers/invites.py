@@ -104,11 +104,13 @@ async def _owner(session: AsyncSession, caller: Caller, name: str | None) -> Own
 
 
 async def accept_telegram_invite(
-    desk: Desk, code: str, chat: str, name: str | None, language: str
+    desk: Desk, code: str, where: str, name: str | None, language: str
 ) -> Recipient | None:
     """None for a code that is unknown, used by another chat or too old, or whose maker's token was
-    revoked. A used one changes nothing more.
+    revoked. A used one changes nothing more. `where`: the chat's id, and after a colon the topic of
+    it. The chat is let in as a whole; its alerts go to this topic.
     """
+    chat, _, topic = where.partition(":")
     async with desk.database.begin(own=True) as session:
         invite = await invites.by_hash(session, hash_secret(code))
         recipient = await recipients.find(session, TELEGRAM, chat, change=True)
@@ -118,15 +120,27 @@ async def accept_telegram_invite(
         if not await _valid(session, invite):
             return None
         if recipient is None:
-            recipient = Recipient(channel=TELEGRAM, address=chat, source=invite.created_by)
+            since = await recipients.last_event(session)
+            recipient = Recipient(
+                channel=TELEGRAM, address=chat, source=invite.created_by, since_event=since
+            )
             session.add(recipient)
+            other_owner = False
         elif not _may_change(invite, recipient):
             return None
+        else:
+            other_owner = recipient.owner_id != invite.owner_id
+            await recipients.make_due(recipient)
         _let_in(recipient, invite)
-        recipient.language, recipient.name, recipient.off_reason = language, name, None
+        recipient.language, recipient.name, recipient.topic = (
+            language,
+            name,
+            int(topic) if topic else None,
+        )
+        recipient.off_reason, recipient.away = None, False
         invite.used_at, invite.used_by = datetime.now(UTC), chat
         await session.flush()
-        if recipient.owner_id is not None:
+        if other_owner and recipient.owner_id is not None:
             await recipients.forget_other_owners(session, recipient)
         caller = telegram_caller(Role(recipient.role), recipient.owner_id, chat, None)
         facts = {**recipient_facts(recipient), "invitedBy": invite.created_by}

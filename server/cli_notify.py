@@ -23,6 +23,12 @@ NO_CHAT = (
 HINTS = {
     "chat not found": "Write /start to the bot in that chat first, and check TELEGRAM_CHAT_ID.",
     "bot was blocked": "Unblock the bot in that chat.",
+    "was kicked": "Add the bot to that chat again.",
+    "not a member": "Add the bot to that chat again.",
+    "rights": "Let the bot write there; in a channel, make it an administrator that may post.",
+    "FORBIDDEN": "Let the bot write there; in a channel, make it an administrator that may post.",
+    "TOPIC_CLOSED": "Open the topic, or make the bot an administrator, or name another topic.",
+    "thread not found": "Name a topic that there is: write /chatid in it.",
     "token is not valid": "Check TELEGRAM_BOT_TOKEN.",
     "can't be reached": "Check this machine's way to the internet, or TELEGRAM_API_URL.",
 }

@@ -95,9 +95,13 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_chats(chats: tuple[str, ...]) -> tuple[str, ...]:
     for chat in chats:
-        if not re.fullmatch(r"-?\d{1,19}|@\w{4,}", chat):
-            raise ValueError("Give chat ids such as 123456789, with commas between; ask /chatid.")
-    return chats
+        if not re.fullmatch(r"(-?\d{1,19}|@\w{4,})(:\d{1,9})?", chat):
+            raise ValueError(
+                "Give chat ids such as 123456789, with commas between, or with a topic such as "
+                "-1001234:57; ask /chatid."
+            )
+    # The first topic of a group is the group itself.
+    return tuple(chat.removesuffix(":1") for chat in chats)
 
 
 def _http_url(url: str | None) -> str | None:

@@ -5,7 +5,7 @@ core.telegram.org/bots/api
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 import aiohttp
@@ -18,14 +18,16 @@ from telebot.asyncio_helper import (
     RequestTimeout,
 )
 
-from notifier.channel import Failed, Gone, Later, Moved, Refused
+from notifier.channel import Failed, Later
+from notifier.telegram.clock import TelegramClock, Tracing
+from notifier.telegram.refusals import meaning
+from notifier.telegram.retry_after import RetryAfter
 
 SECONDS = 20
 # About 30 messages a second in all (core.telegram.org/bots/faq).
 A_SECOND = 25
-TOO_MANY, SERVER = 429, 500
-# Blocked, or removed from the group; a bot with another token, or none.
-GONE, NO_BOT = (403,), (401, 404)
+CONNECTIONS = 50
+CLOCK = TelegramClock()
 
 ERRORS = (
     ApiTelegramException,
@@ -44,25 +46,37 @@ logging.getLogger("TeleBot").setLevel(logging.CRITICAL)
 
 
 class TelegramApi:
-    """`url`: of a Bot API server of one's own."""
+    """`url`: of a Bot API server of one's own. `clock`: Telegram's. All but `post` name what they
+    ask, since Telegram says for each method how long it wants not to be asked again.
+    """
 
     def __init__(self, token: str, url: str | None = None) -> None:
         if url:
             asyncio_helper.API_URL = f"{url.rstrip('/')}/bot{{0}}/{{1}}"
         self.token = token
+        self.clock = CLOCK
         self._bot = AsyncTeleBot(token)
         self._turn = asyncio.Lock()
+        self._waits = RetryAfter()
 
-    async def post(self, call: Callable[[AsyncTeleBot], Awaitable[Answer]]) -> Answer:
+    async def post(self, chat: str, call: Callable[[AsyncTeleBot], Awaitable[Answer]]) -> Answer:
         """A message, or a change of one: in its turn. Raises Failed, Refused or Gone."""
+        self._waits.check(chat)
         async with self._turn:
             await asyncio.sleep(1 / A_SECOND)
-        return await self.ask(call)
+        sent = await self.ask(chat, call)
+        self.clock.read_message(sent)
+        return sent
 
     async def ask(
-        self, call: Callable[[AsyncTeleBot], Awaitable[Answer]], seconds: float = SECONDS
+        self,
+        what: Hashable,
+        call: Callable[[AsyncTeleBot], Awaitable[Answer]],
+        seconds: float = SECONDS,
     ) -> Answer:
-        """Raises Failed, Refused or Gone."""
+        """Raises Failed, Refused or Gone; Later without asking, if Telegram said so before."""
+        self._waits.check(what)
+        _open_session(self.clock)
         try:
             async with asyncio.timeout(seconds):
                 return await call(self._bot)
@@ -71,13 +85,17 @@ class TelegramApi:
             if task and task.cancelling():
                 # The library takes a cancellation for a failure.
                 raise asyncio.CancelledError from None
-            raise _meant(error) from None
+            meant = _meant(error)
+            if isinstance(meant, Later):
+                self._waits.note(what, meant.seconds)
+            raise meant from None
 
     async def news(self, offset: int | None, seconds: int, wanted: list[str]) -> list[Any]:
         """Updates as they came, of these kinds; all before `offset` were dealt with. Telegram waits
         for the first one so many seconds.
         """
         found = await self.ask(
+            "getUpdates",
             lambda _: asyncio_helper.get_updates(  # type: ignore[no-untyped-call]
                 self.token, offset, None, seconds, wanted, seconds + SECONDS
             ),
@@ -91,25 +109,18 @@ class TelegramApi:
             await self._bot.close_session()  # type: ignore[no-untyped-call]
 
 
+def _open_session(clock: TelegramClock) -> None:
+    """As the library does, and so that answers set the clock."""
+    manager = asyncio_helper.session_manager
+    if manager.session is None or manager.session.closed:
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=manager.ssl_context)
+        manager.session = aiohttp.ClientSession(connector=connector, trace_configs=[Tracing(clock)])
+
+
 def _meant(error: Exception) -> Exception:
     if isinstance(error, ApiTelegramException):
-        return _told(error)
+        parameters = error.result_json.get("parameters") or {}
+        return meaning(error.error_code, str(error.description), parameters)
     if isinstance(error, (ApiHTTPException, ApiInvalidJSONException)):
         return Failed("Telegram's answer was none of the Bot API's")
     return Failed(f"Telegram can't be reached ({type(error).__name__})")
-
-
-def _told(error: ApiTelegramException) -> Exception:
-    told = str(error.description).replace("\n", " ")
-    parameters = error.result_json.get("parameters") or {}
-    if error.error_code == TOO_MANY:
-        return Later(float(parameters.get("retry_after", 1)))
-    if "migrate_to_chat_id" in parameters:
-        return Moved(str(parameters["migrate_to_chat_id"]))
-    if error.error_code in GONE:
-        return Gone(told)
-    if error.error_code >= SERVER:
-        return Failed(told)
-    if error.error_code in NO_BOT:
-        return Failed(f"the bot's token is not valid ({told})")
-    return Refused(told)

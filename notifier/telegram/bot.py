@@ -4,29 +4,34 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import random
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
 
 from telebot.async_telebot import AsyncTeleBot
-from telebot.types import BotCommand, Update
 
-from concurrency.tasks import run_together
+from concurrency.tasks import end_all, run_all, run_together
 from db.database import Locks, LocksLost
 from domain.errors import Unavailable
 from notifier.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.dispatch import COMMANDS, Dispatch
+from notifier.telegram.dispatch import Dispatch
+from notifier.telegram.heard import Heard
+from notifier.telegram.menu import offer_menu
+from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, rest, until_done
 from notifier.telegram.turns import Turns
-from notifier.texts import FALLBACK, LANGUAGES, texts
-from resolvers.chats import meet_bot
+from resolvers.chats import bot_met_before, meet_bot
 from resolvers.desk import Desk
 
 log = logging.getLogger("rollcall.bot")
 
 LOCK = 7_265_543
-WANTED = ["message", "callback_query"]
+WANTED = ["message", "channel_post", "callback_query", "my_chat_member"]
+# Of one answer to getUpdates; there may be more.
+MOST_UPDATES = 100
+# Between two questions. What comes after a longer time may have waited at Telegram.
+PROMPT_SECONDS = 10.0
 # Telegram holds a question open for so long, if there is nothing to tell.
 POLL_SECONDS = 25
 # How long the next question waits for answers to what was said before.
@@ -38,9 +43,10 @@ AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
 TAKE_OVER_SECONDS = 2.0
 KEEP_SECONDS = 3.0
 HANDLE_SECONDS = 60
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
+# How long the bot's name is waited for before it begins to hear without.
+NAME_SECONDS = 5.0
 MOST_AT_ONCE = 4
+WEBHOOK_ACTIVE = "webhook is active"
 
 
 class TelegramBot:
@@ -54,9 +60,8 @@ class TelegramBot:
 
     def __init__(self, api: TelegramApi, zone: str, webhook: str | None = None) -> None:
         self._api = api
-        self._zone = zone
         self._webhook = webhook
-        self._dispatch: Dispatch | None = None
+        self._dispatch = Dispatch(api, zone)
         self._chats = Turns()
 
     @property
@@ -75,7 +80,16 @@ class TelegramBot:
             self._chats.cancel()
 
     async def _run(self, desk: Desk) -> NoReturn:
-        self._dispatch = await self._introduced(desk)
+        naming = asyncio.create_task(self._find_name(desk), name="bot's name")
+        try:
+            await asyncio.wait([naming], timeout=NAME_SECONDS)
+            if self._dispatch.username is None:
+                self._dispatch.username = await bot_met_before(desk)
+            await self._take_turns(desk)
+        finally:
+            await end_all([naming])
+
+    async def _take_turns(self, desk: Desk) -> NoReturn:
         while True:
             try:
                 async with desk.database.locks() as locks:
@@ -85,23 +99,16 @@ class TelegramBot:
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     async def receive(self, desk: Desk, update: dict[str, Any]) -> None:
-        """What came to the webhook."""
-        if self._dispatch is None:
-            self._dispatch = await self._introduced(desk)
-        await self._hear(desk, [update])
+        """What came to the webhook: perhaps long after it was said."""
+        await self._hear(desk, [Heard(update, prompt=False)])
 
-    async def _introduced(self, desk: Desk) -> Dispatch:
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                me = await self._api.ask(AsyncTeleBot.get_me)
-            except (Failed, Refused, Gone) as error:
-                log.warning("The bot can't begin, trying again: %s", error)
-                pause = await _rest(pause)
-                continue
-            username = me.username or ""
-            await meet_bot(desk, username)
-            return Dispatch(self._api, username, self._zone)
+    async def _find_name(self, desk: Desk) -> None:
+        await until_done("The bot's name is not known", lambda: self._ask_name(desk))
+
+    async def _ask_name(self, desk: Desk) -> None:
+        me = await self._api.ask("getMe", AsyncTeleBot.get_me)
+        self._dispatch.username = me.username or ""
+        await meet_bot(desk, self._dispatch.username)
 
     async def _stand_by(self, desk: Desk, locks: Locks) -> NoReturn:
         while True:
@@ -115,61 +122,67 @@ class TelegramBot:
         await run_together(_keep(locks), self._talk(desk))
 
     async def _talk(self, desk: Desk) -> None:
-        pause, offset = FIRST_PAUSE_SECONDS, None
-        ready = False
+        hearing = self._be_told() if self._webhook else self._listen(desk)
+        await run_all(hearing, offer_menu(self._api))
+
+    async def _be_told(self) -> None:
+        await until_done("The bot's webhook is not set", self._set_webhook)
+        await asyncio.Event().wait()
+
+    async def _listen(self, desk: Desk) -> NoReturn:
+        """What waited at Telegram comes in answers to questions that do not wait for more."""
+        pause, offset, heard_until = FIRST_PAUSE_SECONDS, None, float("-inf")
         while True:
+            prompt = time.monotonic() - heard_until < PROMPT_SECONDS
             try:
-                if not ready:
-                    await self._set_up()
-                    ready = True
-                if self._webhook:
-                    await asyncio.Event().wait()
-                updates = await self._api.news(offset, POLL_SECONDS, WANTED)
+                updates = await self._api.news(offset, POLL_SECONDS if prompt else 0, WANTED)
             except (Failed, Refused, Gone) as error:
                 log.warning("The bot hears nothing, trying again: %s", error)
-                pause = await _rest(pause)
+                if WEBHOOK_ACTIVE in str(error) and await self._delete_webhook():
+                    continue
+                pause = await rest(pause, error)
                 continue
             pause = FIRST_PAUSE_SECONDS
+            if len(updates) < MOST_UPDATES:
+                heard_until = time.monotonic()
             if updates:
-                await self._hear(desk, updates)
+                await self._hear(desk, [Heard(raw, prompt=prompt) for raw in updates])
                 offset = updates[-1]["update_id"] + 1
 
-    async def _set_up(self) -> None:
-        for language in LANGUAGES:
-            await self._register_commands(language)
-        if self._webhook:
-            await self._api.ask(
-                lambda bot: bot.set_webhook(
-                    self._webhook,
-                    allowed_updates=WANTED,
-                    max_connections=MOST_AT_ONCE,
-                    secret_token=self.secret,
-                )
-            )
-            log.info("Telegram tells the bot's news to %s.", self._webhook)
-        else:
-            await self._api.ask(AsyncTeleBot.delete_webhook)
+    async def _set_webhook(self) -> None:
+        await self._api.ask(
+            "setWebhook",
+            lambda bot: bot.set_webhook(
+                self._webhook,
+                allowed_updates=WANTED,
+                max_connections=MOST_AT_ONCE,
+                secret_token=self.secret,
+            ),
+        )
+        log.info("Telegram tells the bot's news to %s.", self._webhook)
 
-    async def _register_commands(self, language: str) -> None:
-        about = texts(language)["commands"]
-        commands = [BotCommand(name, about[name]) for name in COMMANDS]
-        code = None if language == FALLBACK else language
-        await self._api.ask(lambda bot: bot.set_my_commands(commands, language_code=code))
+    async def _delete_webhook(self) -> bool:
+        """Whether there is none any more."""
+        try:
+            await self._api.ask("deleteWebhook", AsyncTeleBot.delete_webhook)
+        except (Failed, Refused, Gone) as error:
+            log.warning("The bot's webhook can't be deleted: %s", error)
+            return False
+        return True
 
-    async def _hear(self, desk: Desk, updates: Sequence[dict[str, Any]]) -> None:
+    async def _hear(self, desk: Desk, updates: Sequence[Heard]) -> None:
         """Chats at the same time, and in each chat one thing after the other. What takes its time
         goes on while others are heard.
         """
-        heard = [self._chats.add(_chat(raw), partial(self._deal, desk, raw)) for raw in updates]
+        heard = [self._chats.add(each.chat, partial(self._deal, desk, each)) for each in updates]
         await asyncio.wait(heard, timeout=LISTEN_SECONDS)
 
-    async def _deal(self, desk: Desk, raw: dict[str, Any]) -> None:
+    async def _deal(self, desk: Desk, heard: Heard) -> None:
         """With one update, which must not stand in the way of others, whatever is wrong with it."""
-        assert self._dispatch is not None  # noqa: S101
         for pause in (*AGAIN_SECONDS, None):
             try:
                 async with asyncio.timeout(HANDLE_SECONDS):
-                    await self._dispatch(desk, Update.de_json(raw))  # type: ignore[no-untyped-call]
+                    await self._dispatch(desk, heard)
             except Unavailable as error:
                 log.warning("The bot could not do what it was told: %s", error)
                 if pause is not None:
@@ -186,15 +199,3 @@ async def _keep(locks: Locks) -> NoReturn:
     while True:
         await asyncio.sleep(KEEP_SECONDS)
         await locks.keep()
-
-
-async def _rest(pause: float) -> float:
-    """Returns the next pause, in seconds."""
-    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-    return min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-
-def _chat(raw: dict[str, Any]) -> object:
-    """Whose turn it is."""
-    about = raw.get("message") or raw.get("callback_query", {}).get("message") or {}
-    return about.get("chat", {}).get("id")

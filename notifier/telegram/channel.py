@@ -1,8 +1,9 @@
 """Alerts by a Telegram bot."""
 
 from domain.alerts import TELEGRAM
-from notifier.channel import Message
+from notifier.channel import Message, Moved
 from notifier.telegram.api import TelegramApi
+from notifier.telegram.threads import Thread
 from notifier.telegram.writing import formatted, keyboard
 
 # One message a second in a chat, 20 a minute in a group (core.telegram.org/bots/faq).
@@ -20,15 +21,21 @@ class TelegramChannel:
         return GROUP_SECONDS if address.startswith("-") else CHAT_SECONDS
 
     async def send(self, address: str, message: Message) -> None:
-        await self.api.post(
-            lambda bot: bot.send_message(
-                address,
-                formatted(message.text),
-                parse_mode="HTML",
-                reply_markup=keyboard(message.buttons),
-                disable_web_page_preview=True,
+        thread = Thread.at(address)
+        try:
+            await self.api.post(
+                thread.chat,
+                lambda bot: bot.send_message(
+                    thread.chat,
+                    formatted(message.text),
+                    parse_mode="HTML",
+                    reply_markup=keyboard(message.buttons),
+                    disable_web_page_preview=True,
+                    **thread.options,
+                ),
             )
-        )
+        except Moved as moved:
+            raise Moved(Thread(moved.address, thread.topic).address) from None
 
     async def close(self) -> None:
         await self.api.close()

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 
 from telebot import util
 from telebot.types import CallbackQuery, InaccessibleMessage, Message, Update, User
@@ -24,14 +24,19 @@ from notifier.telegram.commands import (
     start,
     stop,
 )
+from notifier.telegram.heard import Heard
+from notifier.telegram.membership import may_write, reopens
 from notifier.telegram.talk import Press, Talk
+from notifier.telegram.threads import Thread
 from notifier.texts import FALLBACK, LANGUAGES
-from resolvers.chats import chat_moved, known_chat
+from resolvers.chats import chat_is_back, chat_moved, known_chat
 from resolvers.desk import Desk
 
 log = logging.getLogger("rollcall.bot")
 
 A_MINUTE = 60
+# What was sent earlier is not done any more.
+LATE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +77,34 @@ BUTTONS = {
 
 
 class Dispatch:
-    """`username`: the bot's own. `zone`: the time zone of what it says."""
+    """`username`: the bot's own; None while nobody knows it, so nothing is meant for it by name.
+    `zone`: the time zone of what it says.
+    """
 
-    def __init__(self, api: TelegramApi, username: str, zone: str) -> None:
+    def __init__(self, api: TelegramApi, zone: str) -> None:
         self._api = api
-        self._username = username.lower()
         self._zone = zone
         self._rate = Rate(A_MINUTE, "messages")
+        self._excuses = Rate(1, "excuses")
+        self.username: str | None = None
 
-    async def __call__(self, desk: Desk, update: Update) -> None:
+    async def __call__(self, desk: Desk, heard: Heard) -> None:
         """Raises Unavailable: then it has to be done again."""
-        query, message = update.callback_query, update.message
+        if changed := heard.raw.get("my_chat_member"):
+            if may_write(changed):
+                chat = changed["chat"]
+                await chat_is_back(desk, str(chat["id"]), chat.get("username"))
+            return
+        update = Update.de_json(heard.raw)  # type: ignore[no-untyped-call]
+        query, message = update.callback_query, update.message or update.channel_post
         if query and query.message:
-            await self._pressed(desk, query, query.message)
+            await self._pressed(desk, query, query.message, heard)
         elif message and message.migrate_to_chat_id:
             await chat_moved(desk, str(message.chat.id), str(message.migrate_to_chat_id))
-        elif message and message.text and message.text.strip():
-            await self._said(desk, message, message.text.strip())
+        elif message and reopens(message):
+            await chat_is_back(desk, str(message.chat.id), message.chat.username)
+        elif message and not message.is_automatic_forward and (message.text or "").strip():
+            await self._said(desk, message, (message.text or "").strip())
 
     async def _said(self, desk: Desk, message: Message, text: str) -> None:
         private = message.chat.type == "private"
@@ -96,46 +112,79 @@ class Dispatch:
         if command is None and not private:
             return
         _, _, addressed = text.split(maxsplit=1)[0].partition("@")
-        if command and addressed and addressed.lower() != self._username:
+        if command and addressed and addressed.lower() != (self.username or "").lower():
             return
         deed = COMMANDS.get((command or "").lower())
-        talk = await self._talk(desk, message.chat, message.from_user)
+        if deed is None and not (private or addressed):
+            return
+        talk = await self._talk(desk, message, _author(message))
         if talk is None:
             return
-        if deed:
+        if self._api.clock.now - message.date > LATE_SECONDS:
+            await self._excuse(talk, deed)
+        elif deed:
             await self._do(talk, deed, (util.extract_arguments(text) or "").strip())
-        elif private or addressed:
+        else:
             await self._do(talk, COMMANDS["help"], "")
 
+    async def _excuse(self, talk: Talk, deed: Deed | None) -> None:
+        """For what was sent long ago: it is said once for all. Whoever writes can be written to."""
+        if deed is COMMANDS["start"]:
+            await chat_is_back(talk.desk, talk.chat)
+        until = datetime.fromtimestamp(self._api.clock.now - LATE_SECONDS, UTC)
+        await self._say_once(talk, talk.word("late", until=talk.moment(until)))
+
+    async def _say_once(self, talk: Talk, text: str) -> None:
+        try:
+            self._excuses.admit(talk.thread.address)
+        except TooMany:
+            return
+        await self._answer(talk, lambda: talk.say(text))
+
     async def _pressed(
-        self, desk: Desk, query: CallbackQuery, message: Message | InaccessibleMessage
+        self,
+        desk: Desk,
+        query: CallbackQuery,
+        message: Message | InaccessibleMessage,
+        heard: Heard,
     ) -> None:
         press = Press(query.id, message.message_id, getattr(message, "text", None))
-        talk = await self._talk(desk, message.chat, query.from_user, press)
+        talk = await self._talk(desk, message, _person(query.from_user), press)
         if talk is None:
             return
+        talk.noted = heard.answered
+        if not heard.fresh:
+            if await talk.is_late():
+                await self._say_once(talk, talk.word("late_press"))
+                return
+            heard.answered = True
         what, *about = (query.data or "").split(SEPARATOR)
         if deed := BUTTONS.get(what):
             await self._do(talk, deed, *about)
         await self._answer(talk, talk.note)
 
     async def _talk(
-        self, desk: Desk, chat: Any, user: User | None, press: Press | None = None
+        self,
+        desk: Desk,
+        message: Message | InaccessibleMessage,
+        author: "Author",
+        press: Press | None = None,
     ) -> Talk | None:
         """None for one that talks more than a person does."""
+        chat, thread = message.chat, Thread.of(message)
         try:
             self._rate.admit(chat.id)
         except TooMany:
             return None
-        recipient: Recipient | None = await known_chat(desk, str(chat.id))
+        recipient: Recipient | None = await known_chat(desk, thread.chat, thread.topic)
         return Talk(
             self._api,
             desk,
-            str(chat.id),
+            thread,
             chat.title or chat.first_name,
-            str(user.id) if user else None,
-            user.full_name if user else "",
-            _language(user, recipient),
+            author.id,
+            author.name,
+            _language(author.language, recipient),
             self._zone,
             recipient,
             press,
@@ -165,16 +214,37 @@ class Dispatch:
 
 
 async def _refuse(talk: Talk, name: str) -> None:
-    text = talk.word(name, chat=talk.chat)
-    if talk.press:
+    text = talk.word(name, chat=talk.thread.address)
+    if talk.press and not talk.noted:
         await talk.note(text)
     else:
         await talk.say(text)
 
 
-def _language(user: User | None, recipient: Recipient | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes. `id` None: the chat itself, as a channel or an anonymous administrator does."""
+
+    id: str | None
+    name: str
+    language: str | None = None
+
+
+def _person(user: User | None) -> Author:
+    return Author(str(user.id), user.full_name, user.language_code) if user else Author(None, "")
+
+
+def _author(message: Message) -> Author:
+    chat = message.sender_chat
+    if chat is None:
+        return _person(message.from_user)
+    own = chat.id == message.chat.id
+    return Author(None if own else str(chat.id), chat.title or "")
+
+
+def _language(spoken: str | None, recipient: Recipient | None) -> str:
     """The user's, as far as there are texts in it; else the chat's."""
-    spoken = (user.language_code or "") if user else ""
+    spoken = spoken or ""
     if spoken.partition("-")[0].lower() in LANGUAGES or recipient is None:
         return spoken or FALLBACK
     return recipient.language

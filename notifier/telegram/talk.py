@@ -12,14 +12,17 @@ from telebot.async_telebot import AsyncTeleBot
 from db.alert_tables import Recipient
 from domain.access import Caller
 from domain.alerts import Role, telegram_caller
-from notifier.channel import Buttons, Failed, Later, Refused
+from notifier.channel import Buttons, Doubtful, Failed, Later, Refused, Unwelcome
 from notifier.telegram.api import TelegramApi
+from notifier.telegram.threads import Thread
 from notifier.telegram.writing import formatted, keyboard
 from notifier.texts import texts
 from resolvers.desk import Desk
 
 AGAIN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 10.0
+# What Telegram says of a press that nobody waits for any more.
+TOO_OLD = "query is too old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,14 @@ class Press:
 
 @dataclass
 class Talk:
-    """`chat` and `user`: their ids; `name`: how people call the chat. `recipient`: what is known of
-    the chat; None where nobody has let it in. `zone`: a time zone's name.
+    """`thread`: where it was said, and is answered. `user`: an id; `name`: how people call the
+    chat. `recipient`: what is known of the chat; None where nobody has let it in. `zone`: a time
+    zone's name.
     """
 
     api: TelegramApi
     desk: Desk
-    chat: str
+    thread: Thread
     name: str | None
     user: str | None
     user_name: str
@@ -48,6 +52,16 @@ class Talk:
     recipient: Recipient | None
     press: Press | None = None
     noted: bool = field(default=False, init=False)
+
+    @property
+    def chat(self) -> str:
+        """Its id."""
+        return self.thread.chat
+
+    @property
+    def address(self) -> str:
+        """Of the recipient, if the chat is one."""
+        return self.recipient.address if self.recipient else self.thread.address
 
     @property
     def words(self) -> Mapping[str, Any]:
@@ -81,6 +95,7 @@ class Talk:
                 parse_mode="HTML",
                 reply_markup=keyboard(buttons),
                 disable_web_page_preview=True,
+                **self.thread.options,
             )
         )
 
@@ -101,13 +116,24 @@ class Talk:
                     disable_web_page_preview=True,
                 )
             )
-        except Refused as refused:
+        except (Refused, Doubtful) as refused:
             if "not modified" not in str(refused):
                 await self.say(text, buttons)
 
     async def pin(self, latitude: float, longitude: float) -> None:
         """A place on the map."""
-        await self._post(lambda bot: bot.send_location(self.chat, latitude, longitude))
+        options = self.thread.options
+        await self._post(lambda bot: bot.send_location(self.chat, latitude, longitude, **options))
+
+    async def is_late(self) -> bool:
+        """Whether Telegram has given the press up by now: it is answered before anything is done,
+        since a press has no date.
+        """
+        try:
+            await self.note()
+        except (Failed, Refused) as error:
+            return TOO_OLD in str(error)
+        return False
 
     async def note(self, text: str | None = None) -> None:
         """A short word to whoever pressed; without one, just that it was heard."""
@@ -120,10 +146,12 @@ class Talk:
     async def _post(self, call: Callable[[AsyncTeleBot], Awaitable[object]]) -> None:
         """Once more where that may help: who asked is still there, and can ask again."""
         try:
-            await self.api.post(call)
+            await self.api.post(self.chat, call)
+        except (Unwelcome, Doubtful):
+            raise
         except Failed as failed:
             seconds = failed.seconds if isinstance(failed, Later) else AGAIN_SECONDS
             if seconds > LONGEST_WAIT_SECONDS or self.recipient is None:
                 raise
             await asyncio.sleep(seconds)
-            await self.api.post(call)
+            await self.api.post(self.chat, call)

@@ -19,7 +19,7 @@ CHAT, GROUP = 4242, -100777
 
 @asynccontextmanager
 async def alerted(
-    settings: Settings, telegram: BotApi, *chats: int, **values: Any
+    settings: Settings, telegram: BotApi, *chats: int | str, **values: Any
 ) -> AsyncIterator[Api]:
     own = changed(
         settings,
@@ -54,6 +54,13 @@ async def until_rows(database: Database, query: str, count: int = 1) -> list[Any
         while len(found := await rows(database, query)) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return found
+
+
+async def until_no_rows(database: Database, query: str) -> None:
+    """Waits until the query gives none."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while await rows(database, query):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def registered(api: Api, number: int, **values: Any) -> str:

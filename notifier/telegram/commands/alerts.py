@@ -26,13 +26,13 @@ async def toggle(talk: Talk, kind: str) -> None:
     def choose(present: Collection[EventKind] | None) -> Collection[EventKind]:
         return {EventKind(kind)} ^ {*(USUAL if present is None else present)}
 
-    talk.recipient = await chats.choose_kinds(talk.desk, talk.chat, choose)
+    talk.recipient = await chats.choose_kinds(talk.desk, talk.address, choose)
     await alerts(talk)
 
 
 async def choose(talk: Talk, which: str) -> None:
     """`usual`, `every` or `none`."""
-    talk.recipient = await chats.choose_kinds(talk.desk, talk.chat, lambda _: CHOICES[which])
+    talk.recipient = await chats.choose_kinds(talk.desk, talk.address, lambda _: CHOICES[which])
     await alerts(talk)
 
 
@@ -57,7 +57,7 @@ async def owners(talk: Talk, page: str = "0") -> None:
 
 async def toggle_owner(talk: Talk, id: str, page: str) -> None:
     owner_id = None if id == ALL else int(id)
-    talk.recipient = await chats.choose_owner(talk.desk, talk.chat, owner_id)
+    talk.recipient = await chats.choose_owner(talk.desk, talk.address, owner_id)
     await owners(talk, page)
 
 

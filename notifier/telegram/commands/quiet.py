@@ -47,7 +47,7 @@ async def quiet(talk: Talk, words: str) -> None:
         await talk.say(f"{present}\n{talk.word('quiet_usage')}")
         return
     if words.lower() == OFF:
-        await chats.set_quiet_hours(talk.desk, talk.chat, None)
+        await chats.set_quiet_hours(talk.desk, talk.address, None)
         await talk.say(talk.word("no_quiet_hours"))
         return
     try:
@@ -55,13 +55,12 @@ async def quiet(talk: Talk, words: str) -> None:
     except ValueError:
         await talk.say(talk.word("quiet_usage"))
         return
-    await chats.set_quiet_hours(talk.desk, talk.chat, hours)
+    await chats.set_quiet_hours(talk.desk, talk.address, hours)
     await talk.say(talk.word("quiet_hours", hours=hours))
 
 
 async def _set(talk: Talk, span: timedelta | None) -> None:
-    until = datetime.now(UTC) + min(span, LONGEST) if span else None
-    await chats.mute(talk.desk, talk.chat, until)
+    until = await chats.mute(talk.desk, talk.address, min(span, LONGEST) if span else None)
     text = talk.word("muted", until=talk.moment(until)) if until else talk.word("unmuted")
     await talk.show(text, _spans(talk, muted=True) if until else ())
 

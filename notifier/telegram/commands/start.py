@@ -9,18 +9,22 @@ from resolvers.invites import accept_telegram_invite
 async def start(talk: Talk, code: str) -> None:
     """`code`: of an invite, as a deep link brings it."""
     if code:
-        joined = await accept_telegram_invite(talk.desk, code, talk.chat, talk.name, talk.language)
+        joined = await accept_telegram_invite(
+            talk.desk, code, talk.thread.address, talk.name, talk.language
+        )
         if joined is None:
             await talk.say(talk.word("code_unknown"))
             return
         talk.recipient = joined
     elif talk.recipient:
-        talk.recipient = await greet_again(talk.desk, talk.chat, talk.name, talk.language)
+        talk.recipient = await greet_again(
+            talk.desk, talk.address, talk.thread.topic, talk.name, talk.language
+        )
     await talk.say(f"{talk.word('greeting')}\n\n{_standing(talk)}")
 
 
 async def chatid(talk: Talk, _: str) -> None:
-    await talk.say(talk.word("chatid", chat=talk.chat))
+    await talk.say(talk.word("chatid", chat=talk.thread.address))
 
 
 async def help(talk: Talk, _: str) -> None:
@@ -38,7 +42,7 @@ async def help(talk: Talk, _: str) -> None:
 def _standing(talk: Talk) -> str:
     recipient = talk.recipient
     if recipient is None:
-        return talk.word("uninvited", chat=talk.chat)
+        return talk.word("uninvited", chat=talk.thread.address)
     name = "may_change" if recipient.role == Role.ADMIN else "may_look"
     owner = recipient.owner.name if recipient.owner else talk.word("all_owners")
     return talk.word(name, owner=owner)

@@ -6,5 +6,5 @@ from resolvers.chats import leave
 
 async def stop(talk: Talk, _: str) -> None:
     """A chat that the settings name is told always; it can be muted."""
-    left = await leave(talk.desk, talk.caller, talk.chat)
+    left = await leave(talk.desk, talk.caller, talk.address)
     await talk.say(talk.word("stopped" if left else "in_settings"))
