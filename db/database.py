@@ -96,7 +96,8 @@ class Database:
         driver = await self.connection()
         try:
             await driver.execute("SET synchronous_commit = off", timeout=PROBE_SECONDS)
-            await driver.add_listener(CHANNEL, lambda *_: heard())
+            async with asyncio.timeout(PROBE_SECONDS):
+                await driver.add_listener(CHANNEL, lambda *_: heard())
             yield Watch(driver, self._lost)
         finally:
             driver.terminate()

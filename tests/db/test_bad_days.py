@@ -41,7 +41,7 @@ async def check_well(running: Load, server: ServerProcess, *codes: str) -> None:
     assert set(running.codes) <= PASSING | set(codes)
     assert not running.odd
     check_log(server)
-    assert server.ready()
+    await running.until(server.ready)
 
 
 async def test_fewer_connections_than_it_would_take(
@@ -91,7 +91,7 @@ async def test_a_lock_that_is_held_for_long(url: str, tmp_path: Path, options: s
             async with holder.transaction():
                 await holder.execute("LOCK TABLE devices, events")
                 await crowd.until(lambda: crowd.codes.total() > 20)
-                assert running.ready()
+                assert running.alive()
             await holder.close()
             refused = {"TIMED_OUT"} if not options else set()
             crowd.odd = [each for each in crowd.odd if not any(code in each for code in refused)]
