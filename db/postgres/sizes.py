@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from db.postgres.permanent import DatabaseUnusable
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -30,9 +32,12 @@ LEAST = Sizes(requests=3, background=2, reads=1, pages=1, commits=1)
 
 
 def sizes_for(connections: int) -> Sizes:
-    """Never more than `connections` together. Raises ValueError below `LEAST.total`."""
+    """Never more than `connections` together. Raises DatabaseUnusable below `LEAST.total`."""
     if connections < LEAST.total:
-        raise ValueError(f"Rollcall needs {LEAST.total} connections to the database.")
+        raise DatabaseUnusable(
+            f"ROLLCALL_DATABASE_CONNECTIONS leaves {connections} connections for each process, and "
+            f"each needs {LEAST.total}: raise it, or run fewer processes (ROLLCALL_WORKERS)."
+        )
     part = min(1.0, (connections - LEAST.total) / (FULL.total - LEAST.total))
     shared = Sizes(
         LEAST.requests,

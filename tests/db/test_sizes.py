@@ -2,6 +2,7 @@
 
 import pytest
 
+from db.postgres.permanent import DatabaseUnusable
 from db.postgres.sizes import FULL, LEAST, sizes_for
 from server.settings import Settings, SettingsError, read_settings
 
@@ -21,6 +22,12 @@ def test_too_few_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         SettingsError, match="ROLLCALL_DATABASE_CONNECTIONS: Give at least 14 for each of 2"
     ):
         read_settings()
+
+
+def test_a_process_with_too_few_says_what_to_do() -> None:
+    settings = Settings(database_connections=20).model_copy(update={"workers": 2})
+    with pytest.raises(DatabaseUnusable, match="leaves 10 connections for each process"):
+        sizes_for(settings.connections_per_process)
 
 
 def test_processes_share_them() -> None:
