@@ -23,7 +23,7 @@ from server.listening import server_for
 from server.protocols import HTTPProtocol
 from server.settings import Settings
 from tests.client import Api
-from tests.conftest import ADMIN
+from tests.conftest import ADMIN, opened
 from tests.server.order.questions import MAC, Question, Sent, requests_of
 
 NOT_FOUND = b"PERSISTED_QUERY_NOT_FOUND"
@@ -72,6 +72,7 @@ class World:
         # Nothing happens by itself.
         app.state.keeper.workers = []
         async with app.router.lifespan_context(app), listening(app, self.settings) as url:
+            await opened(app)
             yield Server(self, url)
 
 
@@ -164,6 +165,7 @@ async def populate(settings: Settings) -> dict[str, str | None]:
     """Tokens by the names of their callers."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
+        await opened(app)
         api = Api(app, ADMIN)
         tokens: dict[str, str | None] = {"admin": ADMIN, "nobody": None, "unknown": "rca_x"}
         devices = []
