@@ -24,8 +24,9 @@ from sqlalchemy import text
 from bench.follow import CHANGE, OWNERS, REGISTER, Follower, expected_of, log_of
 from db.database import Database
 from tests.mqtt.observer import Observer
+from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
-from tests.server.surroundings import Surroundings, closed_port
+from tests.server.surroundings import Surroundings
 
 DEVICES, FOLLOWERS, CALLERS = 20, 12, 4
 PAUSE_SECONDS = 0.05
@@ -93,7 +94,7 @@ async def restart(server: ServerProcess) -> float:
 async def soak(folder: Path, restarts: int, seed: int) -> str:
     chance = random.Random(seed)
     with Surroundings(folder) as around:
-        ports = [closed_port() for _ in range(2)]
+        ports = [free_port() for _ in range(2)]
         for port in ports:
             around.start(1, ROLLCALL_PORT=str(port), ROLLCALL_RATE_LIMITS="off")
         urls = [f"http://127.0.0.1:{port}/graphql" for port in ports]

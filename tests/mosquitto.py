@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import WAIT_SECONDS, wait_for
 
 COMMAND = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -20,12 +21,6 @@ def required() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("Mosquitto is not installed.")
         pytest.skip("needs mosquitto")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Mosquitto:

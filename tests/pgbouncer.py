@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.mosquitto import free_port
+from tests.ports import free_port
 from tests.postgres import (
     PASSWORD,
     QUOTED,

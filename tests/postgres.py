@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.mosquitto import free_port
+from tests.ports import free_port
 from tests.server.process import wait_for
 
 USER = "rollcall"

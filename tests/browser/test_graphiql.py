@@ -10,8 +10,8 @@ import pytest
 
 from tests.client import BENCH, REGISTER
 from tests.npm import npm_installed
+from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
-from tests.server.test_serve import free_port
 
 FOLDER = Path(__file__).parent
 FLEET = [

@@ -11,7 +11,7 @@ from db.database import Database
 from db.migrate import migrate
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from db.postgres.transient import is_transient
-from tests.mosquitto import free_port
+from tests.ports import free_port
 from tests.postgres import PASSWORD, QUOTED, USER, Cluster, cluster, give_to_account
 
 OTHER = "another secret"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mosquitto import free_port
+from tests.ports import free_port
 from tests.postgres import PASSWORD, QUOTED, USER, Cluster, pgbouncer
 from tests.server.process import ServerProcess, wait_for
 

@@ -138,9 +138,3 @@ def black_hole() -> Iterator[int]:
             listening.shutdown(socket.SHUT_RDWR)
             for each in taken:
                 each.close()
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,8 +17,9 @@ import pytest
 from tests.client import BENCH, REGISTER
 from tests.live.serving import CHANGES, Socket
 from tests.mqtt.observer import Observer
+from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
-from tests.server.surroundings import Surroundings, black_hole, closed_port
+from tests.server.surroundings import Surroundings, black_hole
 from tests.timing import delay
 from tests.waiting import WAIT_SECONDS, until, wait_for
 
@@ -186,7 +187,7 @@ def test_what_was_never_there_delays_neither_start_nor_stop(
     tmp_path: Path, what: str, answers: str
 ) -> None:
     with black_hole() as hole:
-        port = hole if answers == "never" else closed_port()
+        port = hole if answers == "never" else free_port()
         settings = {name: value.format(port=port) for name, value in SETTINGS[what].items()}
         server = ServerProcess(tmp_path / "data", **settings)
         server.wait_for_database = what != "database"

@@ -18,8 +18,8 @@ from db.database import Database
 from server.logs import configure_logging
 from server.request_id import RequestIds
 from server.settings import Settings, SettingsError, read_settings
+from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
-from tests.server.test_serve import free_port
 
 UVICORN = (sys.executable, "-m", "uvicorn", "--factory", "server.app:create_app")
 

@@ -20,7 +20,7 @@ from server.metrics import Metrics, metrics_endpoint
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import changed, served
-from tests.server.test_serve import free_port
+from tests.ports import free_port
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -16,16 +16,11 @@ import schema
 from db.embedded import EmbeddedPostgres
 from server.listening import reachable
 from tests.client import BENCH, REGISTER
+from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
 from tests.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_our_packages_are_the_ones_imported() -> None:

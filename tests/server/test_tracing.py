@@ -25,9 +25,10 @@ from server.settings import Settings
 from server.tracing import Tracing, tracing_from_environment
 from tests.client import Api
 from tests.conftest import ADMIN, served
+from tests.ports import free_port
 from tests.server.collector import Collector, attributes, collecting
 from tests.server.process import ServerProcess
-from tests.server.test_serve import ROOT, free_port
+from tests.server.test_serve import ROOT
 from tests.timing import delay
 from tests.waiting import WAIT_SECONDS
 

@@ -164,7 +164,7 @@ async def hooked(settings: Settings, telegram: BotApi) -> AsyncIterator[Api]:
     import uvicorn  # noqa: PLC0415
 
     from server.app import create_app  # noqa: PLC0415
-    from tests.mosquitto import free_port  # noqa: PLC0415
+    from tests.ports import free_port  # noqa: PLC0415
 
     port = free_port()
     own = changed(
