@@ -88,13 +88,19 @@ class ServerProcess:
 
     @property
     def postgres_pid(self) -> int:
-        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+        return int(self._pid_file()[0])
+
+    def _pid_file(self) -> list[str]:
+        return (self.data_dir / "postgres" / "postmaster.pid").read_text().split("\n")
+
+    async def connection(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """To the database, past the server."""
+        host = self._pid_file()[4]
+        return await asyncpg.connect(user="postgres", database="postgres", host=host)
 
     async def rows(self, query: str) -> list[Any]:
         """Straight from the database."""
-        connection = await asyncpg.connect(
-            user="postgres", database="postgres", host=str(self.data_dir / "postgres")
-        )
+        connection = await self.connection()
         try:
             return list(await connection.fetch(query))
         finally:

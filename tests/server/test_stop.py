@@ -31,8 +31,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 
 async def blocked(server: ServerProcess) -> asyncpg.Connection:
     """A connection that keeps everybody from registering devices."""
-    folder = str(server.data_dir / "postgres")
-    connection = await asyncpg.connect(user="postgres", database="postgres", host=folder)
+    connection = await server.connection()
     await connection.execute("BEGIN; LOCK TABLE devices IN SHARE MODE")
     return connection
 
