@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from server.app import create_app
 from server.settings import Settings
 from tests.client import Api
 from tests.waiting import WAIT_SECONDS
+from tests.watchdog import watched
 
 ADMIN = "an-admin-token-for-tests"
 numbers = itertools.count()
@@ -72,6 +73,12 @@ def patient_clients() -> None:
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, part, WAIT_SECONDS)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with watched(tmp_path_factory.getbasetemp()):
+        yield
+
+
 @pytest_asyncio.fixture(scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The URL of a server that does not wait for the disk: who tests that has one of their own."""
@@ -89,7 +96,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 async def template(postgres: str) -> str:
     """The name of a migrated database."""
     await _execute(postgres, "CREATE DATABASE template_rollcall")
-    database = Database(_named(postgres, "template_rollcall"))
+    database = Database(named(postgres, "template_rollcall"))
     await migrate(database)
     await database.close()
     return "template_rollcall"
@@ -99,7 +106,7 @@ async def template(postgres: str) -> str:
 async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
     name = f"rollcall_{next(numbers)}"
     await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield _named(postgres, name)
+    yield named(postgres, name)
     await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -152,5 +159,5 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-def _named(url: str, database: str) -> str:
+def named(url: str, database: str) -> str:
     return url.replace("/postgres?", f"/{database}?")

@@ -1,26 +1,19 @@
 """A pytest plugin: each run has a temporary folder of its own, which is deleted if all passed.
 
-Processes that have the folder in their command line are ended with the run, as a PostgreSQL whose
-server a test has killed.
-
 Pytest's usual one is shared by all runs of a user, and each run that begins closes it to other
 users. A PostgreSQL that root has started, as another user, could not read its files any more.
 """
 
 import shutil
-import signal
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 PREFIX = "rollcall-tests-"
 # Of a run that failed, for whoever looks into it.
 KEPT_SECONDS = 24 * 60 * 60
-END_SECONDS = 10
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,25 +34,8 @@ class Temporary:
         self.passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
     def pytest_unconfigure(self) -> None:
-        _end_processes(str(self.folder))
         if self.passed:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _end_processes(folder: str) -> None:
-    left = [process for process in psutil.process_iter() if _names(process, folder)]
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGQUIT)
-    for process in psutil.wait_procs(left, END_SECONDS)[1]:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def _names(process: psutil.Process, folder: str) -> bool:
-    with suppress(psutil.Error):
-        return any(folder in argument for argument in process.cmdline())
-    return False
 
 
 def _delete_old() -> None:

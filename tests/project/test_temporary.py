@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.project.nested import run
@@ -13,16 +12,6 @@ SHOWS = """
 def test_it(tmp_path):
     print(f"<{tmp_path}>")
     assert %s
-"""
-
-
-LEAVES_A_PROCESS = """
-import subprocess, sys
-
-def test_it(tmp_path):
-    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", str(tmp_path)])
-    left.returncode = 0  # so that nothing warns
-    print(f"<{left.pid}>")
 """
 
 
@@ -52,9 +41,3 @@ def test_it_is_kept_after_a_failure_for_a_day(
     os.utime(kept, (0, 0))
     run(tmp_path, "tests.temporary", tests=SHOWS % "True")
     assert list(elsewhere.iterdir()) == []
-
-
-def test_processes_that_use_it_are_ended(tmp_path: Path) -> None:
-    status, output = run(tmp_path, "tests.temporary", "-rP", tests=LEAVES_A_PROCESS)
-    assert status == 0
-    assert not psutil.pid_exists(int(str(shown(output))))
