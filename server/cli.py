@@ -21,7 +21,12 @@ from server.cli_notify import notify
 from server.cli_tokens import tokens
 from server.listening import listen, listen_for_mqtt, reachable, server_for
 from server.logs import configure_logging
-from server.one_command import settings_or_exit, with_database
+from server.one_command import (
+    Needs,
+    settings_or_exit,
+    with_database,
+    with_temporary_database,
+)
 from server.settings import Settings
 from server.shared_flag import SharedFlag
 from server.workers import CantStart, Workers
@@ -124,16 +129,16 @@ def migrate(
         str | None, typer.Option(help="Write the missing migration, with this message.")
     ] = None,
 ) -> None:
-    """Bring the database's tables to the newest version. `serve` does so by itself."""
+    """Bring the tables of an existing database to the newest version. `serve` does so by itself."""
     if not check and write is None:
-        with_database(_nothing)
+        with_database(_nothing, Needs.DATABASE)
         typer.echo("The tables are at the newest version.")
         return
     with TemporaryDirectory(prefix="rollcall-") as folder:
         if write is not None:
-            with_database(lambda database: write_migration(database, write), data_dir=Path(folder))
+            with_temporary_database(lambda database: write_migration(database, write), Path(folder))
             return
-        missing = with_database(missing_migrations, data_dir=Path(folder))
+        missing = with_temporary_database(missing_migrations, Path(folder))
     if missing:
         typer.echo("\n".join(["Models and migrations differ:", *missing]), err=True)
         sys.exit(1)

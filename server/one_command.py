@@ -1,9 +1,14 @@
-"""A database for the length of one command, beside a running server or without one."""
+"""A database for the length of one command, beside a running server or without one.
+
+A command that administers never makes a database: run in the wrong folder, it would make a second
+one, and a token that no server knows.
+"""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from enum import Enum, auto
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,10 +17,24 @@ import typer
 from db.database import Database, is_passing
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
+from db.migrated import is_migrated
 from domain.errors import RollcallError
 from server.settings import Settings, SettingsError, read_settings
+from server.which_database import which_database
 
 Result = TypeVar("Result")
+
+
+class Needs(Enum):
+    """What has to be there before a command begins."""
+
+    TABLES = auto()
+    DATABASE = auto()
+    NOTHING = auto()
+
+
+class NoDatabase(Exception):
+    """Says where none is, and what to do."""
 
 
 def settings_or_exit() -> Settings:
@@ -27,23 +46,29 @@ def settings_or_exit() -> Settings:
 
 
 def with_database(
-    work: Callable[[Database], Awaitable[Result]], *, data_dir: Path | None = None
+    work: Callable[[Database], Awaitable[Result]], needs: Needs = Needs.TABLES
 ) -> Result:
-    """Runs `work` on the configured database, or on an embedded one in `data_dir`.
+    """Runs `work` on the configured database, its tables at the newest version.
 
-    Ends the process with a message where that can't be done.
+    Ends the process with a message if that can't be done.
     """
-    settings = settings_or_exit()
-    if data_dir is not None:
-        settings = settings.model_copy(update={"data_dir": data_dir, "database_url": None})
+    return _run(settings_or_exit(), work, needs)
 
+
+def with_temporary_database(work: Callable[[Database], Awaitable[Result]], folder: Path) -> Result:
+    """Runs `work` on a new database in `folder`, which is the caller's to remove. Errors: above."""
+    changes = {"data_dir": folder, "database_url": None}
+    return _run(settings_or_exit().model_copy(update=changes), work, Needs.NOTHING)
+
+
+def _run(settings: Settings, work: Callable[[Database], Awaitable[Result]], needs: Needs) -> Result:
     async def run() -> Result:
-        async with _opened(settings) as database:
+        async with _opened(settings, needs) as database:
             return await work(database)
 
     try:
         return asyncio.run(run())
-    except (RollcallError, PostgresFailed) as error:
+    except (RollcallError, PostgresFailed, NoDatabase) as error:
         typer.echo(str(error), err=True)
     except Exception as error:
         if not is_passing(error):
@@ -53,11 +78,22 @@ def with_database(
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Database]:
+async def _opened(settings: Settings, needs: Needs) -> AsyncIterator[Database]:
     embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+    if embedded and needs is not Needs.NOTHING and not embedded.exists:
+        raise NoDatabase(
+            f"There is no Rollcall database in {embedded.data_dir}. Run this where `rollcall "
+            "serve` runs, or set ROLLCALL_DATA_DIR or ROLLCALL_DATABASE_URL."
+        )
+    typer.echo(f"Rollcall: {which_database(settings)}", err=True)
     try:
         database = Database(settings.database_url or (embedded.start() if embedded else ""))
         try:
+            if needs is Needs.TABLES and not await is_migrated(database):
+                raise NoDatabase(
+                    f"There are no tables of Rollcall in {which_database(settings)}. Start "
+                    "`rollcall serve` first, or set ROLLCALL_DATABASE_URL to another database."
+                )
             await migrate(database)
             yield database
         finally:

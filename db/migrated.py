@@ -1,0 +1,12 @@
+"""Whether a database has Rollcall's tables."""
+
+from sqlalchemy import text
+
+from db.database import Database
+
+
+async def is_migrated(database: Database) -> bool:
+    """True at any version of the tables. Raises Unavailable."""
+    async with database.begin() as session:
+        found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        return bool(found.scalar_one())

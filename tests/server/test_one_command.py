@@ -1,0 +1,126 @@
+"""Commands that administer: they say where, and never make a database of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from server.settings import Settings
+from server.which_database import which_database
+from tests.conftest import named
+from tests.server.process import ServerProcess
+
+ROOT = Path(__file__).parent.parent.parent
+NONE = (
+    "There is no Rollcall database in {}. Run this where `rollcall serve` runs, or set "
+    "ROLLCALL_DATA_DIR or ROLLCALL_DATABASE_URL.\n"
+)
+COMMANDS: list[tuple[str, ...]] = [
+    ("tokens", "create", "--kind", "admin"),
+    ("tokens", "list"),
+    ("tokens", "revoke", "1"),
+    ("migrate",),
+]
+
+
+def rollcall(
+    *arguments: str, folder: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "server", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=folder,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_in_the_wrong_folder_nothing_is_made(tmp_path: Path, command: tuple[str, ...]) -> None:
+    # For some of them, the folder is there, and empty.
+    folders = ["data", "data/postgres"] if "list" in command or "migrate" in command else []
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    ended = rollcall(*command, folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == NONE.format(tmp_path / "data")
+    assert len(list(tmp_path.rglob("*"))) == len(folders)
+
+
+def test_each_names_the_embedded_database(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "My Projects" / "data")
+    server.data_dir.parent.mkdir()
+    server.log = tmp_path / "log"
+    server.start()
+    place = f"Rollcall: the embedded PostgreSQL in {server.data_dir}\n"
+    try:
+        commands_beside(server, place)
+    finally:
+        server.stop()
+    commands_beside(server, place)
+
+
+def commands_beside(server: ServerProcess, place: str) -> None:
+    made = rollcall(*COMMANDS[0], ROLLCALL_DATA_DIR=str(server.data_dir))
+    assert re.fullmatch(r"rca_\S+\n", made.stdout)
+    assert made.stderr == place
+    migrated = rollcall("migrate", folder=server.data_dir.parent)
+    assert (migrated.returncode, migrated.stderr) == (0, place)
+
+
+async def test_each_names_the_external_database(postgres: str, database_url: str) -> None:
+    listed = rollcall("tokens", "list", ROLLCALL_DATABASE_URL=database_url)
+    assert listed.returncode == 0
+    assert re.fullmatch(r"Rollcall: database rollcall_\d+ at /\S+:5432\n", listed.stderr)
+    # A database that is not Rollcall's gets neither tables nor a token, except by `migrate`.
+    empty = named(postgres, "template1")
+    refused = rollcall(*COMMANDS[0], ROLLCALL_DATABASE_URL=empty)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "There are no tables of Rollcall in database template1" in refused.stderr
+    assert refused.stderr.count("\n") == 2
+
+
+async def test_migrate_makes_the_tables_of_an_external_database(postgres: str) -> None:
+    connection = await asyncpg.connect(postgres)
+    await connection.execute("CREATE DATABASE for_migrate")
+    try:
+        url = named(postgres, "for_migrate")
+        migrated = rollcall("migrate", ROLLCALL_DATABASE_URL=url)
+        assert migrated.stdout == "The tables are at the newest version.\n"
+        assert rollcall(*COMMANDS[0], ROLLCALL_DATABASE_URL=url).stdout.startswith("rca_")
+    finally:
+        await connection.execute("DROP DATABASE for_migrate WITH (FORCE)")
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("postgresql://me:secret@db.example.com:5433/fleet", "fleet at db.example.com:5433"),
+        ("postgres://me:se%40cret@db/fleet?sslmode=require", "fleet at db"),
+        ("postgresql+asyncpg:///fleet?host=/run/postgresql", "fleet at /run/postgresql"),
+        ("postgresql://me:secret@/fleet?host=a:1&host=b:2", "fleet at a:1,b:2"),
+        ("postgresql://me:secret@[::1]:5432", "(default) at ::1:5432"),
+    ],
+)
+def test_neither_user_nor_password_is_named(url: str, text: str) -> None:
+    assert which_database(Settings(database_url=url)) == f"database {text}"
+
+
+def test_a_broken_address_is_not_shown() -> None:
+    broken = Settings(database_url="postgresql://me:secret@host:port/fleet")
+    assert which_database(broken) == "the database of ROLLCALL_DATABASE_URL"
+
+
+def test_migrations_are_checked_on_a_temporary_database(tmp_path: Path) -> None:
+    checked = rollcall("migrate", "--check", folder=tmp_path, TMPDIR=str(tmp_path))
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout == "Models and migrations agree.\n"
+    assert checked.stderr.startswith(f"Rollcall: the embedded PostgreSQL in {tmp_path}/rollcall-")
+    assert list(tmp_path.iterdir()) == []
