@@ -33,8 +33,6 @@ LOCK_IDLE_SECONDS = 60
 ROOM_SECONDS = (0.05, 0.2, 0.5)
 WARN_EVERY_SECONDS = 60
 
-is_passing = is_transient
-
 CHANNEL = "rollcall_events"
 # In `session.info`: this transaction writes events.
 RECORDED = "recorded"
@@ -56,6 +54,7 @@ class Database:
     ) -> None:
         self.url = url
         self.sizes = sizes_for(connections)
+        self._statement_seconds = statement_seconds
         self._connector = Connector(url, statement_seconds)
         self.live = LiveConnections()
         self._warn_again = 0.0
@@ -140,6 +139,12 @@ class Database:
                     raise
             await asyncio.sleep(seconds)
         return self.live.add(await self._connector.connect())
+
+    def move_to(self, url: str) -> None:
+        """New connections go there, as to an embedded server that has another socket now."""
+        if url != self.url:
+            self.url = url
+            self._connector = Connector(url, self._statement_seconds)
 
     def failed(self, error: BaseException) -> bool:
         """Whether an error of an operation is transient. Connections to a server that only takes

@@ -9,8 +9,9 @@ from functools import partial
 from concurrency.backoff import Backoff
 from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import run_together
+from concurrency.threads import in_daemon_thread
 from db.database import Database, Watch
-from db.embedded import EmbeddedPostgres, PostgresFailed
+from db.embedded import EmbeddedPostgres, PostgresFailed, PostgresUnusable
 from db.migrate import migrate
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
@@ -67,7 +68,7 @@ class DatabaseKeeper:
                 await self._watch(desk)
             except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
                 self._lose()
-                if not self.opened.is_set() and (reason := permanent_reason(error)):
+                if not self.opened.is_set() and (reason := _permanent_reason(error)):
                     self.give_up(reason)
                 else:
                     self._log(error)
@@ -81,17 +82,20 @@ class DatabaseKeeper:
         for worker in self.workers:
             self._supervisor.expect(worker.name, needed=worker.needed)
 
-    async def close(self) -> None:
-        """Let go of the database. An embedded one is stopped if no other process uses it."""
+    async def close(self, seconds: float) -> None:
+        """Let go of the database. An embedded one is stopped if no other process uses it, and gets
+        so many seconds for that.
+        """
         self._lose()
         if self._made:
             await self._made.database.close()
         if self._embedded:
-            await asyncio.to_thread(self._embedded.stop)
+            await in_daemon_thread(self._embedded.stop, seconds)
 
     async def _open(self) -> Desk:
         url = await self._address()
         desk = self._made = self._made or self._make(url)
+        desk.database.move_to(url)
         await migrate(desk.database)
         admin = self._settings.admin_token
         made = await first_tokens(desk.database, admin.get_secret_value() if admin else None)
@@ -105,7 +109,7 @@ class DatabaseKeeper:
     async def _address(self) -> str:
         """Starts an embedded database that does not run. Raises PostgresFailed."""
         if self._embedded:
-            return await asyncio.to_thread(self._embedded.start)
+            return await in_daemon_thread(self._embedded.start)
         assert self._settings.database_url is not None  # noqa: S101
         return self._settings.database_url
 
@@ -173,7 +177,7 @@ class DatabaseKeeper:
 
     def _log(self, error: Exception) -> None:
         """One line when the reason changes."""
-        reason = permanent_reason(error)
+        reason = _permanent_reason(error)
         if reason is None and not _is_expected(error):
             log.error("The database could not be opened, trying again.", exc_info=error)
             return
@@ -183,6 +187,10 @@ class DatabaseKeeper:
         if reason != self._reason:
             log.warning("The database is not available, trying again: %s", reason)
         self._reason = reason
+
+
+def _permanent_reason(error: Exception) -> str | None:
+    return str(error) if isinstance(error, PostgresUnusable) else permanent_reason(error)
 
 
 def _is_expected(error: Exception) -> bool:

@@ -14,11 +14,13 @@ from typing import TypeVar
 
 import typer
 
-from db.database import Database, is_passing
+from db.database import Database
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
 from db.migrated import is_migrated
-from domain.errors import RollcallError
+from db.postgres.permanent import permanent_reason
+from db.postgres.transient import is_transient
+from domain.errors import RollcallError, Unavailable
 from server.settings import Settings, SettingsError, read_settings
 from server.which_database import which_database
 
@@ -68,13 +70,24 @@ def _run(settings: Settings, work: Callable[[Database], Awaitable[Result]], need
 
     try:
         return asyncio.run(run())
-    except (RollcallError, PostgresFailed, NoDatabase) as error:
+    except (PostgresFailed, NoDatabase) as error:
         typer.echo(str(error), err=True)
     except Exception as error:
-        if not is_passing(error):
+        reason = _reason(error)
+        if reason is None:
             raise
-        typer.echo(f"The database is not available: {error}", err=True)
+        typer.echo(reason, err=True)
     sys.exit(1)
+
+
+def _reason(error: Exception) -> str | None:
+    """One line; None for a bug."""
+    cause = (error.__cause__ or error) if isinstance(error, Unavailable) else error
+    if reason := permanent_reason(cause):
+        return reason
+    if is_transient(cause):
+        return f"The database is not available: {cause}"
+    return str(error) if isinstance(error, RollcallError) else None
 
 
 @asynccontextmanager

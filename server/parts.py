@@ -74,7 +74,8 @@ class Parts:
         await stop.within(seconds, "background tasks", end_all([running]))
         seconds = stop.seconds_left - (TRACES_SECONDS if self.tracing.on else 0)
         await asyncio.gather(
-            stop.within(seconds, "the database", self.keeper.close()),
+            # A PostgreSQL that takes longer ends by itself.
+            stop.within(seconds, "the database", self.keeper.close(max(0.1, seconds - 0.5))),
             stop.within(seconds, "the embedded broker", self.broker.stop()),
             stop.within(seconds, "connections for alerts", self.alerts.close()),
         )

@@ -1,9 +1,7 @@
 """Names the database that a command talks to, for people, without user and password."""
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from db.embedded import EmbeddedPostgres
+from db.postgres.url import parse
 from server.settings import Settings
 
 
@@ -12,14 +10,6 @@ def which_database(settings: Settings) -> str:
     if settings.database_url is None:
         folder = EmbeddedPostgres(settings.data_dir).data_dir
         return f"the embedded PostgreSQL in {folder}"
-    try:
-        url = make_url(settings.database_url)
-    except (ArgumentError, ValueError):
-        return "the database of ROLLCALL_DATABASE_URL"
-    host, port = url.host or _text(url.query.get("host")), url.port or _text(url.query.get("port"))
-    name = url.database or _text(url.query.get("database")) or "(default)"
-    return f"database {name} at {host or 'localhost'}" + (f":{port}" if port else "")
-
-
-def _text(found: str | tuple[str, ...] | None) -> str | None:
-    return ",".join(found) if isinstance(found, tuple) else found
+    target = parse(settings.database_url)
+    name = f"database {target.database}" if target.database else "the default database"
+    return f"{name} at {', '.join(map(str, target.hosts))}"
