@@ -33,7 +33,7 @@ class PageShape(NamedTuple):
 class DevicePages:
     def __init__(self, database: Database, names: Names) -> None:
         self._lanes = Lanes(database, database.sizes.pages)
-        self._names = names
+        self.names = names
         self._dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
         self._statements: dict[PageShape, tuple[str, Sequence[str]]] = {}
 
@@ -54,9 +54,10 @@ class DevicePages:
         arguments = [values[name] for name in names]
 
         async def read(driver: Any) -> list[DeviceView]:
+            names = self.names
             rows = await driver.fetch(query, *arguments)
-            await learn(driver, self._names, rows)
-            return [DeviceView(row, self._names) for row in rows]
+            await learn(driver, names, rows)
+            return [DeviceView(row, names) for row in rows]
 
         found = await self._lanes.read(read)
         return Rows.of(found, page, lambda device: cursor("device", device.number))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from db.database import Database
 from db.device_pages import DevicePages
@@ -12,6 +12,8 @@ from db.merging import Merged
 from db.paging import Rows
 from domain.access import Scope
 from domain.inputs import DeviceFilter, Page
+
+Result = TypeVar("Result")
 
 MOST = 500
 
@@ -48,10 +50,10 @@ class Reader:
     """Each answer is of a statement that began after the question."""
 
     def __init__(self, database: Database) -> None:
-        self._names = Names({}, {}, {})
-        lanes = [_Reading(database, self._names) for _ in range(database.sizes.reads)]
+        names = Names({}, {}, {})
+        lanes = [_Reading(database, names) for _ in range(database.sizes.reads)]
         self._lanes = lanes
-        self._pages = DevicePages(database, self._names)
+        self._pages = DevicePages(database, names)
         self._tokens = Merged([lane.tokens for lane in lanes], MOST)
         self._devices = Merged([lane.devices for lane in lanes], MOST)
         self._moving = Merged([lane.moving for lane in lanes], MOST)
@@ -75,9 +77,13 @@ class Reader:
         return await self._pages.page(scope, wanted, page, few=few)
 
     def close(self) -> None:
+        """What was read is forgotten, too: the next connection may be to a restored database."""
+        names = Names({}, {}, {})
         for lane in self._lanes:
             lane.close()
+            lane.names = names
         self._pages.close()
+        self._pages.names = names
 
 
 class _Reading(Lane):
@@ -85,12 +91,11 @@ class _Reading(Lane):
 
     def __init__(self, database: Database, names: Names) -> None:
         super().__init__(database, planned_once=True)
-        self._names = names
+        self.names = names
         self._one_at_a_time = asyncio.Lock()
 
     async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenView]:
-        rows = await self._fetch(TOKENS, hashes)
-        names = self._names
+        rows, names = await self._fetch(TOKENS, hashes)
         return {
             row[0]: TokenView(
                 DeviceView(row[TOKEN_COLUMNS:], names) if row[TOKEN_COLUMNS] else None,
@@ -100,8 +105,8 @@ class _Reading(Lane):
         }
 
     async def devices(self, ids: Sequence[str]) -> Mapping[str, DeviceView]:
-        rows = await self._fetch(DEVICES, ids)
-        return {row["id"]: DeviceView(row, self._names) for row in rows}
+        rows, names = await self._fetch(DEVICES, ids)
+        return {row["id"]: DeviceView(row, names) for row in rows}
 
     async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
         async def read(driver: Any) -> Sequence[Any]:
@@ -109,16 +114,17 @@ class _Reading(Lane):
 
         return {row["device_id"]: True for row in await self._in_turn(read)}
 
-    async def _fetch(self, query: str, keys: Sequence[Any]) -> Sequence[Any]:
+    async def _fetch(self, query: str, keys: Sequence[Any]) -> tuple[Sequence[Any], Names]:
         """With all names that the rows need. Raises Unavailable."""
 
-        async def read(driver: Any) -> Sequence[Any]:
+        async def read(driver: Any) -> tuple[Sequence[Any], Names]:
+            names = self.names
             rows = await self.fetch(driver, query, keys, seconds=SECONDS)
-            await learn(driver, self._names, rows)
-            return rows
+            await learn(driver, names, rows)
+            return rows, names
 
         return await self._in_turn(read)
 
-    async def _in_turn(self, read: Callable[[Any], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
+    async def _in_turn(self, read: Callable[[Any], Awaitable[Result]]) -> Result:
         async with self._one_at_a_time:
             return await self.read(read)

@@ -144,6 +144,8 @@ class Registrar:
         return self._lost.add(renewal)
 
     def close(self) -> None:
+        """Names are forgotten, too: the next connection may be to a restored database."""
+        self.levels.clear()
         self._new.close()
         self._lost.close()
 
@@ -155,6 +157,9 @@ class KnownLevels:
         self._by_owner: OrderedDict[tuple[str | int, str, str], tuple[Name, Name, Name]] = (
             OrderedDict()
         )
+
+    def clear(self) -> None:
+        self._by_owner.clear()
 
     def get(
         self, owner: str | int, place: str, measurement_type: str

@@ -20,11 +20,14 @@ LANGUAGES = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
 SHOWN_OF_DIGEST = 5
 
 
-@cache
 def texts(language: str) -> dict[str, Any]:
     """Of a language code such as `ru` or `pt-br`; English for those that there is no file of."""
     code = language.partition("-")[0].lower()
-    name = code if code in LANGUAGES else FALLBACK
+    return _read(code if code in LANGUAGES else FALLBACK)
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 

@@ -35,6 +35,7 @@ LONGEST = (
     "test_graphiql.py",
     "test_device.py",
     "test_property.py",
+    "test_any_order.py",
     "test_attacks.py",
     "test_polling.py",
     "test_changes.py",
