@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from concurrency.threads import in_daemon_thread
 from domain.wire import Retained
+from mqtt.paho_poll import use_poll
 
 # For a batch; a broker that takes longer is given up.
 PUBLISH_SECONDS = 40
@@ -29,6 +30,8 @@ KEEPALIVE_SECONDS = 20
 CONNECT_SECONDS = 10
 
 Receive = Callable[[str, bytes, bool], None]
+
+use_poll()
 
 
 @dataclass(frozen=True, slots=True)

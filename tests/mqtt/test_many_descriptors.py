@@ -1,0 +1,65 @@
+"""A server with over a thousand connections reaches its broker."""
+
+import os
+import resource
+import select
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from domain.wire import Retained
+from mqtt.connection import Address, connected
+from mqtt.paho_poll import wait
+from tests.mqtt.embedded import PASSWORD, People, served
+from tests.waiting import until
+
+# select() takes descriptors up to 1,023.
+MANY = 1_100
+
+
+@pytest.fixture
+def many_open() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
+        pytest.skip(f"needs {2 * MANY} descriptors, the system gives {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
+    yield
+    for number in opened:
+        os.close(number)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_open")
+async def test_it_connects_publishes_and_hears() -> None:
+    heard: list[tuple[str, bytes]] = []
+    async with served(People()) as broker:
+        address = Address("127.0.0.1", broker.port, username="admin", password=PASSWORD)
+
+        def receive(topic: str, payload: bytes, _: bool) -> None:
+            heard.append((topic, payload))
+
+        async with connected(address, receive) as connection:
+            await connection.subscribe("#")
+            await connection.publish([Retained(f"ann/hall/light/{n}", b"1") for n in range(200)])
+            await connection.subscribe("ann/#")
+            await until(lambda: not connection.lost.done())
+
+
+@pytest.mark.usefixtures("many_open")
+def test_it_waits_as_select_does() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert one.fileno() >= MANY
+        assert wait([one], [], [], 0.01) == ([], [], [])
+        assert wait([one], [one], [], 5) == ([], [one], [])
+        threading.Timer(0.05, other.send, [b"x"]).start()
+        assert wait([one], [], [], 30) == ([one], [], [])
+        other.close()
+        assert wait([one], [], [], 5) == ([one], [], [])
+        one.close()
+        with pytest.raises(ValueError, match="negative"):
+            wait([one], [], [], 0)
+    assert hasattr(select, "poll")
