@@ -29,6 +29,7 @@ from server.one_command import (
 )
 from server.settings import Settings
 from server.shared_flag import SharedFlag
+from server.which_database import which_database
 from server.workers import CantStart, Workers
 
 app = typer.Typer(
@@ -99,15 +100,17 @@ def _serve(
     server = server_for(application, settings)
     server.alone = True
     if welcome:
-        server.started_up = partial(_welcome, settings.host, listening, broker)
+        server.started_up = partial(_welcome, settings, listening, broker)
     application.state.keeper.give_up = server.give_up
     server.run(sockets=[listening])
     return server.failure
 
 
-def _welcome(host: str, listening: socket.socket, broker: Embedded | None) -> None:
+def _welcome(settings: Settings, listening: socket.socket, broker: Embedded | None) -> None:
+    host = settings.host
     address = reachable(host, listening.getsockname()[1])
     typer.echo(f"Rollcall: open http://{address} in a browser; GraphQL is at /graphql.")
+    typer.echo(f"Rollcall: {which_database(settings)}")
     if broker:
         port = broker.listening.getsockname()[1]
         typer.echo(f"Rollcall: MQTT at {reachable(host, port)}")

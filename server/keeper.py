@@ -11,7 +11,7 @@ from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import run_together
 from concurrency.threads import in_daemon_thread
 from db.database import Database, Watch
-from db.embedded import EmbeddedPostgres, PostgresFailed, PostgresUnusable
+from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
@@ -68,7 +68,7 @@ class DatabaseKeeper:
                 await self._watch(desk)
             except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
                 self._lose()
-                if not self.opened.is_set() and (reason := _permanent_reason(error)):
+                if not self.opened.is_set() and (reason := permanent_reason(error)):
                     self.give_up(reason)
                 else:
                     self._log(error)
@@ -177,7 +177,7 @@ class DatabaseKeeper:
 
     def _log(self, error: Exception) -> None:
         """One line when the reason changes."""
-        reason = _permanent_reason(error)
+        reason = permanent_reason(error)
         if reason is None and not _is_expected(error):
             log.error("The database could not be opened, trying again.", exc_info=error)
             return
@@ -187,10 +187,6 @@ class DatabaseKeeper:
         if reason != self._reason:
             log.warning("The database is not available, trying again: %s", reason)
         self._reason = reason
-
-
-def _permanent_reason(error: Exception) -> str | None:
-    return str(error) if isinstance(error, PostgresUnusable) else permanent_reason(error)
 
 
 def _is_expected(error: Exception) -> bool:

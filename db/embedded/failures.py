@@ -3,6 +3,8 @@
 import errno
 from pathlib import Path
 
+from db.postgres.permanent import DatabaseUnusable
+
 # errno values that only a person can change.
 LASTING = {
     errno.EACCES,
@@ -20,7 +22,7 @@ class PostgresFailed(Exception):
     """It can't be used now. The same call may succeed later."""
 
 
-class PostgresUnusable(PostgresFailed):
+class PostgresUnusable(PostgresFailed, DatabaseUnusable):
     """Waiting does not help. The text is one line that says what to do."""
 
 

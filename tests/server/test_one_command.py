@@ -105,17 +105,26 @@ async def test_migrate_makes_the_tables_of_an_external_database(postgres: str) -
         ("postgresql://me:secret@db.example.com:5433/fleet", "fleet at db.example.com:5433"),
         ("postgres://me:se%40cret@db/fleet?sslmode=require", "fleet at db"),
         ("postgresql+asyncpg:///fleet?host=/run/postgresql", "fleet at /run/postgresql"),
-        ("postgresql://me:secret@/fleet?host=a:1&host=b:2", "fleet at a:1,b:2"),
+        ("postgresql://me:secret@a:1,b:2/fleet", "fleet at a:1, b:2"),
         ("postgresql://me:secret@[::1]:5432", "(default) at ::1:5432"),
+        ("postgresql:///fleet", "fleet at the default host"),
     ],
 )
 def test_neither_user_nor_password_is_named(url: str, text: str) -> None:
     assert which_database(Settings(database_url=url)) == f"database {text}"
 
 
-def test_a_broken_address_is_not_shown() -> None:
-    broken = Settings(database_url="postgresql://me:secret@host:port/fleet")
-    assert which_database(broken) == "the database of ROLLCALL_DATABASE_URL"
+def test_what_waiting_cannot_heal_ends_the_server(tmp_path: Path) -> None:
+    """As it ends commands, with one line that says what to do."""
+    folder = tmp_path / "data" / "postgres"
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_text("16\n")
+    served = rollcall("serve", folder=tmp_path, ROLLCALL_PORT="0", ROLLCALL_MQTT="off")
+    listed = rollcall("tokens", "list", folder=tmp_path)
+    for ended in (served, listed):
+        assert ended.returncode != 0
+        assert "was made by PostgreSQL 16" in ended.stderr.splitlines()[-1]
+        assert "Traceback" not in ended.stderr
 
 
 def test_migrations_are_checked_on_a_temporary_database(tmp_path: Path) -> None:
