@@ -44,7 +44,7 @@ test: install-dev
 gate-slow: install-dev
 	@status=0; \
 	$(PYTEST) -m slow || test $$? -eq 5 || status=1; \
-	$(MAKE) --keep-going soak-live soak-mqtt soak-alerts soak-freezes fuzz || status=1; \
+	$(MAKE) --keep-going soak-live soak-mqtt soak-mosquitto soak-alerts soak-freezes fuzz || status=1; \
 	exit $$status
 
 check: install-dev

@@ -25,12 +25,12 @@ from websockets.exceptions import ConnectionClosed
 from bench.serving import ADMIN, ready, serving
 from db.database import Database
 from db.embedded import EmbeddedPostgres
+from tests.waiting import WAIT_SECONDS
 
 OWNERS = ("Acme", "Globex")
 CHANGERS = 8
 COME_BACK = ("OVERLOADED", "DATABASE_UNAVAILABLE", "RESTARTING")
 PAUSE_SECONDS = 0.05
-CATCH_UP_SECONDS = 60
 QUERY = """subscription ($after: ID, $deviceId: ID) {
   configChanged(after: $after, deviceId: $deviceId) { cursor config { version } }
 }"""
@@ -121,7 +121,7 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
     """Raises AssertionError where anybody has missed an event, or seen one twice."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     with serving(database_url) as one, serving(database_url) as other:
-        http = httpx.AsyncClient(timeout=30, limits=limits, verify=False)  # noqa: S501  no TLS here
+        http = httpx.AsyncClient(timeout=WAIT_SECONDS, limits=limits, verify=False)  # noqa: S501  no TLS here
         urls = [await ready(one.output), await ready(other.output)]
         owned = await _fleet(urls[0], devices)
         tokens = {owner: await _viewer(urls[0], owner) for owner in (None, *OWNERS)}
@@ -160,7 +160,7 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
 
 
 async def _ask(url: str, query: str, **values: Any) -> Any:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=WAIT_SECONDS) as client:
         return await _asked(client, url, query, **values)
 
 
@@ -201,7 +201,7 @@ async def _change_all(urls: list[str], ids: list[str], changes: int) -> None:
     limits = httpx.Limits(keepalive_expiry=2)
 
     async def change(url: str) -> None:
-        async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+        async with httpx.AsyncClient(timeout=WAIT_SECONDS, limits=limits) as client:
             for number in numbers:
                 id = random.choice(ids)
                 data = await _asked(client, url, CHANGE, id=id, n=1 + number)
@@ -235,7 +235,7 @@ def expected_of(log: list[Any], scope: tuple[str | None, str | None]) -> list[in
 async def _until_caught_up(
     watching: list[Follower], expected: list[list[int]], following: list[asyncio.Task[None]]
 ) -> None:
-    async with asyncio.timeout(CATCH_UP_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         while any(len(f.seen) < len(e) for f, e in zip(watching, expected, strict=True)):
             for failed in filter(asyncio.Task.done, following):
                 failed.result()

@@ -24,10 +24,10 @@ from websockets.exceptions import WebSocketException
 from bench.fuzzer import Fuzzer
 from bench.serving import ADMIN, Serving, ready, serving
 from db.embedded import EmbeddedPostgres
+from tests.waiting import WAIT_SECONDS
 
 WORKERS = 16
 FRAMES_SHARE = 0.15
-ANSWER_SECONDS = 20
 GROWTH_MEGABYTES = 25
 
 PARTS = 8
@@ -74,7 +74,7 @@ async def _request(url: str, fuzzer: Fuzzer) -> str:
             await writer.drain()
             if fuzzer.random.random() < 0.3:
                 writer.write_eof()
-            async with asyncio.timeout(0.3 if fuzzer.random.random() < 0.05 else ANSWER_SECONDS):
+            async with asyncio.timeout(0.3 if fuzzer.random.random() < 0.05 else WAIT_SECONDS):
                 head = await reader.readuntil(b"\r\n")
                 if b"500" in head.split()[1:2]:
                     return "500 " + (await reader.read(500)).decode(errors="replace")

@@ -27,6 +27,7 @@ from bench.serving import ADMIN, Serving, ready, serving
 from db.embedded import EmbeddedPostgres
 from tests.mosquitto import Mosquitto, free_port
 from tests.mqtt.ruled import ruled_mosquitto, settings_for
+from tests.waiting import WAIT_SECONDS
 
 CHANGERS = 8
 DELETED = 5
@@ -104,7 +105,7 @@ async def soak(kind: str, database_url: str, folder: Path, count: int, deaths: i
         async with (
             scene.server() as running,
             httpx.AsyncClient(
-                timeout=30,
+                timeout=WAIT_SECONDS,
                 headers={"Authorization": f"Bearer {ADMIN}"},
                 limits=httpx.Limits(max_connections=64),
             ) as client,
@@ -190,7 +191,7 @@ async def _check(scene: Stage, devices: list[Device]) -> None:
     """Looked at until it holds: what is deleted is cleared a moment later, and a broker that was
     killed last is told again by devices that the registry has long known to be in sync.
     """
-    deadline = time.monotonic() + SETTLE_SECONDS / 4
+    deadline = time.monotonic() + WAIT_SECONDS
     while wrong := _wrong(await asyncio.to_thread(_retained, scene.tools_port), devices):
         assert time.monotonic() < deadline, wrong
 

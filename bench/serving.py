@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.waiting import WAIT_SECONDS
+
 ADMIN = "an-admin-token-for-load-tests"
-# On a machine that is made busy.
-START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ def serving(
             yield Serving(output, process)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(WAIT_SECONDS)
 
 
 async def ready(output: Path) -> str:
     """The server's GraphQL address, once it answers."""
-    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+    async with asyncio.timeout(WAIT_SECONDS), httpx.AsyncClient(timeout=WAIT_SECONDS) as client:
         while True:
             words = output.read_text().split()  # noqa: ASYNC240
             url = next((word for word in words if word.startswith("http://")), None)

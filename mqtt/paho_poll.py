@@ -14,7 +14,7 @@ def use_poll() -> None:
     """In this process, where the system has it."""
     if hasattr(select, "poll"):
         # The only name that paho uses of that module.
-        paho.select = SimpleNamespace(select=wait)  # type: ignore[assignment]
+        paho.select = SimpleNamespace(select=wait)  # type: ignore[assignment,attr-defined]
 
 
 def wait(

@@ -26,6 +26,7 @@ class Counting:
         self.ran: set[str] = set()
         self.skipped: set[str] = set()
         self.unexplained: set[str] = set()
+        self.stopped = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if not self.distributed:
@@ -57,6 +58,7 @@ class Counting:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.stopped = bool(session.shouldstop or session.shouldfail)
         complete = not self.lost and not self.unexplained
         if not self.distributed and not session.config.option.collectonly and not complete:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -69,7 +71,8 @@ class Counting:
             f"collected {len(self.collected)} = ran {len(self.ran)} + skipped {len(skipped)}"
             + (f" + lost {len(self.lost)}" if self.lost else ""),
         )
-        for title, ids in [("Lost", self.lost), ("Skipped without a reason", self.unexplained)]:
+        lost = frozenset() if self.stopped else self.lost
+        for title, ids in [("Lost", lost), ("Skipped without a reason", self.unexplained)]:
             if ids:
                 terminalreporter.write_line(f"{title}:\n{_lines(sorted(ids))}", red=True)
 
