@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.pgbouncer import pgbouncer
 from tests.ports import free_port
-from tests.postgres import PASSWORD, QUOTED, USER, Cluster, pgbouncer
+from tests.postgres import PASSWORD, QUOTED, USER, Cluster
 from tests.server.process import ServerProcess, wait_for
 
 END_SECONDS = 60
