@@ -41,6 +41,9 @@ def _prepared(what: str, server: Cluster, name: str, folder: Path) -> Iterator[s
         server.sql(f"ALTER TABLE alembic_version OWNER TO {USER}", name)
     if what == "encoding":
         server.sql(f"CREATE DATABASE latin OWNER {USER} ENCODING LATIN1 TEMPLATE template0")
+        yield None
+        server.sql("DROP DATABASE latin WITH (FORCE)")
+        return
     if what == "pooler":
         with pgbouncer(folder / "bouncer", server, pool_mode="transaction") as pooler:
             yield pooler.url
