@@ -1,6 +1,7 @@
 """Migrations, applied by whichever process comes first."""
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 import asyncpg
@@ -83,10 +84,13 @@ async def _is_ready(database: Database) -> bool:
     try:
         await check_server(driver)
         revision = await _revision(driver)
-        scripts = ScriptDirectory(str(SCRIPTS))
-        if revision is not None:
-            _check_revision(revision, scripts)
-        if revision != scripts.get_current_head():
+        newest, known = _revisions()
+        if revision is not None and revision not in known:
+            raise DatabaseUnusable(
+                "The tables in the database are of a newer version of Rollcall (revision "
+                f"{revision}): update Rollcall, or restore a backup from before that update."
+            )
+        if revision != newest:
             return False
         return not await driver.fetchval(RESTORED, timeout=PROBE_SECONDS)
     finally:
@@ -101,12 +105,13 @@ async def _revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str | None:
     return None if found is None else str(found)
 
 
-def _check_revision(revision: str, scripts: ScriptDirectory) -> None:
-    if revision not in {script.revision for script in scripts.walk_revisions()}:
-        raise DatabaseUnusable(
-            f"The tables in the database are of a newer version of Rollcall (revision {revision}): "
-            "update Rollcall, or restore a backup from before that update."
-        )
+@cache
+def _revisions() -> tuple[str | None, frozenset[str]]:
+    """The newest one, and all. Read from the files once: a failover has no time for that."""
+    scripts = ScriptDirectory(str(SCRIPTS))
+    return scripts.get_current_head(), frozenset(
+        script.revision for script in scripts.walk_revisions()
+    )
 
 
 def _config(connection: Connection) -> Config:
