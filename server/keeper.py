@@ -30,6 +30,8 @@ from server.worker import Worker
 log = logging.getLogger("rollcall.database")
 
 PROBE_SECONDS = 1.0
+# The database is not probed yet while they are made.
+FIRST_TOKENS_SECONDS = 10.0
 # Commits within this time are announced to the other processes once.
 TELL_PAUSE_SECONDS = 0.01
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
@@ -98,7 +100,8 @@ class DatabaseKeeper:
         desk.database.move_to(url)
         await migrate(desk.database)
         admin = self._settings.admin_token
-        made = await first_tokens(desk.database, admin.get_secret_value() if admin else None)
+        async with asyncio.timeout(FIRST_TOKENS_SECONDS):
+            made = await first_tokens(desk.database, admin.get_secret_value() if admin else None)
         self.desk, self._reason = desk, ""
         log.info("The database is ready.")
         self._announce(made)
