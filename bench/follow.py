@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 from bench.serving import ADMIN, ready, serving
 from db.database import Database
@@ -65,7 +65,7 @@ class Follower:
                 await asyncio.sleep(PAUSE_SECONDS)
             self.connections += 1
             patience = random.uniform(0.2, 20)
-            with suppress(TimeoutError, ConnectionClosed, OSError, httpx.TransportError):
+            with suppress(TimeoutError, WebSocketException, OSError, httpx.TransportError):
                 async with (
                     aclosing(self._events(random.choice(urls))) as events,
                     asyncio.timeout(patience),

@@ -29,6 +29,8 @@ pytest_plugins = ["tests.counting", "tests.temporary"]
 
 # They take longest, so they begin first: else one worker is still at them when the others are done.
 LONGEST = (
+    "test_freezes.py",
+    "test_start.py",
     "test_outages.py",
     "test_serve.py",
     "test_alerts.py",
