@@ -19,15 +19,16 @@ MOST, ASKING = 20, 200
 BOOT = {"documentId": "b"}
 
 
-async def asked(one: Instance, client: httpx.AsyncClient, body: object, token: str) -> int:
+async def asked(one: Instance, client: httpx.AsyncClient, body: object, token: str) -> str:
+    """`OK`, or the code of the refusal."""
     answer = await client.post(one.url, json=body, headers={"Authorization": f"Bearer {token}"})
     if answer.status_code == 503:
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         [error] = answer.json()["errors"]
-        assert error["extensions"]["code"] == "OVERLOADED"
-    else:
-        assert "errors" not in answer.json()
-    return answer.status_code
+        return str(error["extensions"]["code"])
+    assert answer.status_code == 200
+    assert "errors" not in answer.json()
+    return "OK"
 
 
 @pytest.mark.parametrize(("table", "mode"), [("tokens", "ACCESS EXCLUSIVE"), ("devices", "SHARE")])
@@ -59,15 +60,16 @@ async def test_a_database_that_stands_still(
                 )
                 for n in range(1, ASKING + 1)
             }
-            refused: list[int] = []
+            refused: list[str] = []
             async with asyncio.timeout(WAIT_SECONDS):
                 while not refused:
                     done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                     refused += [task.result() for task in done]
         answered = Counter(refused + await asyncio.gather(*waiting))
-        assert set(answered) == {200, 503}
-        assert answered[503] >= MOST
-        assert await asked(one, client, BOOT, token) == 200
+        # On a busy machine some wait for longer than a statement may take.
+        assert {"OK", "OVERLOADED"} <= set(answered) <= {"OK", "OVERLOADED", "DATABASE_UNAVAILABLE"}
+        assert answered["OVERLOADED"] >= MOST
+        assert await asked(one, client, BOOT, token) == "OK"
         if table == "devices":
             total = (await one.api.ask("{ fleet { total } }", ADMIN))["fleet"]["total"]
-            assert total == 1 + answered[200]
+            assert 0 <= total - 1 - answered["OK"] <= answered["DATABASE_UNAVAILABLE"]
