@@ -35,7 +35,8 @@ class Host:
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.reached or 'the default host'}{port}"
+        host = f"[{self.reached}]" if ":" in self.reached else self.reached
+        return f"{host or 'the default host'}{port}"
 
 
 @dataclass(frozen=True, slots=True)
