@@ -184,6 +184,8 @@ def test_a_database_that_comes_late_goes_away_and_comes_back(tmp_path: Path) -> 
     server.wait_for_database = False
     server.start()
     for _ in range(2):
+        # A background task may find it away before the server has looked.
+        wait_for(lambda: "database" in httpx.get(f"{server.url}/readyz").text)
         response = httpx.post(f"{server.url}/graphql", json={"query": "{ me { id } }"})
         assert response.status_code == 503
         assert response.json()["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE"
