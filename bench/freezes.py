@@ -38,7 +38,7 @@ NEWEST = "SELECT topic, config_version FROM devices"
 
 
 class Load:
-    """Registers devices, and then changes their configs until it is told to stop."""
+    """Registers devices, and then changes their configs until `over` is set."""
 
     def __init__(self, urls: list[str]) -> None:
         self._urls = urls
