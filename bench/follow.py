@@ -29,6 +29,8 @@ from tests.waiting import WAIT_SECONDS
 
 OWNERS = ("Acme", "Globex")
 CHANGERS = 8
+# Above the default: every change changes something.
+FIRST_INTERVAL = 1_000
 COME_BACK = ("OVERLOADED", "DATABASE_UNAVAILABLE", "RESTARTING")
 PAUSE_SECONDS = 0.05
 QUERY = """subscription ($after: ID, $deviceId: ID) {
@@ -49,12 +51,16 @@ CHANGE = """mutation ($id: ID!, $n: Int!) {
 
 @dataclass
 class Follower:
-    """One subscriber: by WebSocket or server-sent events, on a server that it chooses anew."""
+    """One subscriber: by WebSocket or server-sent events, on a server that it chooses anew.
+
+    `patience`: after how many seconds at most it hangs up.
+    """
 
     token: str
     variables: dict[str, Any]
     stream: bool
     http: httpx.AsyncClient
+    patience: float
     seen: list[int] = field(default_factory=list)
     connections: int = 0
 
@@ -64,11 +70,10 @@ class Follower:
             if self.connections:
                 await asyncio.sleep(PAUSE_SECONDS)
             self.connections += 1
-            patience = random.uniform(0.2, 20)
             with suppress(TimeoutError, WebSocketException, OSError, httpx.TransportError):
                 async with (
                     aclosing(self._events(random.choice(urls))) as events,
-                    asyncio.timeout(patience),
+                    asyncio.timeout(random.uniform(0.1, self.patience)),
                 ):
                     async for cursor in events:
                         self.seen.append(int(cursor))
@@ -117,7 +122,9 @@ def scope_of(number: int, owned: dict[str, list[str]]) -> tuple[str | None, str 
             return owner, owned[owner][number % len(owned[owner])]
 
 
-async def soak(database_url: str, followers: int, changes: int, devices: int = 20) -> str:
+async def soak(
+    database_url: str, followers: int, changes: int, devices: int = 20, patience: float = 20
+) -> str:
     """Raises AssertionError where anybody has missed an event, or seen one twice."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     with serving(database_url) as one, serving(database_url) as other:
@@ -133,6 +140,7 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
                 {"after": start, "deviceId": device},
                 stream=number % 2 == 1,
                 http=http,
+                patience=patience,
             )
             for number, (owner, device) in enumerate(scopes)
         ]
@@ -148,7 +156,7 @@ async def soak(database_url: str, followers: int, changes: int, devices: int = 2
         over.set()
         await asyncio.gather(*following)
         await http.aclose()
-    assert len(log) == changes
+    assert len(log) == changes, f"{len(log)} events of {changes} changes"
     for follower, events in zip(watching, expected, strict=True):
         assert follower.seen == events, "missed, repeated or out of order"
     return (
@@ -204,7 +212,7 @@ async def _change_all(urls: list[str], ids: list[str], changes: int) -> None:
         async with httpx.AsyncClient(timeout=WAIT_SECONDS, limits=limits) as client:
             for number in numbers:
                 id = random.choice(ids)
-                data = await _asked(client, url, CHANGE, id=id, n=1 + number)
+                data = await _asked(client, url, CHANGE, id=id, n=FIRST_INTERVAL + number)
                 assert not data["updateConfig"]["errors"]
 
     await asyncio.gather(*(change(urls[n % 2]) for n in range(CHANGERS)))

@@ -49,6 +49,10 @@ class Postmaster:
     def send(self, number: signal.Signals) -> None:
         processes.send_signal(self.pid, number, self.folder)
 
+    def collect(self, seconds: float) -> None:
+        """After it has stopped running, until it is no process of ours any more."""
+        processes.collect(self.pid, seconds)
+
     def ping(self) -> None:
         """Raises PostgresFailed if it does not answer."""
         assert self.file.socket is not None  # noqa: S101  `ready` has looked

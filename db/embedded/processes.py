@@ -23,6 +23,14 @@ def _reap() -> None:
             _started.pop(pid, None)
 
 
+def collect(pid: int, seconds: float) -> None:
+    """Wait for one that is ending. No-op if this process has not started it."""
+    if process := _started.get(pid):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    _reap()
+
+
 def exists(pid: int) -> bool:
     """Also if it is a zombie."""
     _reap()

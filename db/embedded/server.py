@@ -140,6 +140,7 @@ class EmbeddedPostgres:
                 )
                 return
             time.sleep(POLL_SECONDS)
+        found.collect(max(deadline - time.monotonic(), 0))
         remove_socket(self._folder.path, found.file)
 
     def _hold(self, deadline: float) -> None:
