@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from telebot.async_telebot import AsyncTeleBot
 
+from concurrency.keyed_queue import KeyedQueue
 from concurrency.tasks import end_all, run_all, run_together
 from db.database import Locks, LocksLost
 from domain.errors import Unavailable
@@ -20,7 +21,6 @@ from notifier.telegram.dispatch import Dispatch
 from notifier.telegram.heard import Heard
 from notifier.telegram.menu import offer_menu
 from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, rest, until_done
-from notifier.telegram.turns import Turns
 from resolvers.chats import bot_met_before, meet_bot
 from resolvers.desk import Desk
 
@@ -62,7 +62,7 @@ class TelegramBot:
         self._api = api
         self._webhook = webhook
         self._dispatch = Dispatch(api, zone)
-        self._chats = Turns()
+        self._chats = KeyedQueue()
 
     @property
     def secret(self) -> str:
@@ -77,7 +77,7 @@ class TelegramBot:
         try:
             await self._run(desk)
         finally:
-            self._chats.cancel()
+            await self._chats.end()
 
     async def _run(self, desk: Desk) -> NoReturn:
         naming = asyncio.create_task(self._find_name(desk), name="bot's name")

@@ -1,0 +1,71 @@
+"""One after the other for a key, at the same time for different keys, and all ended at the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from concurrency.keyed_queue import MAX_PENDING, KeyedQueue
+
+
+class Calls:
+    """`log`: what has begun and ended, in that order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.go_on = asyncio.Event()
+
+    def call(self, name: str) -> Callable[[], Awaitable[None]]:
+        async def call() -> None:
+            self.log.append(f"{name} began")
+            try:
+                await self.go_on.wait()
+            finally:
+                self.log.append(f"{name} ended")
+
+        return call
+
+
+async def test_calls_of_one_key_follow_each_other() -> None:
+    queue, calls = KeyedQueue(), Calls()
+    tasks = [queue.add("a", calls.call(name)) for name in ("one", "two")]
+    other = queue.add("b", calls.call("other"))
+    await asyncio.sleep(0)
+    assert calls.log == ["one began", "other began"]
+    calls.go_on.set()
+    await asyncio.wait([*tasks, other])
+    assert calls.log.index("one ended") < calls.log.index("two began")
+
+
+async def test_a_failed_call_does_not_hold_up_the_next() -> None:
+    queue, calls = KeyedQueue(), Calls()
+    calls.go_on.set()
+
+    async def fails() -> None:
+        raise ValueError("failed")
+
+    failed = queue.add("a", fails)
+    await queue.add("a", calls.call("next"))
+    with pytest.raises(ValueError, match="failed"):
+        await failed
+    assert calls.log == ["next began", "next ended"]
+
+
+async def test_too_many_for_one_key_are_dropped() -> None:
+    queue, calls = KeyedQueue(), Calls()
+    tasks = [queue.add("a", calls.call(str(n))) for n in range(MAX_PENDING + 5)]
+    assert len(set(tasks)) == MAX_PENDING
+    calls.go_on.set()
+    await asyncio.wait(tasks)
+    assert len(calls.log) == 2 * MAX_PENDING
+    await queue.add("a", calls.call("later"))
+    assert calls.log[-1] == "later ended"
+
+
+async def test_the_end_ends_each_call_and_not_only_the_last_of_a_key() -> None:
+    queue, calls = KeyedQueue(), Calls()
+    tasks = [queue.add("a", calls.call(name)) for name in ("one", "two", "three")]
+    await asyncio.sleep(0)
+    await queue.end()
+    assert all(task.cancelled() for task in tasks)
+    assert calls.log == ["one began", "one ended"]
