@@ -73,9 +73,9 @@ lock: install-dev
 migration: install-dev
 	$(BIN)/rollcall migrate --write "$(NAME)"
 
-# Builds the pages from web/ into server/assets; needs npm. The result is committed.
+# Builds the pages from web/ into server/endpoints/assets; needs npm. The result is committed.
 web:
-	cd web && npm ci --ignore-scripts --no-fund --no-audit && node build.mjs ../server/assets
+	cd web && npm ci --ignore-scripts --no-fund --no-audit && node build.mjs ../server/endpoints/assets
 
 # Builds it in a temporary folder and compares it with what is committed.
 web-check: install-dev

@@ -20,8 +20,8 @@ import httpx
 from sqlalchemy import text
 
 from bench.serving import ADMIN, Serving, ready, serving
-from db.database import Database
 from db.embedded import EmbeddedPostgres
+from db.postgres.database import Database
 from tests.notifier.bot_api import TOKEN, BotApi, Sent
 from tests.notifier.telegram import faults
 from tests.notifier.telegram.faults import Fault

@@ -19,12 +19,12 @@ from sqlalchemy import text
 
 from bench.fleet_of_a_million import FLEET, LEVELS
 from bench.speed.results import keep, machine
-from db.database import Database
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
-from mqtt.client import BrokerClient
-from mqtt.connection import WINDOW, Address
-from resolvers.desk import Desk
+from db.postgres.database import Database
+from mqtt.client.client import BrokerClient
+from mqtt.client.connection import WINDOW, Address
+from resolvers.services import Desk
 from tests.mosquitto import Mosquitto
 
 ROUNDS = 7

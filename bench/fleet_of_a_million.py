@@ -14,16 +14,16 @@ from typing import Any
 
 from sqlalchemy import text
 
-from db.database import Database
+from db.devices.fleet_counts import FleetCounts, fleet_counts
 from db.embedded import EmbeddedPostgres
-from db.fleet_counts import FleetCounts, fleet_counts
 from db.migrate import migrate
 from db.paging import cursor
-from domain.access import Caller
+from db.postgres.database import Database
+from domain.access.caller import Caller
+from domain.access.tokens import TokenKind
 from domain.inputs import DeviceFilter, Page
-from domain.tokens import TokenKind
-from resolvers.desk import Desk
-from resolvers.devices import count_devices, list_devices
+from resolvers.devices.queries import count_devices, list_devices
+from resolvers.services import Desk
 
 RUNS = 15
 ADMIN = Caller(TokenKind.ADMIN)

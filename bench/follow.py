@@ -23,8 +23,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from bench.serving import ADMIN, ready, serving
-from db.database import Database
 from db.embedded import EmbeddedPostgres
+from db.postgres.database import Database
 from tests.waiting import WAIT_SECONDS
 
 OWNERS = ("Acme", "Globex")

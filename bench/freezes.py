@@ -22,7 +22,7 @@ import httpx
 from sqlalchemy import text
 
 from bench.follow import CHANGE, OWNERS, REGISTER, Follower, expected_of, log_of
-from db.database import Database
+from db.postgres.database import Database
 from tests.mqtt.observer import Observer
 from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess

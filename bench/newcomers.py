@@ -20,7 +20,7 @@ import httpx
 from bench.outages import REGISTER, Stage, stage
 from bench.serving import ADMIN
 from db.embedded import EmbeddedPostgres
-from mqtt.mosquitto_process import MosquittoProcess
+from mqtt.mosquitto.process import MosquittoProcess
 from tests.mosquitto import Mosquitto
 from tests.mqtt.file_broker import SERVER, Broker, device, many
 from tests.mqtt.load import busy

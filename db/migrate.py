@@ -12,11 +12,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from db import alert_tables, broker_tables, link_tables
-from db.database import PROBE_SECONDS, Database
-from db.event_log import mend_after_restore
+from db.events.log import mend_after_restore
 from db.postgres.check import check_server
+from db.postgres.database import PROBE_SECONDS, Database
 from db.postgres.permanent import DatabaseUnusable
+from db.tables import alerts as alert_tables
+from db.tables import links as link_tables
+from db.tables import mqtt as broker_tables
 
 LOCK = 7_265_531
 # Of all tables: each file of them has to be loaded.

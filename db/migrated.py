@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from db.database import Database
+from db.postgres.database import Database
 
 
 async def is_migrated(database: Database) -> bool:

@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 from demo.cast import HEATING, LATE, ROOM, SENSORS, Actor, Role
-from demo.desk import Desk, serving
 from demo.screen import Screen
+from demo.server import Desk, serving
 from demo.watching import Watching
-from domain.identity import device_id, parse_mac
+from domain.devices.identity import device_id, parse_mac
 
 INTERVAL_SECONDS = 5
 LATE_SECONDS = 25

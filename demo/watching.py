@@ -9,7 +9,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from demo.desk import Desk
+from demo.server import Desk
 
 CHANGES = """subscription { configChanged {
   device { id location { place } measurementType }

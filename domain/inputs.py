@@ -16,13 +16,13 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from domain.alerts import Role
-from domain.config import MAX_INTERVAL_SECONDS
+from domain.access.tokens import TokenKind
+from domain.alerts.recipients import Role
+from domain.devices.config import MAX_INTERVAL_SECONDS
+from domain.devices.identity import parse_mac
 from domain.errors import ErrorCode, InputError, Problem
-from domain.events import EventKind
-from domain.identity import parse_mac
+from domain.events.kinds import EventKind
 from domain.names import name_key
-from domain.tokens import TokenKind
 
 MAX_VERSION = 2**31 - 1
 

@@ -4,7 +4,7 @@ import json
 
 from esp_client.limits import is_filter, is_name, whole
 
-# The server knows what these documents ask for: schema/trusted in its repository.
+# The server knows what these documents ask for: schema/engine/trusted in its repository.
 BOOT = b'{"documentId":"b"}'
 REGISTER, ACKNOWLEDGE = "r", "a"
 OUTCOMES = ("CREATED", "KNOWN", "RENEWED", "PENDING", "REJECTED")

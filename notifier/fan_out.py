@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from db import event_log, notices
-from resolvers.desk import Desk
+from db.alerts import deliveries as notices
+from db.events import log as event_log
+from resolvers.services import Desk
 
 log = logging.getLogger("rollcall.alerts")
 

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from concurrency.tasks import run_together
-from db import recipients
-from notifier.channel import Channel
+from db.alerts import recipients
+from notifier.channels.channel import Channel
 from notifier.fan_out import FanOut
-from notifier.sending import Sending
-from resolvers.desk import Desk
+from notifier.sender import Sending
+from resolvers.services import Desk
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from functools import cached_property
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
-from db.device_view import AnyDevice, DeviceView
-from db.link_tables import Link
-from domain.access import Caller
-from domain.config import Config
-from resolvers import devices, links
-from resolvers.desk import Desk
+from db.reads.devices import AnyDevice, DeviceView
+from db.tables.links import Link
+from domain.access.caller import Caller
+from domain.devices.config import Config
+from resolvers.devices import links
+from resolvers.devices import queries as devices
+from resolvers.services import Desk
 
 
 class Context:

@@ -1,5 +1,6 @@
 import strawberry
 
+from schema.devices import register as register_device
 from schema.mutations import (
     acknowledge_config,
     approve_device,
@@ -7,7 +8,6 @@ from schema.mutations import (
     create_token,
     delete_device,
     link_device,
-    register_device,
     reject_device,
     remove_recipient,
     replace_device,

@@ -2,30 +2,32 @@ from typing import Annotated
 
 import strawberry
 
+from domain.access.tokens import TokenKind as Kind
 from domain.inputs import DeliveryFilter as WantedDeliveries
 from domain.inputs import DeviceFilter as Wanted
 from domain.inputs import EventFilter as WantedEvents
 from domain.inputs import Page
-from domain.tokens import TokenKind as Kind
-from resolvers import devices, recipients, tokens
-from resolvers.audit import list_events
-from resolvers.config_changes import latest_cursor
-from resolvers.invites import list_telegram_invites
+from resolvers.access import tokens
+from resolvers.alerts import recipients
+from resolvers.alerts.invites import list_telegram_invites
+from resolvers.devices import queries as devices
+from resolvers.events.browse import list_events
+from resolvers.events.subscribe import latest_cursor
+from schema.access.token import TokenConnection
+from schema.alerts.delivery import DeliveryConnection, DeliveryFilter
+from schema.alerts.invite import TelegramInviteConnection
+from schema.alerts.recipient import RecipientConnection
+from schema.common.counts import shared
+from schema.common.page_info import After, First
+from schema.common.values import values_of
 from schema.compiler import OF_CALLER
-from schema.config import Config
 from schema.context import RollcallInfo
-from schema.delivery import DeliveryConnection, DeliveryFilter
-from schema.device import Device
-from schema.device_connection import DeviceConnection, DeviceFilter
-from schema.event import EventConnection, EventFilter
-from schema.fleet import Fleet
-from schema.page_info import After, First
-from schema.recipient import RecipientConnection
-from schema.shared import shared
-from schema.telegram_invite import TelegramInviteConnection
-from schema.token import TokenConnection
-from schema.topics import Topics
-from schema.values import values_of
+from schema.devices.config import Config
+from schema.devices.device import Device
+from schema.devices.device_connection import DeviceConnection, DeviceFilter
+from schema.devices.fleet import Fleet
+from schema.devices.topics import Topics
+from schema.events.event import EventConnection, EventFilter
 
 DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadecimal digits.")]
 

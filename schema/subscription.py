@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 import strawberry
 
-from domain.events import EventKind
-from resolvers.audit import events_added
-from resolvers.config_changes import config_changes
-from resolvers.config_feed import ConfigChange as Change
-from resolvers.selection import Asked
-from schema.config import Config
+from domain.events.kinds import EventKind
+from resolvers.events.browse import events_added
+from resolvers.events.selection import Asked
+from resolvers.events.subscribe import config_changes
+from resolvers.feed.config_feed import ConfigChange as Change
 from schema.context import RollcallInfo
-from schema.device import Device
-from schema.event import Event
+from schema.devices.config import Config
+from schema.devices.device import Device
+from schema.events.event import Event
 
 LastSeen = Annotated[
     strawberry.ID | None,

@@ -8,24 +8,24 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
-from domain.tokens import TokenKind
+from domain.access.tokens import TokenKind
 from schema.build import build_schema
-from schema.execution import Engine
-from schema.trusted_documents import trusted_documents
-from server.broker import Embedded, own_credentials
-from server.broker_auth import BrokerAuth
+from schema.engine.execution import Engine
+from schema.engine.trusted_documents import trusted_documents
+from server.endpoints.broker_auth import BrokerAuth
+from server.endpoints.health import Readiness
+from server.endpoints.pages import add_pages
 from server.graphql.endpoint import GraphQLEndpoint
-from server.graphql.lean import PATH, LeanWay
 from server.graphql.service import Observers, Service
 from server.graphql.websocket import WebSocketEndpoint
-from server.health import Readiness
-from server.logs import configure_logging
-from server.metrics import metrics_endpoint
-from server.pages import add_pages
-from server.parts import Parts
-from server.request_id import Journal, RequestIds
+from server.observability.access_log import Journal, RequestIds
+from server.observability.logs import configure_logging
+from server.observability.metrics import metrics_endpoint
 from server.rest.endpoint import add_rest
+from server.runtime.lifespan import Parts
+from server.runtime.mqtt import Embedded, own_credentials
 from server.settings import Settings, read_settings
+from server.transport.fast_path import PATH, LeanWay
 
 TITLES = {
     TokenKind.ADMIN: "Admin token (manages everything; shown this once):",
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if parts.alerts.bot and settings.telegram_webhook_url:
-        from server import telegram_webhook as hook  # noqa: PLC0415  it loads a lot
+        from server.endpoints import telegram_webhook as hook  # noqa: PLC0415  it loads a lot
 
         receive = hook.TelegramWebhook(parts.alerts.bot, keeper).__call__
         app.add_route(hook.PATH, receive, methods=["POST"])

@@ -2,9 +2,9 @@
 
 from pydantic import ValidationInfo
 
+from db.postgres.dsn.tls import check_files
+from db.postgres.dsn.url import parse
 from db.postgres.sizes import FULL, LEAST
-from db.postgres.tls import check_files
-from db.postgres.url import parse
 
 
 def check_database_url(url: str | None) -> str | None:

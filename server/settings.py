@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.enrolment import EnrolmentPolicy, ReenrolmentPolicy
-from domain.quiet_hours import check_zone
-from domain.retention import Retention
-from notifier.texts import LANGUAGES
-from resolvers.admission import Admission
-from resolvers.desk import Broker
-from resolvers.feed import BATCH
-from schema.limits import Limits
+from domain.access.rate_limit import Admission
+from domain.alerts.quiet_hours import check_zone
+from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+from domain.events.retention import Retention
+from notifier.messages.texts import LANGUAGES
+from resolvers.feed.feed import BATCH
+from resolvers.services import Broker
+from schema.engine.limits import Limits
 from server.database_settings import check_connections, check_database_url, connections_for
 
 MIN_ADMIN_TOKEN = 16

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from db.database import Database
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
+from db.postgres.database import Database
 from server.app import create_app
 from server.settings import Settings
 from tests.client import Api

@@ -2,8 +2,8 @@
 
 from sqlalchemy import select
 
-from db.database import Database
-from db.tables import Event
+from db.postgres.database import Database
+from db.tables.devices import Event
 
 
 async def events_of(database: Database, kind: str) -> list[Event]:

@@ -12,12 +12,12 @@ from typing import Any
 import asyncpg
 import orjson
 
-from db.lane import Lane
-from db.merging import Merged
-from db.registrar import NewDevice, Registrar
-from domain.accounts import mosquitto_hash
-from domain.identity import device_id, parse_mac
-from domain.tokens import TokenKind, hash_secret, new_secret
+from concurrency.batcher import Merged
+from db.postgres.connections import Lane
+from db.writes.create_device import NewDevice, Registrar
+from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.devices.identity import device_id, parse_mac
+from domain.mqtt.accounts import mosquitto_hash
 
 BOOT = """
 SELECT t.hash, d.topic, d.listen, d.config_version, d.interval_seconds, d.qos
@@ -37,7 +37,7 @@ LANES = 2
 
 class App:
     def __init__(self) -> None:
-        from db.database import Database  # noqa: PLC0415  in the process that serves
+        from db.postgres.database import Database  # noqa: PLC0415  in the process that serves
 
         self.database = Database(os.environ["DATABASE_URL"])
         lanes = [Lane(self.database) for _ in range(LANES)]

@@ -20,7 +20,7 @@ from bench.speed.newcomers import Newcomers
 from bench.speed.process import cpu_seconds
 from bench.speed.results import keep, machine
 from bench.speed.subjects import rollcall
-from db.database import Database
+from db.postgres.database import Database
 
 # By name: how many connections at a time, and whether they are kept.
 WAYS = {"64 connections, kept": (64, True), "a connection each, 256 at a time": (256, False)}

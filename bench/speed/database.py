@@ -10,10 +10,10 @@ from sqlalchemy import text
 from bench.fleet_of_a_million import LEVELS, fill
 from bench.serving import ready, serving
 from bench.speed.load import KEY
-from db.database import Database
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
-from domain.tokens import hash_secret
+from db.postgres.database import Database
+from domain.access.tokens import hash_secret
 
 TOKENS = """
 INSERT INTO tokens (kind, hash, device_id, created_at, created_by, confirmed_at, mqtt_hash)

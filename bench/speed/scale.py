@@ -20,7 +20,7 @@ from bench.speed.load import Load, Subject
 from bench.speed.results import keep, machine
 from bench.speed.run import WARM_CONNECTIONS
 from bench.speed.subjects import rollcall
-from db.database import Database
+from db.postgres.database import Database
 
 SIZES = (1_000, 100_000, 1_000_000)
 CONNECTIONS = (16, 64)

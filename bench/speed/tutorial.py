@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import joinedload
 from strawberry.fastapi import GraphQLRouter
 
-from db import tables
-from db.search import words_of
-from domain.accounts import mosquitto_hash
-from domain.identity import device_id, parse_mac
-from domain.tokens import TokenKind, hash_secret, new_secret
+from db.devices.search import words_of
+from db.tables import devices as tables
+from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.devices.identity import device_id, parse_mac
+from domain.mqtt.accounts import mosquitto_hash
 
 URL = os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+asyncpg:", 1)
 engine = create_async_engine(URL, pool_size=16)

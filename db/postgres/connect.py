@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from db.postgres.options import BadDatabaseUrl
-from db.postgres.tls import driver_url, trusting_the_system
+from db.postgres.dsn.options import BadDatabaseUrl
+from db.postgres.dsn.tls import driver_url, trusting_the_system
+from db.postgres.dsn.url import Host, Target, parse
 from db.postgres.transient import chain
-from db.postgres.url import Host, Target, parse
 
 CONNECT_SECONDS = 5.0
 # With several hosts, so that a frozen one costs little of the time for a failover.

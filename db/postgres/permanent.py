@@ -5,7 +5,7 @@ import ssl
 import asyncpg
 
 from db.postgres.connect import NoConnection
-from db.postgres.options import BadDatabaseUrl
+from db.postgres.dsn.options import BadDatabaseUrl
 from db.postgres.transient import chain, state_of
 
 SETTING = "ROLLCALL_DATABASE_URL"

@@ -12,13 +12,13 @@ from amqtt.mqtt.publish import PublishPacket
 from amqtt.session import ApplicationMessage, Session
 
 from concurrency.tasks import end_all
-from domain.topics import covers
-from mqtt.embedded.bounds import Bounds
+from domain.mqtt.topics import covers
+from mqtt.embedded.acl_cache import Permits
 from mqtt.embedded.client import Client, of_user
 from mqtt.embedded.handler import REFUSED, Handler
-from mqtt.embedded.hearers import Hearers
+from mqtt.embedded.limits import Bounds
 from mqtt.embedded.packets import Refused
-from mqtt.embedded.permits import Permits
+from mqtt.embedded.subscription_tree import Hearers
 
 MAX_LEVELS = 64
 # After so many retained topics looked at, others get their turn.

@@ -5,9 +5,9 @@ import asyncio
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.session import ApplicationMessage, Session
 
-from domain.rights import Rights
-from mqtt.access import Login
-from mqtt.embedded.wire import Wire
+from domain.mqtt.rights import Rights
+from mqtt.auth.authenticator import Login
+from mqtt.embedded.packet_stream import Wire
 
 # MQTT 3.1.1, section 3.1.2.10
 SILENT_KEEP_ALIVES = 1.5

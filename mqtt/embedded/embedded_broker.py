@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from concurrency.tasks import end_all, run_together
-from mqtt.access import Access
-from mqtt.embedded.admission import Admission
-from mqtt.embedded.bounds import Bounds
+from mqtt.auth.authenticator import Access
+from mqtt.embedded.acl_cache import Permits
 from mqtt.embedded.broker import Broker
+from mqtt.embedded.connect import Admission
+from mqtt.embedded.limits import Bounds
+from mqtt.embedded.packet_stream import Malformed, Wire
 from mqtt.embedded.packets import Refused
-from mqtt.embedded.permits import Permits
 from mqtt.embedded.quiet import hush
-from mqtt.embedded.wire import Malformed, Wire
 
 logger = logging.getLogger("rollcall.mqtt")
 

@@ -28,8 +28,8 @@ from amqtt.session import ApplicationMessage, OutgoingApplicationMessage
 
 from concurrency.tasks import end_all
 from mqtt.embedded.client import Client
+from mqtt.embedded.packet_stream import Malformed
 from mqtt.embedded.packets import MAX_QOS, Packet, read_packet
-from mqtt.embedded.wire import Malformed
 
 if TYPE_CHECKING:
     from mqtt.embedded.broker import Broker

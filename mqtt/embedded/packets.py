@@ -13,7 +13,7 @@ from amqtt.mqtt.connack import (
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.mqtt.packet import CONNECT, SUBSCRIBE, UNSUBSCRIBE, MQTTFixedHeader, MQTTPacket
 
-from mqtt.embedded.wire import Malformed
+from mqtt.embedded.packet_stream import Malformed
 
 MAX_CLIENT_ID = 256
 MAX_QOS = 2

@@ -18,7 +18,7 @@ from telebot.asyncio_helper import (
     RequestTimeout,
 )
 
-from notifier.channel import Failed, Later
+from notifier.channels.channel import Failed, Later
 from notifier.telegram.clock import TelegramClock, Tracing
 from notifier.telegram.refusals import meaning
 from notifier.telegram.retry_after import RetryAfter

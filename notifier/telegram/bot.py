@@ -13,16 +13,16 @@ from telebot.async_telebot import AsyncTeleBot
 
 from concurrency.keyed_queue import KeyedQueue
 from concurrency.tasks import end_all, run_all, run_together
-from db.database import Locks, LocksLost
+from db.postgres.database import Locks, LocksLost
 from domain.errors import Unavailable
-from notifier.channel import Failed, Gone, Refused
+from notifier.channels.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.dispatch import Dispatch
 from notifier.telegram.heard import Heard
 from notifier.telegram.menu import offer_menu
 from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, rest, until_done
-from resolvers.chats import bot_met_before, meet_bot
-from resolvers.desk import Desk
+from resolvers.alerts.chats import bot_met_before, meet_bot
+from resolvers.services import Desk
 
 log = logging.getLogger("rollcall.bot")
 

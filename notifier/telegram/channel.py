@@ -1,10 +1,10 @@
 """Alerts by a Telegram bot."""
 
-from domain.alerts import TELEGRAM
-from notifier.channel import Message, Moved
+from domain.alerts.recipients import TELEGRAM
+from notifier.channels.channel import Message, Moved
 from notifier.telegram.api import TelegramApi
+from notifier.telegram.formatting import formatted, keyboard
 from notifier.telegram.threads import Thread
-from notifier.telegram.writing import formatted, keyboard
 
 # One message a second in a chat, 20 a minute in a group (core.telegram.org/bots/faq).
 CHAT_SECONDS = 1.1

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from telebot import util
 from telebot.types import CallbackQuery, InaccessibleMessage, Message, Update, User
 
-from db.alert_tables import Recipient
+from db.tables.alerts import Recipient
+from domain.access.token_bucket import Rate
 from domain.errors import RollcallError, TooMany, Unavailable
-from domain.rates import Rate
-from notifier.channel import Failed, Gone, Refused
-from notifier.offers import APPROVE, DEVICE, REJECT, SEPARATOR
+from notifier.channels.channel import Failed, Gone, Refused
+from notifier.messages.buttons import APPROVE, DEVICE, REJECT, SEPARATOR
+from notifier.messages.texts import FALLBACK, LANGUAGES
 from notifier.telegram.api import TelegramApi
+from notifier.telegram.chat import Press, Talk
 from notifier.telegram.commands import (
     alerts,
     approval,
@@ -26,11 +28,9 @@ from notifier.telegram.commands import (
 )
 from notifier.telegram.heard import Heard
 from notifier.telegram.membership import may_write, reopens
-from notifier.telegram.talk import Press, Talk
 from notifier.telegram.threads import Thread
-from notifier.texts import FALLBACK, LANGUAGES
-from resolvers.chats import chat_is_back, chat_moved, known_chat
-from resolvers.desk import Desk
+from resolvers.alerts.chats import chat_is_back, chat_moved, known_chat
+from resolvers.services import Desk
 
 log = logging.getLogger("rollcall.bot")
 

@@ -4,10 +4,10 @@ from functools import partial
 
 from telebot.types import BotCommand
 
+from notifier.messages.texts import FALLBACK, LANGUAGES, texts
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.dispatch import COMMANDS
 from notifier.telegram.retrying import until_done
-from notifier.texts import FALLBACK, LANGUAGES, texts
 
 
 async def offer_menu(api: TelegramApi) -> None:

@@ -9,7 +9,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from notifier.channel import Doubtful, Failed, Gone, Later, Moved, NoTopic, Refused, Unwelcome
+from notifier.channels.channel import (
+    Doubtful,
+    Failed,
+    Gone,
+    Later,
+    Moved,
+    NoTopic,
+    Refused,
+    Unwelcome,
+)
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 TOO_LARGE, TOO_MANY, SERVER = 413, 429, 500

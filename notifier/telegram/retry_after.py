@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Hashable
 
-from notifier.channel import Later
+from notifier.channels.channel import Later
 
 
 class RetryAfter:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from domain.errors import Unavailable
-from notifier.channel import Failed, Gone, Later, Refused
+from notifier.channels.channel import Failed, Gone, Later, Refused
 
 log = logging.getLogger("rollcall.bot")
 

@@ -25,10 +25,10 @@ graphql-core from the beginning.
 - `writing.py`: Python source that grows
 """
 
+from schema.compiler.codegen import Unsupported
 from schema.compiler.compile import Compiler
 from schema.compiler.inputs import Variables
 from schema.compiler.run import OF_CALLER, Astray, Compiled, Run, replay
-from schema.compiler.writing import Unsupported
 
 __all__ = [
     "OF_CALLER",

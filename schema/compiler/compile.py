@@ -28,10 +28,10 @@ from graphql.execution.collect_fields import (
 from graphql.execution.values import VariableValues
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from schema.compiler.codegen import Source, Unsupported
 from schema.compiler.fields import Fields
 from schema.compiler.leaves import told
 from schema.compiler.run import BUILT_IN, Compiled, Root
-from schema.compiler.writing import Source, Unsupported
 
 TYPENAME = "__typename"
 CALL = re.compile(r"w\d+\(o, q\)")

@@ -35,7 +35,7 @@ from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOpt
 from strawberry.types.base import has_object_definition as is_input_class
 from strawberry.types.lazy_type import LazyType
 
-from schema.compiler.writing import Unsupported
+from schema.compiler.codegen import Unsupported
 
 Values = Mapping[str, Any]
 Coerce = Callable[[Any], Any]

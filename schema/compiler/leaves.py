@@ -11,7 +11,7 @@ from typing import Any
 from graphql import GraphQLEnumType, GraphQLLeafType, GraphQLScalarType
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
-from schema.compiler.writing import Source
+from schema.compiler.codegen import Source
 
 # Built-in scalars and the test that a value passes as it is; {v} stands for the value.
 AS_THEY_ARE = {

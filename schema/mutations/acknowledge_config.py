@@ -1,11 +1,11 @@
 import strawberry
 
 from domain.inputs import Acknowledgement
-from resolvers.applied import acknowledge_config
+from resolvers.devices.reports import acknowledge_config
+from schema.common.user_errors import UserError, UserErrors, errors_field
+from schema.common.values import values_of
 from schema.context import RollcallInfo
-from schema.device import Device
-from schema.errors import UserError, UserErrors, errors_field
-from schema.values import values_of
+from schema.devices.device import Device
 
 
 @strawberry.input(description="What the calling device has done with its config.")

@@ -2,14 +2,14 @@ from datetime import datetime
 
 import strawberry
 
-import schema.recipient  # noqa: F401  where RecipientRole is described
-from domain.alerts import Role
+import schema.alerts.recipient  # noqa: F401  where RecipientRole is described
+from domain.alerts.recipients import Role
 from domain.inputs import NewInvite
-from resolvers.invites import create_telegram_invite
+from resolvers.alerts.invites import create_telegram_invite
+from schema.alerts.invite import TelegramInvite
+from schema.common.user_errors import UserError, UserErrors, errors_field
+from schema.common.values import values_of
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.telegram_invite import TelegramInvite
-from schema.values import values_of
 
 
 @strawberry.input(description="Whom to let in.")

@@ -2,13 +2,13 @@ from datetime import datetime
 
 import strawberry
 
+from domain.access.tokens import TokenKind as Kind
 from domain.inputs import NewToken
-from domain.tokens import TokenKind as Kind
-from resolvers.tokens import create_token
+from resolvers.access.tokens import create_token
+from schema.access.token import Token
+from schema.common.user_errors import UserError, UserErrors, errors_field
+from schema.common.values import values_of
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.token import Token
-from schema.values import values_of
 
 
 @strawberry.input(description="What the new token is good for.")

@@ -1,8 +1,8 @@
 import strawberry
 
-from resolvers.deletion import delete_device
+from resolvers.devices.delete import delete_device
+from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
 
 
 @strawberry.input(description="Which device to delete.")

@@ -1,11 +1,11 @@
 import strawberry
 
 from domain.inputs import NewLink
-from resolvers.links import link_device
+from resolvers.devices.links import link_device
+from schema.common.user_errors import UserError, UserErrors, errors_field
+from schema.common.values import values_of
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.link import Link
-from schema.values import values_of
+from schema.devices.link import Link
 
 
 @strawberry.input(

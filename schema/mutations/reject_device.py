@@ -1,9 +1,9 @@
 import strawberry
 
-from resolvers.approval import reject_device
+from resolvers.devices.approval import reject_device
+from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.context import RollcallInfo
-from schema.device import Device
-from schema.errors import UserError, UserErrors, errors_field
+from schema.devices.device import Device
 
 
 @strawberry.input(description="Which device to keep out.")

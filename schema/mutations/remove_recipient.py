@@ -1,9 +1,9 @@
 import strawberry
 
-from resolvers.recipients import remove_recipient
+from resolvers.alerts.recipients import remove_recipient
+from schema.alerts.recipient import Recipient
+from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.recipient import Recipient
 
 
 @strawberry.input(description="Whom to send away.")

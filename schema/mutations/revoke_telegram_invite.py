@@ -1,9 +1,9 @@
 import strawberry
 
-from resolvers.invites import revoke_telegram_invite
+from resolvers.alerts.invites import revoke_telegram_invite
+from schema.alerts.invite import TelegramInvite
+from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.telegram_invite import TelegramInvite
 
 
 @strawberry.input(description="Which invitation to take back.")

@@ -1,9 +1,9 @@
 import strawberry
 
-from resolvers.tokens import revoke_token
+from resolvers.access.tokens import revoke_token
+from schema.access.token import Token
+from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.token import Token
 
 
 @strawberry.input(description="Which token to revoke.")

@@ -1,9 +1,9 @@
 import strawberry
 
-from resolvers.links import unlink_device
+from resolvers.devices.links import unlink_device
+from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.context import RollcallInfo
-from schema.errors import UserError, UserErrors, errors_field
-from schema.link import Link
+from schema.devices.link import Link
 
 
 @strawberry.input(description="Which link to remove.")

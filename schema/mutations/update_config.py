@@ -1,12 +1,12 @@
 import strawberry
 
 from domain.inputs import ConfigChange
-from resolvers.config import update_config
-from schema.config import Config
+from resolvers.devices.config import update_config
+from schema.common.user_errors import UserError, UserErrors, errors_field
+from schema.common.values import values_of
 from schema.context import RollcallInfo
-from schema.device import Device
-from schema.errors import UserError, UserErrors, errors_field
-from schema.values import values_of
+from schema.devices.config import Config
+from schema.devices.device import Device
 
 
 @strawberry.input(description="What is left out, or null, stays as it is.")

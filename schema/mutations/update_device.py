@@ -1,12 +1,12 @@
 import strawberry
 
 from domain.inputs import DeviceChange
-from resolvers.devices import update_device
+from resolvers.devices.queries import update_device
+from schema.common.user_errors import UserError, UserErrors, errors_field
+from schema.common.values import values_of
 from schema.context import RollcallInfo
-from schema.device import Device
-from schema.errors import UserError, UserErrors, errors_field
-from schema.mutations.register_device import LocationInput
-from schema.values import values_of
+from schema.devices.device import Device
+from schema.devices.register import LocationInput
 
 
 @strawberry.input(description="What is left out, or null, stays as it is.")

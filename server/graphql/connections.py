@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from domain.access import Caller
+from domain.access.caller import Caller
+from domain.access.tokens import TokenKind
 from domain.errors import TooMany, Unavailable
-from domain.tokens import TokenKind
-from resolvers.authentication import valid_tokens
-from resolvers.desk import Desk
-from server.metrics import Metrics
+from resolvers.access.authenticate import valid_tokens
+from resolvers.services import Desk
+from server.observability.metrics import Metrics
 from server.settings import Settings
 
 log = logging.getLogger("rollcall.connections")

@@ -9,22 +9,14 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-from db.device_view import DeviceView
-from domain.access import Caller
+from db.reads.devices import DeviceView
+from domain.access.caller import Caller
 from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Unavailable
-from resolvers.authentication import Presented, identify
-from schema.documents import BadDocument
-from schema.execution import Operation, Request
-from schema.persisted import NotPersisted
-from server.graphql.answers import (
-    causes,
-    encoded,
-    failure_body,
-    result_body,
-    told_errors,
-    told_exception,
-)
-from server.graphql.asked import (
+from resolvers.access.authenticate import Presented, identify
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Operation, Request
+from schema.engine.persisted_queries import NotPersisted
+from server.graphql.request import (
     EVENTS,
     GRAPHQL,
     JSON,
@@ -33,8 +25,16 @@ from server.graphql.asked import (
     read_request,
     takes_events,
 )
-from server.graphql.events import EventStream
+from server.graphql.responses import (
+    causes,
+    encoded,
+    failure_body,
+    result_body,
+    told_errors,
+    told_exception,
+)
 from server.graphql.service import Service
+from server.graphql.sse import EventStream
 
 BODY_SECONDS = 20
 # Of a hash that will be known soon: a cache on the way must not answer for us.

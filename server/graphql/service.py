@@ -10,8 +10,9 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import PlainTextResponse, Response
 
-from db.device_view import DeviceView
-from domain.access import ANONYMOUS, Caller
+from db.reads.devices import DeviceView
+from domain.access.caller import ANONYMOUS, Caller
+from domain.access.tokens import TokenKind
 from domain.errors import (
     CutOff,
     Forbidden,
@@ -20,19 +21,18 @@ from domain.errors import (
     Unauthenticated,
     Unavailable,
 )
-from domain.tokens import TokenKind
-from resolvers.authentication import Presented, identify, present, recognized
-from resolvers.desk import Desk
+from resolvers.access.authenticate import Presented, identify, present, recognized
+from resolvers.services import Desk
 from schema.context import Context
-from schema.documents import BadDocument
-from schema.execution import Engine, Operation, Request
-from server.graphql.answers import code_of, outcome_of
-from server.graphql.asked import bearer
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Engine, Operation, Request
 from server.graphql.connections import Connections
-from server.keeper import DatabaseKeeper
-from server.metrics import Metrics
+from server.graphql.request import bearer
+from server.graphql.responses import code_of, outcome_of
+from server.observability.metrics import Metrics
+from server.observability.tracing import Tracing
+from server.runtime.database import DatabaseKeeper
 from server.settings import Environment, Settings, TrustedOnly
-from server.tracing import Tracing
 
 PEOPLE = frozenset({TokenKind.ADMIN, TokenKind.VIEWER})
 

@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from concurrency.tasks import end_all
-from domain.access import ANONYMOUS, Caller
+from domain.access.caller import ANONYMOUS, Caller
 from domain.errors import AccessError, CutOff, Interrupted, TooMany, Unavailable
-from schema.documents import BadDocument
-from schema.execution import Operation
-from server.graphql.answers import encoded, result_body, told_errors, told_exception
-from server.graphql.asked import Wrong, no_constant, request_of
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Operation
 from server.graphql.connections import AWAY, Closing, Connection
+from server.graphql.request import Wrong, no_constant, request_of
+from server.graphql.responses import encoded, result_body, told_errors, told_exception
 from server.graphql.service import Service
 
 PROTOCOL = "graphql-transport-ws"

@@ -11,17 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route as HTTPRoute
 from starlette.types import Receive, Scope, Send
 
-from domain.enrolment import EnrolmentPolicy
+from domain.devices.enrolment import EnrolmentPolicy
 from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
-from schema.documents import BadDocument
-from schema.execution import Request
-from schema.routes import Route
-from server.graphql.answers import encoded
-from server.graphql.asked import JSON, Wrong, check_preflight, read_object
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Request
+from schema.routes.routes import Route
 from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
+from server.graphql.request import JSON, Wrong, check_preflight, read_object
+from server.graphql.responses import encoded
 from server.graphql.service import Service
-from server.rest.answers import refused, told
 from server.rest.openapi import openapi
+from server.rest.responses import refused, told
 
 
 def add_rest(

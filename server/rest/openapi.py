@@ -7,8 +7,8 @@ from typing import Any
 from graphql import FragmentDefinitionNode, GraphQLNonNull, GraphQLSchema
 
 from domain.errors import ErrorCode
-from schema.parameters import Parameter
-from schema.routes import Route
+from schema.routes.parameters import Parameter
+from schema.routes.routes import Route
 from server.rest.json_types import Json, JsonTypes, described
 
 ERRORS = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from db.database import Database
 from db.migrate import migrate
+from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from tests.db.load import check_log, load
 from tests.db.test_bad_days import check_well, rollcall

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from db.database import Database
-from db.lane import Lane
 from db.postgres.connect import CANCEL_SECONDS, CONNECT_SECONDS
+from db.postgres.connections import Lane
+from db.postgres.database import Database
 from domain.errors import Unavailable
 from tests.postgres import Cluster
 

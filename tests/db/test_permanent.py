@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from db.database import Database
 from db.migrate import migrate
+from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from db.postgres.transient import is_transient
 from tests.ports import free_port

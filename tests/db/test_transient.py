@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from db.database import Database, LocksLost
-from db.lane import Lane
+from db.postgres.connections import Lane
+from db.postgres.database import Database, LocksLost
 from db.postgres.transient import is_transient
 from domain.errors import Unavailable
 

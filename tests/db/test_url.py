@@ -2,9 +2,9 @@
 
 import pytest
 
-from db.database import Database
-from db.postgres.options import BadDatabaseUrl
-from db.postgres.url import Host, Target, parse
+from db.postgres.database import Database
+from db.postgres.dsn.options import BadDatabaseUrl
+from db.postgres.dsn.url import Host, Target, parse
 from server.settings import Settings, SettingsError, read_settings
 
 SECRET = "s3cret"

@@ -1,8 +1,8 @@
 import pytest
 
-from domain.access import ALLOWED, ANONYMOUS, Action, Caller, Scope, system
+from domain.access.caller import ALLOWED, ANONYMOUS, Action, Caller, Scope, system
+from domain.access.tokens import TokenKind
 from domain.errors import Forbidden, Unauthenticated
-from domain.tokens import TokenKind
 
 # One line for each kind, in the order of the actions: what is not spelled out is not allowed.
 ACTIONS = [

@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import Rights
+from domain.mqtt.accounts import Account, mosquitto_hash
+from domain.mqtt.rights import Rights
 from tests.mosquitto import required
 
 SHAPE = re.compile(r"\$7\$(1|101)\$([0-9A-Za-z+/]{16})\$([0-9A-Za-z+/]{86}==)")

@@ -1,4 +1,4 @@
-from domain.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.inputs import ConfigChange
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-from domain.enrolment import DeviceState, Known, Proof, ReenrolmentPolicy, Step, decide
+from domain.devices.enrolment import DeviceState, Known, Proof, ReenrolmentPolicy, Step, decide
 
 APPROVE, ALLOW = ReenrolmentPolicy.APPROVE, ReenrolmentPolicy.ALLOW
 ACTIVE, PENDING, REJECTED = DeviceState.ACTIVE, DeviceState.PENDING, DeviceState.REJECTED

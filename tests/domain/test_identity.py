@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.identity import device_id, is_device_id, parse_mac
+from domain.devices.identity import device_id, is_device_id, parse_mac
 
 ADDRESS = "24:6f:28:aa:bb:cc"
 MACS = st.one_of(st.binary(min_size=6, max_size=6), st.binary(min_size=8, max_size=8)).filter(

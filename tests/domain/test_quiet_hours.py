@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.quiet_hours import QuietHours
+from domain.alerts.quiet_hours import QuietHours
 
 PARIS = "Europe/Paris"
 

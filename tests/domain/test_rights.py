@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.rights import SERVER_RIGHTS, Rights, admin_rights, device_rights
-from domain.topics import topics_of
+from domain.mqtt.rights import SERVER_RIGHTS, Rights, admin_rights, device_rights
+from domain.mqtt.topics import topics_of
 from tests.domain.filters import FILTERS, TOPICS, matched, matches
 
 SOME_FILTERS = st.lists(st.sampled_from(FILTERS), max_size=3).map(tuple)

@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.events import EventKind
-from domain.retention import Retention
-from domain.spans import parse_span
+from domain.durations import parse_span
+from domain.events.kinds import EventKind
+from domain.events.retention import Retention
 
 
 @pytest.mark.parametrize(

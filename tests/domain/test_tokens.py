@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.tokens import TokenKind, hash_secret, new_secret
+from domain.access.tokens import TokenKind, hash_secret, new_secret
 
 ANY_TEXT = st.text(st.characters())
 

@@ -4,7 +4,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.topics import Topics, base_topic, covers, is_filter, shortest, topics_of
+from domain.mqtt.topics import Topics, base_topic, covers, is_filter, shortest, topics_of
 from tests.domain.filters import FILTERS, TOPICS, matched, matches
 from tests.domain.levels import NAMES, slugs_of
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.config import MAX_INTERVAL_SECONDS
+from domain.devices.config import MAX_INTERVAL_SECONDS
 from domain.inputs import MAX_VERSION
-from domain.topics import base_topic
-from domain.wire import (
+from domain.mqtt.messages import (
     Desired,
     StateReport,
     clearing,
@@ -19,6 +18,7 @@ from domain.wire import (
     parse_state,
     parse_status,
 )
+from domain.mqtt.topics import base_topic
 
 BASE = "acme/paris/temperature/" + "0" * 32
 CONFIG = Desired(BASE, 7, 60, 1, 1764000000)

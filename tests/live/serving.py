@@ -12,8 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from server.app import create_app
-from server.listening import listen, server_for
 from server.settings import Settings
+from server.transport.listen import listen, server_for
 from tests.client import Api
 from tests.conftest import ADMIN, opened
 from tests.waiting import WAIT_SECONDS, until

@@ -7,10 +7,10 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from db import devices
-from db.database import Database
-from domain.access import Scope, system
-from resolvers.config import next_config
+from db.devices import queries as devices
+from db.postgres.database import Database
+from domain.access.caller import Scope, system
+from resolvers.devices.config import next_config
 from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN, changed

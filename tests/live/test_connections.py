@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from resolvers import authentication
-from resolvers.authentication import Presented
-from resolvers.desk import Desk
-from server import listening, protocols
+from resolvers.access import authenticate as authentication
+from resolvers.access.authenticate import Presented
+from resolvers.services import Desk
 from server.graphql import service
 from server.settings import Settings
+from server.transport import http_protocol as protocols
+from server.transport import listen as listening
 from tests.client import BENCH
 from tests.conftest import ADMIN, changed
 from tests.live.serving import (

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from db import database as pools
-from db.database import Database
+from db.postgres import database as pools
+from db.postgres.database import Database
 from domain.errors import Unavailable
 from server.graphql import connections
 from server.settings import Settings

@@ -14,7 +14,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from domain.topics import Topics
+from domain.mqtt.topics import Topics
 from tests.mqtt.paho_client import PahoClient
 
 MARK = "mark"

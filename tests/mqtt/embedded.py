@@ -10,8 +10,8 @@ from typing import Any, Self
 import paho.mqtt.client as paho
 
 from domain.errors import Unavailable
-from domain.rights import Rights, admin_rights, device_rights
-from mqtt.access import Login
+from domain.mqtt.rights import Rights, admin_rights, device_rights
+from mqtt.auth.authenticator import Login
 from mqtt.embedded import Bounds, EmbeddedBroker, listen
 from tests.waiting import WAIT_SECONDS, until
 

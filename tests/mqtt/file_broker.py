@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import SERVER_RIGHTS, device_rights
-from mqtt.connection import Address
-from mqtt.mosquitto import MosquittoFiles
+from domain.mqtt.accounts import Account, mosquitto_hash
+from domain.mqtt.rights import SERVER_RIGHTS, device_rights
+from mqtt.client.connection import Address
+from mqtt.mosquitto.files import MosquittoFiles
 from tests.mosquitto import Mosquitto
 from tests.mqtt.paho_client import PahoClient
 

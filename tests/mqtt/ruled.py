@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import SERVER_RIGHTS
-from mqtt.mosquitto import MosquittoFiles
+from domain.mqtt.accounts import Account, mosquitto_hash
+from domain.mqtt.rights import SERVER_RIGHTS
+from mqtt.mosquitto.files import MosquittoFiles
 from tests.mosquitto import Mosquitto
 
 SERVER_PASSWORD = "the-servers-own"

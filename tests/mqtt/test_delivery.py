@@ -11,7 +11,7 @@ from typing import Any
 import pytest_asyncio
 from sqlalchemy import text
 
-from db.database import Database
+from db.postgres.database import Database
 from tests.events import events_of
 from tests.mqtt.conftest import Fleet
 from tests.mqtt.observer import Observer, let_in

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.topics import covers, is_filter
-from mqtt.embedded.hearers import Hearers
+from domain.mqtt.topics import covers, is_filter
+from mqtt.embedded.subscription_tree import Hearers
 
 levels = st.lists(st.sampled_from(["", "a", "b", "$c", "+", "#"]), min_size=1, max_size=4)
 filters = levels.map("/".join).filter(is_filter)

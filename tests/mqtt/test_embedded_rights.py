@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from domain.rights import Rights, device_rights
+from domain.mqtt.rights import Rights, device_rights
 from mqtt.embedded import EmbeddedBroker
 from tests.mqtt.embedded import (
     ACCEPTED,

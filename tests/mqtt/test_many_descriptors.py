@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from domain.wire import Retained
-from mqtt.connection import Address, connected
-from mqtt.paho_poll import wait
+from domain.mqtt.messages import Retained
+from mqtt.client.connection import Address, connected
+from mqtt.client.paho_poll import wait
 from tests.mqtt.embedded import PASSWORD, People, served
 from tests.waiting import until
 

@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import Rights, admin_rights, device_rights
-from domain.topics import topics_of
-from mqtt.mosquitto import MosquittoFiles
+from domain.mqtt.accounts import Account, mosquitto_hash
+from domain.mqtt.rights import Rights, admin_rights, device_rights
+from domain.mqtt.topics import topics_of
+from mqtt.mosquitto.files import MosquittoFiles
 from tests.mqtt.attempts import ATTEMPTS, Party, Target
 from tests.mqtt.file_broker import BASE, HASH, PASSWORD, SERVER, Broker, device, many
 from tests.waiting import wait_for

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from db.database import Database
-from mqtt.mosquitto import MosquittoFiles
+from db.postgres.database import Database
+from mqtt.mosquitto.files import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, served

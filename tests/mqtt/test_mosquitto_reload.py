@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from domain.accounts import Account
-from mqtt import mosquitto_reload
-from mqtt.connection import Address
-from mqtt.mosquitto import MosquittoFiles
-from mqtt.mosquitto_probe import Answer, Probe, new_name
+from domain.mqtt.accounts import Account
+from mqtt.client.connection import Address
+from mqtt.mosquitto import reload as mosquitto_reload
+from mqtt.mosquitto.files import MosquittoFiles
+from mqtt.mosquitto.probe import Answer, Probe, new_name
 from tests.mqtt.certificates import Certificates
 from tests.mqtt.file_broker import PASSWORD, SERVER, Broker, device, many
 from tests.mqtt.load import busy

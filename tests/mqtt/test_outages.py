@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from bench.outages import soak
-from db import deliveries
-from db.database import Database
-from domain.accounts import Account, mosquitto_hash
-from domain.rights import Rights
-from mqtt.mosquitto import MosquittoFiles
+from db.mqtt import outbox as deliveries
+from db.postgres.database import Database
+from domain.mqtt.accounts import Account, mosquitto_hash
+from domain.mqtt.rights import Rights
+from mqtt.mosquitto.files import MosquittoFiles
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served

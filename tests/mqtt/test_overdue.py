@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from db.database import Database
-from resolvers.overdue import note_overdue
+from db.postgres.database import Database
+from resolvers.maintenance.overdue import note_overdue
 from tests.client import Api
 from tests.events import events_of
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from domain.topics import topics_of
+from domain.mqtt.topics import topics_of
 from tests.conftest import ADMIN
 from tests.mqtt import observer
 from tests.mqtt.attempts import ATTEMPTS, Party, Target

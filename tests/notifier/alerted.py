@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from db.database import Database
+from db.postgres.database import Database
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from notifier import sending
+from notifier import sender as sending
 from tests.notifier.alerted import CHAT, GROUP
 from tests.notifier.bot_api import BotApi
 

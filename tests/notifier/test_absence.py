@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from db.database import Database
-from resolvers.absence import note_absences
-from resolvers.reports import note_statuses
+from db.postgres.database import Database
+from resolvers.devices.mqtt_reports import note_statuses
+from resolvers.maintenance.absence import note_absences
 from tests.client import Api
 from tests.events import events_of
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from notifier import sending
+from notifier import sender as sending
 from server.settings import Settings
 from tests.conftest import changed, served
 from tests.notifier.alerted import (

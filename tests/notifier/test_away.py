@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db import missed_alerts
-from notifier import sending
+from db.alerts import missed as missed_alerts
+from notifier import sender as sending
 from server.settings import Settings
 from tests.notifier.alerted import (
     CHAT,

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from bench.serving import ready, serving
-from db.database import Database
 from db.embedded import EmbeddedPostgres
-from notifier import sending
+from db.postgres.database import Database
+from notifier import sender as sending
 from server.settings import Settings
 from tests.conftest import ADMIN
 from tests.faketime import FakeClock

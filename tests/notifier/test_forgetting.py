@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from db.database import Database
-from db.notices import LOCK
-from domain.events import EventKind
-from domain.retention import Retention
-from resolvers.forgetting import forget_events, forget_notices
+from db.alerts.deliveries import LOCK
+from db.postgres.database import Database
+from domain.events.kinds import EventKind
+from domain.events.retention import Retention
+from resolvers.maintenance.forgetting import forget_events, forget_notices
 from tests.client import Api
 from tests.notifier.alerted import rows, rows_changed, started, until_rows
 

@@ -4,7 +4,16 @@ errors of messages.sendMessage that they pass on.
 
 import pytest
 
-from notifier.channel import Doubtful, Failed, Gone, Later, Moved, NoTopic, Refused, Unwelcome
+from notifier.channels.channel import (
+    Doubtful,
+    Failed,
+    Gone,
+    Later,
+    Moved,
+    NoTopic,
+    Refused,
+    Unwelcome,
+)
 from notifier.telegram.refusals import meaning
 
 GONE = [

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from domain.events import EventKind
+from domain.events.kinds import EventKind
+from notifier.messages.texts import LANGUAGES, texts
 from notifier.telegram.dispatch import COMMANDS
-from notifier.telegram.writing import LONGEST, formatted
-from notifier.texts import LANGUAGES, texts
+from notifier.telegram.formatting import LONGEST, formatted
 
 
 def flat(words: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

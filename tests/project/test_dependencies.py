@@ -83,7 +83,7 @@ def test_what_tests_declares_what_it_imports() -> None:
 def test_only_tracing_imports_the_optional_packages() -> None:
     needed = imported(RUN)
     optional = declared(OPTIONAL["otel"])
-    assert {needed[name] for name in optional if name in needed} == {"server/otlp.py"}
+    assert {needed[name] for name in optional if name in needed} == {"server/observability/otlp.py"}
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

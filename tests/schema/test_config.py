@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from db import devices as rows
-from db.database import Database
+from db.devices import queries as rows
+from db.postgres.database import Database
 from tests.client import Api
 from tests.events import events_of
 

@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import text
 
 from bench.fleet_of_a_million import FLEET, LEVELS
-from db.database import Database
-from domain.access import system
+from db.postgres.database import Database
+from domain.access.caller import system
 from schema.build import build_schema
 from schema.context import Context
-from schema.cost import READ, ROW, WRITE
-from schema.documents import BadDocument
-from schema.execution import Engine, Request
-from schema.limits import Limits
-from server.graphql.answers import encoded, result_body, told_exception
+from schema.engine.cost import READ, ROW, WRITE
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Engine, Request
+from schema.engine.limits import Limits
+from server.graphql.responses import encoded, result_body, told_exception
 from tests.client import Api
 from tests.timing import slowness
 

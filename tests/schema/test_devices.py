@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from db.database import Database
-from resolvers.sightings import write_sightings
+from db.postgres.database import Database
+from resolvers.maintenance.sightings import write_sightings
 from tests.client import Api
 from tests.events import events_of
 from tests.waiting import until

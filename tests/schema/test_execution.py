@@ -8,15 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from domain.access import system
-from domain.config import Config
-from resolvers.config_feed import ConfigChange
+from domain.access.caller import system
+from domain.devices.config import Config
+from resolvers.feed.config_feed import ConfigChange
 from schema import subscription
 from schema.build import build_schema
 from schema.context import Context
-from schema.execution import Engine, Request
-from schema.limits import Limits
-from server.graphql.answers import encoded, result_body
+from schema.engine.execution import Engine, Request
+from schema.engine.limits import Limits
+from server.graphql.responses import encoded, result_body
 
 CONFIG = Config(1, 60, 1, datetime.now(UTC), "test")
 EVENTS = 1_000

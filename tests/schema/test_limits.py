@@ -9,14 +9,14 @@ from graphql import parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.access import system
-from schema import documents
+from domain.access.caller import system
 from schema.build import build_schema
 from schema.context import Context
-from schema.documents import BadDocument
-from schema.execution import Engine, Request
-from schema.limits import Limits, check
-from server.graphql.answers import told_exception
+from schema.engine import documents
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Engine, Request
+from schema.engine.limits import Limits, check
+from server.graphql.responses import told_exception
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served

@@ -5,7 +5,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.persisted import EACH, PersistedQueries
+from schema.engine.persisted_queries import EACH, PersistedQueries
 
 LENGTH = 500
 ONE = LENGTH + EACH

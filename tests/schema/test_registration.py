@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from db.database import Database
+from db.postgres.database import Database
 from server.settings import Settings
 from tests.client import BENCH, REGISTER, Api
 from tests.conftest import ADMIN, changed, served

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from db.database import Database
+from db.postgres.database import Database
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import changed, served

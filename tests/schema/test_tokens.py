@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.database import Database
-from db.tables import Token
+from db.postgres.database import Database
+from db.tables.devices import Token
 from tests.client import Api
 from tests.events import events_of
 

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db.database import Database
-from server.logs import configure_logging
-from server.request_id import RequestIds
+from db.postgres.database import Database
+from server.observability.access_log import RequestIds
+from server.observability.logs import configure_logging
 from server.settings import Settings, SettingsError, read_settings
 from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from db.database import Database
-from resolvers.desk import Desk
-from server import database_gauges
-from server.metrics import Metrics, metrics_endpoint
+from db.postgres.database import Database
+from resolvers.services import Desk
+from server.observability import database_gauges
+from server.observability.metrics import Metrics, metrics_endpoint
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import changed, served

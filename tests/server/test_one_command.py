@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from server.cli.database_name import which_database
 from server.settings import Settings
-from server.which_database import which_database
 from tests.conftest import named
 from tests.server.process import ServerProcess
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from db.database import Database
-from db.registrar import NewDevice, Registrar, Renewal
-from domain.identity import device_id
+from db.postgres.database import Database
+from db.writes.create_device import NewDevice, Registrar, Renewal
+from domain.devices.identity import device_id
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served

@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from server.request_id import RequestIds, current_request_id
+from server.observability.access_log import RequestIds, current_request_id
 from tests.client import Api
 
 MADE = re.compile(r"[0-9a-f]{16}")

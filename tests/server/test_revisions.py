@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from db.database import Database
-from db.revisions import Change
-from domain.access import Caller
-from resolvers import applied, config
-from resolvers.desk import Desk
+from db.postgres.database import Database
+from db.writes.change_config import Change
+from domain.access.caller import Caller
+from resolvers.devices import config
+from resolvers.devices import reports as applied
+from resolvers.services import Desk
 from tests.client import Api
 from tests.events import events_of
 from tests.notifier.alerted import rows

@@ -14,7 +14,7 @@ import pytest
 import notifier
 import schema
 from db.embedded import EmbeddedPostgres
-from server.listening import reachable
+from server.transport.listen import reachable
 from tests.client import BENCH, REGISTER
 from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess

@@ -19,11 +19,11 @@ from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.database import Database
-from server.logs import formatter
-from server.request_id import RequestIds
+from db.postgres.database import Database
+from server.observability.access_log import RequestIds
+from server.observability.logs import formatter
+from server.observability.tracing import Tracing, tracing_from_environment
 from server.settings import Settings
-from server.tracing import Tracing, tracing_from_environment
 from tests.client import Api
 from tests.conftest import ADMIN, served
 from tests.ports import free_port
@@ -287,7 +287,7 @@ async def test_without_the_packages_it_runs_and_says_what_to_install(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
-    monkeypatch.delitem(sys.modules, "server.otlp", raising=False)
+    monkeypatch.delitem(sys.modules, "server.observability.otlp", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)  # as if not installed
     async with served(settings) as api:
         await api.ask("{ me { id } }")

@@ -12,7 +12,7 @@ import pytest
 from tests.npm import npm_installed
 
 ROOT = Path(__file__).parent.parent.parent
-ASSETS = ROOT / "server" / "assets"
+ASSETS = ROOT / "server" / "endpoints" / "assets"
 LOCKS = [
     path
     for path in ROOT.glob("**/package-lock.json")
@@ -45,7 +45,7 @@ def test_the_sources_make_them(tmp_path: Path) -> None:
     command = ["node", "build.mjs", str(made)]
     ended = subprocess.run(command, cwd=web, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert manifest(made) == manifest(ASSETS), "`make web` brings server/assets up to date"
+    assert manifest(made) == manifest(ASSETS), "`make web` brings server/endpoints/assets up to date"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
-from domain.alerts import USUAL
-from domain.events import EventKind
-from notifier.channel import Button, Buttons
-from notifier.offers import pressed
-from notifier.telegram.talk import Talk
-from resolvers import chats
+from domain.alerts.recipients import USUAL
+from domain.events.kinds import EventKind
+from notifier.channels.channel import Button, Buttons
+from notifier.messages.buttons import pressed
+from notifier.telegram.chat import Talk
+from resolvers.alerts import chats
 
 KIND, KINDS, OWNERS, OWNER, ALERTS = "kind", "kinds", "owners", "owner", "alerts"
 CHOICES = {"usual": USUAL, "every": frozenset(EventKind), "none": frozenset[EventKind]()}

@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from db.tables import Device
-from domain.access import Caller
+from db.tables.devices import Device
+from domain.access.caller import Caller
 from domain.errors import ErrorCode, InputError
+from notifier.telegram.chat import Talk
 from notifier.telegram.commands.device import card
-from notifier.telegram.talk import Talk
-from resolvers.approval import approve_device, reject_device
-from resolvers.desk import Desk
+from resolvers.devices.approval import approve_device, reject_device
+from resolvers.services import Desk
 
 Decide = Callable[[Desk, Caller, str, int], Awaitable[Device]]
 

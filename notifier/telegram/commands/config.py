@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from domain.config import MAX_INTERVAL_SECONDS
+from domain.devices.config import MAX_INTERVAL_SECONDS
+from domain.durations import parse_span
 from domain.errors import ErrorCode, InputError
 from domain.inputs import ConfigChange
-from domain.spans import parse_span
-from notifier.channel import Button
-from notifier.offers import pressed
+from notifier.channels.channel import Button
+from notifier.messages.buttons import pressed
+from notifier.telegram.chat import Talk
 from notifier.telegram.commands.device import look_up, title
-from notifier.telegram.talk import Talk
-from resolvers.config import update_config
+from resolvers.devices.config import update_config
 
 CONFIRM, CANCEL = "config", "cancel"
 HIGHEST_QOS = 2

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from db.device_view import AnyDevice
-from domain.enrolment import DeviceState
-from domain.identity import device_id, is_device_id, parse_mac
+from db.reads.devices import AnyDevice
+from domain.devices.enrolment import DeviceState
+from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.inputs import DeviceFilter, Page
-from notifier.offers import decision
+from notifier.messages.buttons import decision
+from notifier.telegram.chat import Talk
 from notifier.telegram.commands.devices import sign, standing
-from notifier.telegram.talk import Talk
-from resolvers import devices as registry
-from resolvers.approval import request_of
+from resolvers.devices import queries as registry
+from resolvers.devices.approval import request_of
 
 
 async def device(talk: Talk, which: str = "") -> None:

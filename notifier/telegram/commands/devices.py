@@ -1,13 +1,13 @@
 """A list of devices to leaf through, whose state is all in its buttons."""
 
-from db.device_view import AnyDevice
 from db.paging import cursor
-from domain.enrolment import DeviceState
+from db.reads.devices import AnyDevice
+from domain.devices.enrolment import DeviceState
 from domain.inputs import DeviceFilter, Page
-from notifier.channel import Button
-from notifier.offers import DEVICE, pressed
-from notifier.telegram.talk import Talk
-from resolvers.devices import count_devices, list_devices
+from notifier.channels.channel import Button
+from notifier.messages.buttons import DEVICE, pressed
+from notifier.telegram.chat import Talk
+from resolvers.devices.queries import count_devices, list_devices
 
 LIST = "list"
 A_PAGE = 8

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from domain.quiet_hours import QuietHours
-from domain.spans import parse_span
-from notifier.channel import Button, Buttons
-from notifier.offers import pressed
-from notifier.telegram.talk import Talk
-from resolvers import chats
+from domain.alerts.quiet_hours import QuietHours
+from domain.durations import parse_span
+from notifier.channels.channel import Button, Buttons
+from notifier.messages.buttons import pressed
+from notifier.telegram.chat import Talk
+from resolvers.alerts import chats
 
 MUTE = "mute"
 LONGEST = timedelta(days=30)

@@ -1,9 +1,9 @@
 """What anybody may ask."""
 
-from domain.alerts import Role
-from notifier.telegram.talk import Talk
-from resolvers.chats import greet_again
-from resolvers.invites import accept_telegram_invite
+from domain.alerts.recipients import Role
+from notifier.telegram.chat import Talk
+from resolvers.alerts.chats import greet_again
+from resolvers.alerts.invites import accept_telegram_invite
 
 
 async def start(talk: Talk, code: str) -> None:

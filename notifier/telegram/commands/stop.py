@@ -1,7 +1,7 @@
 """Leaving."""
 
-from notifier.telegram.talk import Talk
-from resolvers.chats import leave
+from notifier.telegram.chat import Talk
+from resolvers.alerts.chats import leave
 
 
 async def stop(talk: Talk, _: str) -> None:

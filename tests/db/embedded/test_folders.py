@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from db.database import Database
 from db.embedded import EmbeddedPostgres, PostgresUnusable
 from db.migrate import migrate
+from db.postgres.database import Database
 from tests.db.embedded.running import ask, crash, moved, started
 
 NAMES = [

@@ -124,7 +124,7 @@ async def test_a_busy_database_ends_neither_the_bot_nor_the_server(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("db.database.POOL_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("db.postgres.database.POOL_WAIT_SECONDS", 0.2)
     async with alerted(settings, telegram) as api, AsyncExitStack() as held:
         database = api.app.state.keeper.desk.database
         for _ in range(16):

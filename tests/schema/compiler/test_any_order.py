@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schema.build import Schema
-from schema.documents import BadDocument
-from schema.execution import Engine, Request
-from schema.limits import Limits
-from server.graphql.answers import encoded, result_body
+from schema.engine.documents import BadDocument
+from schema.engine.execution import Engine, Request
+from schema.engine.limits import Limits
+from server.graphql.responses import encoded, result_body
 from tests.schema.compiler.world import Mutation, Query, Subscription
 
 WORLD = Schema(query=Query, mutation=Mutation, subscription=Subscription)

@@ -19,13 +19,13 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.access import system
+from domain.access.caller import system
 from schema.build import Schema, build_schema, schema_text
 from schema.compiler import Compiled
 from schema.context import Context
-from schema.execution import Engine, Operation, Request
-from schema.limits import Limits
-from server.graphql.answers import encoded, result_body
+from schema.engine.execution import Engine, Operation, Request
+from schema.engine.limits import Limits
+from server.graphql.responses import encoded, result_body
 from tests.client import Api
 from tests.schema.compiler.world import Mutation, Query, Subscription, calls
 

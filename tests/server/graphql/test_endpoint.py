@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from resolvers import devices
+from resolvers.devices import queries as devices
 from server.settings import Settings
 from tests.client import BENCH, REGISTER, Api
 from tests.conftest import changed, served

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server import protocols
-from server.graphql import endpoint, lean
+from server.graphql import endpoint
 from server.settings import Settings
+from server.transport import fast_path as lean
+from server.transport import http_protocol as protocols
 from tests.conftest import ADMIN, changed
 from tests.live.serving import Instance, instance
 from tests.waiting import WAIT_SECONDS

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from db import merging
-from db.database import Database
+from concurrency import batcher as merging
+from db.postgres.database import Database
 from server.settings import Settings
 from tests.client import BENCH
 from tests.conftest import ADMIN

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schema.trusted_documents import OURS
+from schema.engine.trusted_documents import OURS
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served

@@ -11,7 +11,7 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from schema.build import schema_text
-from schema.trusted_documents import OURS, BadTrustedDocument, trusted_documents
+from schema.engine.trusted_documents import OURS, BadTrustedDocument, trusted_documents
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served

@@ -20,7 +20,7 @@ from graphql import (
 )
 
 from db.paging import cursor
-from domain.identity import device_id, parse_mac
+from domain.devices.identity import device_id, parse_mac
 from schema.build import build_schema
 
 SCHEMA = build_schema()._schema

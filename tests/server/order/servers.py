@@ -14,14 +14,14 @@ import httpx
 import pytest
 from uvicorn.server import ServerState
 
-from db import search
+from db.devices import search
 from domain import names
-from schema import documents
+from schema.engine import documents
 from server import app as server_app
 from server.app import create_app
-from server.listening import server_for
-from server.protocols import HTTPProtocol
 from server.settings import Settings
+from server.transport.http_protocol import HTTPProtocol
+from server.transport.listen import server_for
 from tests.client import Api
 from tests.conftest import ADMIN, opened
 from tests.server.order.questions import MAC, Question, Sent, requests_of

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from schema.build import build_schema
-from schema.execution import Engine
-from schema.trusted_documents import trusted_documents
+from schema.engine.execution import Engine
+from schema.engine.trusted_documents import trusted_documents
 from server.rest.openapi import openapi
 from server.settings import Settings
 from tests.client import Api

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from schema.trusted_documents import BadTrustedDocument
+from schema.engine.trusted_documents import BadTrustedDocument
 from server.app import create_app
 from server.settings import Settings
 from tests.client import Api
@@ -193,7 +193,7 @@ async def test_a_bug_is_told_by_its_id(rest: Rest, monkeypatch: pytest.MonkeyPat
     async def fails(*_: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("resolvers.devices.visible", fails)
+    monkeypatch.setattr("resolvers.devices.queries.visible", fails)
     answer = await rest(f"GET /devices/{NOBODY}")
     assert answer.status_code == 500
     assert "secret" not in answer.text

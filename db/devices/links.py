@@ -1,0 +1,150 @@
+"""Links: who hears whom."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import ColumnElement, Select, delete, false, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from db import counting
+from db.devices.queries import WITH_NAMES, in_scope
+from db.paging import Rows, cursor, position
+from db.reads.devices import AnyDevice
+from db.tables.devices import Device, MeasurementType, Place
+from db.tables.links import Link
+from domain.access.caller import Scope
+from domain.inputs import Page
+
+# Whoever changes links or topics holds it: so one of them sees what the other has done, and
+# several devices can be changed in any order.
+LOCK = 7_265_534
+WITH_SELECTOR = (
+    joinedload(Link.owner, innerjoin=True),
+    joinedload(Link.place),
+    joinedload(Link.measurement_type),
+    joinedload(Link.source),
+)
+
+
+async def hold(session: AsyncSession) -> None:
+    """To be called before any device is locked."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
+async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Link | None:
+    found = select(Link).where(Link.id == id).options(*WITH_SELECTOR)
+    if owner_id is not None:
+        found = found.where(Link.owner_id == owner_id)
+    return (await session.scalars(found)).one_or_none()
+
+
+async def same(
+    session: AsyncSession,
+    listener: Device,
+    place: Place | None,
+    measurement_type: MeasurementType | None,
+    source: Device | None,
+) -> Link | None:
+    """A link of that listener with that selector."""
+    found = select(Link).where(
+        Link.listener_id == listener.id,
+        Link.place_id.is_not_distinct_from(place.id if place else None),
+        Link.measurement_type_id.is_not_distinct_from(
+            measurement_type.id if measurement_type else None
+        ),
+        Link.source_id.is_not_distinct_from(source.id if source else None),
+    )
+    return (await session.scalars(found.options(*WITH_SELECTOR))).one_or_none()
+
+
+async def of_listeners(session: AsyncSession, ids: Collection[str]) -> dict[str, list[Link]]:
+    """The links of some devices, the oldest first."""
+    wanted = select(Link).where(Link.listener_id.in_(ids)).options(*WITH_SELECTOR)
+    found: dict[str, list[Link]] = {id: [] for id in ids}
+    for link in await session.scalars(wanted.order_by(Link.id)):
+        found[link.listener_id].append(link)
+    return found
+
+
+async def listener_ids(session: AsyncSession, source_id: str) -> Sequence[str]:
+    """The devices that hear one device by its id."""
+    wanted = select(Link.listener_id).where(Link.source_id == source_id)
+    return (await session.scalars(wanted.order_by(Link.listener_id))).all()
+
+
+async def remove(session: AsyncSession, *which: ColumnElement[bool]) -> None:
+    await session.execute(delete(Link).where(*which))
+
+
+async def take_over(session: AsyncSession, old_id: str, new_id: str) -> None:
+    """All that one device hears, and all who hear it by its id, are another one's, which has no
+    links of its own.
+    """
+    for column in (Link.listener_id, Link.source_id):
+        await session.execute(update(Link).where(column == old_id).values({column: new_id}))
+    for found in [row for row in session if isinstance(row, Link)]:
+        session.expire(found)
+
+
+async def sources(
+    session: AsyncSession, scope: Scope, listener: AnyDevice, page: Page
+) -> Rows[Device]:
+    """The devices that a listener hears now, in the order of their registration."""
+    heard = (await of_listeners(session, {listener.id}))[listener.id]
+    return await _page(session, _of(scope, or_(false(), *map(_matches, heard))), page)
+
+
+async def listeners(
+    session: AsyncSession, scope: Scope, source: AnyDevice, page: Page
+) -> Rows[Device]:
+    """The devices that hear this one now."""
+    return await _page(session, _of(scope, Device.id.in_(_hearing(source))), page)
+
+
+async def count_sources(
+    session: AsyncSession, scope: Scope, listener: AnyDevice
+) -> tuple[int, bool]:
+    heard = (await of_listeners(session, {listener.id}))[listener.id]
+    return await counting.count(session, _of(scope, or_(false(), *map(_matches, heard))))
+
+
+async def count_listeners(
+    session: AsyncSession, scope: Scope, source: AnyDevice
+) -> tuple[int, bool]:
+    return await counting.count(session, _of(scope, Device.id.in_(_hearing(source))))
+
+
+def _hearing(source: AnyDevice) -> Select[str]:
+    return select(Link.listener_id).where(
+        Link.owner_id == source.owner_id,
+        or_(Link.place_id.is_(None), Link.place_id == source.place_id),
+        or_(
+            Link.measurement_type_id.is_(None),
+            Link.measurement_type_id == source.measurement_type_id,
+        ),
+        or_(Link.source_id.is_(None), Link.source_id == source.id),
+    )
+
+
+def _matches(link: Link) -> ColumnElement[bool]:
+    condition = Device.owner_id == link.owner_id
+    for column, wanted in (
+        (Device.place_id, link.place_id),
+        (Device.measurement_type_id, link.measurement_type_id),
+        (Device.id, link.source_id),
+    ):
+        if wanted is not None:
+            condition &= column == wanted
+    return condition
+
+
+def _of(scope: Scope, condition: ColumnElement[bool]) -> Select[Device]:
+    return in_scope(scope).where(condition)
+
+
+async def _page(session: AsyncSession, wanted: Select[Device], page: Page) -> Rows[Device]:
+    statement = wanted.options(*WITH_NAMES).order_by(Device.number)
+    if page.after is not None:
+        statement = statement.where(Device.number > position("device", page.after))
+    found = (await session.scalars(statement.limit(page.first + 1))).all()
+    return Rows.of(found, page, lambda device: cursor("device", device.number))

@@ -1,0 +1,104 @@
+"""Devices: every read of them goes through a caller's scope."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Select, bindparam, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased, joinedload
+
+from db import counting
+from db.reads.device_filters import filter_values, matching, shape_of
+from db.tables.devices import DeletedDevice, Device, PastConfig
+from domain.access.caller import Scope
+from domain.devices.config import Config
+from domain.devices.identity import is_device_id
+from domain.inputs import DeviceFilter
+
+WITH_NAMES = (
+    joinedload(Device.owner, innerjoin=True),
+    joinedload(Device.place, innerjoin=True),
+    joinedload(Device.measurement_type, innerjoin=True),
+)
+
+
+def in_scope(scope: Scope) -> Select[Device]:
+    """The devices that a caller can see. Everything that reads devices for somebody starts here."""
+    statement = select(Device)
+    if scope.owner_id is not None:
+        statement = statement.where(Device.owner_id == bindparam("of_owner", scope.owner_id))
+    if scope.device_id is not None:
+        statement = statement.where(Device.id == bindparam("of_device", scope.device_id))
+    return statement
+
+
+async def find(session: AsyncSession, scope: Scope, id: str) -> Device | None:
+    if not is_device_id(id):
+        return None
+    found = in_scope(scope).where(Device.id == id).options(*WITH_NAMES)
+    return (await session.scalars(found)).one_or_none()
+
+
+async def find_for_update(session: AsyncSession, scope: Scope, id: str) -> Device | None:
+    """As `find`, and nobody else changes it before the transaction ends."""
+    if not is_device_id(id):
+        return None
+    found = in_scope(scope).where(Device.id == id).options(*WITH_NAMES)
+    return (await session.scalars(found.with_for_update(of=Device))).one_or_none()
+
+
+async def all_for_update(session: AsyncSession, ids: Collection[str]) -> Sequence[Device]:
+    found = select(Device).where(Device.id.in_(ids)).order_by(Device.id).options(*WITH_NAMES)
+    return (await session.scalars(found.with_for_update(of=Device))).all()
+
+
+async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Device]:
+    """In no caller's scope: whoever shows them looks at their owner."""
+    found = select(Device).where(Device.id.in_(ids)).options(*WITH_NAMES)
+    return {device.id: device for device in await session.scalars(found)}
+
+
+async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
+    asked = filter_values(scope, wanted)
+    return await counting.count(session, matching(shape_of(asked), asked))
+
+
+async def past_configs(
+    session: AsyncSession, versions: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], Config]:
+    """Replaced versions of several devices' configs, by device id and version."""
+    wanted = select(PastConfig).where(
+        tuple_(PastConfig.device_id, PastConfig.version).in_(versions)
+    )
+    return {
+        (past.device_id, past.version): config_of(past) for past in await session.scalars(wanted)
+    }
+
+
+async def config_histories(
+    session: AsyncSession, ids: Collection[str], limit: int
+) -> dict[str, list[Config]]:
+    """Replaced versions of several devices' configs, the newest first, so many of each."""
+    newest_first = func.row_number().over(
+        partition_by=PastConfig.device_id, order_by=PastConfig.version.desc()
+    )
+    ranked = (
+        select(PastConfig, newest_first.label("nth"))
+        .where(PastConfig.device_id.in_(ids))
+        .subquery()
+    )
+    past = aliased(PastConfig, ranked)
+    wanted = select(past).where(ranked.c.nth <= limit).order_by(past.version.desc())
+    found: dict[str, list[Config]] = {}
+    for row in await session.scalars(wanted):
+        found.setdefault(row.device_id, []).append(config_of(row))
+    return found
+
+
+def config_of(past: PastConfig) -> Config:
+    return Config(past.version, past.interval_seconds, past.qos, past.updated_at, past.updated_by)
+
+
+async def next_version(session: AsyncSession, id: str) -> int:
+    """The config version that a new device starts with: above any that its hardware may hold."""
+    deleted = await session.get(DeletedDevice, id)
+    return deleted.config_version + 1 if deleted else 1

@@ -1,0 +1,98 @@
+"""The one place that writes `events`, in the transaction of the change itself."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.postgres.database import RECORDED
+from db.reads.devices import AnyDevice
+from db.tables.devices import Device, Event, Token
+from db.tables.links import Link
+from domain.access.caller import Caller
+from domain.events.kinds import EventKind
+
+
+def record(
+    session: AsyncSession,
+    kind: EventKind,
+    caller: Caller,
+    *,
+    device: Device | None = None,
+    owner_id: int | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Becomes visible with the change, or not at all."""
+    session.info[RECORDED] = True
+    session.add(
+        Event(
+            kind=kind,
+            actor=caller.actor,
+            device_id=device.id if device else None,
+            owner_id=device.owner_id if device else owner_id,
+            before=before,
+            after=after,
+        )
+    )
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides without what is the same in both."""
+    keys = [key for key in after if before.get(key) != after[key]]
+    return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
+
+
+def device_facts(device: AnyDevice) -> dict[str, Any]:
+    """A device as the audit log shows it."""
+    return {
+        "owner": device.owner.name,
+        "place": device.place.name,
+        "measurementType": device.measurement_type.name,
+        "latitude": device.latitude,
+        "longitude": device.longitude,
+        "sensorModel": device.sensor_model,
+        "firmware": device.firmware,
+        "state": str(device.state),
+        "topic": device.topic,
+    }
+
+
+def registered_facts(device: AnyDevice) -> dict[str, Any]:
+    """A device with its config, as it came or went."""
+    return {**device_facts(device), **config_facts(device)}
+
+
+def config_facts(device: AnyDevice) -> dict[str, Any]:
+    """One version of a config, whole: what followers are told needs no other row."""
+    return {
+        "version": device.config_version,
+        "intervalSeconds": device.interval_seconds,
+        "qos": device.qos,
+        "listen": list(device.listen),
+        "updatedAt": device.config_updated_at.isoformat(),
+        "updatedBy": device.config_updated_by,
+    }
+
+
+def link_facts(link: Link) -> dict[str, Any]:
+    """Needs its owner, place, measurement type and source at hand."""
+    return {
+        "id": link.id,
+        "owner": link.owner.name,
+        "place": link.place.name if link.place else None,
+        "measurementType": link.measurement_type.name if link.measurement_type else None,
+        "deviceId": link.source_id,
+        "filter": link.filter,
+    }
+
+
+def token_facts(token: Token) -> dict[str, Any]:
+    """Never the secret, nor its hash."""
+    return {
+        "id": token.id,
+        "kind": str(token.kind),
+        "owner": token.owner.name if token.owner else None,
+        "note": token.note,
+        "expiresAt": token.expires_at.isoformat() if token.expires_at else None,
+        "maxUses": token.max_uses,
+    }

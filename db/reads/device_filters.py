@@ -1,0 +1,129 @@
+"""Filters of devices in SQL, made of what is asked for, and never of the values."""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.orm import InstrumentedAttribute
+
+from db.devices.search import has_words, search_values
+from db.tables.devices import Device, MeasurementType, Owner, Place
+from domain.access.caller import Scope
+from domain.inputs import DeviceFilter
+from domain.names import name_key
+
+
+class Presence(Enum):
+    """What of a value decides the SQL text. A member equals nothing else: as keys, booleans are
+    equal to numbers.
+    """
+
+    GIVEN = auto()
+    TRUE = auto()
+    FALSE = auto()
+
+
+Shape = tuple[tuple[str, Presence], ...]
+Conditions = dict[str, Callable[[BindParameter[Any]], ColumnElement[bool]]]
+
+SEARCH = "search"
+
+
+def filter_values(scope: Scope, wanted: DeviceFilter) -> dict[str, Any]:
+    """The values that are asked for, by their parameters' names, without those that are not."""
+    values: dict[str, Any] = {
+        "of_owner": scope.owner_id,
+        "of_device": scope.device_id,
+        "owner": wanted.owner,
+        "place": wanted.place,
+        "type": wanted.measurement_type,
+        "model": wanted.sensor_model,
+        "state": wanted.state,
+        "awaits_approval": wanted.awaits_approval,
+        "in_sync": wanted.in_sync,
+        "online": wanted.online,
+        SEARCH: wanted.search or None,
+    }
+    values = {name: value for name, value in values.items() if value is not None}
+    for name in NAMES.keys() & values.keys():
+        values[name] = name_key(values[name])
+    if wanted.search:
+        values |= search_values(wanted.search)
+    return values
+
+
+def shape_of(values: Mapping[str, Any]) -> Shape:
+    """Two filters have the same shape exactly where they have the same SQL text."""
+    return tuple([(name, _presence(value)) for name, value in values.items()])
+
+
+def matching(shape: Shape, values: Mapping[str, Any] | None = None) -> Select[Device]:
+    """The devices that all conditions of a shape fit. `values`: of the parameters; else they are
+    given when it is executed.
+    """
+    given = values or {}
+
+    def parameter(name: str) -> BindParameter[Any]:
+        value = {"value": given[name]} if name in given else {}
+        return bindparam(name, type_=TYPES.get(name, Text), **value)
+
+    asked = dict(shape)
+    conditions = [make(parameter(name)) for name, make in EQUAL.items() if name in asked]
+    conditions += [
+        and_(column) if asked[name] is Presence.TRUE else not_(column)
+        for name, column in FLAGS.items()
+        if name in asked
+    ]
+    if SEARCH in asked:
+        found = [make(parameter(name)) for name, make in FOUND.items() if name in asked]
+        conditions.append(or_(*found) if found else false())
+    return select(Device).where(*conditions)
+
+
+def _presence(value: Any) -> Presence:
+    if isinstance(value, bool):
+        return Presence.TRUE if value else Presence.FALSE
+    return Presence.GIVEN
+
+
+def _named(
+    table: Any, column: InstrumentedAttribute[int]
+) -> Callable[[BindParameter[Any]], ColumnElement[bool]]:
+    return lambda key: column.in_(select(table.id).where(table.name_key == key))
+
+
+NAMES: Conditions = {
+    "owner": _named(Owner, Device.owner_id),
+    "place": _named(Place, Device.place_id),
+    "type": _named(MeasurementType, Device.measurement_type_id),
+}
+EQUAL: Conditions = {
+    "of_owner": lambda owner: Device.owner_id == owner,
+    "of_device": lambda device: Device.id == device,
+    **NAMES,
+    "model": lambda model: func.lower(Device.sensor_model) == func.lower(model),
+    "state": lambda state: Device.state == state,
+}
+# In the words of the partial indexes, which `IS TRUE` would not match.
+FLAGS: dict[str, InstrumentedAttribute[bool]] = {
+    "awaits_approval": Device.awaits_approval,
+    "in_sync": Device.synced,
+    "online": Device.online,
+}
+FOUND: Conditions = {"words": has_words, "of_mac": lambda device: Device.id == device}
+TYPES: dict[str, Any] = {"of_owner": Integer, "words": TSQUERY}

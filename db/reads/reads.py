@@ -1,0 +1,130 @@
+"""Tokens and devices by their keys, for many requests at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from concurrency.batcher import Merged
+from db.paging import Rows
+from db.postgres.connections import Lane
+from db.postgres.database import Database
+from db.reads.device_pages import DevicePages
+from db.reads.devices import COLUMNS, SECONDS, DeviceView, Names, learn
+from domain.access.caller import Scope
+from domain.inputs import DeviceFilter, Page
+
+Result = TypeVar("Result")
+
+MOST = 500
+
+DEVICE = ", ".join(f"d.{column}" for column in COLUMNS)
+TOKENS = f"""
+SELECT t.hash, t.id AS token_id, t.kind, t.owner_id AS token_owner_id, t.device_id, t.waiting,
+    t.max_uses, t.revoked_at IS NOT NULL AS revoked,
+    t.expires_at IS NOT NULL AND t.expires_at <= now() AS expired,
+    t.confirmed_at IS NOT NULL AS confirmed, t.mqtt_hash IS NOT NULL AS hashed, {DEVICE}
+FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::bytea[])
+"""  # noqa: S608  column names
+TOKEN_COLUMNS = 11
+MOVING = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
+DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
+
+
+class TokenView(NamedTuple):
+    """`device`: the one whose token it is."""
+
+    device: DeviceView | None
+    id: int
+    kind: str
+    owner_id: int | None
+    device_id: str | None
+    waiting: bool
+    max_uses: int | None
+    revoked: bool
+    expired: bool
+    confirmed: bool
+    hashed: bool
+
+
+class Reader:
+    """Each answer is of a statement that began after the question."""
+
+    def __init__(self, database: Database) -> None:
+        names = Names({}, {}, {})
+        lanes = [_Reading(database, names) for _ in range(database.sizes.reads)]
+        self._lanes = lanes
+        self._pages = DevicePages(database, names)
+        self._tokens = Merged([lane.tokens for lane in lanes], MOST)
+        self._devices = Merged([lane.devices for lane in lanes], MOST)
+        self._moving = Merged([lane.moving for lane in lanes], MOST)
+
+    def token(self, hash: bytes) -> "asyncio.Future[TokenView | None]":
+        """Raises Unavailable and Overloaded, as the other one does."""
+        return self._tokens.get(hash)
+
+    def device(self, id: str) -> "asyncio.Future[DeviceView | None]":
+        """In no caller's scope."""
+        return self._devices.get(id)
+
+    def moving(self, id: str) -> "asyncio.Future[bool | None]":
+        """Whether a device has still to confirm that it knows its present topic."""
+        return self._moving.get(id)
+
+    async def page(
+        self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
+    ) -> Rows[DeviceView]:
+        """As `DevicePages.page`."""
+        return await self._pages.page(scope, wanted, page, few=few)
+
+    def close(self) -> None:
+        """What was read is forgotten, too: the next connection may be to a restored database."""
+        names = Names({}, {}, {})
+        for lane in self._lanes:
+            lane.close()
+            lane.names = names
+        self._pages.close()
+        self._pages.names = names
+
+
+class _Reading(Lane):
+    """One statement at a time, whichever of its kinds."""
+
+    def __init__(self, database: Database, names: Names) -> None:
+        super().__init__(database, planned_once=True)
+        self.names = names
+        self._one_at_a_time = asyncio.Lock()
+
+    async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenView]:
+        rows, names = await self._fetch(TOKENS, hashes)
+        return {
+            row[0]: TokenView(
+                DeviceView(row[TOKEN_COLUMNS:], names) if row[TOKEN_COLUMNS] else None,
+                *row[1:TOKEN_COLUMNS],
+            )
+            for row in rows
+        }
+
+    async def devices(self, ids: Sequence[str]) -> Mapping[str, DeviceView]:
+        rows, names = await self._fetch(DEVICES, ids)
+        return {row["id"]: DeviceView(row, names) for row in rows}
+
+    async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
+        async def read(driver: Any) -> Sequence[Any]:
+            return await self.fetch(driver, MOVING, ids, seconds=SECONDS)
+
+        return {row["device_id"]: True for row in await self._in_turn(read)}
+
+    async def _fetch(self, query: str, keys: Sequence[Any]) -> tuple[Sequence[Any], Names]:
+        """With all names that the rows need. Raises Unavailable."""
+
+        async def read(driver: Any) -> tuple[Sequence[Any], Names]:
+            names = self.names
+            rows = await self.fetch(driver, query, keys, seconds=SECONDS)
+            await learn(driver, names, rows)
+            return rows, names
+
+        return await self._in_turn(read)
+
+    async def _in_turn(self, read: Callable[[Any], Awaitable[Result]]) -> Result:
+        async with self._one_at_a_time:
+            return await self.read(read)

@@ -1,0 +1,173 @@
+"""The tables of those who are told of events."""
+
+from datetime import datetime, time
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.tables.devices import Base, Owner
+from domain.alerts.quiet_hours import QuietHours
+
+MAX_ID = 2**31 - 1
+
+
+class Recipient(Base):
+    """Somebody who is told of events, by a channel at an address (a chat's id, a URL).
+
+    `role` and `owner_id` say what it may do and see. Among that it chooses: `kinds`, None for the
+    usual ones, and `owner_ids`, None for all. `source`: `settings`, or who invited it;
+    `configured_as`: the address that the settings have, which may have moved since. `name`: what
+    people call it. One process at a time sends to it, while its lease lasts; nothing before
+    `next_send_at`, nor while it is muted. `attempts`: failures in a row, the last by `last_error`.
+    `off_reason`: why it gets nothing. `away`: its channel is the reason, so events are counted in
+    `missed_alerts` until it is back. `topic`: of a group with topics, where its alerts go; None
+    for the group itself, and for an address that names one. `since_event`: the last event before
+    it was added. `paused_at` and `muted_at`: when the due times were set, by the same clock.
+    """
+
+    __tablename__ = "recipients"
+    __table_args__ = (UniqueConstraint("channel", "address"),)
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    channel: Mapped[str]
+    address: Mapped[str]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
+    role: Mapped[str] = mapped_column(server_default="viewer")
+    kinds: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    owner_ids: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    name: Mapped[str | None]
+    language: Mapped[str]
+    source: Mapped[str]
+    configured_as: Mapped[str | None]
+    off_reason: Mapped[str | None]
+    away: Mapped[bool] = mapped_column(server_default=false())
+    topic: Mapped[int | None]
+    since_event: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    muted_until: Mapped[datetime | None]
+    muted_at: Mapped[datetime | None]
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
+    quiet_zone: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
+    next_send_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    paused_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    owner: Mapped[Owner | None] = relationship(lazy="raise")
+
+    @property
+    def target(self) -> str:
+        """Where its alerts go: the address, with the topic if it has one."""
+        return f"{self.address}:{self.topic}" if self.topic else self.address
+
+    @property
+    def quiet_hours(self) -> QuietHours | None:
+        if self.quiet_from is None or self.quiet_until is None or self.quiet_zone is None:
+            return None
+        return QuietHours(self.quiet_from, self.quiet_until, self.quiet_zone)
+
+    @quiet_hours.setter
+    def quiet_hours(self, hours: QuietHours | None) -> None:
+        self.quiet_from = hours.begin if hours else None
+        self.quiet_until = hours.end if hours else None
+        self.quiet_zone = hours.zone if hours else None
+
+
+class Invite(Base):
+    """A code, kept as its hash, by which one chat becomes a recipient with this role and owner.
+
+    `token_id`: of the token that made it, without which it is not valid.
+    """
+
+    __tablename__ = "invites"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    role: Mapped[str]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
+    note: Mapped[str | None]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    token_id: Mapped[int | None] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    used_by: Mapped[str | None]
+
+    owner: Mapped[Owner | None] = relationship(lazy="raise")
+
+
+class TelegramBot(Base):
+    """How people find the bot, as Telegram told it; one row."""
+
+    __tablename__ = "telegram_bot"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    username: Mapped[str]
+
+
+class Notice(Base):
+    """One event for one recipient, told in the order of ids. `state`: waiting, sent or dead."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        UniqueConstraint("recipient_id", "event_id"),
+        Index(
+            "ix_notices_waiting",
+            "recipient_id",
+            "id",
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index("ix_notices_state", "state", "id"),
+        Index("ix_notices_settled_at", "settled_at", postgresql_where=text("state <> 'waiting'")),
+        # Their events are not forgotten yet.
+        Index("ix_notices_event_waiting", "event_id", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipients.id", ondelete="CASCADE"))
+    event_id: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(server_default="waiting")
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None]
+
+
+class MissedAlert(Base):
+    """How many events of a kind a recipient missed while it was away, from which to which."""
+
+    __tablename__ = "missed_alerts"
+
+    recipient_id: Mapped[int] = mapped_column(
+        ForeignKey("recipients.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    first_event: Mapped[int] = mapped_column(BigInteger)
+    last_event: Mapped[int] = mapped_column(BigInteger)
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class NotifierPosition(Base):
+    """How far the log was handed out to recipients; one row."""
+
+    __tablename__ = "notifier_position"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tx: Mapped[int] = mapped_column(BigInteger)
+    event_id: Mapped[int] = mapped_column(BigInteger)

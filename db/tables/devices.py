@@ -1,0 +1,260 @@
+"""The tables. What the columns mean stands here once; the rules about them are in `domain`."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from db.devices.derived import Derived
+
+DEVICE_ID = String(32, collation="C")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True), str: Text, dict[str, Any]: JSONB}  # noqa: RUF012
+
+
+class Owner(Base):
+    """A company or person, the first topic level. Name and slug are fixed once given."""
+
+    __tablename__ = "owners"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    name: Mapped[str]
+    name_key: Mapped[str] = mapped_column(unique=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+
+
+class Place(Base):
+    """A city or room of one owner, the second topic level."""
+
+    __tablename__ = "places"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name_key"),
+        UniqueConstraint("owner_id", "slug"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    name: Mapped[str]
+    name_key: Mapped[str]
+    slug: Mapped[str]
+
+
+class MeasurementType(Base):
+    """What is measured, in one owner's words; the third topic level."""
+
+    __tablename__ = "measurement_types"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name_key"),
+        UniqueConstraint("owner_id", "slug"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    name: Mapped[str]
+    name_key: Mapped[str]
+    slug: Mapped[str]
+
+
+class Device(Derived, Base):
+    """A device and its desired config. `number` is the order of registration.
+
+    `listen`: filters of the topics that it hears, from its links. `overdue_version`: of the config
+    that was not applied in time. `status_at`: when `online` last changed. `absence_noted`: the log
+    has it that the device is gone for long.
+    """
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        Index(None, "owner_id", "number"),
+        Index(None, "place_id", "number"),
+        Index(None, "measurement_type_id", "number"),
+        Index("ix_devices_sensor_model", text("lower(sensor_model)"), "number"),
+        Index(
+            "ix_devices_search",
+            "search",
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 128},
+        ),
+        Index("ix_devices_out_of_sync", "number", postgresql_where=text("NOT synced")),
+        Index("ix_devices_awaits_approval", "number", postgresql_where=text("awaits_approval")),
+        Index("ix_devices_offline", "number", postgresql_where=text("NOT online")),
+        Index(
+            "ix_devices_gone",
+            "status_at",
+            postgresql_where=text(
+                "state = 'active' AND NOT online AND NOT absence_noted AND status_at IS NOT NULL"
+            ),
+        ),
+        Index(
+            "ix_devices_overdue",
+            "config_updated_at",
+            postgresql_where=text(
+                "state = 'active' AND NOT synced "
+                "AND overdue_version IS DISTINCT FROM config_version"
+            ),
+        ),
+        Index(
+            "ix_devices_not_active", "state", "number", postgresql_where=text("state <> 'active'")
+        ),
+        {"postgresql_with": {"fillfactor": "85"}},
+    )
+
+    id: Mapped[str] = mapped_column(DEVICE_ID, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    place_id: Mapped[int] = mapped_column(ForeignKey("places.id"))
+    measurement_type_id: Mapped[int] = mapped_column(ForeignKey("measurement_types.id"))
+    topic: Mapped[str]
+    listen: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    sensor_model: Mapped[str | None]
+    firmware: Mapped[str | None]
+    state: Mapped[str]
+    awaits_approval: Mapped[bool] = mapped_column(server_default=false())
+    reenrolment_refused: Mapped[bool] = mapped_column(server_default=false())
+    confirmed_at: Mapped[datetime | None]
+    config_version: Mapped[int]
+    interval_seconds: Mapped[int]
+    qos: Mapped[int] = mapped_column(SmallInteger)
+    config_updated_at: Mapped[datetime]
+    config_updated_by: Mapped[str]
+    applied_version: Mapped[int | None]
+    # What `in_sync` says, for filters: a column of its own has statistics of its own.
+    synced: Mapped[bool] = mapped_column(
+        Computed("applied_version IS NOT DISTINCT FROM config_version", persisted=True),
+        deferred=True,
+    )
+    applied_at: Mapped[datetime | None]
+    applied_error: Mapped[str | None]
+    overdue_version: Mapped[int | None]
+    online: Mapped[bool] = mapped_column(server_default=false())
+    status_at: Mapped[datetime | None]
+    absence_noted: Mapped[bool] = mapped_column(server_default=false())
+    last_seen_at: Mapped[datetime | None]
+    registered_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    search: Mapped[Any] = mapped_column(TSVECTOR, deferred=True)
+
+    owner: Mapped[Owner] = relationship(lazy="raise")
+    place: Mapped[Place] = relationship(lazy="raise")
+    measurement_type: Mapped[MeasurementType] = relationship(lazy="raise")
+
+
+class PastConfig(Base):
+    """A config version that a later one has replaced; the current one is in `devices`."""
+
+    __tablename__ = "past_configs"
+
+    device_id: Mapped[str] = mapped_column(
+        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True)
+    interval_seconds: Mapped[int]
+    qos: Mapped[int] = mapped_column(SmallInteger)
+    updated_at: Mapped[datetime]
+    updated_by: Mapped[str]
+
+
+class DeletedDevice(Base):
+    """What must outlive a device: its config versions go on where they stopped."""
+
+    __tablename__ = "deleted_devices"
+
+    device_id: Mapped[str] = mapped_column(DEVICE_ID, primary_key=True)
+    config_version: Mapped[int]
+    topic: Mapped[str]
+    deleted_at: Mapped[datetime]
+
+
+class Token(Base):
+    """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for.
+
+    `mqtt_hash`: the same secret as a password for Mosquitto; devices' and administrators' tokens.
+    """
+
+    __tablename__ = "tokens"
+    __table_args__ = (Index("ix_tokens_kind_id", "kind", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    mqtt_hash: Mapped[str | None]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
+    device_id: Mapped[str | None] = mapped_column(
+        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True
+    )
+    issued_by: Mapped[int | None] = mapped_column(BigInteger)
+    note: Mapped[str | None]
+    waiting: Mapped[bool] = mapped_column(server_default=false())
+    max_uses: Mapped[int | None]
+    uses: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    owner: Mapped[Owner | None] = relationship(lazy="raise")
+
+
+class Event(Base):
+    """Append-only: outbox, audit log and source of subscriptions at once.
+
+    Ids become visible out of order, so the log is read by `tx`, the transaction that wrote the row.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index(None, "device_id", "id"),
+        Index(None, "tx", "id"),
+        Index(None, "owner_id", "id"),
+        Index(None, "kind", "id"),
+        # What devices do, most of all, is found by the device.
+        Index(
+            "ix_events_actor_id",
+            "actor",
+            "id",
+            postgresql_where=text("actor NOT LIKE 'device:%'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    kind: Mapped[str]
+    device_id: Mapped[str | None] = mapped_column(DEVICE_ID)
+    owner_id: Mapped[int | None]
+    actor: Mapped[str]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
+    tx: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
+    )

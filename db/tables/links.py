@@ -1,0 +1,55 @@
+"""The table of links: who hears whom."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.tables.devices import DEVICE_ID, Base, Device, MeasurementType, Owner, Place
+from domain.mqtt.topics import selector
+
+
+class Link(Base):
+    """A listener hears an owner's devices: all, of a place, of a type, of both, or one (`source`).
+
+    The owner is the listener's own.
+    """
+
+    __tablename__ = "links"
+    __table_args__ = (
+        Index(
+            "ix_links_selector",
+            "listener_id",
+            text("coalesce(place_id, 0)"),
+            text("coalesce(measurement_type_id, 0)"),
+            text("coalesce(source_id, '')"),
+            unique=True,
+        ),
+        Index(None, "owner_id", "place_id", "measurement_type_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    listener_id: Mapped[str] = mapped_column(DEVICE_ID, ForeignKey("devices.id"))
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    place_id: Mapped[int | None] = mapped_column(ForeignKey("places.id"))
+    measurement_type_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_types.id"))
+    source_id: Mapped[str | None] = mapped_column(DEVICE_ID, ForeignKey("devices.id"), index=True)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+
+    listener: Mapped[Device] = relationship(lazy="raise", foreign_keys=[listener_id])
+    owner: Mapped[Owner] = relationship(lazy="raise")
+    place: Mapped[Place | None] = relationship(lazy="raise")
+    measurement_type: Mapped[MeasurementType | None] = relationship(lazy="raise")
+    source: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[source_id])
+
+    @property
+    def filter(self) -> str:
+        """The MQTT topic filter that it stands for."""
+        if self.source:
+            return self.source.topic
+        return selector(
+            self.owner.slug,
+            self.place.slug if self.place else None,
+            self.measurement_type.slug if self.measurement_type else None,
+        )

@@ -1,0 +1,20 @@
+"""Alerts in the log, where nothing else is set: a newcomer sees that there are any."""
+
+import logging
+
+from notifier.channels.channel import Message
+
+log = logging.getLogger("rollcall.alerts")
+
+
+class LogChannel:
+    name = "log"
+
+    def pause(self, address: str) -> float:  # noqa: ARG002
+        return 0
+
+    async def send(self, address: str, message: Message) -> None:  # noqa: ARG002
+        log.info("%s", message.text.replace("\n", " | "))
+
+    async def close(self) -> None:
+        pass

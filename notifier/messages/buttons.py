@@ -1,0 +1,39 @@
+"""What can be done about an event, as buttons."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from db.reads.devices import AnyDevice
+from notifier.channels.channel import Button, Buttons
+from resolvers.devices.approval import REQUESTS
+from resolvers.feed.event_feed import AuditEvent
+
+APPROVE, REJECT, DEVICE = "approve", "reject", "device"
+SEPARATOR = ":"
+
+
+def pressed(what: str, *about: object) -> str:
+    """The data of a button: what is wanted, and of whom."""
+    return SEPARATOR.join([what, *map(str, about)])
+
+
+def offers(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Buttons:
+    """`decides`: it is for somebody who may approve devices."""
+    if told.device is None:
+        return ()
+    details = [Button(words["buttons"]["device"], pressed(DEVICE, told.device.id))]
+    asks = decides and told.event.kind in REQUESTS
+    return [*decision(told.device, told.event.id if asks else None, words), details]
+
+
+def decision(device: AnyDevice, request: int | None, words: Mapping[str, Any]) -> Buttons:
+    """Under a device that waits. `request` None: none was made, or another chat decides."""
+    if request is None or not device.awaits_approval:
+        return ()
+    labels = words["buttons"]
+    return [
+        [
+            Button(labels["approve"], pressed(APPROVE, device.id, request)),
+            Button(labels["reject"], pressed(REJECT, device.id, request)),
+        ]
+    ]

@@ -1,0 +1,247 @@
+"""From notices to messages: in order for each recipient, at least once, and never a storm."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from concurrency.tasks import TaskPool, end_all, run_together
+from db.alerts import deliveries as notices
+from db.alerts import missed as missed_alerts
+from db.alerts import recipients
+from db.alerts.deliveries import Waiting
+from db.tables.alerts import Recipient
+from domain.alerts.recipients import Role
+from domain.errors import Unavailable
+from notifier.channels.channel import (
+    Channel,
+    Doubtful,
+    Failed,
+    Gone,
+    Later,
+    Message,
+    Moved,
+    NoTopic,
+    Refused,
+    Unwelcome,
+)
+from notifier.messages.texts import digest, in_short, single
+from resolvers.feed.event_feed import with_subjects
+from resolvers.services import Desk
+
+log = logging.getLogger("rollcall.alerts")
+
+# More than so many at once become one message, and the next comes a minute later.
+SINGLE_UP_TO = 5
+DIGEST_SECONDS = 60.0
+POLL_SECONDS = 1.0
+AT_ONCE = 8
+STOP_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 300.0
+# How often a recipient that takes nothing at present is tried, if it does not come back by itself.
+PROBE_SECONDS = 3600.0
+# Failures in a row after which alerts are counted for a recipient that takes nothing, and after
+# which a shorter message is tried where the message itself may be at fault.
+AWAY_AFTER, SHORT_AFTER = 8, 3
+
+
+class Sending:
+    """`channels` by their names. Several processes share the recipients."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was handed out."""
+        self._woken.set()
+        self._woken = asyncio.Event()
+
+    async def run(self, desk: Desk) -> None:
+        """Until it is cancelled. Raises Unavailable."""
+        await run_together(*(self._serve(desk, channel) for channel in self._channels.values()))
+
+    async def _serve(self, desk: Desk, channel: Channel) -> None:
+        pool = TaskPool()
+        await pool.run(self._claim(desk, channel, pool))
+
+    async def _claim(self, desk: Desk, channel: Channel, pool: TaskPool) -> None:
+        """One that hangs takes nothing from the others."""
+        places = asyncio.Semaphore(AT_ONCE)
+        while True:
+            await places.acquire()
+            woken = self._woken
+            async with desk.database.begin(own=True) as session:
+                claimed = await notices.claim(session, channel.name)
+            if claimed:
+                telling = pool.start(_finished(self._tell_safely(desk, claimed)))
+                telling.add_done_callback(lambda _: places.release())
+                continue
+            places.release()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await woken.wait()
+
+    async def _tell_safely(self, desk: Desk, recipient: Recipient) -> None:
+        """What goes wrong with one recipient is no other's business."""
+        try:
+            await self._tell(desk, recipient)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("Recipient %d can't be told.", recipient.id)
+            attempts, pause = recipient.attempts + 1, _pause(recipient.attempts)
+            async with desk.database.begin(own=True) as session:
+                await notices.release(session, recipient.id, pause, attempts, repr(error))
+
+    async def _tell(self, desk: Desk, recipient: Recipient) -> None:
+        """One message to somebody for whom something waits."""
+        async with desk.database.begin(own=True) as session:
+            if later := _quiet_until(recipient, await notices.now(session)):
+                await notices.wait_until(session, recipient.id, later)
+                return
+            waiting = await notices.waiting(session, recipient.id, SINGLE_UP_TO)
+            if waiting is None:
+                await notices.release(session, recipient.id, 0)
+                return
+            subjects = await with_subjects(session, waiting.first)
+            some = [subjects[event.id].of_its_owner() for event in waiting.first]
+        if waiting.missed or waiting.total > SINGLE_UP_TO:
+            numbers = (waiting.first_event, waiting.last_event)
+            message = digest(
+                waiting.counts, numbers, some, recipient.language, missed_since=waiting.since
+            )
+            await self._send(desk, recipient, message, waiting, many=True)
+        else:
+            message = single(some[0], recipient.language, decides=recipient.role == Role.ADMIN)
+            await self._send(desk, recipient, message, waiting, many=False)
+
+    async def _send(
+        self, desk: Desk, recipient: Recipient, message: Message, waiting: Waiting, *, many: bool
+    ) -> None:
+        channel = self._channels[recipient.channel]
+        became = await _sent(channel, recipient, message, many=many)
+        if became.may_be_the_message(recipient, many=many):
+            await asyncio.sleep(channel.pause(recipient.target))
+            became = await self._send_in_short(channel, recipient, waiting, became, many=many)
+        if became.error:
+            log.warning("No alert to %s %d: %s", recipient.channel, recipient.id, became.error)
+        id, first = recipient.id, waiting.first_notice
+        async with desk.database.begin(own=True) as session:
+            await notices.release(session, id, became.pause, became.attempts, became.error)
+            if became.state == "waiting":
+                if first is not None:
+                    await notices.note_failure(session, id, first, became.error or "")
+            else:
+                last = waiting.last if many else first
+                if last is not None:
+                    await notices.settle(session, id, last, became.state, became.error)
+                await missed_alerts.take(session, waiting.missed)
+            await _note_where(session, recipient, became)
+
+    async def _send_in_short(
+        self,
+        channel: Channel,
+        recipient: Recipient,
+        waiting: Waiting,
+        full: "Outcome",
+        *,
+        many: bool,
+    ) -> "Outcome":
+        """The same without what people and devices wrote: if that is taken, the message was at
+        fault, and not the recipient.
+        """
+        if many:
+            counts, numbers = waiting.counts, (waiting.first_event, waiting.last_event)
+        else:
+            counts, numbers = {waiting.first[0].kind: 1}, (waiting.first_event,) * 2
+        short = in_short(counts, numbers, recipient.language)
+        became = await _sent(channel, recipient, short, many=many)
+        if became.state == "sent":
+            return replace(became, error=f"sent in short: {full.error}")
+        return full
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`pause`: seconds until the next message. `attempts`: failures in a row. `why`: what was
+    raised, if it was not sent.
+    """
+
+    state: str
+    pause: float
+    error: str | None = None
+    attempts: int = 0
+    why: Exception | None = None
+
+    @property
+    def off(self) -> bool:
+        """The recipient takes nothing at present."""
+        if isinstance(self.why, (Unwelcome, Doubtful)):
+            return self.attempts >= AWAY_AFTER
+        return isinstance(self.why, Gone)
+
+    def may_be_the_message(self, recipient: Recipient, *, many: bool) -> bool:
+        """A single message that is refused for good is put aside; a digest stands for many."""
+        if isinstance(self.why, Doubtful):
+            return recipient.attempts >= SHORT_AFTER
+        return many and isinstance(self.why, Refused)
+
+
+async def _sent(channel: Channel, recipient: Recipient, message: Message, *, many: bool) -> Outcome:
+    usual = channel.pause(recipient.target)
+    attempts = recipient.attempts + 1
+    try:
+        await channel.send(recipient.target, message)
+    except Refused as refused:
+        return Outcome("dead", usual, str(refused), why=refused)
+    except Gone as no_more:
+        return Outcome("waiting", PROBE_SECONDS, str(no_more), attempts, no_more)
+    except Moved as elsewhere:
+        return Outcome("waiting", 0, str(elsewhere), why=elsewhere)
+    except Failed as failed:
+        pause = failed.seconds if isinstance(failed, Later) else _pause(recipient.attempts)
+        return Outcome("waiting", pause, str(failed), attempts, failed)
+    return Outcome("sent", DIGEST_SECONDS if many else usual)
+
+
+async def _note_where(session: AsyncSession, recipient: Recipient, became: Outcome) -> None:
+    """Whether something can be sent to the recipient, and at which address."""
+    if isinstance(became.why, Moved):
+        to = became.why.address.removesuffix(f":{recipient.topic}")
+        await recipients.redirect(session, recipient.channel, recipient.address, to)
+    elif isinstance(became.why, NoTopic) and recipient.topic is not None:
+        await recipients.forget_topic(session, recipient.id)
+    elif became.off:
+        await notices.switch_off(session, recipient.id, became.error or "")
+    elif became.why is None and recipient.off_reason is not None:
+        await notices.switch_on(session, recipient.id)
+
+
+async def _finished(telling: Coroutine[Any, Any, None]) -> None:
+    """A message that is on its way at the stop gets a moment to be noted: else it is sent again."""
+    task = asyncio.ensure_future(telling)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+        await end_all([task])
+        raise
+
+
+def _pause(attempts: int) -> float:
+    """Seconds, doubling with each failure in a row."""
+    capped = min(FIRST_PAUSE_SECONDS * 2.0 ** min(attempts, 16), LONGEST_PAUSE_SECONDS)
+    return capped * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _quiet_until(recipient: Recipient, now: datetime) -> datetime | None:
+    hours = recipient.quiet_hours
+    return hours.end_after(now) if hours else None

@@ -1,0 +1,112 @@
+"""Tokens of people and enrolment keys: made, listed, revoked."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.access import tokens
+from db.devices import queries as devices
+from db.events.record import record, token_facts
+from db.mqtt.speakers import set_offline_without_token
+from db.paging import Rows, number_of
+from db.tables.devices import Owner, Token
+from domain.access.caller import Action, Caller, Scope
+from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.errors import ErrorCode, InputError
+from domain.events.kinds import EventKind
+from domain.inputs import NewToken, Page
+from domain.mqtt.accounts import mosquitto_hash
+from resolvers.devices.topic_levels import owner_for
+from resolvers.services import Desk
+
+
+async def create_token(desk: Desk, caller: Caller, wanted: NewToken) -> tuple[Token, str]:
+    """The secret is in the answer, and nowhere else."""
+    caller.require(Action.MANAGE_TOKENS)
+    async with desk.database.begin() as session:
+        confined = wanted.owner is not None or caller.owner_id is not None
+        owner = await owner_for(session, caller, wanted.owner) if confined else None
+        secret = new_secret(wanted.kind)
+        return await add_token(session, caller, wanted, owner, secret), secret
+
+
+async def add_token(
+    session: AsyncSession, caller: Caller, wanted: NewToken, owner: Owner | None, secret: str
+) -> Token:
+    token = Token(
+        kind=wanted.kind,
+        hash=hash_secret(secret),
+        mqtt_hash=mosquitto_hash(secret) if wanted.kind is TokenKind.ADMIN else None,
+        owner=owner,
+        note=wanted.note or None,
+        created_at=datetime.now(UTC),
+        created_by=caller.actor,
+        expires_at=wanted.expires_at,
+        max_uses=wanted.max_uses,
+        uses=0,
+    )
+    session.add(token)
+    await session.flush()
+    record(
+        session,
+        EventKind.TOKEN_CREATED,
+        caller,
+        owner_id=token.owner_id,
+        after=token_facts(token),
+    )
+    return token
+
+
+async def list_tokens(
+    desk: Desk, caller: Caller, kind: TokenKind | None, page: Page
+) -> Rows[Token]:
+    caller.require(Action.MANAGE_TOKENS)
+    async with desk.database.begin() as session:
+        return await tokens.listed(session, caller.owner_id, kind, page)
+
+
+async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
+    """At once and for good. Revoking it again changes nothing."""
+    caller.require(Action.MANAGE_TOKENS)
+    number = number_of(id)
+    async with desk.database.begin() as session:
+        if device_id := await tokens.device_of(session, number):
+            # In the order in which everybody else locks them.
+            await devices.find_for_update(session, Scope(), device_id)
+        token = await tokens.by_id(session, caller.owner_id, number)
+        if token is None:
+            raise InputError.at("id", "There is no such token.", ErrorCode.NOT_FOUND)
+        if token.revoked_at is None:
+            await _check_not_last(session, token)
+            token.revoked_at = datetime.now(UTC)
+            if token.device_id:
+                await session.flush()
+                await set_offline_without_token(session, token.device_id)
+            record(
+                session,
+                EventKind.TOKEN_REVOKED,
+                caller,
+                owner_id=token.owner_id,
+                before=token_facts(token),
+            )
+        return token
+
+
+async def _check_not_last(session: AsyncSession, token: Token) -> None:
+    if token.kind != TokenKind.ADMIN or token.owner_id is not None:
+        return
+    others = (
+        select(func.count())
+        .select_from(Token)
+        .where(
+            Token.kind == TokenKind.ADMIN,
+            Token.owner_id.is_(None),
+            Token.revoked_at.is_(None),
+            Token.id != token.id,
+        )
+    )
+    if (await session.execute(others)).scalar_one() == 0:
+        raise InputError.at(
+            "id", "This is the last admin token: create another one first.", ErrorCode.CONFLICT
+        )

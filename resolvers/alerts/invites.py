@@ -1,0 +1,188 @@
+"""How a chat becomes a recipient: an administrator makes a code, and it is sent from there."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.access import tokens
+from db.alerts import invites, recipients
+from db.devices import topic_levels as levels
+from db.events.record import record
+from db.paging import Rows, number_of
+from db.tables.alerts import MAX_ID, Invite, Recipient
+from db.tables.devices import Owner
+from domain.access.caller import Action, Caller
+from domain.access.tokens import hash_secret
+from domain.alerts.recipients import TELEGRAM, Role, telegram_caller
+from domain.errors import ErrorCode, InputError
+from domain.events.kinds import EventKind
+from domain.inputs import NewInvite, Page
+from resolvers.devices.topic_levels import owner_for
+from resolvers.services import Desk
+
+# What a deep link can carry: letters, digits, - and _ (core.telegram.org/bots/features).
+CODE_BYTES = 16
+VALID = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode:
+    """`bot`: the name of the bot that takes the code."""
+
+    invite: Invite
+    code: str
+    bot: str
+
+
+async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) -> NewCode:
+    """The code is in the answer, and nowhere else; it is good for one chat."""
+    caller.require(Action.MANAGE_RECIPIENTS)
+    async with desk.database.begin() as session:
+        bot = await invites.bot_name(session)
+        if bot is None:
+            raise InputError.at(
+                None,
+                "No Telegram bot has been met yet: start the server with TELEGRAM_BOT_TOKEN, and "
+                "see its log.",
+                ErrorCode.CONFLICT,
+            )
+        owner = await _owner(session, caller, wanted.owner)
+        code, now = secrets.token_urlsafe(CODE_BYTES), datetime.now(UTC)
+        invite = Invite(
+            hash=hash_secret(code),
+            role=wanted.role,
+            owner=owner,
+            note=wanted.note or None,
+            created_at=now,
+            created_by=caller.actor,
+            token_id=caller.token_id,
+            expires_at=wanted.expires_at or now + VALID,
+        )
+        session.add(invite)
+        await session.flush()
+        facts = {"channel": TELEGRAM, "role": invite.role, "note": invite.note}
+        record(
+            session,
+            EventKind.RECIPIENT_INVITED,
+            caller,
+            owner_id=invite.owner_id,
+            after={**facts, "owner": owner.name if owner else None},
+        )
+        return NewCode(invite, code, bot)
+
+
+async def revoke_telegram_invite(desk: Desk, caller: Caller, id: str) -> Invite:
+    """It lets nobody in any more; whom it has let in stays."""
+    caller.require(Action.MANAGE_RECIPIENTS)
+    async with desk.database.begin() as session:
+        invite = await invites.by_id(session, caller.owner_id, number_of(id, MAX_ID))
+        if invite is None:
+            raise InputError.at("id", "There is no such invitation.", ErrorCode.NOT_FOUND)
+        if invite.used_by is None:
+            invite.expires_at = min(invite.expires_at, datetime.now(UTC))
+        return invite
+
+
+async def list_telegram_invites(desk: Desk, caller: Caller, page: Page) -> Rows[Invite]:
+    """The newest first."""
+    caller.require(Action.MANAGE_RECIPIENTS)
+    async with desk.database.begin() as session:
+        return await invites.page(session, caller.owner_id, page)
+
+
+async def _owner(session: AsyncSession, caller: Caller, name: str | None) -> Owner | None:
+    """One that is there: whoever mistypes a name lets nobody in."""
+    if name is None and caller.owner_id is None:
+        return None
+    if caller.owner_id is not None:
+        return await owner_for(session, caller, name)
+    owner = await levels.find_owner(session, name or "")
+    if owner is None:
+        raise InputError.at("owner", f"There is no owner {name}.", ErrorCode.NOT_FOUND)
+    return owner
+
+
+async def accept_telegram_invite(
+    desk: Desk, code: str, where: str, name: str | None, language: str
+) -> Recipient | None:
+    """None for a code that is unknown, used by another chat or too old, or whose maker's token was
+    revoked. A used one changes nothing more. `where`: the chat's id, and after a colon the topic of
+    it. The chat is let in as a whole; its alerts go to this topic.
+    """
+    chat, _, topic = where.partition(":")
+    async with desk.database.begin(own=True) as session:
+        invite = await invites.by_hash(session, hash_secret(code))
+        recipient = await recipients.find(session, TELEGRAM, chat, change=True)
+        if invite is None or invite.used_by is not None:
+            used_here = invite is not None and invite.used_by == chat
+            return recipient if used_here and recipients.is_let_in(recipient) else None
+        if not await _valid(session, invite):
+            return None
+        if recipient is None:
+            since = await recipients.last_event(session)
+            recipient = Recipient(
+                channel=TELEGRAM, address=chat, source=invite.created_by, since_event=since
+            )
+            session.add(recipient)
+            other_owner = False
+        elif not _may_change(invite, recipient):
+            return None
+        else:
+            other_owner = recipient.owner_id != invite.owner_id
+            await recipients.make_due(recipient)
+        _let_in(recipient, invite)
+        recipient.language, recipient.name, recipient.topic = (
+            language,
+            name,
+            int(topic) if topic else None,
+        )
+        recipient.off_reason, recipient.away = None, False
+        invite.used_at, invite.used_by = datetime.now(UTC), chat
+        await session.flush()
+        if other_owner and recipient.owner_id is not None:
+            await recipients.forget_other_owners(session, recipient)
+        caller = telegram_caller(Role(recipient.role), recipient.owner_id, chat, None)
+        facts = {**recipient_facts(recipient), "invitedBy": invite.created_by}
+        record(
+            session,
+            EventKind.RECIPIENT_ADDED,
+            caller,
+            owner_id=recipient.owner_id,
+            after=facts,
+        )
+        return recipient
+
+
+async def _valid(session: AsyncSession, invite: Invite) -> bool:
+    if invite.expires_at <= datetime.now(UTC):
+        return False
+    return invite.token_id is None or bool(await tokens.valid(session, [invite.token_id]))
+
+
+def _may_change(invite: Invite, recipient: Recipient) -> bool:
+    """An invitation for one owner takes nobody away from all owners, or from another one."""
+    if invite.owner_id is None or not recipients.is_let_in(recipient):
+        return True
+    return recipient.owner_id == invite.owner_id
+
+
+def _let_in(recipient: Recipient, invite: Invite) -> None:
+    if recipient.source != recipients.SETTINGS or not recipients.is_let_in(recipient):
+        recipient.source, recipient.configured_as = invite.created_by, None
+    if recipient.owner_id != invite.owner_id:
+        recipient.owner_ids = None
+    recipient.owner, recipient.role = invite.owner, invite.role
+
+
+def recipient_facts(recipient: Recipient) -> dict[str, Any]:
+    """As the audit log shows it."""
+    return {
+        "channel": recipient.channel,
+        "address": recipient.address,
+        "name": recipient.name,
+        "role": recipient.role,
+        "owner": recipient.owner.name if recipient.owner else None,
+    }

@@ -1,0 +1,124 @@
+"""The short ways for what a fleet does that boots; all else is left to `resolvers/devices/register.py`.
+
+For the first time: nobody knows the device, its owner, place and type have been seen here before,
+the key is not counted, and nobody has to approve it. Again: it has not used the token that it was
+told. Later: it has its own token, and tells nothing new but the config that it has applied.
+"""
+
+import orjson
+
+from db.devices.search import all_words
+from db.events.record import registered_facts
+from db.reads.devices import DeviceView
+from db.writes.create_device import NewDevice, Renewal
+from domain.access.caller import Caller
+from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.devices.enrolment import DeviceState, EnrolmentPolicy, Outcome
+from domain.devices.identity import device_id
+from domain.inputs import Registration
+from domain.mqtt.accounts import mosquitto_hash
+from domain.mqtt.topics import base_topic
+from resolvers.devices.reports import note_with_others
+from resolvers.devices.topic_levels import first_values
+from resolvers.services import Desk
+
+
+async def answer_quickly(
+    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None
+) -> DeviceView | None:
+    """The device, `own`, which is known; None where this is not the way.
+
+    Raises Unavailable and Overloaded.
+    """
+    if own is None or caller.waiting or own.state != DeviceState.ACTIVE:
+        return None
+    told = (wanted.sensor_model or own.sensor_model, wanted.firmware or own.firmware)
+    if device_id(wanted.mac) != own.id or told != (own.sensor_model, own.firmware):
+        return None
+    applied = wanted.applied_version
+    if applied is None:
+        return own
+    if (applied, None) != (own.applied_version, own.applied_error):
+        return await note_with_others(desk, caller, own, applied)
+    return None if await desk.reader.moving(own.id) else own
+
+
+async def register_quickly(
+    desk: Desk, caller: Caller, wanted: Registration
+) -> tuple[Outcome, DeviceView, str] | None:
+    """The device, new or as it is, and its new token, committed; None where this is not the way.
+
+    Raises Unavailable and Overloaded.
+    """
+    if caller.kind is TokenKind.DEVICE or caller.max_uses is not None:
+        return None
+    if desk.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN:
+        return None
+    device = _device(desk, caller, wanted)
+    if device is None:
+        return None
+    secret = new_secret(TokenKind.DEVICE)
+    number = await desk.registrar.add(
+        NewDevice(
+            device.id,
+            device.owner_id,
+            device.place_id,
+            device.measurement_type_id,
+            device.topic,
+            device.latitude,
+            device.longitude,
+            device.sensor_model,
+            device.firmware,
+            caller.actor,
+            "\n".join(all_words(device)),
+            hash_secret(secret),
+            mosquitto_hash(secret),
+            caller.token_id if caller.kind is TokenKind.ENROL else None,
+            orjson.dumps(registered_facts(device)).decode(),
+            device.registered_at,
+            device.last_seen_at,
+        )
+    )
+    if number is not None:
+        device.number = number
+        return Outcome.CREATED, device, secret
+    known = await _renew(desk, caller, device, secret)
+    return (Outcome.RENEWED, known, secret) if known else None
+
+
+async def _renew(desk: Desk, caller: Caller, device: DeviceView, secret: str) -> DeviceView | None:
+    """The device as it is, where it has lost the answer to its first registration."""
+    if caller.kind is TokenKind.ADMIN:
+        return None
+    renewal = Renewal(
+        device.id,
+        caller.owner_id,
+        hash_secret(secret),
+        mosquitto_hash(secret),
+        caller.token_id,
+        caller.actor,
+        device.registered_at,
+    )
+    if await desk.registrar.renew(renewal) is None:
+        return None
+    return await desk.reader.device(device.id)
+
+
+def _device(desk: Desk, caller: Caller, wanted: Registration) -> DeviceView | None:
+    """As it will be; None where its levels are not known here."""
+    place, type = wanted.location.place, wanted.measurement_type
+    levels = desk.registrar.levels
+    names = levels.get(wanted.owner, place, type) if wanted.owner else None
+    if caller.owner_id is not None:
+        own = levels.get(caller.owner_id, place, type)
+        names = own if wanted.owner is None or own == names else None
+    if names is None:
+        return None
+    owner, at, kind = names
+    id = device_id(wanted.mac)
+    return DeviceView.of(
+        names,
+        **first_values(caller, wanted, DeviceState.ACTIVE),
+        topic=base_topic(owner.slug, at.slug, kind.slug, id),
+        config_version=1,
+    )

@@ -1,0 +1,35 @@
+"""The audit log for people: who changed what, when, from what to what."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from db.events import browse as audit
+from db.paging import Rows
+from domain.access.caller import Action, Caller
+from domain.inputs import EventFilter, Page
+from resolvers.events.selection import Asked, selected
+from resolvers.feed.event_feed import AuditEvent, with_subjects
+from resolvers.services import Desk
+
+
+async def list_events(
+    desk: Desk, caller: Caller, wanted: EventFilter, page: Page
+) -> Rows[AuditEvent]:
+    """The newest first, of what the caller can see."""
+    caller.require(Action.READ_FLEET)
+    async with desk.database.begin() as session:
+        found = await audit.page(session, caller.scope, wanted, page)
+        subjects = await with_subjects(session, found.rows)
+    rows = [subjects[event.id].seen_by(caller) for event in found.rows]
+    return Rows(rows, found.cursors, found.has_next, found.has_previous)
+
+
+async def events_added(
+    desk: Desk, caller: Caller, asked: Asked, after: str | None
+) -> AsyncGenerator[AuditEvent]:
+    """As `config_changes`, for events of any kind; not for devices."""
+    caller.require(Action.READ_FLEET)
+    selection = await selected(desk, caller, asked)
+    async with aclosing(desk.feeds.events.subscribe(selection, after)) as events:
+        async for event in events:
+            yield event.seen_by(caller)

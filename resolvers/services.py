@@ -1,0 +1,43 @@
+"""What every operation needs at hand."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from db.postgres.database import Database
+from db.reads.reads import Reader
+from db.writes.change_config import Revisions
+from db.writes.create_device import Registrar
+from db.writes.last_seen import Sightings
+from domain.access.rate_limit import Admission
+from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
+from resolvers.feed.feeds import Feeds, feeds
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where devices find MQTT. `host` None: the host that they reached this server by."""
+
+    host: str | None
+    port: int
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    database: Database
+    reader: Reader
+    registrar: Registrar
+    revisions: Revisions
+    feeds: Feeds
+    enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
+    reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
+    broker: Broker | None = None
+    admission: Admission | None = None
+    sightings: Sightings = field(default_factory=Sightings)
+
+    @classmethod
+    def on(cls, database: Database) -> Self:
+        """One that nobody else needs to know of."""
+        registrar = Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS)
+        return cls(database, Reader(database), registrar, Revisions(database), feeds(database))

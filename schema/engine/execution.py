@@ -1,0 +1,279 @@
+"""From a request to its result, on the resolvers that strawberry made."""
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql.execution import create_source_event_stream, execute_subscription_event
+from graphql.execution.execute import execute_root_selection_set
+from graphql.execution.executor import Executor
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from domain.errors import IntrospectionDisabled, OnlyTrusted, TimedOut
+from schema.build import Schema
+from schema.compiler import Astray, Compiler, Run, replay
+from schema.context import Context
+from schema.engine.deadlines import Deadlines
+from schema.engine.documents import BadDocument, Document, Documents
+from schema.engine.limits import Limits, OverLimit, check_variables
+from schema.engine.persisted_queries import PersistedQueries, not_found, not_supported
+from schema.engine.plan import Plan
+from schema.engine.trusted_documents import id_of_hash
+from schema.routes.routes import Route, read_routes
+
+NO_VARIABLES = VariableValues({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sent, whichever way it came. `document_id`: of a trusted document, instead of
+    `query`; `sha256`: of `query`, in hex, or of a document that was sent before, if that is empty.
+    """
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    document_id: str | None = None
+    sha256: str | None = None
+
+
+class Operation(NamedTuple):
+    """A request that can be executed: its document is valid."""
+
+    request: Request
+    document: Document
+    plan: Plan
+
+    @property
+    def type(self) -> OperationType:
+        return self.plan.type
+
+    @property
+    def label(self) -> str:
+        return self.plan.label
+
+
+class _Executor(StrawberryGraphQLCoreExecutionContext):
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        """With a cache of its own: graphql-core's is keyed by lists that each event makes anew, and
+        would grow with every event of a subscription.
+        """
+        executor = super().build_per_event_executor(payload)
+        executor._relevant_sub_fields = {}  # noqa: SLF001
+        return executor
+
+
+class Engine:
+    """`seconds`: how long a query or mutation may take."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        limits: Limits,
+        seconds: float,
+        trusted: Mapping[str, str] | None = None,
+    ) -> None:
+        """`trusted`: texts by id. Raises BadTrustedDocument."""
+        self.schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
+        self._limits = limits
+        self._deadlines = Deadlines(seconds)
+        self._documents = Documents(self.schema, Compiler(schema), limits, trusted or {})
+        self._persisted = PersistedQueries()
+
+    def routes(self, folder: Path | None) -> list[Route]:
+        """As `read_routes`, of the trusted documents."""
+        return read_routes(self.schema, self._documents.known, folder)
+
+    def prepare(
+        self,
+        request: Request,
+        *,
+        may_introspect: bool,
+        only_trusted: bool = False,
+        sender: Hashable | None = None,
+    ) -> Operation:
+        """`sender`: for whom documents are persisted; None: for this caller they are not.
+
+        Raises BadDocument, IntrospectionDisabled or OnlyTrusted.
+        """
+        if request.sha256 and not request.query:
+            request = self._found(request.sha256, request, sender)
+        if request.document_id is not None:
+            document = self._documents.trusted(request.document_id)
+        elif only_trusted:
+            raise OnlyTrusted("Send the `documentId` of a trusted document.")
+        else:
+            document = self._documents.get(request.query, suggest=may_introspect)
+        if document.introspects and not may_introspect:
+            raise IntrospectionDisabled("Send a viewer's or an admin's token to read the schema.")
+        plan = document.plan(request.operation_name)
+        if request.variables:
+            try:
+                check_variables(request.variables, self._limits)
+            except GraphQLError as error:
+                raise BadDocument(error) from None
+        if request.document_id is None and not document.introspects:
+            self._check_cost(plan, request.variables or {})
+        if request.sha256 and sender is not None and request.document_id is None:
+            self._persisted.keep(request.sha256, request.query, sender)
+        return Operation(request, document, plan)
+
+    def _found(self, sha256: str, request: Request, sender: Hashable | None) -> Request:
+        """The same with the id of the trusted document that has this hash, or with the text that
+        was sent with it. Raises NotPersisted.
+        """
+        trusted = id_of_hash(sha256)
+        if trusted in self._documents.known:
+            return replace(request, document_id=trusted)
+        if sender is None:
+            raise not_supported()
+        text = self._persisted.get(sha256)
+        if text is None:
+            raise not_found()
+        return replace(request, query=text)
+
+    def _check_cost(self, plan: Plan, variables: Mapping[str, Any]) -> None:
+        if plan.cost(variables) > self._limits.cost:
+            raise BadDocument(
+                OverLimit(
+                    "too many values and rows in its answer, were all its pages full",
+                    self._limits.cost,
+                )
+            )
+
+    def at_once(self, operation: Operation, context: Context) -> dict[str, Any] | None:
+        """The `data` of what is read from the caller's own device, with nothing to wait for. None,
+        and nothing is executed, for all else.
+        """
+        if context.own is None:
+            return None
+        compiled = operation.plan.of_caller
+        return compiled.at_once(Run(context, NO_VARIABLES)) if compiled else None
+
+    async def run(self, operation: Operation, context: Context) -> ExecutionResult:
+        """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
+        try:
+            return await self._deadlines.held(self._run(operation, context))
+        except TimeoutError:
+            seconds = self._deadlines.seconds
+            raise TimedOut(f"This took more than {seconds:g} seconds and was stopped.") from None
+
+    async def _run(self, operation: Operation, context: Context) -> ExecutionResult:
+        """Compiled where it can be; what goes astray is told by graphql-core."""
+        variables = self._variables(operation)
+        compiled = operation.plan.compiled(variables.coerced)
+        if compiled is None:
+            return await self._executed(self._executor(operation, context))
+        if not compiled.plain_variables:
+            variables = self._looked_at(operation)
+        run = Run(context, variables)
+        try:
+            return ExecutionResult(await compiled(run), None)
+        except Astray:
+            return await self._executed(self._executor(operation, context, replay(run)))
+
+    def _variables(self, operation: Operation) -> VariableValues:
+        if not operation.plan.node.variable_definitions:
+            return NO_VARIABLES
+        coerced = operation.plan.coerced(operation.request.variables or {})
+        return self._looked_at(operation) if coerced is None else VariableValues({}, coerced)
+
+    def _looked_at(self, operation: Operation) -> VariableValues:
+        """The variables with all that graphql-core knows of them. Raises BadDocument."""
+        found = get_variable_values(
+            self.schema,
+            operation.plan.node.variable_definitions or (),
+            operation.request.variables or {},
+            max_errors=self._limits.errors,
+            hide_suggestions=True,
+        )
+        if isinstance(found, list):
+            raise BadDocument(*found)
+        return found
+
+    async def _executed(self, executor: Executor[Any]) -> ExecutionResult:
+        result = execute_root_selection_set(executor)
+        return await result if inspect.isawaitable(result) else result
+
+    async def follow(
+        self, operation: Operation, context: Context
+    ) -> AsyncGenerator[ExecutionResult]:
+        """A subscription's results, whose data may be a Fragment: in JSON already.
+
+        Raises BadDocument, and whatever ends the source.
+        """
+        source, variables = await self._source(operation, context)
+        async with aclosing(source) as events:
+            async for event in events:
+                yield await self._told(operation, context, variables, event)
+
+    async def _source(
+        self, operation: Operation, context: Context
+    ) -> tuple[AsyncGenerator[Any], VariableValues]:
+        executor = self._executor(operation, context)
+        source = create_source_event_stream(executor)
+        if inspect.isawaitable(source):
+            source = await source
+        if isinstance(source, ExecutionResult):
+            raise BadDocument(*source.errors or ())
+        # They are, since our subscriptions are.
+        assert isinstance(source, AsyncGenerator)  # noqa: S101
+        return source, executor.variable_values
+
+    async def _told(
+        self, operation: Operation, context: Context, variables: VariableValues, event: Any
+    ) -> ExecutionResult:
+        """Of one event; made once for all who see the same of it."""
+        answers: dict[Any, ExecutionResult] | None = getattr(event, "answers", None)
+        if answers is None or not operation.plan.same_for_all:
+            return await self._of_event(operation, Run(context, variables, event))
+        key = operation.plan, context.caller.viewpoint
+        if (known := answers.get(key)) is not None:
+            return known
+        told = _written(await self._of_event(operation, Run(context, variables, event)))
+        if not told.errors:
+            # What went wrong for one may go well for the next.
+            answers[key] = told
+        return told
+
+    async def _of_event(self, operation: Operation, run: Run) -> ExecutionResult:
+        compiled = operation.plan.compiled(run.variables.coerced)
+        if compiled:
+            with suppress(Astray):
+                return ExecutionResult(await compiled(run), None)
+        executor = self._executor(operation, run.context)
+        result = execute_subscription_event(executor.build_per_event_executor(run.event))
+        return await result if inspect.isawaitable(result) else result
+
+    def _executor(
+        self, operation: Operation, context: Context, *middleware: Callable[..., Any]
+    ) -> Executor[Any]:
+        built = _Executor.build(
+            self.schema,
+            operation.document.ast,
+            context_value=context,
+            raw_variable_values=operation.request.variables,
+            operation_name=operation.request.operation_name,
+            max_coercion_errors=self._limits.errors,
+            hide_suggestions=True,
+            middleware=middleware or None,
+        )
+        if isinstance(built, list):
+            raise BadDocument(*built)
+        return built
+
+
+def _written(told: ExecutionResult) -> ExecutionResult:
+    """With its data in JSON already, where all went well."""
+    if told.errors:
+        return told
+    try:
+        return ExecutionResult(orjson.Fragment(orjson.dumps(told.data)), None)  # type: ignore[arg-type]
+    except TypeError:
+        return told

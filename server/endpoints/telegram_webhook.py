@@ -1,0 +1,48 @@
+"""`POST /telegram`: what Telegram tells, where it is to reach the server rather than be asked."""
+
+import json
+from secrets import compare_digest
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from notifier.telegram.bot import TelegramBot
+from server.graphql.request import Wrong, read_body
+from server.runtime.database import DatabaseKeeper
+
+MAX_BYTES = 1_000_000
+PATH = "/telegram"
+
+
+class TelegramWebhook:
+    """401 without the secret that only Telegram knows; 503, which it repeats, while the database is
+    away (core.telegram.org/bots/api#setwebhook).
+    """
+
+    def __init__(self, bot: TelegramBot, keeper: DatabaseKeeper) -> None:
+        self._bot = bot
+        self._keeper = keeper
+
+    async def __call__(self, http: Request) -> Response:
+        given = http.headers.get("x-telegram-bot-api-secret-token", "")
+        if not compare_digest(given.encode(), self._bot.secret.encode()):
+            return PlainTextResponse("Only Telegram may do that.\n", 401)
+        desk = self._keeper.desk
+        if desk is None:
+            return PlainTextResponse("The database is not available.\n", 503)
+        try:
+            await self._bot.receive(desk, _update(await read_body(http, MAX_BYTES)))
+        except ValueError:
+            return PlainTextResponse("That is no update.\n", 400)
+        except Wrong as wrong:
+            return PlainTextResponse(f"{wrong.message}\n", wrong.status)
+        return PlainTextResponse("")
+
+
+def _update(body: bytes) -> dict[str, Any]:
+    """Raises ValueError for anything else."""
+    update = json.loads(body)
+    if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
+        raise ValueError("There is no update_id.")  # noqa: TRY004  as json does
+    return update

@@ -1,0 +1,94 @@
+"""What the database tells the metrics: that it is there, its connections, the fleet's numbers."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import QueuePool
+
+from db.devices.fleet_counts import FleetCounts, fleet_counts
+from db.mqtt import outbox as deliveries
+from domain.errors import Unavailable
+from resolvers.services import Desk
+
+log = logging.getLogger("rollcall.metrics")
+
+COUNT_EVERY_SECONDS = 15
+# Prometheus itself waits for 10 seconds.
+COUNT_WITHIN_SECONDS = 5
+
+
+class DatabaseGauges(Collector):
+    """Numbers that can't be had are left out rather than told as they were."""
+
+    def __init__(self, desk: Callable[[], Desk | None]) -> None:
+        self._desk = desk
+        self._counting = asyncio.Lock()
+        self._counts: FleetCounts | None = None
+        self._undelivered = 0
+        self._count_again = 0.0
+        self._reached = True
+
+    async def refresh(self) -> None:
+        """Counts, unless that was done a moment ago. Never raises."""
+        async with self._counting:
+            desk = self._desk()
+            if desk is None:
+                self._counts, self._count_again = None, 0.0
+            elif monotonic() >= self._count_again:
+                self._count_again = monotonic() + COUNT_EVERY_SECONDS
+                await self._count(desk)
+
+    async def _count(self, desk: Desk) -> None:
+        self._counts, self._reached = None, True
+        try:
+            async with asyncio.timeout(COUNT_WITHIN_SECONDS), desk.database.begin() as session:
+                self._counts = await fleet_counts(session)
+                self._undelivered = await deliveries.count(session)
+        except Unavailable:
+            self._reached, self._count_again = False, 0.0
+        except TimeoutError:
+            log.warning("Counting the devices took over %s s: given up.", COUNT_WITHIN_SECONDS)
+        except Exception:
+            log.exception("The devices could not be counted.")
+
+    def collect(self) -> Iterator[Metric]:
+        desk = self._desk()
+        up = desk is not None and self._reached
+        yield _gauge("database_up", "Whether the database answers.", up)
+        if desk is not None:
+            yield from _pool(desk)
+        if desk is not None and self._counts is not None:
+            yield from _fleet(self._counts)
+            told = "Configs that the MQTT broker does not have yet."
+            yield _gauge("configs_undelivered", told, self._undelivered)
+
+
+def _pool(desk: Desk) -> Iterator[Metric]:
+    pool = desk.database.engine.pool
+    assert isinstance(pool, QueuePool)  # noqa: S101
+    told = "Connections of the pool to the database."
+    connections = GaugeMetricFamily("rollcall_database_pool_connections", told, labels=["state"])
+    connections.add_metric(["in_use"], pool.checkedout())
+    connections.add_metric(["idle"], pool.checkedin())
+    yield connections
+    yield _gauge("database_pool_size", "Connections that the pool may have at most.", pool.size())
+
+
+def _fleet(counts: FleetCounts) -> Iterator[Metric]:
+    devices = GaugeMetricFamily("rollcall_devices", "Devices by their state.", labels=["state"])
+    for state, count in counts.states.items():
+        devices.add_metric([state.value], count)
+    yield devices
+    yield _gauge("devices_online", "Devices that are online.", counts.online)
+    yield _gauge("devices_in_sync", "Devices that run their config.", counts.in_sync)
+    told = "Devices that have not applied their config yet, or could not."
+    yield _gauge("devices_out_of_sync", told, counts.out_of_sync)
+
+
+def _gauge(name: str, told: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"rollcall_{name}", told, value=value)

@@ -1,0 +1,123 @@
+"""Metrics for Prometheus: what is counted, and the page that it reads.
+
+Each application has a registry of its own. Every label's values are bounded, whoever asks what.
+"""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPMethod
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+from starlette.requests import Request
+from starlette.responses import Response
+
+from concurrency.supervisor import Supervisor
+from resolvers.services import Desk
+from server.observability.background_gauges import BackgroundGauges
+from server.observability.database_gauges import DatabaseGauges
+from server.observability.request_counts import RequestCounts
+
+METHODS = frozenset(HTTPMethod)
+
+Allowed = Callable[[Request], Awaitable[Response | None]]
+
+
+class Metrics:
+    """`desk` says what the database is reached by now; None: it is away. `broker`: whether there is
+    a connection to the MQTT broker; None where none is wanted.
+    """
+
+    def __init__(
+        self,
+        desk: Callable[[], Desk | None],
+        broker: Callable[[], bool] | None = None,
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._database = DatabaseGauges(desk)
+        registry.register(self._database)
+        if supervisor:
+            registry.register(BackgroundGauges(supervisor))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        build = Info("rollcall_build", "What runs here.", registry=registry)
+        build.info({"version": version("rollcall")})
+
+        self._requests = RequestCounts()
+        registry.register(self._requests)
+        self._connections = Gauge(
+            "rollcall_live_connections",
+            "Open connections for subscriptions.",
+            ["protocol"],
+            registry=registry,
+        )
+        self._subscriptions = Gauge(
+            "rollcall_live_subscriptions", "Running subscriptions.", registry=registry
+        )
+        self._cut_off = Counter(
+            "rollcall_live_cut_off",
+            "Subscriptions that the server has ended.",
+            ["reason"],
+            registry=registry,
+        )
+        if broker:
+            told = "Whether there is a connection to the MQTT broker."
+            Gauge("rollcall_mqtt_up", told, registry=registry).set_function(broker)
+        for protocol in ("websocket", "sse"):
+            self._connections.labels(protocol)
+
+    def graphql(self, operation: str, outcome: str, seconds: float) -> None:
+        """`operation`: its type and first field, such as `query devices`, as far as the schema
+        has that field; `outcome`: ok, refused, failed or the code of an error.
+        """
+        self._requests.graphql(operation, outcome, seconds)
+
+    def http(self, method: str, status: int) -> None:
+        self._requests.http(method if method in METHODS else "other", status)
+
+    def connection_opened(self, protocol: str) -> None:
+        """`protocol`: websocket or sse."""
+        self._connections.labels(protocol).inc()
+
+    def connection_closed(self, protocol: str) -> None:
+        self._connections.labels(protocol).dec()
+
+    def subscription_started(self) -> None:
+        self._subscriptions.inc()
+
+    def subscription_ended(self) -> None:
+        self._subscriptions.dec()
+
+    def events_sent(self, count: int = 1) -> None:
+        self._requests.events += count
+
+    def cut_off(self, reason: str) -> None:
+        """`reason`: a word of a fixed set, such as `slow`."""
+        self._cut_off.labels(reason).inc()
+
+    async def page(self, accept: str) -> Response:
+        """In the format that the header `Accept` asks for."""
+        await self._database.refresh()
+        encode, content_type = choose_encoder(accept)
+        return Response(encode(self.registry), headers={"Content-Type": content_type})
+
+
+def metrics_endpoint(
+    metrics: Metrics, allowed: Allowed | None = None
+) -> Callable[[Request], Awaitable[Response]]:
+    """For the route `/metrics`. What `allowed` returns is answered instead of the metrics."""
+
+    async def endpoint(request: Request) -> Response:
+        refusal = await allowed(request) if allowed else None
+        return refusal or await metrics.page(request.headers.get("accept", ""))
+
+    return endpoint

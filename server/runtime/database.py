@@ -1,0 +1,202 @@
+"""Keeps the database within reach: opens it, notices when it goes away, and takes it up again."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from concurrency.backoff import Backoff
+from concurrency.supervisor import Background, Supervisor
+from concurrency.tasks import run_together
+from concurrency.threads import in_daemon_thread
+from db.embedded import EmbeddedPostgres, PostgresFailed
+from db.migrate import migrate
+from db.postgres.database import Database, Watch
+from db.postgres.permanent import permanent_reason
+from db.postgres.transient import is_transient
+from db.reads.reads import Reader
+from db.writes.change_config import Revisions
+from db.writes.create_device import Registrar
+from domain.access.tokens import TokenKind
+from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+from domain.errors import Unavailable
+from resolvers.feed.feeds import feeds
+from resolvers.services import Broker, Desk
+from server.runtime.background import Worker
+from server.runtime.first_tokens import first_tokens
+from server.settings import Settings
+
+log = logging.getLogger("rollcall.database")
+
+PROBE_SECONDS = 1.0
+# The database is not probed yet while they are made.
+FIRST_TOKENS_SECONDS = 10.0
+# Commits within this time are announced to the other processes once.
+TELL_PAUSE_SECONDS = 0.01
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+FEEDS = ("config feed", "event feed")
+
+Announce = Callable[[dict[TokenKind, str]], None]
+
+
+class DatabaseKeeper:
+    """`desk` is there while the database is: None means that requests can't be served now."""
+
+    def __init__(self, settings: Settings, announce: Announce, supervisor: Supervisor) -> None:
+        self.desk: Desk | None = None
+        # `tried`: it is there, or was not when it was first looked for.
+        self.opened, self.tried = asyncio.Event(), asyncio.Event()
+        # Set before it runs.
+        self.workers: Sequence[Worker] = ()
+        self.broker: Callable[[], Broker | None] = lambda: None
+        self._settings = settings
+        self._announce = announce
+        self._supervisor = supervisor
+        self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+        # Made once, when the database's address is known, and kept through all outages.
+        self._made: Desk | None = None
+        self._reason = ""
+        # Called with one line that says what to do: waiting can't heal it.
+        self.give_up: Callable[[str], None] = end_process
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        while True:
+            try:
+                desk = await self._open()
+                backoff.reset()
+                await self._watch(desk)
+            except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
+                self._lose()
+                if not self.opened.is_set() and (reason := permanent_reason(error)):
+                    self.give_up(reason)
+                else:
+                    self._log(error)
+                self.tried.set()
+            await backoff.pause()
+
+    def expect(self) -> None:
+        """Announces to the supervisor what will run while the database is there."""
+        for name in FEEDS:
+            self._supervisor.expect(name)
+        for worker in self.workers:
+            self._supervisor.expect(worker.name, needed=worker.needed)
+
+    async def close(self, seconds: float) -> None:
+        """Let go of the database. An embedded one is stopped if no other process uses it, and gets
+        so many seconds for that.
+        """
+        self._lose()
+        if self._made:
+            await self._made.database.close()
+        if self._embedded:
+            await in_daemon_thread(self._embedded.stop, seconds)
+
+    async def _open(self) -> Desk:
+        url = await self._address()
+        desk = self._made = self._made or self._make(url)
+        desk.database.move_to(url)
+        await migrate(desk.database)
+        admin = self._settings.admin_token
+        async with asyncio.timeout(FIRST_TOKENS_SECONDS):
+            made = await first_tokens(desk.database, admin.get_secret_value() if admin else None)
+        self.desk, self._reason = desk, ""
+        log.info("The database is ready.")
+        self._announce(made)
+        self.opened.set()
+        self.tried.set()
+        return desk
+
+    async def _address(self) -> str:
+        """Starts an embedded database that does not run. Raises PostgresFailed."""
+        if self._embedded:
+            return await in_daemon_thread(self._embedded.start)
+        assert self._settings.database_url is not None  # noqa: S101
+        return self._settings.database_url
+
+    def _make(self, url: str) -> Desk:
+        settings = self._settings
+        database = Database(url, connections=settings.connections_per_process)
+        return Desk(
+            database,
+            Reader(database),
+            Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS),
+            Revisions(database),
+            feeds(database, settings.max_waiting_events),
+            settings.enrolment,
+            settings.reenrolment,
+            self.broker(),
+            settings.admission,
+        )
+
+    async def _watch(self, desk: Desk) -> None:
+        """Returns by an exception, when the database no longer answers."""
+        async with desk.database.watched(partial(self._wake, desk)) as watch:
+            await run_together(
+                self._until_lost(desk, watch), self._supervisor.run(*self._background(desk))
+            )
+
+    async def _until_lost(self, desk: Desk, watch: Watch) -> None:
+        try:
+            await self._announce_events(desk, watch)
+        finally:
+            # Before the background tasks have ended: they may be waiting for the database.
+            self._lose()
+
+    def _background(self, desk: Desk) -> Iterator[Background]:
+        feeds = (desk.feeds.changes.run, desk.feeds.events.run)
+        for name, run in zip(FEEDS, feeds, strict=True):
+            yield Background(name, run)
+        for worker in self.workers:
+            yield Background(worker.name, partial(worker.run, desk), worker.needed)
+
+    def _wake(self, desk: Desk) -> None:
+        desk.feeds.wake()
+        for worker in self.workers:
+            worker.wake()
+
+    async def _announce_events(self, desk: Desk, watch: Watch) -> None:
+        """Notifies the other processes of new events; without any, asks for a sign of life."""
+        recorded = desk.database.recorded
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await recorded.wait()
+            except TimeoutError:
+                await watch.probe()
+            else:
+                recorded.clear()
+                await watch.tell()
+                await asyncio.sleep(TELL_PAUSE_SECONDS)
+
+    def _lose(self) -> None:
+        """Requests get 503 from now on, and connections are closed: they are as dead as it is."""
+        self.desk = None
+        if self._made:
+            for each in (self._made.reader, self._made.registrar, self._made.revisions):
+                each.close()
+
+    def _log(self, error: Exception) -> None:
+        """One line when the reason changes."""
+        reason = permanent_reason(error)
+        if reason is None and not _is_expected(error):
+            log.error("The database could not be opened, trying again.", exc_info=error)
+            return
+        if reason is None:
+            shown = error.__cause__ if isinstance(error, Unavailable) else error
+            reason = " ".join(str(shown).split()) or repr(shown)
+        if reason != self._reason:
+            log.warning("The database is not available, trying again: %s", reason)
+        self._reason = reason
+
+
+def _is_expected(error: Exception) -> bool:
+    return is_transient(error) or isinstance(error, (PostgresFailed, Unavailable))
+
+
+def end_process(reason: str) -> None:
+    """Logs the reason and ends the process in an orderly way."""
+    log.critical("%s", reason)
+    signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,56 @@
+"""The tokens without which nobody could do anything."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.postgres.database import Database
+from db.tables.devices import Token
+from domain.access.caller import system
+from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.inputs import NewToken
+from resolvers.access.tokens import add_token
+
+LOCK = 7_265_533
+FROM_ENVIRONMENT = "set by ROLLCALL_ADMIN_TOKEN"
+SYSTEM = system("system")
+
+
+async def first_tokens(database: Database, admin_token: str | None) -> dict[TokenKind, str]:
+    """Makes an admin token and an enrolment key where there never was one; returns the new secrets.
+
+    A token from the environment is made known instead, and the one that was set before revoked.
+    """
+    async with database.begin() as session:
+        await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        if admin_token is not None:
+            await _set_admin_token(session, admin_token)
+        return {
+            kind: await _make(session, kind, "made at the first start")
+            for kind in (TokenKind.ADMIN, TokenKind.ENROL)
+            if not await _any(session, kind)
+        }
+
+
+async def _any(session: AsyncSession, kind: TokenKind) -> bool:
+    return (
+        await session.scalars(select(Token.id).where(Token.kind == kind).limit(1))
+    ).first() is not None
+
+
+async def _make(session: AsyncSession, kind: TokenKind, note: str) -> str:
+    secret = new_secret(kind)
+    await add_token(session, SYSTEM, NewToken(kind=kind, note=note), None, secret)
+    return secret
+
+
+async def _set_admin_token(session: AsyncSession, secret: str) -> None:
+    earlier = update(Token).where(Token.note == FROM_ENVIRONMENT, Token.hash != hash_secret(secret))
+    await session.execute(
+        earlier.where(Token.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
+    )
+    known = select(Token.id).where(Token.hash == hash_secret(secret))
+    if (await session.scalars(known)).first() is None:
+        wanted = NewToken(kind=TokenKind.ADMIN, note=FROM_ENVIRONMENT)
+        await add_token(session, SYSTEM, wanted, None, secret)

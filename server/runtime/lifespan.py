@@ -1,0 +1,85 @@
+"""The parts of a server, and what goes on beside its requests, from its start to its stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from concurrency.supervisor import Background, Supervisor
+from concurrency.tasks import end_all
+from db.postgres.transient import is_transient
+from domain.errors import Unavailable
+from server.graphql.connections import Connections
+from server.observability.metrics import Metrics
+from server.observability.tracing import tracing_from_environment
+from server.runtime.alerts import AlertSide
+from server.runtime.database import Announce, DatabaseKeeper
+from server.runtime.mqtt import BrokerSide, Embedded
+from server.runtime.periodic import rounds_for
+from server.runtime.stopping import Stop
+from server.settings import Settings
+
+# Seconds. A database that is at hand is there before the first request.
+OPEN_SECONDS = 1.0
+# Seconds. Longer than an alert that is being sent gets to be noted (notifier/sender.py).
+BACKGROUND_SECONDS = 2.5
+# Seconds. What traces may take at the end (server/observability/otlp.py).
+TRACES_SECONDS = 2.0
+
+
+class Parts:
+    """Of one application."""
+
+    def __init__(self, settings: Settings, embedded: Embedded | None, announce: Announce) -> None:
+        self.supervisor = Supervisor(_is_transient)
+        self.stop = Stop(settings.drain_seconds)
+        self.keeper = keeper = DatabaseKeeper(settings, announce, self.supervisor)
+        self.broker = BrokerSide(settings, lambda: keeper.desk, embedded)
+        self.alerts = AlertSide(settings)
+        keeper.broker = lambda: self.broker.told
+        keeper.workers = [*self.broker.workers, *rounds_for(settings), *self.alerts.workers]
+        self.tracing = tracing_from_environment()
+        self.metrics = Metrics(lambda: keeper.desk, self.broker.connected, self.supervisor)
+        self.connections = Connections(lambda: keeper.desk, self.metrics, settings)
+        self._background = [
+            Background("database", keeper.run),
+            Background("token check", self.connections.watch),
+            *self.broker.background,
+        ]
+        for task in self._background:
+            self.supervisor.expect(task.name)
+        keeper.expect()
+
+    @asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """Requests are served from the first second on, with 503 until the database is there.
+
+        Raises PortTaken.
+        """
+        async with self.tracing.running():
+            await self.broker.start()
+            running = asyncio.create_task(self.supervisor.run(*self._background))
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(OPEN_SECONDS):
+                        await self.keeper.tried.wait()
+                yield
+            finally:
+                await self._close(running)
+
+    async def _close(self, running: "asyncio.Task[None]") -> None:
+        stop = self.stop
+        stop.begin_closing()
+        self.connections.restart()
+        seconds = min(BACKGROUND_SECONDS, stop.seconds_left)
+        await stop.within(seconds, "background tasks", end_all([running]))
+        seconds = stop.seconds_left - (TRACES_SECONDS if self.tracing.on else 0)
+        await asyncio.gather(
+            # A PostgreSQL that takes longer ends by itself.
+            stop.within(seconds, "the database", self.keeper.close(max(0.1, seconds - 0.5))),
+            stop.within(seconds, "the embedded broker", self.broker.stop()),
+            stop.within(seconds, "connections for alerts", self.alerts.close()),
+        )
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, Unavailable) or is_transient(error)

@@ -1,0 +1,79 @@
+"""What time alone makes due, looked for again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from db.events.retention import AT_ONCE as FORGOTTEN
+from db.writes.mark_late import AT_ONCE as MISSED
+from resolvers.maintenance.absence import note_absences
+from resolvers.maintenance.forgetting import forget_events, forget_notices
+from resolvers.maintenance.overdue import note_overdue
+from resolvers.maintenance.sightings import AT_ONCE as SEEN
+from resolvers.maintenance.sightings import write_sightings
+from resolvers.services import Desk
+from server.runtime.background import Worker
+from server.settings import Settings
+
+LOOK_SECONDS = 5.0
+FORGET_SECONDS = 600.0
+# A crowd that boots has better uses for the database.
+SEEN_SECONDS = 0.5
+# Between two of many steps, so that others get at the database.
+STEP_SECONDS = 0.05
+
+
+class Rounds:
+    """`step` deals with some of what is due, and says with how much. Where that is `most`, there
+    may be more, `soon`; else it has time for so many `seconds`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[Desk], Awaitable[int]],
+        most: int,
+        seconds: float = LOOK_SECONDS,
+        soon: float = STEP_SECONDS,
+        *,
+        needed: bool = True,
+    ) -> None:
+        self.name = name
+        self.needed = needed
+        self._step = step
+        self._most = most
+        self._seconds = seconds
+        self._soon = soon
+
+    def wake(self) -> None:
+        """Events make nothing due."""
+
+    async def run(self, desk: Desk) -> None:
+        """Until it is cancelled. Raises Unavailable."""
+        while True:
+            full = await self._step(desk) == self._most
+            await asyncio.sleep(self._soon if full else self._seconds)
+
+
+def rounds_for(settings: Settings) -> list[Worker]:
+    """As far as the settings want them; 0 is never."""
+    intervals, absent = settings.config_overdue_intervals, settings.offline_after_seconds
+    ages = settings.keep_events.ages()
+    rounds = [
+        Rounds("alert retention", forget_notices, FORGOTTEN, FORGET_SECONDS, needed=False),
+        Rounds("last seen", write_sightings, SEEN, SEEN_SECONDS, SEEN_SECONDS),
+    ]
+    if intervals:
+        rounds.append(Rounds("overdue configs", lambda desk: note_overdue(desk, intervals), MISSED))
+    if absent:
+        rounds.append(Rounds("offline devices", lambda desk: note_absences(desk, absent), MISSED))
+    if ages:
+        rounds.append(
+            Rounds(
+                "event retention",
+                lambda desk: forget_events(desk, ages),
+                FORGOTTEN,
+                FORGET_SECONDS,
+                needed=False,
+            )
+        )
+    return [*rounds]
