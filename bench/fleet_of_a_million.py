@@ -21,7 +21,8 @@ from db.paging import cursor
 from db.postgres.database import Database
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind
-from domain.inputs import DeviceFilter, Page
+from domain.devices.inputs import DeviceFilter
+from domain.inputs import Page
 from resolvers.devices.queries import count_devices, list_devices
 from resolvers.services import Desk
 

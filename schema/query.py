@@ -3,9 +3,9 @@ from typing import Annotated
 import strawberry
 
 from domain.access.tokens import TokenKind as Kind
-from domain.inputs import DeliveryFilter as WantedDeliveries
-from domain.inputs import DeviceFilter as Wanted
-from domain.inputs import EventFilter as WantedEvents
+from domain.alerts.inputs import DeliveryFilter as WantedDeliveries
+from domain.devices.inputs import DeviceFilter as Wanted
+from domain.events.inputs import EventFilter as WantedEvents
 from domain.inputs import Page
 from resolvers.access import tokens
 from resolvers.alerts import recipients

@@ -9,7 +9,8 @@ from sqlalchemy.orm import joinedload
 from db.paging import Rows, cursor, number_of, position
 from db.tables.alerts import MAX_ID, Notice, Recipient
 from db.tables.devices import Event
-from domain.inputs import DeliveryFilter, Page
+from domain.alerts.inputs import DeliveryFilter
+from domain.inputs import Page
 
 
 @dataclass(frozen=True, slots=True)

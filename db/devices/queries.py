@@ -12,7 +12,7 @@ from db.tables.devices import DeletedDevice, Device, PastConfig
 from domain.access.caller import Scope
 from domain.devices.config import Config
 from domain.devices.identity import is_device_id
-from domain.inputs import DeviceFilter
+from domain.devices.inputs import DeviceFilter
 
 WITH_NAMES = (
     joinedload(Device.owner, innerjoin=True),

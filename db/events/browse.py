@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.paging import Rows, cursor, position
 from db.tables.devices import Event, Owner
 from domain.access.caller import Scope
+from domain.events.inputs import EventFilter
 from domain.events.kinds import EventKind
-from domain.inputs import EventFilter, Page
+from domain.inputs import Page
 from domain.names import name_key
 
 DEVICE = "device:"

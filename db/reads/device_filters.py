@@ -24,7 +24,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from db.devices.search import has_words, search_values
 from db.tables.devices import Device, MeasurementType, Owner, Place
 from domain.access.caller import Scope
-from domain.inputs import DeviceFilter
+from domain.devices.inputs import DeviceFilter
 from domain.names import name_key
 
 

@@ -16,7 +16,8 @@ from db.reads.device_filters import Shape, filter_values, matching, shape_of
 from db.reads.devices import COLUMNS, DeviceView, Names, learn
 from db.tables.devices import Device
 from domain.access.caller import Scope
-from domain.inputs import DeviceFilter, Page
+from domain.devices.inputs import DeviceFilter
+from domain.inputs import Page
 
 VIEW = [getattr(Device, column) for column in COLUMNS]
 MOST_SHAPES = 500

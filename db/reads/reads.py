@@ -11,7 +11,8 @@ from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
 from db.reads.devices import COLUMNS, SECONDS, DeviceView, Names, learn
 from domain.access.caller import Scope
-from domain.inputs import DeviceFilter, Page
+from domain.devices.inputs import DeviceFilter
+from domain.inputs import Page
 
 Result = TypeVar("Result")
 

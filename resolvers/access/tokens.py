@@ -12,10 +12,11 @@ from db.mqtt.speakers import set_offline_without_token
 from db.paging import Rows, number_of
 from db.tables.devices import Owner, Token
 from domain.access.caller import Action, Caller, Scope
+from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from domain.inputs import NewToken, Page
+from domain.inputs import Page
 from domain.mqtt.accounts import mosquitto_hash
 from resolvers.devices.topic_levels import owner_for
 from resolvers.services import Desk

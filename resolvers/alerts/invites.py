@@ -16,10 +16,11 @@ from db.tables.alerts import MAX_ID, Invite, Recipient
 from db.tables.devices import Owner
 from domain.access.caller import Action, Caller
 from domain.access.tokens import hash_secret
+from domain.alerts.inputs import NewInvite
 from domain.alerts.recipients import TELEGRAM, Role, telegram_caller
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from domain.inputs import NewInvite, Page
+from domain.inputs import Page
 from resolvers.devices.topic_levels import owner_for
 from resolvers.services import Desk
 

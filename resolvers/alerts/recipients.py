@@ -10,9 +10,10 @@ from db.events.record import record
 from db.paging import Rows, number_of
 from db.tables.alerts import MAX_ID, Notice, Recipient
 from domain.access.caller import Action, Caller
+from domain.alerts.inputs import DeliveryFilter
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from domain.inputs import DeliveryFilter, Page
+from domain.inputs import Page
 from resolvers.alerts.invites import recipient_facts
 from resolvers.feed.event_feed import AuditEvent, with_subjects
 from resolvers.services import Desk

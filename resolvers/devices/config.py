@@ -10,9 +10,9 @@ from db.reads.devices import AnyDevice, DeviceView
 from db.tables.devices import Device, PastConfig
 from db.writes.change_config import Change
 from domain.access.caller import Action, Caller
+from domain.devices.inputs import ConfigChange
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from domain.inputs import ConfigChange
 from resolvers.devices.lookup import existing, no_such_device, visible
 from resolvers.services import Desk
 

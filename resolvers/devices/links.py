@@ -14,9 +14,10 @@ from db.reads.devices import AnyDevice
 from db.tables.devices import Device, MeasurementType, Place
 from db.tables.links import Link
 from domain.access.caller import Action, Caller, Scope
+from domain.devices.inputs import NewLink
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from domain.inputs import NewLink, Page
+from domain.inputs import Page
 from domain.mqtt.topics import LONGEST_BASE, shortest
 from domain.names import name_key
 from resolvers.devices.config import next_config

@@ -17,9 +17,10 @@ from db.reads.devices import AnyDevice, DeviceView
 from db.tables.devices import Device
 from domain.access.caller import Action, Caller
 from domain.devices.config import Config
+from domain.devices.inputs import DeviceChange, DeviceFilter
 from domain.errors import InputError
 from domain.events.kinds import EventKind
-from domain.inputs import DeviceChange, DeviceFilter, Page
+from domain.inputs import Page
 from domain.mqtt.topics import base_topic
 from resolvers.devices.config import next_config
 from resolvers.devices.links import follow_topic, unlink_all

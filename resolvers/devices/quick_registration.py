@@ -15,7 +15,7 @@ from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.devices.enrolment import DeviceState, EnrolmentPolicy, Outcome
 from domain.devices.identity import device_id
-from domain.inputs import Registration
+from domain.devices.inputs import Registration
 from domain.mqtt.accounts import mosquitto_hash
 from domain.mqtt.topics import base_topic
 from resolvers.devices.reports import note_with_others

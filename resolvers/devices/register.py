@@ -24,9 +24,9 @@ from domain.devices.enrolment import (
     decide,
 )
 from domain.devices.identity import device_id
+from domain.devices.inputs import Registration
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from domain.inputs import Registration
 from resolvers.devices.quick_registration import answer_quickly, register_quickly
 from resolvers.devices.reports import confirm_topics, note_applied, note_hardware
 from resolvers.devices.topic_levels import add_device

@@ -16,9 +16,9 @@ from db.tables.devices import Device
 from db.writes.change_config import Applied
 from domain.access.caller import Action, Caller
 from domain.access.tokens import TokenKind
+from domain.devices.inputs import Acknowledgement
 from domain.errors import InputError
 from domain.events.kinds import EventKind
-from domain.inputs import Acknowledgement
 from resolvers.services import Desk
 
 

@@ -16,8 +16,8 @@ from domain.access.tokens import TokenKind
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.devices.enrolment import DeviceState
 from domain.devices.identity import device_id
+from domain.devices.inputs import Registration
 from domain.errors import ErrorCode, InputError
-from domain.inputs import Registration
 from domain.mqtt.topics import base_topic
 from domain.names import name_key
 

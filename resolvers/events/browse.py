@@ -6,7 +6,8 @@ from contextlib import aclosing
 from db.events import browse as audit
 from db.paging import Rows
 from domain.access.caller import Action, Caller
-from domain.inputs import EventFilter, Page
+from domain.events.inputs import EventFilter
+from domain.inputs import Page
 from resolvers.events.selection import Asked, selected
 from resolvers.feed.event_feed import AuditEvent, with_subjects
 from resolvers.services import Desk

@@ -1,7 +1,7 @@
 import strawberry
 
 from domain.devices.enrolment import Outcome as Result
-from domain.inputs import Registration
+from domain.devices.inputs import Registration
 from resolvers.devices.register import register_device
 from resolvers.services import Broker as BrokerRow
 from schema.common.user_errors import UserError, UserErrors, errors_field

@@ -1,6 +1,6 @@
 import strawberry
 
-from domain.inputs import Acknowledgement
+from domain.devices.inputs import Acknowledgement
 from resolvers.devices.reports import acknowledge_config
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of

@@ -3,8 +3,8 @@ from datetime import datetime
 import strawberry
 
 import schema.alerts.recipient  # noqa: F401  where RecipientRole is described
+from domain.alerts.inputs import NewInvite
 from domain.alerts.recipients import Role
-from domain.inputs import NewInvite
 from resolvers.alerts.invites import create_telegram_invite
 from schema.alerts.invite import TelegramInvite
 from schema.common.user_errors import UserError, UserErrors, errors_field

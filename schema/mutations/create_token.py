@@ -2,8 +2,8 @@ from datetime import datetime
 
 import strawberry
 
+from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind as Kind
-from domain.inputs import NewToken
 from resolvers.access.tokens import create_token
 from schema.access.token import Token
 from schema.common.user_errors import UserError, UserErrors, errors_field

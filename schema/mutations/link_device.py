@@ -1,6 +1,6 @@
 import strawberry
 
-from domain.inputs import NewLink
+from domain.devices.inputs import NewLink
 from resolvers.devices.links import link_device
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of

@@ -1,6 +1,6 @@
 import strawberry
 
-from domain.inputs import ConfigChange
+from domain.devices.inputs import ConfigChange
 from resolvers.devices.config import update_config
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of

@@ -1,6 +1,6 @@
 import strawberry
 
-from domain.inputs import DeviceChange
+from domain.devices.inputs import DeviceChange
 from resolvers.devices.queries import update_device
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of

@@ -9,8 +9,9 @@ import typer
 from db.postgres.database import Database
 from db.tables.devices import Token
 from domain.access.caller import system
+from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind
-from domain.inputs import NewToken, Page
+from domain.inputs import Page
 from resolvers.access.tokens import create_token, list_tokens, revoke_token
 from resolvers.services import Desk
 from server.cli.database import with_database

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.postgres.database import Database
 from db.tables.devices import Token
 from domain.access.caller import system
+from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind, hash_secret, new_secret
-from domain.inputs import NewToken
 from resolvers.access.tokens import add_token
 
 LOCK = 7_265_533

@@ -1,5 +1,5 @@
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
-from domain.inputs import ConfigChange
+from domain.devices.inputs import ConfigChange
 
 
 def test_a_new_device_starts_with_what_a_person_could_set() -> None:

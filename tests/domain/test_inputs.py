@@ -8,18 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from domain.errors import ErrorCode, InputError, Problem
-from domain.inputs import (
+from domain.access.inputs import NewToken
+from domain.devices.inputs import (
     Acknowledgement,
     ConfigChange,
     DeviceChange,
     DeviceFilter,
-    Input,
     Location,
-    NewToken,
-    Page,
     Registration,
 )
+from domain.errors import ErrorCode, InputError, Problem
+from domain.inputs import Input, Page
 from tests.domain.levels import ANY_TEXT
 
 INPUTS = [Registration, DeviceChange, ConfigChange, Acknowledgement, NewToken, DeviceFilter, Page]

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from domain.devices.config import MAX_INTERVAL_SECONDS
+from domain.devices.inputs import ConfigChange
 from domain.durations import parse_span
 from domain.errors import ErrorCode, InputError
-from domain.inputs import ConfigChange
 from notifier.channels.channel import Button
 from notifier.messages.buttons import pressed
 from notifier.telegram.chat import Talk

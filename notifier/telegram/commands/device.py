@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from db.reads.devices import AnyDevice
 from domain.devices.enrolment import DeviceState
 from domain.devices.identity import device_id, is_device_id, parse_mac
-from domain.inputs import DeviceFilter, Page
+from domain.devices.inputs import DeviceFilter
+from domain.inputs import Page
 from notifier.messages.buttons import decision
 from notifier.telegram.chat import Talk
 from notifier.telegram.commands.devices import sign, standing

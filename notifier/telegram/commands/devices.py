@@ -3,7 +3,8 @@
 from db.paging import cursor
 from db.reads.devices import AnyDevice
 from domain.devices.enrolment import DeviceState
-from domain.inputs import DeviceFilter, Page
+from domain.devices.inputs import DeviceFilter
+from domain.inputs import Page
 from notifier.channels.channel import Button
 from notifier.messages.buttons import DEVICE, pressed
 from notifier.telegram.chat import Talk
