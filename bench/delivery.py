@@ -22,8 +22,9 @@ from bench.speed.results import keep, machine
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.postgres.database import Database
+from mqtt.address import Address
 from mqtt.client.client import BrokerClient
-from mqtt.client.connection import WINDOW, Address
+from mqtt.client.connection import WINDOW
 from resolvers.services import Desk
 from tests.mosquitto import Mosquitto
 

@@ -5,10 +5,11 @@ from functools import cached_property
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
-from db.reads.devices import AnyDevice, DeviceView
+from db.tables.devices import AnyDevice
 from db.tables.links import Link
 from domain.access.caller import Caller
 from domain.devices.config import Config
+from domain.devices.device import DeviceView
 from resolvers.devices import links
 from resolvers.devices import queries as devices
 from resolvers.services import Desk

@@ -18,9 +18,9 @@ from schema.alerts.delivery import DeliveryConnection, DeliveryFilter
 from schema.alerts.invite import TelegramInviteConnection
 from schema.alerts.recipient import RecipientConnection
 from schema.common.counts import shared
+from schema.common.metadata import OF_CALLER
 from schema.common.page_info import After, First
 from schema.common.values import values_of
-from schema.compiler import OF_CALLER
 from schema.context import RollcallInfo
 from schema.devices.config import Config
 from schema.devices.device import Device

@@ -12,17 +12,18 @@ from domain.access.tokens import TokenKind
 from schema.build import build_schema
 from schema.engine.execution import Engine
 from schema.engine.trusted_documents import trusted_documents
+from schema.routes.routes import read_routes
 from server.endpoints.broker_auth import BrokerAuth
 from server.endpoints.health import Readiness
 from server.endpoints.pages import add_pages
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.service import Observers, Service
 from server.graphql.websocket import WebSocketEndpoint
+from server.lifespan import Parts
 from server.observability.access_log import Journal, RequestIds
 from server.observability.logs import configure_logging
 from server.observability.metrics import metrics_endpoint
 from server.rest.endpoint import add_rest
-from server.runtime.lifespan import Parts
 from server.runtime.mqtt import Embedded, own_credentials
 from server.settings import Settings, read_settings
 from server.transport.fast_path import PATH, LeanWay
@@ -70,7 +71,12 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
     live = WebSocketEndpoint(service)
     app.router.routes.append(WebSocketRoute(PATH, live.__call__))
-    add_rest(app, service, engine.schema, engine.routes(settings.trusted_documents))
+    add_rest(
+        app,
+        service,
+        engine.schema,
+        read_routes(engine.schema, engine.trusted, settings.trusted_documents),
+    )
     auth = BrokerAuth(service, own_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if parts.alerts.bot and settings.telegram_webhook_url:

@@ -9,8 +9,7 @@ from sqlalchemy.orm import joinedload
 from db import counting
 from db.devices.queries import WITH_NAMES, in_scope
 from db.paging import Rows, cursor, position
-from db.reads.devices import AnyDevice
-from db.tables.devices import Device, MeasurementType, Place
+from db.tables.devices import AnyDevice, Device, MeasurementType, Place
 from db.tables.links import Link
 from domain.access.caller import Scope
 from domain.inputs import Page

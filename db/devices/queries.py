@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, joinedload
 
 from db import counting
-from db.reads.device_filters import filter_values, matching, shape_of
+from db.devices.filters import filter_values, matching, shape_of
 from db.tables.devices import DeletedDevice, Device, PastConfig
 from domain.access.caller import Scope
 from domain.devices.config import Config

@@ -8,8 +8,7 @@ from sqlalchemy import BindParameter, ColumnElement, cast, func
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
 from sqlalchemy.types import Text
 
-from db.reads.devices import AnyDevice
-from db.tables.devices import Device
+from db.tables.devices import AnyDevice, Device
 from domain.devices.identity import device_id, parse_mac
 from domain.names import REMEMBERED, name_key
 

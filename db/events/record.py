@@ -5,8 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.postgres.database import RECORDED
-from db.reads.devices import AnyDevice
-from db.tables.devices import Device, Event, Token
+from db.tables.devices import AnyDevice, Device, Event, Token
 from db.tables.links import Link
 from domain.access.caller import Caller
 from domain.events.kinds import EventKind

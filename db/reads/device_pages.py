@@ -9,13 +9,14 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from db.devices.filters import Shape, filter_values, matching, shape_of
 from db.paging import Rows, cursor, position
 from db.postgres.connections import Lanes
 from db.postgres.database import Database
-from db.reads.device_filters import Shape, filter_values, matching, shape_of
-from db.reads.devices import COLUMNS, DeviceView, Names, learn
+from db.reads.devices import learn
 from db.tables.devices import Device
 from domain.access.caller import Scope
+from domain.devices.device import COLUMNS, DeviceView, Names
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 

@@ -9,8 +9,9 @@ from db.paging import Rows
 from db.postgres.connections import Lane
 from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
-from db.reads.devices import COLUMNS, SECONDS, DeviceView, Names, learn
+from db.reads.devices import SECONDS, learn
 from domain.access.caller import Scope
+from domain.devices.device import COLUMNS, DeviceView, Names
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from db.devices.derived import Derived
+from domain.devices.device import Derived, DeviceView
 
 DEVICE_ID = String(32, collation="C")
 
@@ -258,3 +258,6 @@ class Event(Base):
     tx: Mapped[int] = mapped_column(
         BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
     )
+
+
+AnyDevice = Device | DeviceView

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from db.postgres.database import Database
-from db.reads.devices import Name
 from db.tables.devices import Device
 from db.writes.batch_writer import GroupCommit
+from domain.devices.device import Name
 from domain.names import name_key
 
 MOST_LEVELS = 50_000

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from concurrency.backoff import Backoff
 from concurrency.tasks import run_together
 from db.postgres.database import Locks, LocksLost
-from mqtt.client.connection import Address, Connection, ConnectionLost, connected
+from mqtt.address import Address
+from mqtt.client.connection import Connection, ConnectionLost, connected
 from mqtt.client.publisher import DeliveryLoop
 from mqtt.client.report_receiver import ReportLoop
 from resolvers.services import Desk

@@ -6,13 +6,10 @@ not mended, since paho would send what was true before: a new one begins from th
 
 import asyncio
 import secrets
-import ssl
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -20,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from concurrency.threads import in_daemon_thread
 from domain.mqtt.messages import Retained
+from mqtt.address import Address, tls_context
 from mqtt.client.paho_poll import use_poll
 
 # For a batch; a broker that takes longer is given up.
@@ -32,20 +30,6 @@ CONNECT_SECONDS = 10
 Receive = Callable[[str, bytes, bool], None]
 
 use_poll()
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the broker is, and how this server proves itself. Paths are of PEM files."""
-
-    host: str
-    port: int
-    tls: bool = False
-    username: str | None = None
-    password: str | None = None
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 class ConnectionLost(Exception):
@@ -250,14 +234,6 @@ def _client(address: Address) -> paho.Client:
         client.tls_set_context(tls_context(address))
     client.connect_timeout = CONNECT_SECONDS / 2
     return client
-
-
-def tls_context(address: Address) -> ssl.SSLContext:
-    """Raises OSError."""
-    context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
-    if address.certificate:
-        context.load_cert_chain(address.certificate, address.key)
-    return context
 
 
 def _call(

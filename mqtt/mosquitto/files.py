@@ -9,7 +9,7 @@ from pathlib import Path
 
 from domain.mqtt.accounts import Account
 from domain.mqtt.topics import is_filter
-from mqtt.client.connection import Address
+from mqtt.address import Address
 from mqtt.mosquitto.atomic_file import Draft, first_line, lines_of
 from mqtt.mosquitto.probe import PREFIX, Probe, new_name
 from mqtt.mosquitto.process import MosquittoProcess

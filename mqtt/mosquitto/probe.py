@@ -16,7 +16,7 @@ from amqtt.mqtt.publish import PublishPacket
 from amqtt.mqtt.subscribe import SubscribePacket
 
 from domain.mqtt.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, mosquitto_hash
-from mqtt.client.connection import Address, tls_context
+from mqtt.address import Address, tls_context
 
 PREFIX = "rollcall-probe-"
 CONNECT_SECONDS = 5.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from db.reads.devices import AnyDevice
+from db.tables.devices import AnyDevice
 from notifier.channels.channel import Button, Buttons
 from resolvers.devices.approval import REQUESTS
 from resolvers.feed.event_feed import AuditEvent

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.access import tokens
 from db.devices import queries as devices
 from db.events.record import record
-from db.reads.devices import DeviceView
 from db.reads.reads import TokenView
 from db.tables.devices import Token
 from domain.access.caller import Caller, Scope
 from domain.access.tokens import TokenKind, hash_secret
+from domain.devices.device import DeviceView
 from domain.errors import Unauthenticated
 from domain.events.kinds import EventKind
 from domain.mqtt.accounts import mosquitto_hash

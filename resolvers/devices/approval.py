@@ -5,8 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.access import tokens
 from db.events import browse as audit
 from db.events.record import record
-from db.reads.devices import AnyDevice
-from db.tables.devices import Device
+from db.tables.devices import AnyDevice, Device
 from domain.access.caller import Action, Caller
 from domain.devices.enrolment import DeviceState
 from domain.errors import ErrorCode, InputError

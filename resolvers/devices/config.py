@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.events.record import config_facts, record
-from db.reads.devices import AnyDevice, DeviceView
-from db.tables.devices import Device, PastConfig
+from db.tables.devices import AnyDevice, Device, PastConfig
 from db.writes.change_config import Change
 from domain.access.caller import Action, Caller
+from domain.devices.device import DeviceView
 from domain.devices.inputs import ConfigChange
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind

@@ -10,8 +10,7 @@ from db.devices import queries as devices
 from db.devices import topic_levels as levels
 from db.events.record import link_facts, record
 from db.paging import Rows, number_of
-from db.reads.devices import AnyDevice
-from db.tables.devices import Device, MeasurementType, Place
+from db.tables.devices import AnyDevice, Device, MeasurementType, Place
 from db.tables.links import Link
 from domain.access.caller import Action, Caller, Scope
 from domain.devices.inputs import NewLink

@@ -3,9 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import queries as devices
-from db.reads.devices import DeviceView
 from db.tables.devices import Device
 from domain.access.caller import Caller
+from domain.devices.device import DeviceView
 from domain.devices.identity import is_device_id
 from domain.errors import ErrorCode, InputError
 from resolvers.services import Desk

@@ -3,13 +3,16 @@
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.events.record import record
 from db.mqtt import speakers as presence
 from db.tables.devices import Device
-from domain.access.caller import Caller
+from domain.access.caller import Caller, system
 from domain.access.tokens import TokenKind
+from domain.events.kinds import EventKind
 from domain.mqtt.messages import StateReport
 from resolvers.devices.reports import confirm_topics, note_applied, note_hardware
-from resolvers.maintenance.absence import note_return
 from resolvers.services import Desk
 
 
@@ -40,7 +43,7 @@ async def note_statuses(desk: Desk, online: Mapping[str, bool]) -> Collection[st
         for device, base in reporting:
             if device.online != online[base]:
                 if online[base]:
-                    note_return(session, device)
+                    _note_return(session, device)
                 device.online, device.status_at = online[base], now
                 if device.online:
                     device.last_seen_at = now
@@ -67,3 +70,15 @@ def _old_news(device: Device, report: StateReport) -> bool:
 def _knows_its_topic(device: Device, base: str, report: StateReport) -> bool:
     """What the broker had kept there may be from an earlier stay."""
     return base == device.topic and (report.fresh or report.version == device.config_version)
+
+
+def _note_return(session: AsyncSession, device: Device) -> None:
+    """Of a device that is about to count as online again."""
+    if device.absence_noted:
+        device.absence_noted = False
+        facts = {"offlineSince": _moment(device.status_at)}
+        record(session, EventKind.DEVICE_ONLINE, system("system"), device=device, before=facts)
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="microseconds") if at else None

@@ -13,10 +13,10 @@ from db.devices.search import words_of
 from db.events.record import changes, device_facts, record
 from db.mqtt import former_topics as topics
 from db.paging import Rows
-from db.reads.devices import AnyDevice, DeviceView
-from db.tables.devices import Device
+from db.tables.devices import AnyDevice, Device
 from domain.access.caller import Action, Caller
 from domain.devices.config import Config
+from domain.devices.device import DeviceView
 from domain.devices.inputs import DeviceChange, DeviceFilter
 from domain.errors import InputError
 from domain.events.kinds import EventKind

@@ -1,4 +1,4 @@
-"""The short ways for what a fleet does that boots; all else is left to `resolvers/devices/register.py`.
+"""The short ways for what a fleet does that boots; all else is left to `register.py`.
 
 For the first time: nobody knows the device, its owner, place and type have been seen here before,
 the key is not counted, and nobody has to approve it. Again: it has not used the token that it was
@@ -9,10 +9,10 @@ import orjson
 
 from db.devices.search import all_words
 from db.events.record import registered_facts
-from db.reads.devices import DeviceView
 from db.writes.create_device import NewDevice, Renewal
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.devices.device import DeviceView
 from domain.devices.enrolment import DeviceState, EnrolmentPolicy, Outcome
 from domain.devices.identity import device_id
 from domain.devices.inputs import Registration

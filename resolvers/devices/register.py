@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.access import tokens
 from db.devices import queries as devices
 from db.events.record import record, registered_facts
-from db.reads.devices import AnyDevice, DeviceView
-from db.tables.devices import Device
+from db.tables.devices import AnyDevice, Device
 from domain.access.caller import Action, Caller, Scope
 from domain.access.tokens import TokenKind
+from domain.devices.device import DeviceView
 from domain.devices.enrolment import (
     RETRY_PENDING_SECONDS,
     RETRY_REJECTED_SECONDS,

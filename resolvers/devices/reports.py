@@ -11,11 +11,11 @@ from db.devices import queries as devices
 from db.devices.search import words_of
 from db.events.record import changes, record
 from db.mqtt import former_topics as topics
-from db.reads.devices import AnyDevice, DeviceView
-from db.tables.devices import Device
+from db.tables.devices import AnyDevice, Device
 from db.writes.change_config import Applied
 from domain.access.caller import Action, Caller
 from domain.access.tokens import TokenKind
+from domain.devices.device import DeviceView
 from domain.devices.inputs import Acknowledgement
 from domain.errors import InputError
 from domain.events.kinds import EventKind

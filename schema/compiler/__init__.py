@@ -28,10 +28,9 @@ graphql-core from the beginning.
 from schema.compiler.codegen import Unsupported
 from schema.compiler.compile import Compiler
 from schema.compiler.inputs import Variables
-from schema.compiler.run import OF_CALLER, Astray, Compiled, Run, replay
+from schema.compiler.run import Astray, Compiled, Run, replay
 
 __all__ = [
-    "OF_CALLER",
     "Astray",
     "Compiled",
     "Compiler",

@@ -13,9 +13,9 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
+from schema.common.metadata import OF_CALLER
 from schema.compiler.codegen import Source, Unsupported
 from schema.compiler.inputs import Arguments, has_variable
-from schema.compiler.run import OF_CALLER
 
 NOTHING = VariableValues({}, {})
 

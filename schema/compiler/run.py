@@ -11,9 +11,6 @@ from strawberry.types.info import Info
 
 gather = asyncio.gather
 
-# In a root field's metadata: see `Root.of_caller`.
-OF_CALLER = "of_caller"
-
 
 class Astray(Exception):
     """graphql-core has to tell what happened."""

@@ -3,18 +3,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from db.reads.devices import AnyDevice
+from db.tables.devices import AnyDevice
 from domain.devices.enrolment import DeviceState as State
 from domain.inputs import Page
 from resolvers.devices import links
 from resolvers.devices import queries as devices
 from schema.common.counts import shared
+from schema.common.metadata import COST, READ
 from schema.common.page_info import After, First
 from schema.context import RollcallInfo
 from schema.devices.config import Config
 from schema.devices.link import Link
 from schema.devices.topics import Topics
-from schema.engine.cost import COST, READ
 
 if TYPE_CHECKING:
     from schema.devices.device_connection import DeviceConnection

@@ -3,8 +3,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import strawberry
 
 from db.paging import Rows
-from db.reads.devices import AnyDevice, DeviceView
+from db.tables.devices import AnyDevice
 from db.tables.devices import Device as DeviceRow
+from domain.devices.device import DeviceView
 from domain.devices.enrolment import DeviceState as State
 from schema.common.page_info import PageInfo
 from schema.devices.device import Device

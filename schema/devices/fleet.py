@@ -1,7 +1,7 @@
 import strawberry
 
 from db.devices.fleet_counts import FleetCounts
-from schema.engine.cost import COST
+from schema.common.metadata import COST
 
 MAX_OWNERS = 500
 

@@ -22,11 +22,10 @@ from graphql import (
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from schema.common.metadata import COST, READ, WRITE
+
 PAGE = "first"
-COST = "cost"
-# What a change takes, a read of the database, and each row that it gives, in values of an answer.
-WRITE = 600
-READ = 100
+# What each row takes, in values of an answer.
 ROW = 3
 
 

@@ -4,7 +4,6 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,7 +24,6 @@ from schema.engine.limits import Limits, OverLimit, check_variables
 from schema.engine.persisted_queries import PersistedQueries, not_found, not_supported
 from schema.engine.plan import Plan
 from schema.engine.trusted_documents import id_of_hash
-from schema.routes.routes import Route, read_routes
 
 NO_VARIABLES = VariableValues({}, {})
 
@@ -86,9 +84,10 @@ class Engine:
         self._documents = Documents(self.schema, Compiler(schema), limits, trusted or {})
         self._persisted = PersistedQueries()
 
-    def routes(self, folder: Path | None) -> list[Route]:
-        """As `read_routes`, of the trusted documents."""
-        return read_routes(self.schema, self._documents.known, folder)
+    @property
+    def trusted(self) -> Mapping[str, Document]:
+        """Trusted documents by their ids."""
+        return self._documents.known
 
     def prepare(
         self,

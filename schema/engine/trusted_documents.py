@@ -1,8 +1,8 @@
 """Operations that are known in advance, and asked for by their id.
 
-Each is a file `<id>.graphql` with one operation: ours in `schema/engine/trusted`, and an operator's own in
-a folder of the settings. Its id is the file's name without the ending, or `sha256:` and the SHA-256
-of its text, in hex, with the line end at the end or without it.
+Each is a file `<id>.graphql` with one operation: ours in `schema/engine/trusted`, and an operator's
+own in a folder of the settings. Its id is the file's name without the ending, or `sha256:` and the
+SHA-256 of its text, in hex, with the line end at the end or without it.
 """
 
 import hashlib

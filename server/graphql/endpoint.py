@@ -9,8 +9,8 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-from db.reads.devices import DeviceView
 from domain.access.caller import Caller
+from domain.devices.device import DeviceView
 from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Unavailable
 from resolvers.access.authenticate import Presented, identify
 from schema.engine.documents import BadDocument

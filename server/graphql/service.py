@@ -10,9 +10,9 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import PlainTextResponse, Response
 
-from db.reads.devices import DeviceView
 from domain.access.caller import ANONYMOUS, Caller
 from domain.access.tokens import TokenKind
+from domain.devices.device import DeviceView
 from domain.errors import (
     CutOff,
     Forbidden,

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 from concurrency.supervisor import Background
 from domain.mqtt.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS
+from mqtt.address import Address
 from mqtt.auth.registry import SERVER_USER, RegistryAccess
 from mqtt.client.client import BrokerClient
-from mqtt.client.connection import Address
 from mqtt.embedded import EmbeddedBroker, listen
 from mqtt.mosquitto.accounts import MosquittoAccounts
 from mqtt.mosquitto.files import MosquittoFiles

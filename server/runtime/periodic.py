@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable
 
 from db.events.retention import AT_ONCE as FORGOTTEN
 from db.writes.mark_late import AT_ONCE as MISSED
-from resolvers.maintenance.absence import note_absences
-from resolvers.maintenance.forgetting import forget_events, forget_notices
-from resolvers.maintenance.overdue import note_overdue
-from resolvers.maintenance.sightings import AT_ONCE as SEEN
-from resolvers.maintenance.sightings import write_sightings
+from resolvers.maintenance import SIGHTINGS_AT_ONCE as SEEN
+from resolvers.maintenance import (
+    forget_events,
+    forget_notices,
+    note_absences,
+    note_overdue,
+    write_sightings,
+)
 from resolvers.services import Desk
 from server.runtime.background import Worker
 from server.settings import Settings

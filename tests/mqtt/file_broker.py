@@ -5,7 +5,7 @@ from pathlib import Path
 
 from domain.mqtt.accounts import Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS, device_rights
-from mqtt.client.connection import Address
+from mqtt.address import Address
 from mqtt.mosquitto.files import MosquittoFiles
 from tests.mosquitto import Mosquitto
 from tests.mqtt.paho_client import PahoClient

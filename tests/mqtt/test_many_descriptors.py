@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from domain.mqtt.messages import Retained
-from mqtt.client.connection import Address, connected
+from mqtt.address import Address
+from mqtt.client.connection import connected
 from mqtt.client.paho_poll import wait
 from tests.mqtt.embedded import PASSWORD, People, served
 from tests.waiting import until

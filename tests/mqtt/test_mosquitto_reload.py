@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from domain.mqtt.accounts import Account
-from mqtt.client.connection import Address
+from mqtt.address import Address
 from mqtt.mosquitto import reload as mosquitto_reload
 from mqtt.mosquitto.files import MosquittoFiles
 from mqtt.mosquitto.probe import Answer, Probe, new_name

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from resolvers.maintenance.overdue import note_overdue
+from resolvers.maintenance import note_overdue
 from tests.client import Api
 from tests.events import events_of
 

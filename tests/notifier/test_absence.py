@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from db.postgres.database import Database
 from resolvers.devices.mqtt_reports import note_statuses
-from resolvers.maintenance.absence import note_absences
+from resolvers.maintenance import note_absences
 from tests.client import Api
 from tests.events import events_of
 

@@ -9,7 +9,7 @@ from db.alerts.deliveries import LOCK
 from db.postgres.database import Database
 from domain.events.kinds import EventKind
 from domain.events.retention import Retention
-from resolvers.maintenance.forgetting import forget_events, forget_notices
+from resolvers.maintenance import forget_events, forget_notices
 from tests.client import Api
 from tests.notifier.alerted import rows, rows_changed, started, until_rows
 

@@ -10,8 +10,9 @@ from bench.fleet_of_a_million import FLEET, LEVELS
 from db.postgres.database import Database
 from domain.access.caller import system
 from schema.build import build_schema
+from schema.common.metadata import READ, WRITE
 from schema.context import Context
-from schema.engine.cost import READ, ROW, WRITE
+from schema.engine.cost import ROW
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Request
 from schema.engine.limits import Limits

@@ -8,7 +8,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from resolvers.maintenance.sightings import write_sightings
+from resolvers.maintenance import write_sightings
 from tests.client import Api
 from tests.events import events_of
 from tests.waiting import until

@@ -45,9 +45,7 @@ def test_the_sources_make_them(tmp_path: Path) -> None:
     command = ["node", "build.mjs", str(made)]
     ended = subprocess.run(command, cwd=web, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert manifest(made) == manifest(ASSETS), (
-        "`make web` brings server/endpoints/assets up to date"
-    )
+    assert manifest(made) == manifest(ASSETS), "run `make web`"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from db.reads.devices import AnyDevice
+from db.tables.devices import AnyDevice
 from domain.devices.enrolment import DeviceState
 from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.devices.inputs import DeviceFilter

@@ -1,7 +1,7 @@
 """A list of devices to leaf through, whose state is all in its buttons."""
 
 from db.paging import cursor
-from db.reads.devices import AnyDevice
+from db.tables.devices import AnyDevice
 from domain.devices.enrolment import DeviceState
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
