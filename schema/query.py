@@ -23,8 +23,7 @@ from schema.common.page_info import After, First
 from schema.common.values import values_of
 from schema.context import RollcallInfo
 from schema.devices.config import Config
-from schema.devices.device import Device
-from schema.devices.device_connection import DeviceConnection, DeviceFilter
+from schema.devices.device import Device, DeviceConnection, DeviceFilter
 from schema.devices.fleet import Fleet
 from schema.devices.topics import Topics
 from schema.events.event import EventConnection, EventFilter

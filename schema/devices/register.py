@@ -2,7 +2,7 @@ import strawberry
 
 from domain.devices.enrolment import Outcome as Result
 from domain.devices.inputs import Registration
-from resolvers.devices.register import register_device
+from resolvers.devices import register
 from resolvers.services import Broker as BrokerRow
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
@@ -96,11 +96,11 @@ class RegisterDevicePayload:
     "with its own token. The same MAC address always gets the same id, topics and config.",
     extensions=[UserErrors(RegisterDevicePayload)],
 )
-async def register(info: RollcallInfo, input: RegisterDeviceInput) -> RegisterDevicePayload:
+async def register_device(info: RollcallInfo, input: RegisterDeviceInput) -> RegisterDevicePayload:
     context = info.context
     desk = context.desk
     wanted = Registration.check(values_of(input))
-    result = await register_device(desk, context.caller, wanted, context.own)
+    result = await register.register_device(desk, context.caller, wanted, context.own)
     device = result.device
     return RegisterDevicePayload(
         outcome=result.outcome,

@@ -1,3 +1,5 @@
+"""Invitations to chats, and recipients that are removed."""
+
 from datetime import datetime
 
 import strawberry
@@ -5,8 +7,9 @@ import strawberry
 import schema.alerts.recipient  # noqa: F401  where RecipientRole is described
 from domain.alerts.inputs import NewInvite
 from domain.alerts.recipients import Role
-from resolvers.alerts.invites import create_telegram_invite
+from resolvers.alerts import invites, recipients
 from schema.alerts.invite import TelegramInvite
+from schema.alerts.recipient import Recipient
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
 from schema.context import RollcallInfo
@@ -51,11 +54,11 @@ class CreateTelegramInvitePayload:
     "role and owner. In a group, everybody there has them.",
     extensions=[UserErrors(CreateTelegramInvitePayload)],
 )
-async def create(
+async def create_telegram_invite(
     info: RollcallInfo, input: CreateTelegramInviteInput
 ) -> CreateTelegramInvitePayload:
     wanted = NewInvite.check(values_of(input))
-    new = await create_telegram_invite(info.context.desk, info.context.caller, wanted)
+    new = await invites.create_telegram_invite(info.context.desk, info.context.caller, wanted)
     bot = f"https://t.me/{new.bot}"
     return CreateTelegramInvitePayload(
         invite=TelegramInvite(row=new.invite),
@@ -63,3 +66,53 @@ async def create(
         link=f"{bot}?start={new.code}",
         group_link=f"{bot}?startgroup={new.code}",
     )
+
+
+@strawberry.input(description="Which invitation to take back.")
+class RevokeTelegramInviteInput:
+    id: strawberry.ID = strawberry.field(description="The invitation's number, not its code.")
+
+
+@strawberry.type(description="The invitation as it is now.")
+class RevokeTelegramInvitePayload:
+    invite: TelegramInvite | None = strawberry.field(
+        default=None, description="Null if there are errors."
+    )
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="Takes an invitation back, so that it lets nobody in any more. Whom it has let in "
+    "stays: see `removeRecipient`.",
+    extensions=[UserErrors(RevokeTelegramInvitePayload)],
+)
+async def revoke_telegram_invite(
+    info: RollcallInfo, input: RevokeTelegramInviteInput
+) -> RevokeTelegramInvitePayload:
+    row = await invites.revoke_telegram_invite(info.context.desk, info.context.caller, input.id)
+    return RevokeTelegramInvitePayload(invite=TelegramInvite(row=row))
+
+
+@strawberry.input(description="Whom to send away.")
+class RemoveRecipientInput:
+    id: strawberry.ID = strawberry.field(description="The recipient's number.")
+
+
+@strawberry.type(description="Who was removed.")
+class RemoveRecipientPayload:
+    recipient: Recipient | None = strawberry.field(
+        default=None, description="The recipient as it was; null if there are errors."
+    )
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="Removes a recipient: it is told nothing any more, what waits for it neither, and "
+    "nothing can be done from there.",
+    extensions=[UserErrors(RemoveRecipientPayload)],
+)
+async def remove_recipient(
+    info: RollcallInfo, input: RemoveRecipientInput
+) -> RemoveRecipientPayload:
+    row = await recipients.remove_recipient(info.context.desk, info.context.caller, input.id)
+    return RemoveRecipientPayload(recipient=Recipient(row=row))

@@ -1,7 +1,9 @@
+"""Configs changed, and acknowledged."""
+
 import strawberry
 
-from domain.devices.inputs import ConfigChange
-from resolvers.devices.config import update_config
+from domain.devices.inputs import Acknowledgement, ConfigChange
+from resolvers.devices import config, reports
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
 from schema.context import RollcallInfo
@@ -39,7 +41,42 @@ class UpdateConfigPayload:
     "latest; `inSync` says when it has.",
     extensions=[UserErrors(UpdateConfigPayload)],
 )
-async def update(info: RollcallInfo, input: UpdateConfigInput) -> UpdateConfigPayload:
+async def update_config(info: RollcallInfo, input: UpdateConfigInput) -> UpdateConfigPayload:
     change = ConfigChange.check(values_of(input))
-    row = await update_config(info.context.desk, info.context.caller, input.device_id, change)
+    row = await config.update_config(
+        info.context.desk, info.context.caller, input.device_id, change
+    )
     return UpdateConfigPayload(config=Config.of(row.config), device=Device(row=row))
+
+
+@strawberry.input(description="What the calling device has done with its config.")
+class AcknowledgeConfigInput:
+    version: int = strawberry.field(description="The config version this is about.")
+    error: str | None = strawberry.field(
+        default=None, description="Why it could not be applied, up to 200 characters; null: it was."
+    )
+    firmware: str | None = strawberry.field(
+        default=None, description="The device's firmware version."
+    )
+
+
+@strawberry.type(description="The device as we know it now.")
+class AcknowledgeConfigPayload:
+    device: Device | None = strawberry.field(
+        default=None, description="The calling device; null if there are errors."
+    )
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="With a device's own token: it has applied (or refused) a config version.",
+    extensions=[UserErrors(AcknowledgeConfigPayload)],
+)
+async def acknowledge_config(
+    info: RollcallInfo,
+    input: AcknowledgeConfigInput,
+) -> AcknowledgeConfigPayload:
+    report = Acknowledgement.check(values_of(input))
+    context = info.context
+    row = await reports.acknowledge_config(context.desk, context.caller, report, context.own)
+    return AcknowledgeConfigPayload(device=Device(row=row))

@@ -1,10 +1,12 @@
+"""Tokens made and revoked."""
+
 from datetime import datetime
 
 import strawberry
 
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind as Kind
-from resolvers.access.tokens import create_token
+from resolvers.access import tokens
 from schema.access.token import Token
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
@@ -41,7 +43,27 @@ class CreateTokenPayload:
     description="Makes a token for a person, or an enrolment key for devices.",
     extensions=[UserErrors(CreateTokenPayload)],
 )
-async def create(info: RollcallInfo, input: CreateTokenInput) -> CreateTokenPayload:
+async def create_token(info: RollcallInfo, input: CreateTokenInput) -> CreateTokenPayload:
     wanted = NewToken.check(values_of(input))
-    row, secret = await create_token(info.context.desk, info.context.caller, wanted)
+    row, secret = await tokens.create_token(info.context.desk, info.context.caller, wanted)
     return CreateTokenPayload(token=Token(row=row), secret=secret)
+
+
+@strawberry.input(description="Which token to revoke.")
+class RevokeTokenInput:
+    id: strawberry.ID = strawberry.field(description="The token's number, not its secret.")
+
+
+@strawberry.type(description="The token as it is now.")
+class RevokeTokenPayload:
+    token: Token | None = strawberry.field(default=None, description="Null if there are errors.")
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="Revokes a token at once and for good; also that of a device.",
+    extensions=[UserErrors(RevokeTokenPayload)],
+)
+async def revoke_token(info: RollcallInfo, input: RevokeTokenInput) -> RevokeTokenPayload:
+    row = await tokens.revoke_token(info.context.desk, info.context.caller, input.id)
+    return RevokeTokenPayload(token=Token(row=row))

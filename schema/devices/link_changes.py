@@ -1,7 +1,9 @@
+"""Links made and removed."""
+
 import strawberry
 
 from domain.devices.inputs import NewLink
-from resolvers.devices.links import link_device
+from resolvers.devices import links
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
 from schema.context import RollcallInfo
@@ -38,9 +40,31 @@ class LinkDevicePayload:
     "version; devices that come later are heard by themselves.",
     extensions=[UserErrors(LinkDevicePayload)],
 )
-async def link(info: RollcallInfo, input: LinkDeviceInput) -> LinkDevicePayload:
+async def link_device(info: RollcallInfo, input: LinkDeviceInput) -> LinkDevicePayload:
     values = values_of(input)
     listener_id = str(values.pop("listener_id"))
     wanted = NewLink.check(values)
-    row = await link_device(info.context.desk, info.context.caller, listener_id, wanted)
+    row = await links.link_device(info.context.desk, info.context.caller, listener_id, wanted)
     return LinkDevicePayload(link=Link(row=row))
+
+
+@strawberry.input(description="Which link to remove.")
+class UnlinkDeviceInput:
+    id: strawberry.ID = strawberry.field(description="The link's number.")
+
+
+@strawberry.type(description="What was removed.")
+class UnlinkDevicePayload:
+    link: Link | None = strawberry.field(
+        default=None, description="The link as it was; null if there are errors."
+    )
+    errors: list[UserError] = errors_field()
+
+
+@strawberry.mutation(
+    description="Removes a link. What another link of the device covers is still heard.",
+    extensions=[UserErrors(UnlinkDevicePayload)],
+)
+async def unlink_device(info: RollcallInfo, input: UnlinkDeviceInput) -> UnlinkDevicePayload:
+    row = await links.unlink_device(info.context.desk, info.context.caller, input.id)
+    return UnlinkDevicePayload(link=Link(row=row))
