@@ -10,21 +10,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db.events.log import mend_after_restore
+from db.postgres.advisory_locks import Lock, hold
 from db.postgres.check import check_server
-from db.postgres.database import PROBE_SECONDS, Database
+from db.postgres.connect import PROBE_SECONDS
+from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable
-from db.tables import alerts as alert_tables
-from db.tables import links as link_tables
-from db.tables import mqtt as broker_tables
+from db.tables import alerts, devices, events, links, mqtt, tokens
+from db.tables.base import Base
 
-LOCK = 7_265_531
-# Of all tables: each file of them has to be loaded.
-[METADATA] = {
-    table.metadata for table in (alert_tables.Notice, broker_tables.Undelivered, link_tables.Link)
-}
+TABLES = (devices, tokens, events, links, mqtt, alerts)
+METADATA = Base.metadata
 SCRIPTS = Path(__file__).parent / "migrations"
 REVISION = "SELECT version_num FROM alembic_version"
 RESTORED = """
@@ -55,7 +53,7 @@ async def migrate(database: Database) -> None:
 
 async def _upgrade_alone(patient: Database) -> None:
     async with patient.engine.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        await hold(connection, Lock.MIGRATION)
         await connection.run_sync(_upgrade)
         await mend_after_restore(connection)
 

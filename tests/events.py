@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from db.postgres.database import Database
-from db.tables.devices import Event
+from db.tables.events import Event
 
 
 async def events_of(database: Database, kind: str) -> list[Event]:

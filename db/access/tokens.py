@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from db.paging import Rows, cursor, position
-from db.tables.devices import Device, Token
+from db.tables.devices import Device
+from db.tables.tokens import Token
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.inputs import Page
 from domain.mqtt.accounts import mosquitto_hash

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.alerts import missed as missed_alerts
 from db.alerts.missed import ADD_UP
 from db.events.log import Position
+from db.postgres.advisory_locks import Lock, try_to_hold
 from db.tables.alerts import MissedAlert, Notice, NotifierPosition, Recipient
-from db.tables.devices import Event
+from db.tables.events import Event
 from domain.alerts.recipients import USUAL
 
-LOCK = 7_265_542
 LEASE_SECONDS = 90
 
 # The recipients are locked against being removed meanwhile.
@@ -121,8 +121,7 @@ class Waiting:
 
 async def hold(session: AsyncSession) -> bool:
     """Whether this transaction is the only one that hands out events."""
-    held = await session.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    return bool(held.scalar_one())
+    return await try_to_hold(session, Lock.FAN_OUT)
 
 
 async def position(session: AsyncSession) -> Position | None:

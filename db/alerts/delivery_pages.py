@@ -8,7 +8,7 @@ from sqlalchemy.orm import joinedload
 
 from db.paging import Rows, cursor, number_of, position
 from db.tables.alerts import MAX_ID, Notice, Recipient
-from db.tables.devices import Event
+from db.tables.events import Event
 from domain.alerts.inputs import DeliveryFilter
 from domain.inputs import Page
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import joinedload
 from db.alerts import missed as missed_alerts
 from db.paging import Rows, cursor, position
 from db.tables.alerts import Notice, Recipient
-from db.tables.devices import Event, Owner
+from db.tables.devices import Owner
+from db.tables.events import Event
 from domain.alerts.recipients import TELEGRAM, Role
 from domain.inputs import Page
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, delete, false, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, delete, false, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from db import counting
 from db.devices.queries import WITH_NAMES, in_scope
 from db.paging import Rows, cursor, position
+from db.postgres import advisory_locks
+from db.postgres.advisory_locks import Lock
 from db.tables.devices import AnyDevice, Device, MeasurementType, Place
 from db.tables.links import Link
 from domain.access.caller import Scope
@@ -16,7 +18,6 @@ from domain.inputs import Page
 
 # Whoever changes links or topics holds it: so one of them sees what the other has done, and
 # several devices can be changed in any order.
-LOCK = 7_265_534
 WITH_SELECTOR = (
     joinedload(Link.owner, innerjoin=True),
     joinedload(Link.place),
@@ -27,7 +28,7 @@ WITH_SELECTOR = (
 
 async def hold(session: AsyncSession) -> None:
     """To be called before any device is locked."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    await advisory_locks.hold(session, Lock.LINKS)
 
 
 async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Link | None:

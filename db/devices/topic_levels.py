@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.postgres.advisory_locks import Lock, hold
 from db.tables.devices import MeasurementType, Owner, Place
 from domain.names import choose_slug, name_key, slug_root
 
 # One lock for all of them: new names are rare, and one lock can't deadlock with itself.
-LOCK = 7_265_532
 
 Level = TypeVar("Level", Owner, Place, MeasurementType)
 
@@ -65,7 +65,7 @@ async def _named(
 async def _make(
     session: AsyncSession, table: type[Level], name: str, scope: dict[str, Any], fallback: str
 ) -> Level:
-    await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    await hold(session, Lock.TOPIC_LEVELS)
     if found := await _find(session, table, name, scope):
         return found
     similar = (

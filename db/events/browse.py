@@ -6,7 +6,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.paging import Rows, cursor, position
-from db.tables.devices import Event, Owner
+from db.tables.devices import Owner
+from db.tables.events import Event
 from domain.access.caller import Scope
 from domain.events.inputs import EventFilter
 from domain.events.kinds import EventKind

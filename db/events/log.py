@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, and_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from db.tables.devices import Event
+from db.tables.events import Event
 from domain.events.kinds import EventKind
 
 LAST_ID = 2**63 - 1

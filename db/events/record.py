@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.postgres.database import RECORDED
-from db.tables.devices import AnyDevice, Device, Event, Token
+from db.tables.devices import AnyDevice, Device
+from db.tables.events import Event
 from db.tables.links import Link
+from db.tables.tokens import Token
 from domain.access.caller import Caller
 from domain.events.kinds import EventKind
 

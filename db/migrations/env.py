@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from db.tables.devices import Base
+from db.tables.base import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

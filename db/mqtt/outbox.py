@@ -15,7 +15,6 @@ from db.mqtt import former_topics as topics
 from domain.mqtt.messages import Desired, Retained, config_messages
 
 SHARDS = "0123456789abcdef"
-LOCK = 7_265_540
 
 COLUMNS = """
     d.id, d.topic, d.config_version, d.interval_seconds, d.qos,

@@ -18,6 +18,8 @@ CONNECT_SECONDS = 5.0
 # With several hosts, so that a frozen one costs little of the time for a failover.
 CONNECT_SECONDS_EACH = 4.0
 CANCEL_SECONDS = 2.0
+# For a statement that a server which is there answers at once.
+PROBE_SECONDS = 5
 APPLICATION_NAME = "rollcall"
 # A transaction that is left open, by a process that was stopped, would hold up every follower.
 IDLE_IN_TRANSACTION_MS = 60_000

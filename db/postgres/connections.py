@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from db.postgres.connect import Driver
-from db.postgres.database import POOL_WAIT_SECONDS, PROBE_SECONDS, Database
+from db.postgres.connect import PROBE_SECONDS, Driver
+from db.postgres.database import POOL_WAIT_SECONDS, Database
 from db.postgres.transient import is_transient
 from domain.errors import Overloaded, Unavailable
 

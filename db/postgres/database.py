@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -16,7 +15,9 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from db.postgres.connect import Connector, Driver, NoConnection
+from db.postgres.advisory_locks import LOCK_IDLE_SECONDS, Locks
+from db.postgres.connect import PROBE_SECONDS, Connector, Driver, NoConnection
+from db.postgres.event_signal import CHANNEL, EventSignal
 from db.postgres.live import LiveConnections
 from db.postgres.sizes import FULL, sizes_for
 from db.postgres.transient import NO_MORE_CONNECTIONS, READ_ONLY, has_state, is_transient
@@ -24,16 +25,13 @@ from domain.errors import Overloaded, Unavailable
 
 log = logging.getLogger("rollcall.database")
 
-PROBE_SECONDS = 5
 STATEMENT_SECONDS = 30
 POOL_SIZE = FULL.requests
 POOL_WAIT_SECONDS = 10
-LOCK_IDLE_SECONDS = 60
 # PostgreSQL takes a moment to end the idle connections that make room for another one.
 ROOM_SECONDS = (0.05, 0.2, 0.5)
 WARN_EVERY_SECONDS = 60
 
-CHANNEL = "rollcall_events"
 # In `session.info`: this transaction writes events.
 RECORDED = "recorded"
 
@@ -86,7 +84,7 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def watched(self, heard: Callable[[], None]) -> AsyncIterator["Watch"]:
+    async def watched(self, heard: Callable[[], None]) -> AsyncIterator[EventSignal]:
         """A connection of its own, so that a busy pool is not taken for a dead server.
 
         `heard` is called when any process on this database has told of new events. At the end
@@ -97,13 +95,13 @@ class Database:
             await driver.execute("SET synchronous_commit = off", timeout=PROBE_SECONDS)
             async with asyncio.timeout(PROBE_SECONDS):
                 await driver.add_listener(CHANNEL, lambda *_: heard())
-            yield Watch(driver, self._lost)
+            yield EventSignal(driver, self._lost)
         finally:
             driver.terminate()
             await self.close()
 
     @asynccontextmanager
-    async def locks(self) -> AsyncIterator["Locks"]:
+    async def locks(self) -> AsyncIterator[Locks]:
         """Locks that end with a connection of their own: at the latest when this process dies.
 
         Raises Unavailable.
@@ -188,64 +186,3 @@ class Database:
             self.live.count,
             self.sizes.total,
         )
-
-
-class Watch:
-    """Whether the server answers, and a word to the other processes. Either raises if not; `lost`
-    is called then.
-    """
-
-    def __init__(
-        self, driver: "asyncpg.Connection[asyncpg.Record]", lost: Callable[[], None]
-    ) -> None:
-        self._driver = driver
-        self._lost = lost
-
-    async def probe(self) -> None:
-        await self._execute("SELECT 1")
-
-    async def tell(self) -> None:
-        """Outside of the transactions themselves: NOTIFY makes them commit one by one."""
-        await self._execute(f"NOTIFY {CHANNEL}")
-
-    async def _execute(self, statement: str) -> None:
-        try:
-            await self._driver.execute(statement, timeout=PROBE_SECONDS)
-        except Exception:
-            self._lost()
-            raise
-
-
-class LocksLost(Exception):
-    """Others may have them by now: whoever relied on them has to stop at once."""
-
-
-class Locks:
-    """Advisory locks of one process. A process that is stopped loses them after a minute."""
-
-    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self._driver = driver
-        self._one_at_a_time = asyncio.Lock()
-
-    @asynccontextmanager
-    async def attempt(self, kind: int, number: int) -> AsyncIterator[bool]:
-        """Whether nobody else had it; it is held until the end. Raises LocksLost."""
-        held = await self._ask("SELECT pg_try_advisory_lock($1, $2)", kind, number)
-        try:
-            yield held
-        finally:
-            if held:
-                await self._ask("SELECT pg_advisory_unlock($1, $2)", kind, number)
-
-    async def keep(self) -> None:
-        """To be called now and then, so that they stay. Raises LocksLost."""
-        await self._ask("SELECT true")
-
-    async def _ask(self, query: str, *values: int) -> bool:
-        try:
-            async with self._one_at_a_time:
-                return bool(await self._driver.fetchval(query, *values, timeout=PROBE_SECONDS))
-        except Exception as error:
-            if is_transient(error):
-                raise LocksLost(str(error)) from error
-            raise

@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.tables.devices import Base, Owner
+from db.tables.base import Base
+from db.tables.devices import Owner
 from domain.alerts.quiet_hours import QuietHours
 
 MAX_ID = 2**31 - 1

@@ -1,4 +1,4 @@
-"""The tables. What the columns mean stands here once; the rules about them are in `domain`."""
+"""Devices and what they belong to. The rules about the columns are in `domain`."""
 
 from datetime import datetime
 from typing import Any
@@ -6,38 +6,20 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Computed,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
-    LargeBinary,
-    MetaData,
     SmallInteger,
-    String,
     Text,
     UniqueConstraint,
     false,
-    func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from db.tables.base import DEVICE_ID, Base
 from domain.devices.device import Derived, DeviceView
-
-DEVICE_ID = String(32, collation="C")
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: DateTime(timezone=True), str: Text, dict[str, Any]: JSONB}  # noqa: RUF012
 
 
 class Owner(Base):
@@ -193,71 +175,6 @@ class DeletedDevice(Base):
     config_version: Mapped[int]
     topic: Mapped[str]
     deleted_at: Mapped[datetime]
-
-
-class Token(Base):
-    """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for.
-
-    `mqtt_hash`: the same secret as a password for Mosquitto; devices' and administrators' tokens.
-    """
-
-    __tablename__ = "tokens"
-    __table_args__ = (Index("ix_tokens_kind_id", "kind", "id"),)
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    kind: Mapped[str]
-    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    mqtt_hash: Mapped[str | None]
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
-    device_id: Mapped[str | None] = mapped_column(
-        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True
-    )
-    issued_by: Mapped[int | None] = mapped_column(BigInteger)
-    note: Mapped[str | None]
-    waiting: Mapped[bool] = mapped_column(server_default=false())
-    max_uses: Mapped[int | None]
-    uses: Mapped[int] = mapped_column(server_default=text("0"))
-    created_at: Mapped[datetime]
-    created_by: Mapped[str]
-    expires_at: Mapped[datetime | None]
-    confirmed_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-
-    owner: Mapped[Owner | None] = relationship(lazy="raise")
-
-
-class Event(Base):
-    """Append-only: outbox, audit log and source of subscriptions at once.
-
-    Ids become visible out of order, so the log is read by `tx`, the transaction that wrote the row.
-    """
-
-    __tablename__ = "events"
-    __table_args__ = (
-        Index(None, "device_id", "id"),
-        Index(None, "tx", "id"),
-        Index(None, "owner_id", "id"),
-        Index(None, "kind", "id"),
-        # What devices do, most of all, is found by the device.
-        Index(
-            "ix_events_actor_id",
-            "actor",
-            "id",
-            postgresql_where=text("actor NOT LIKE 'device:%'"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
-    kind: Mapped[str]
-    device_id: Mapped[str | None] = mapped_column(DEVICE_ID)
-    owner_id: Mapped[int | None]
-    actor: Mapped[str]
-    before: Mapped[dict[str, Any] | None]
-    after: Mapped[dict[str, Any] | None]
-    tx: Mapped[int] = mapped_column(
-        BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
-    )
 
 
 AnyDevice = Device | DeviceView

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.tables.devices import DEVICE_ID, Base, Device, MeasurementType, Owner, Place
+from db.tables.base import DEVICE_ID, Base
+from db.tables.devices import Device, MeasurementType, Owner, Place
 from domain.mqtt.topics import selector
 
 

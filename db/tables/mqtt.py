@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.tables.devices import DEVICE_ID, Base
+from db.tables.base import DEVICE_ID, Base
 
 
 class Undelivered(Base):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from concurrency.backoff import Backoff
 from concurrency.tasks import run_together
-from db.postgres.database import Locks, LocksLost
+from db.postgres.advisory_locks import Locks, LocksLost
 from mqtt.address import Address
 from mqtt.client.connection import Connection, ConnectionLost, connected
 from mqtt.client.publisher import DeliveryLoop

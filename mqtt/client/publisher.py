@@ -14,7 +14,8 @@ from contextlib import suppress
 from concurrency.tasks import run_all
 from db.mqtt import outbox as deliveries
 from db.mqtt.outbox import Delivery, Marker
-from db.postgres.database import Database, Locks
+from db.postgres.advisory_locks import Lock, Locks
+from db.postgres.database import Database
 from domain.mqtt.messages import Retained, clearing
 from mqtt.client.connection import Connection, ConnectionLost
 
@@ -87,7 +88,7 @@ class DeliveryLoop:
         async def work() -> None:
             while left:
                 shard = left.pop()
-                async with self._locks.attempt(deliveries.LOCK, int(shard, 16)) as ours:
+                async with self._locks.attempt(Lock.OUTBOX_SHARD, int(shard, 16)) as ours:
                     if ours:
                         await self._bring(shard)
 

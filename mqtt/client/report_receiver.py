@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from db.postgres.database import Locks
+from db.postgres.advisory_locks import Lock, Locks
 from domain.devices.identity import is_device_id
 from domain.mqtt.messages import StateReport, parse_state, parse_status
 from mqtt.client.connection import Connection
@@ -19,7 +19,6 @@ from resolvers.services import Desk
 log = logging.getLogger("rollcall.mqtt")
 
 STATE, STATUS = "+/+/+/+/state", "+/+/+/+/status"
-LOCK = 7_265_541
 BATCH = 500
 # What comes within this time is written together.
 GATHER_SECONDS = 0.02
@@ -65,7 +64,7 @@ class ReportLoop:
     async def run(self) -> None:
         """Until it is cancelled. Raises ConnectionLost, and Unavailable."""
         while True:
-            async with self._locks.attempt(LOCK, 0) as ours:
+            async with self._locks.attempt(Lock.REPORTS) as ours:
                 if ours:
                     await self._listen()
             await asyncio.sleep(POLL_SECONDS)

@@ -13,7 +13,7 @@ from telebot.async_telebot import AsyncTeleBot
 
 from concurrency.keyed_queue import KeyedQueue
 from concurrency.tasks import end_all, run_all, run_together
-from db.postgres.database import Locks, LocksLost
+from db.postgres.advisory_locks import Lock, Locks, LocksLost
 from domain.errors import Unavailable
 from notifier.channels.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
@@ -26,7 +26,6 @@ from resolvers.services import Desk
 
 log = logging.getLogger("rollcall.bot")
 
-LOCK = 7_265_543
 WANTED = ["message", "channel_post", "callback_query", "my_chat_member"]
 # Of one answer to getUpdates; there may be more.
 MOST_UPDATES = 100
@@ -112,7 +111,7 @@ class TelegramBot:
 
     async def _stand_by(self, desk: Desk, locks: Locks) -> NoReturn:
         while True:
-            async with locks.attempt(LOCK, 0) as ours:
+            async with locks.attempt(Lock.TELEGRAM_BOT) as ours:
                 if ours:
                     await self._talk_alone(desk, locks)
             await asyncio.sleep(TAKE_OVER_SECONDS)

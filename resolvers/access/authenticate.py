@@ -11,7 +11,7 @@ from db.access import tokens
 from db.devices import queries as devices
 from db.events.record import record
 from db.reads.reads import TokenView
-from db.tables.devices import Token
+from db.tables.tokens import Token
 from domain.access.caller import Caller, Scope
 from domain.access.tokens import TokenKind, hash_secret
 from domain.devices.device import DeviceView

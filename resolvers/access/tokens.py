@@ -10,7 +10,8 @@ from db.devices import queries as devices
 from db.events.record import record, token_facts
 from db.mqtt.speakers import set_offline_without_token
 from db.paging import Rows, number_of
-from db.tables.devices import Owner, Token
+from db.tables.devices import Owner
+from db.tables.tokens import Token
 from domain.access.caller import Action, Caller, Scope
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind, hash_secret, new_secret

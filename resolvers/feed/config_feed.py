@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import queries as devices
 from db.postgres.database import Database
-from db.tables.devices import Device, Event
+from db.tables.devices import Device
+from db.tables.events import Event
 from domain.devices.config import Config
 from domain.events.kinds import EventKind
 from resolvers.feed.feed import Feed

@@ -24,7 +24,7 @@ from concurrency.batcher import Merged
 from db.events import log as event_log
 from db.events.log import Position
 from db.postgres.database import Database
-from db.tables.devices import Event
+from db.tables.events import Event
 from domain.errors import CutOff, ErrorCode, InputError, Unavailable
 from domain.events.kinds import EventKind
 

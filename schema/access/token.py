@@ -3,7 +3,7 @@ from datetime import datetime
 import strawberry
 
 from db.paging import Rows
-from db.tables.devices import Token as TokenRow
+from db.tables.tokens import Token as TokenRow
 from domain.access.tokens import TokenKind as Kind
 from schema.common.page_info import PageInfo
 

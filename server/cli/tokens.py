@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from db.postgres.database import Database
-from db.tables.devices import Token
+from db.tables.tokens import Token
 from domain.access.caller import system
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind

@@ -12,7 +12,8 @@ from concurrency.tasks import run_together
 from concurrency.threads import in_daemon_thread
 from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.migrate import migrate
-from db.postgres.database import Database, Watch
+from db.postgres.database import Database
+from db.postgres.event_signal import EventSignal
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
 from db.reads.reads import Reader
@@ -138,7 +139,7 @@ class DatabaseKeeper:
                 self._until_lost(desk, watch), self._supervisor.run(*self._background(desk))
             )
 
-    async def _until_lost(self, desk: Desk, watch: Watch) -> None:
+    async def _until_lost(self, desk: Desk, watch: EventSignal) -> None:
         try:
             await self._announce_events(desk, watch)
         finally:
@@ -157,7 +158,7 @@ class DatabaseKeeper:
         for worker in self.workers:
             worker.wake()
 
-    async def _announce_events(self, desk: Desk, watch: Watch) -> None:
+    async def _announce_events(self, desk: Desk, watch: EventSignal) -> None:
         """Notifies the other processes of new events; without any, asks for a sign of life."""
         recorded = desk.database.recorded
         while True:

@@ -2,17 +2,17 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.postgres.advisory_locks import Lock, hold
 from db.postgres.database import Database
-from db.tables.devices import Token
+from db.tables.tokens import Token
 from domain.access.caller import system
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from resolvers.access.tokens import add_token
 
-LOCK = 7_265_533
 FROM_ENVIRONMENT = "set by ROLLCALL_ADMIN_TOKEN"
 SYSTEM = system("system")
 
@@ -23,7 +23,7 @@ async def first_tokens(database: Database, admin_token: str | None) -> dict[Toke
     A token from the environment is made known instead, and the one that was set before revoked.
     """
     async with database.begin() as session:
-        await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        await hold(session, Lock.FIRST_TOKENS)
         if admin_token is not None:
             await _set_admin_token(session, admin_token)
         return {

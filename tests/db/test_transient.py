@@ -6,8 +6,9 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
+from db.postgres.advisory_locks import LocksLost
 from db.postgres.connections import Lane
-from db.postgres.database import Database, LocksLost
+from db.postgres.database import Database
 from db.postgres.transient import is_transient
 from domain.errors import Unavailable
 

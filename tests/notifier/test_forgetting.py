@@ -3,9 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
-
-from db.alerts.deliveries import LOCK
+from db.postgres.advisory_locks import Lock, hold
 from db.postgres.database import Database
 from domain.events.kinds import EventKind
 from domain.events.retention import Retention
@@ -69,7 +67,7 @@ async def test_what_was_not_handed_out_yet_stays(api: Api, database: Database) -
     await rows_changed(database, "UPDATE events SET at = now() - interval '40 days'")
     ages = {EventKind.DEVICE_REGISTERED: timedelta(days=1)}
     async with database.begin() as session:
-        await session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        await hold(session, Lock.FAN_OUT)
         await rows_changed(database, "UPDATE notifier_position SET tx = 0, event_id = 0")
         assert await forget_events(desk, ages) == 0
     await until_rows(database, "SELECT 1 FROM notifier_position WHERE tx > 0")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.postgres.database import Database
-from db.tables.devices import Token
+from db.tables.tokens import Token
 from tests.client import Api
 from tests.events import events_of
 

@@ -1,0 +1,48 @@
+"""The table of tokens."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    false,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.tables.base import DEVICE_ID, Base
+from db.tables.devices import Owner
+
+
+class Token(Base):
+    """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for.
+
+    `mqtt_hash`: the same secret as a password for Mosquitto; devices' and administrators' tokens.
+    """
+
+    __tablename__ = "tokens"
+    __table_args__ = (Index("ix_tokens_kind_id", "kind", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    mqtt_hash: Mapped[str | None]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
+    device_id: Mapped[str | None] = mapped_column(
+        DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), index=True
+    )
+    issued_by: Mapped[int | None] = mapped_column(BigInteger)
+    note: Mapped[str | None]
+    waiting: Mapped[bool] = mapped_column(server_default=false())
+    max_uses: Mapped[int | None]
+    uses: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    owner: Mapped[Owner | None] = relationship(lazy="raise")
