@@ -32,7 +32,7 @@ from notifier.channels.channel import (
     Unwelcome,
 )
 from notifier.messages.texts import digest, in_short, single
-from resolvers.feed.event_feed import with_subjects
+from resolvers.feed.entries import with_subjects
 from resolvers.services import Desk
 
 log = logging.getLogger("rollcall.alerts")

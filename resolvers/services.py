@@ -11,7 +11,7 @@ from db.writes.last_seen import Sightings
 from domain.access.rate_limit import Admission
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
-from resolvers.feed.feeds import Feeds, feeds
+from resolvers.feed.entries import Feeds, feeds
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from domain.devices.inputs import DeviceFilter as Wanted
 from domain.events.inputs import EventFilter as WantedEvents
 from domain.inputs import Page
 from resolvers.access import tokens
-from resolvers.alerts import recipients
+from resolvers.alerts import deliveries, recipients
 from resolvers.alerts.invites import list_telegram_invites
 from resolvers.devices import queries as devices
 from resolvers.events.browse import list_events
@@ -152,4 +152,4 @@ class Query:
         wanted = WantedDeliveries.check(values_of(filter) if filter else {})
         page = Page.check({"first": first, "after": after})
         desk, caller = info.context.desk, info.context.caller
-        return DeliveryConnection(page=await recipients.list_deliveries(desk, caller, wanted, page))
+        return DeliveryConnection(page=await deliveries.list_deliveries(desk, caller, wanted, page))

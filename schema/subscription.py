@@ -5,10 +5,8 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.events.kinds import EventKind
-from resolvers.events.browse import events_added
-from resolvers.events.selection import Asked
-from resolvers.events.subscribe import config_changes
-from resolvers.feed.config_feed import ConfigChange as Change
+from resolvers.events.subscribe import Asked, config_changes, events_added
+from resolvers.feed.entries import ConfigChange as Change
 from schema.context import RollcallInfo
 from schema.devices.config import Config
 from schema.devices.device import Device

@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Select, bindparam, func, select, tuple_
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased, joinedload
+from sqlalchemy.orm import joinedload
 
 from db import counting
 from db.devices.filters import filter_values, matching, shape_of
-from db.tables.devices import DeletedDevice, Device, PastConfig
+from db.tables.devices import DeletedDevice, Device
 from domain.access.caller import Scope
-from domain.devices.config import Config
 from domain.devices.identity import is_device_id
 from domain.devices.inputs import DeviceFilter
 
@@ -60,42 +59,6 @@ async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Devic
 async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
     asked = filter_values(scope, wanted)
     return await counting.count(session, matching(shape_of(asked), asked))
-
-
-async def past_configs(
-    session: AsyncSession, versions: Sequence[tuple[str, int]]
-) -> dict[tuple[str, int], Config]:
-    """Replaced versions of several devices' configs, by device id and version."""
-    wanted = select(PastConfig).where(
-        tuple_(PastConfig.device_id, PastConfig.version).in_(versions)
-    )
-    return {
-        (past.device_id, past.version): config_of(past) for past in await session.scalars(wanted)
-    }
-
-
-async def config_histories(
-    session: AsyncSession, ids: Collection[str], limit: int
-) -> dict[str, list[Config]]:
-    """Replaced versions of several devices' configs, the newest first, so many of each."""
-    newest_first = func.row_number().over(
-        partition_by=PastConfig.device_id, order_by=PastConfig.version.desc()
-    )
-    ranked = (
-        select(PastConfig, newest_first.label("nth"))
-        .where(PastConfig.device_id.in_(ids))
-        .subquery()
-    )
-    past = aliased(PastConfig, ranked)
-    wanted = select(past).where(ranked.c.nth <= limit).order_by(past.version.desc())
-    found: dict[str, list[Config]] = {}
-    for row in await session.scalars(wanted):
-        found.setdefault(row.device_id, []).append(config_of(row))
-    return found
-
-
-def config_of(past: PastConfig) -> Config:
-    return Config(past.version, past.interval_seconds, past.qos, past.updated_at, past.updated_by)
 
 
 async def next_version(session: AsyncSession, id: str) -> int:

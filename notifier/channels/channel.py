@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from resolvers.feed.event_feed import AuditEvent
+from resolvers.feed.entries import AuditEvent
 
 
 @dataclass(frozen=True, slots=True)

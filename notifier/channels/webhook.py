@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from notifier.channels.channel import Failed, Gone, Later, Message, Refused
-from resolvers.feed.event_feed import AuditEvent
+from resolvers.feed.entries import AuditEvent
 
 SECONDS = 15
 LONGEST_WAIT_SECONDS = 3600

@@ -6,7 +6,7 @@ from typing import Any
 from db.tables.devices import AnyDevice
 from notifier.channels.channel import Button, Buttons
 from resolvers.devices.approval import REQUESTS
-from resolvers.feed.event_feed import AuditEvent
+from resolvers.feed.entries import AuditEvent
 
 APPROVE, REJECT, DEVICE = "approve", "reject", "device"
 SEPARATOR = ":"

@@ -12,7 +12,7 @@ from domain.devices.enrolment import DeviceState
 from domain.events.kinds import EventKind
 from notifier.channels.channel import Message
 from notifier.messages.buttons import offers
-from resolvers.feed.event_feed import AuditEvent
+from resolvers.feed.entries import AuditEvent
 
 FOLDER = Path(__file__).parent / "languages"
 FALLBACK = "en"

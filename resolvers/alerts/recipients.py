@@ -1,31 +1,17 @@
 """Recipients as administrators see them, and what became of what they were to be told."""
 
-from dataclasses import dataclass
-
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.alerts import delivery_pages as delivery_list
 from db.alerts import recipients
 from db.events.record import record
 from db.paging import Rows, number_of
-from db.tables.alerts import MAX_ID, Notice, Recipient
+from db.tables.alerts import MAX_ID, Recipient
 from domain.access.caller import Action, Caller
-from domain.alerts.inputs import DeliveryFilter
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page
 from resolvers.alerts.invites import recipient_facts
-from resolvers.feed.event_feed import AuditEvent, with_subjects
 from resolvers.services import Desk
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """`event` None: it was forgotten by age."""
-
-    notice: Notice
-    recipient: Recipient
-    event: AuditEvent | None
 
 
 async def list_recipients(desk: Desk, caller: Caller, page: Page) -> Rows[Recipient]:
@@ -60,23 +46,3 @@ async def dismiss(session: AsyncSession, caller: Caller, recipient: Recipient) -
         owner_id=recipient.owner_id,
         before=recipient_facts(recipient),
     )
-
-
-async def list_deliveries(
-    desk: Desk, caller: Caller, wanted: DeliveryFilter, page: Page
-) -> Rows[DeliveryRow]:
-    """The newest first."""
-    caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
-        found = await delivery_list.page(session, caller.owner_id, wanted, page)
-        events = [row.event for row in found.rows if row.event]
-        subjects = await with_subjects(session, events)
-    rows = [
-        DeliveryRow(
-            row.notice,
-            row.recipient,
-            subjects[row.event.id].seen_by(caller) if row.event else None,
-        )
-        for row in found.rows
-    ]
-    return Rows(rows, found.cursors, found.has_next, found.has_previous)

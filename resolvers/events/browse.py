@@ -1,15 +1,11 @@
 """The audit log for people: who changed what, when, from what to what."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from db.events import browse as audit
 from db.paging import Rows
 from domain.access.caller import Action, Caller
 from domain.events.inputs import EventFilter
 from domain.inputs import Page
-from resolvers.events.selection import Asked, selected
-from resolvers.feed.event_feed import AuditEvent, with_subjects
+from resolvers.feed.entries import AuditEvent, with_subjects
 from resolvers.services import Desk
 
 
@@ -23,14 +19,3 @@ async def list_events(
         subjects = await with_subjects(session, found.rows)
     rows = [subjects[event.id].seen_by(caller) for event in found.rows]
     return Rows(rows, found.cursors, found.has_next, found.has_previous)
-
-
-async def events_added(
-    desk: Desk, caller: Caller, asked: Asked, after: str | None
-) -> AsyncGenerator[AuditEvent]:
-    """As `config_changes`, for events of any kind; not for devices."""
-    caller.require(Action.READ_FLEET)
-    selection = await selected(desk, caller, asked)
-    async with aclosing(desk.feeds.events.subscribe(selection, after)) as events:
-        async for event in events:
-            yield event.seen_by(caller)

@@ -1,14 +1,51 @@
-"""`configChanged`: every change of a config, as it happens and as it happened."""
+"""Subscriptions to the log: config changes, and events of all kinds."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from db.devices import queries as devices
+from db.devices import topic_levels as levels
 from db.events import log as event_log
 from domain.access.caller import Action, Caller
-from resolvers.events.selection import Asked, selected
-from resolvers.feed.config_feed import ConfigChange
+from domain.errors import ErrorCode, InputError
+from domain.events.kinds import EventKind
+from resolvers.feed.entries import AuditEvent, ConfigChange
+from resolvers.feed.subscriber import Selection
 from resolvers.services import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """In the words of whoever asks; None: any."""
+
+    device_id: str | None = None
+    owner: str | None = None
+    kinds: Collection[EventKind] | None = None
+
+
+async def selected(desk: Desk, caller: Caller, asked: Asked) -> Selection:
+    """Of the devices that the caller can see, or of one of them, or of one owner's.
+
+    Raises InputError where there is no such device or owner, or none for this caller.
+    """
+    device_id, owner = asked.device_id, asked.owner
+    caller.require(Action.READ_DEVICE if caller.device_id or device_id else Action.READ_FLEET)
+    owner_id = caller.owner_id
+    if device_id is not None or owner is not None:
+        async with desk.database.begin() as session:
+            if device_id is not None:
+                device = await devices.find(session, caller.scope, device_id.lower())
+                if device is None:
+                    raise InputError.at("deviceId", "There is no such device.", ErrorCode.NOT_FOUND)
+                device_id = device.id
+            if owner is not None:
+                named = await levels.find_owner(session, owner)
+                if named is None or caller.owner_id not in (None, named.id):
+                    raise InputError.at("owner", "There is no such owner.", ErrorCode.NOT_FOUND)
+                owner_id = named.id
+    kinds = None if asked.kinds is None else frozenset(asked.kinds)
+    return Selection(device_id or caller.device_id, owner_id, kinds)
 
 
 async def config_changes(
@@ -27,6 +64,17 @@ async def config_changes(
                 yield replace(change, device=None, answers={})
             else:
                 yield change
+
+
+async def events_added(
+    desk: Desk, caller: Caller, asked: Asked, after: str | None
+) -> AsyncGenerator[AuditEvent]:
+    """As `config_changes`, for events of any kind; not for devices."""
+    caller.require(Action.READ_FLEET)
+    selection = await selected(desk, caller, asked)
+    async with aclosing(desk.feeds.events.subscribe(selection, after)) as events:
+        async for event in events:
+            yield event.seen_by(caller)
 
 
 async def latest_cursor(desk: Desk, caller: Caller) -> str:

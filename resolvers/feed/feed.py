@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -13,11 +13,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Generic
 
-from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from concurrency.batcher import Merged
@@ -27,6 +25,7 @@ from db.postgres.database import Database
 from db.tables.events import Event
 from domain.errors import CutOff, ErrorCode, InputError, Unavailable
 from domain.events.kinds import EventKind
+from resolvers.feed.subscriber import Item, Selection, Subscriber
 
 log = logging.getLogger("rollcall.feed")
 
@@ -39,41 +38,7 @@ PENDING_SECONDS = 0.02
 MAX_DIGITS = 19
 RESTORED = "The log was restored: resume with the last cursor."
 
-Item = TypeVar("Item")
 Prepare = Callable[[AsyncSession, Sequence[Event]], Awaitable[Mapping[int, Item]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which events: those of one device, of one owner, of both, or all; of some kinds, or any."""
-
-    device_id: str | None = None
-    owner_id: int | None = None
-    kinds: frozenset[EventKind] | None = None
-
-    def wants(self, event: Event) -> bool:
-        return (
-            self.owner_id in (None, event.owner_id)
-            and self.device_id in (None, event.device_id)
-            and (self.kinds is None or event.kind in self.kinds)
-        )
-
-    @property
-    def where(self) -> list[ColumnElement[bool]]:
-        """The same in SQL."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.owner_id is not None:
-            conditions.append(Event.owner_id == self.owner_id)
-        if self.device_id is not None:
-            conditions.append(Event.device_id == self.device_id)
-        if self.kinds is not None:
-            conditions.append(event_log.of_kinds(self.kinds))
-        return conditions
-
-    @property
-    def key(self) -> str | int | None:
-        """The narrowest thing that all its events have in common."""
-        return self.device_id or self.owner_id
 
 
 class Feed(Generic[Item]):
@@ -100,7 +65,7 @@ class Feed(Generic[Item]):
         self._patience = PENDING_SECONDS
         self.cut_off = 0
         # By the key of what they follow, so that an event is held against few of them.
-        self._subscribers: defaultdict[str | int | None, set[_Subscriber[Item]]] = defaultdict(set)
+        self._subscribers: defaultdict[str | int | None, set[Subscriber[Item]]] = defaultdict(set)
         # All up to here was handed out; None while nobody is there.
         self._position: Position | None = None
         # Rises when the log turns out to be another one: positions of before mean nothing then.
@@ -144,7 +109,7 @@ class Feed(Generic[Item]):
         waits, or the log is another one: whoever was cut off can resume.
         """
         self._followers += 1
-        subscriber: _Subscriber[Item] | None = None
+        subscriber: Subscriber[Item] | None = None
         try:
             number = self._log
             seen = await self._begin(after)
@@ -158,7 +123,7 @@ class Feed(Generic[Item]):
             if number != self._log:
                 raise CutOff(RESTORED)
             # Nothing is awaited between the look at the position and this.
-            subscriber = _Subscriber(selection, seen, self._capacity)
+            subscriber = Subscriber(selection, seen, self._capacity)
             self._subscribers[selection.key].add(subscriber)
             while True:
                 yield await subscriber.next()
@@ -226,13 +191,13 @@ class Feed(Generic[Item]):
     def _wanted(self, event: Event) -> bool:
         return any(True for _ in self._wanting(event))
 
-    def _wanting(self, event: Event) -> Iterator["_Subscriber[Item]"]:
+    def _wanting(self, event: Event) -> Iterator["Subscriber[Item]"]:
         for key in {event.device_id, event.owner_id, None}:
             for subscriber in self._subscribers.get(key, ()):
                 if subscriber.wants(event):
                     yield subscriber
 
-    def _leave(self, selection: Selection, subscriber: "_Subscriber[Item]") -> None:
+    def _leave(self, selection: Selection, subscriber: "Subscriber[Item]") -> None:
         self._subscribers[selection.key].discard(subscriber)
         if not self._subscribers[selection.key]:
             del self._subscribers[selection.key]
@@ -275,50 +240,3 @@ async def _start(session: AsyncSession, after: str) -> Position:
         "`latestCursor`.",
         ErrorCode.NOT_FOUND,
     )
-
-
-class _Subscriber(Generic[Item]):
-    def __init__(self, selection: Selection, seen: Position, capacity: int) -> None:
-        self._selection = selection
-        self._seen = seen
-        self._capacity = capacity
-        self._loop = asyncio.get_running_loop()
-        # There are thousands, who wait most of the time: nothing is there before it is needed.
-        self._waiting: deque[Item] | None = None
-        self._ready: asyncio.Future[None] | None = None
-        self._end: CutOff | None = None
-
-    def wants(self, event: Event) -> bool:
-        # Another process, which it left, may have been ahead of this one.
-        return self._selection.wants(event) and event_log.position_of(event) > self._seen
-
-    def put(self, item: Item) -> bool:
-        """Whether that was not one too many."""
-        if self._end:
-            return True
-        if self._waiting is None:
-            self._waiting = deque()
-        if len(self._waiting) >= self._capacity:
-            self.end(CutOff("This subscriber reads too slowly: resume with the last cursor."))
-            return False
-        self._waiting.append(item)
-        self._wake()
-        return True
-
-    def end(self, reason: CutOff) -> None:
-        self._waiting = None
-        self._end = self._end or reason
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._ready and not self._ready.done():
-            self._ready.set_result(None)
-
-    async def next(self) -> Item:
-        while not self._waiting:
-            if self._end:
-                raise self._end
-            self._waiting = None
-            self._ready = self._loop.create_future()
-            await self._ready
-        return self._waiting.popleft()

@@ -4,7 +4,7 @@ import strawberry
 
 from db.paging import Rows
 from domain.alerts.recipients import DeliveryState as State
-from resolvers.alerts.recipients import DeliveryRow
+from resolvers.alerts.deliveries import DeliveryRow
 from schema.alerts.recipient import Recipient
 from schema.common.page_info import PageInfo
 from schema.events.event import Event

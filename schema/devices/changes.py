@@ -3,7 +3,7 @@
 import strawberry
 
 from domain.devices.inputs import DeviceChange
-from resolvers.devices import delete, queries, replace
+from resolvers.devices import delete, replace, update
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
 from schema.context import RollcallInfo
@@ -38,7 +38,7 @@ class UpdateDevicePayload:
 )
 async def update_device(info: RollcallInfo, input: UpdateDeviceInput) -> UpdateDevicePayload:
     change = DeviceChange.check(values_of(input))
-    row = await queries.update_device(info.context.desk, info.context.caller, input.id, change)
+    row = await update.update_device(info.context.desk, info.context.caller, input.id, change)
     return UpdateDevicePayload(device=Device(row=row))
 
 

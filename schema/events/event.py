@@ -6,7 +6,7 @@ from strawberry.scalars import JSON
 
 from db.paging import Rows
 from domain.events.kinds import EventKind as Kind
-from resolvers.feed.event_feed import AuditEvent
+from resolvers.feed.entries import AuditEvent
 from schema.common.page_info import PageInfo
 from schema.devices.device import Device
 

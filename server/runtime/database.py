@@ -22,7 +22,7 @@ from db.writes.create_device import Registrar
 from domain.access.tokens import TokenKind
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.errors import Unavailable
-from resolvers.feed.feeds import feeds
+from resolvers.feed.entries import feeds
 from resolvers.services import Broker, Desk
 from server.runtime.background import Worker
 from server.runtime.first_tokens import first_tokens

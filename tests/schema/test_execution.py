@@ -10,7 +10,7 @@ import pytest
 
 from domain.access.caller import system
 from domain.devices.config import Config
-from resolvers.feed.config_feed import ConfigChange
+from resolvers.feed.entries import ConfigChange
 from schema import subscription
 from schema.build import build_schema
 from schema.context import Context

@@ -1,7 +1,8 @@
-"""Events with what they are about, as people see them."""
+"""Config changes and events as subscribers get them, and the feeds of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,8 +13,56 @@ from db.postgres.database import Database
 from db.tables.devices import Device
 from db.tables.events import Event
 from domain.access.caller import Caller
+from domain.devices.config import Config
 from domain.events.kinds import EventKind
 from resolvers.feed.feed import Feed
+
+KINDS = frozenset({EventKind.CONFIG_CHANGED})
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """`device` as it is by now; None where it was deleted, or went to another owner.
+
+    `answers`: what was told of it already, for those who tell it.
+    """
+
+    cursor: str
+    device: Device | None
+    config: Config
+    previous: Config
+    answers: dict[Any, Any] = field(default_factory=dict, compare=False)
+
+
+ConfigFeed = Feed[ConfigChange]
+
+
+def config_feed(database: Database, capacity: int) -> ConfigFeed:
+    return Feed(database, KINDS, _prepare, capacity)
+
+
+async def _prepare(session: AsyncSession, events: Sequence[Event]) -> Mapping[int, ConfigChange]:
+    found = await devices.by_ids(session, {event.device_id for event in events if event.device_id})
+    return {
+        event.id: ConfigChange(
+            str(event.id),
+            found.get(event.device_id or ""),
+            _config(event.after),
+            _config(event.before),
+        )
+        for event in events
+    }
+
+
+def _config(facts: Mapping[str, Any] | None) -> Config:
+    assert facts is not None  # noqa: S101
+    return Config(
+        version=facts["version"],
+        interval_seconds=facts["intervalSeconds"],
+        qos=facts["qos"],
+        updated_at=datetime.fromisoformat(facts["updatedAt"]),
+        updated_by=facts["updatedBy"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +104,21 @@ async def with_subjects(session: AsyncSession, events: Sequence[Event]) -> Mappi
         )
         for event in events
     }
+
+
+CAPACITY = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    changes: ConfigFeed
+    events: EventFeed
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self.changes.wake()
+        self.events.wake()
+
+
+def feeds(database: Database, capacity: int = CAPACITY) -> Feeds:
+    return Feeds(config_feed(database, capacity), event_feed(database, capacity))

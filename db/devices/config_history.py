@@ -1,0 +1,46 @@
+"""Config versions that later ones have replaced."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from db.tables.devices import PastConfig
+from domain.devices.config import Config
+
+
+async def past_configs(
+    session: AsyncSession, versions: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], Config]:
+    """Replaced versions of several devices' configs, by device id and version."""
+    wanted = select(PastConfig).where(
+        tuple_(PastConfig.device_id, PastConfig.version).in_(versions)
+    )
+    return {
+        (past.device_id, past.version): config_of(past) for past in await session.scalars(wanted)
+    }
+
+
+async def config_histories(
+    session: AsyncSession, ids: Collection[str], limit: int
+) -> dict[str, list[Config]]:
+    """Replaced versions of several devices' configs, the newest first, so many of each."""
+    newest_first = func.row_number().over(
+        partition_by=PastConfig.device_id, order_by=PastConfig.version.desc()
+    )
+    ranked = (
+        select(PastConfig, newest_first.label("nth"))
+        .where(PastConfig.device_id.in_(ids))
+        .subquery()
+    )
+    past = aliased(PastConfig, ranked)
+    wanted = select(past).where(ranked.c.nth <= limit).order_by(past.version.desc())
+    found: dict[str, list[Config]] = {}
+    for row in await session.scalars(wanted):
+        found.setdefault(row.device_id, []).append(config_of(row))
+    return found
+
+
+def config_of(past: PastConfig) -> Config:
+    return Config(past.version, past.interval_seconds, past.qos, past.updated_at, past.updated_by)

@@ -1,0 +1,76 @@
+"""Devices changed, and moved to another owner, place or measurement type."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.devices import links
+from db.devices import topic_levels as levels
+from db.devices.search import words_of
+from db.events.record import changes, device_facts, record
+from db.mqtt import former_topics as topics
+from db.tables.devices import Device
+from domain.access.caller import Action, Caller
+from domain.devices.inputs import DeviceChange
+from domain.events.kinds import EventKind
+from domain.mqtt.topics import base_topic
+from resolvers.devices.config import next_config
+from resolvers.devices.links import follow_topic, unlink_all
+from resolvers.devices.lookup import existing
+from resolvers.devices.topic_levels import owner_for
+from resolvers.services import Desk
+
+
+async def update_device(desk: Desk, caller: Caller, id: str, change: DeviceChange) -> Device:
+    """A new owner, place or type gives it a new topic, and that a new config version."""
+    caller.require(Action.CHANGE_DEVICE)
+    async with desk.database.begin() as session:
+        if change.owner or change.location or change.measurement_type:
+            await links.hold(session)
+        device = await existing(session, caller, id)
+        before = device_facts(device)
+        await _move(session, caller, device, change)
+        if change.sensor_model is not None:
+            device.sensor_model = change.sensor_model
+        if change.firmware is not None:
+            device.firmware = change.firmware
+        changed = changes(before, device_facts(device))
+        if changed[1]:
+            device.updated_at = datetime.now(UTC)
+            device.search = words_of(device)
+            record(
+                session,
+                EventKind.DEVICE_UPDATED,
+                caller,
+                device=device,
+                before=changed[0],
+                after=changed[1],
+            )
+        return device
+
+
+async def _move(
+    session: AsyncSession, caller: Caller, device: Device, change: DeviceChange
+) -> None:
+    owner = device.owner
+    if change.owner is not None:
+        owner = await owner_for(session, caller, change.owner)
+    at = await levels.levels_named(
+        session,
+        owner,
+        change.location.place if change.location else device.place.name,
+        change.measurement_type or device.measurement_type.name,
+    )
+    if owner.id != device.owner_id:
+        await unlink_all(session, caller, device)
+        device.listen = []
+    device.owner, device.place, device.measurement_type = owner, at.place, at.measurement_type
+    device.owner_id = owner.id
+    if change.location is not None:
+        device.latitude = change.location.latitude
+        device.longitude = change.location.longitude
+    topic = base_topic(owner.slug, at.place.slug, at.measurement_type.slug, device.id)
+    if topic != device.topic:
+        await topics.leave(session, device, topic)
+        next_config(session, caller, device)
+        await follow_topic(session, caller, device)

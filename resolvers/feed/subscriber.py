@@ -1,0 +1,96 @@
+"""One subscriber of a feed, and which events it wants."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import ColumnElement
+
+from db.events import log as event_log
+from db.events.log import Position
+from db.tables.events import Event
+from domain.errors import CutOff
+from domain.events.kinds import EventKind
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events: those of one device, of one owner, of both, or all; of some kinds, or any."""
+
+    device_id: str | None = None
+    owner_id: int | None = None
+    kinds: frozenset[EventKind] | None = None
+
+    def wants(self, event: Event) -> bool:
+        return (
+            self.owner_id in (None, event.owner_id)
+            and self.device_id in (None, event.device_id)
+            and (self.kinds is None or event.kind in self.kinds)
+        )
+
+    @property
+    def where(self) -> list[ColumnElement[bool]]:
+        """The same in SQL."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.owner_id is not None:
+            conditions.append(Event.owner_id == self.owner_id)
+        if self.device_id is not None:
+            conditions.append(Event.device_id == self.device_id)
+        if self.kinds is not None:
+            conditions.append(event_log.of_kinds(self.kinds))
+        return conditions
+
+    @property
+    def key(self) -> str | int | None:
+        """The narrowest thing that all its events have in common."""
+        return self.device_id or self.owner_id
+
+
+class Subscriber(Generic[Item]):
+    def __init__(self, selection: Selection, seen: Position, capacity: int) -> None:
+        self._selection = selection
+        self._seen = seen
+        self._capacity = capacity
+        self._loop = asyncio.get_running_loop()
+        # There are thousands, who wait most of the time: nothing is there before it is needed.
+        self._waiting: deque[Item] | None = None
+        self._ready: asyncio.Future[None] | None = None
+        self._end: CutOff | None = None
+
+    def wants(self, event: Event) -> bool:
+        # Another process, which it left, may have been ahead of this one.
+        return self._selection.wants(event) and event_log.position_of(event) > self._seen
+
+    def put(self, item: Item) -> bool:
+        """Whether that was not one too many."""
+        if self._end:
+            return True
+        if self._waiting is None:
+            self._waiting = deque()
+        if len(self._waiting) >= self._capacity:
+            self.end(CutOff("This subscriber reads too slowly: resume with the last cursor."))
+            return False
+        self._waiting.append(item)
+        self._wake()
+        return True
+
+    def end(self, reason: CutOff) -> None:
+        self._waiting = None
+        self._end = self._end or reason
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._ready and not self._ready.done():
+            self._ready.set_result(None)
+
+    async def next(self) -> Item:
+        while not self._waiting:
+            if self._end:
+                raise self._end
+            self._waiting = None
+            self._ready = self._loop.create_future()
+            await self._ready
+        return self._waiting.popleft()
