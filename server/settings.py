@@ -1,10 +1,8 @@
 """Settings, read once from the environment. The README has the table of them."""
 
-import os
-import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -14,50 +12,26 @@ from domain.access.rate_limit import Admission
 from domain.alerts.quiet_hours import check_zone
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from domain.events.retention import Retention
-from notifier.messages.texts import LANGUAGES
 from resolvers.feed.feed import BATCH
 from resolvers.services import Broker
 from schema.engine.limits import Limits
-from server.database_settings import check_connections, check_database_url, connections_for
-
-MIN_ADMIN_TOKEN = 16
-MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-
-def _mqtt_url(url: str | None) -> str | None:
-    if url is not None:
-        parts = urlsplit(url)
-        try:
-            known = parts.scheme in MQTT_PORTS and parts.hostname and parts.port != 0
-        except ValueError:
-            known = False
-        if not known:
-            raise ValueError("Give a URL such as mqtt://host:1883 or mqtts://host:8883.")
-    return url
-
-
-def _readable(path: Path | None) -> Path | None:
-    if path is not None and not os.access(path, os.R_OK):
-        raise ValueError(f"There is no file {path} that can be read.")
-    return path
-
-
-def _readable_folder(path: Path | None) -> Path | None:
-    if path is not None and not (path.is_dir() and os.access(path, os.R_OK)):
-        raise ValueError(f"There is no folder {path} that can be read.")
-    return path
-
-
-def _folder(path: Path | None) -> Path | None:
-    if path is not None and not (path.is_dir() and os.access(path, os.W_OK)):
-        raise ValueError(f"There is no folder {path} that can be written to.")
-    return path
-
-
-def _long_enough(token: SecretStr | None) -> SecretStr | None:
-    if token is not None and len(token.get_secret_value()) < MIN_ADMIN_TOKEN:
-        raise ValueError(f"Give at least {MIN_ADMIN_TOKEN} characters, hard to guess.")
-    return token
+from server.settings_checks import (
+    MQTT_PORTS,
+    check_admin_token,
+    check_chats,
+    check_connections,
+    check_database_url,
+    check_http_url,
+    check_language,
+    check_mqtt_url,
+    check_origins,
+    check_readable,
+    check_readable_folder,
+    check_writable_folder,
+    connections_for,
+    parse_retention,
+    split_list,
+)
 
 
 class Environment(StrEnum):
@@ -76,48 +50,6 @@ class TrustedOnly(StrEnum):
 class Switch(StrEnum):
     ON = "on"
     OFF = "off"
-
-
-def _listed(text: Any) -> Any:
-    """From a list with commas between."""
-    return tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else text
-
-
-def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError(
-                "Give origins such as https://console.example.com, with commas between."
-            )
-    return origins
-
-
-def _check_chats(chats: tuple[str, ...]) -> tuple[str, ...]:
-    for chat in chats:
-        if not re.fullmatch(r"(-?\d{1,19}|@\w{4,})(:\d{1,9})?", chat):
-            raise ValueError(
-                "Give chat ids such as 123456789, with commas between, or with a topic such as "
-                "-1001234:57; ask /chatid."
-            )
-    # The first topic of a group is the group itself.
-    return tuple(chat.removesuffix(":1") for chat in chats)
-
-
-def _http_url(url: str | None) -> str | None:
-    if url is not None and not re.match(r"https?://[^/\s]", url):
-        raise ValueError("Give a URL that begins with http:// or https://.")
-    return url
-
-
-def _spoken(language: str) -> str:
-    if language not in LANGUAGES:
-        raise ValueError(f"Give one of {', '.join(LANGUAGES)}.")
-    return language
-
-
-def _retention(value: Any) -> Any:
-    return Retention.parse(value) if isinstance(value, str) else value
 
 
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
@@ -144,12 +76,12 @@ class Settings(BaseSettings):
         default=None, repr=False
     )
     database_connections: Annotated[int | None, AfterValidator(check_connections)] = None
-    admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    admin_token: Annotated[SecretStr | None, AfterValidator(check_admin_token)] = None
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     env: Environment = Environment.DEVELOPMENT
     cors_origins: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_check_origins)
+        tuple[str, ...], NoDecode, BeforeValidator(split_list), AfterValidator(check_origins)
     ] = ()
     trusted_proxies: str = "127.0.0.1"
     rate_limits: Switch = Switch.ON
@@ -171,36 +103,40 @@ class Settings(BaseSettings):
     max_errors: int = Field(default=20, ge=1)
     max_cost: int = Field(default=5_000, ge=100)
     max_operation_seconds: float = Field(default=15, gt=0)
-    trusted_documents: Annotated[Path | None, AfterValidator(_readable_folder)] = None
+    trusted_documents: Annotated[Path | None, AfterValidator(check_readable_folder)] = None
     trusted_only: TrustedOnly = TrustedOnly.NOBODY
     mqtt: Switch = Switch.ON
     mqtt_port: int = Field(default=1883, ge=0, le=65535)
-    mqtt_url: Annotated[str | None, AfterValidator(_mqtt_url)] = Field(default=None, repr=False)
-    mqtt_public_url: Annotated[str | None, AfterValidator(_mqtt_url)] = None
-    mqtt_ca: Annotated[Path | None, AfterValidator(_readable)] = None
-    mqtt_certificate: Annotated[Path | None, AfterValidator(_readable)] = None
-    mqtt_key: Annotated[Path | None, AfterValidator(_readable)] = None
-    mosquitto_dir: Annotated[Path | None, AfterValidator(_folder)] = None
+    mqtt_url: Annotated[str | None, AfterValidator(check_mqtt_url)] = Field(
+        default=None, repr=False
+    )
+    mqtt_public_url: Annotated[str | None, AfterValidator(check_mqtt_url)] = None
+    mqtt_ca: Annotated[Path | None, AfterValidator(check_readable)] = None
+    mqtt_certificate: Annotated[Path | None, AfterValidator(check_readable)] = None
+    mqtt_key: Annotated[Path | None, AfterValidator(check_readable)] = None
+    mosquitto_dir: Annotated[Path | None, AfterValidator(check_writable_folder)] = None
     mosquitto_pid_file: Path | None = None
     config_overdue_intervals: float = Field(default=3, ge=0)
     telegram_bot_token: SecretStr | None = Field(
         default=None, validation_alias="TELEGRAM_BOT_TOKEN"
     )
     telegram_chat_id: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_check_chats)
+        tuple[str, ...], NoDecode, BeforeValidator(split_list), AfterValidator(check_chats)
     ] = Field(default=(), validation_alias="TELEGRAM_CHAT_ID")
-    telegram_api_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
+    telegram_api_url: Annotated[str | None, AfterValidator(check_http_url)] = Field(
         default=None, validation_alias="TELEGRAM_API_URL"
     )
-    telegram_webhook_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
+    telegram_webhook_url: Annotated[str | None, AfterValidator(check_http_url)] = Field(
         default=None, validation_alias="TELEGRAM_WEBHOOK_URL"
     )
-    webhook_url: Annotated[str | None, AfterValidator(_http_url)] = Field(default=None, repr=False)
-    webhook_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
-    language: Annotated[str, AfterValidator(_spoken)] = "en"
+    webhook_url: Annotated[str | None, AfterValidator(check_http_url)] = Field(
+        default=None, repr=False
+    )
+    webhook_secret: Annotated[SecretStr | None, AfterValidator(check_admin_token)] = None
+    language: Annotated[str, AfterValidator(check_language)] = "en"
     timezone: Annotated[str, AfterValidator(check_zone)] = "UTC"
     offline_after_seconds: int = Field(default=600, ge=0)
-    keep_events: Annotated[Retention, NoDecode, BeforeValidator(_retention)] = Retention()
+    keep_events: Annotated[Retention, NoDecode, BeforeValidator(parse_retention)] = Retention()
     log_format: LogFormat = "console"
     log_level: LogLevel = "info"
 

@@ -17,10 +17,10 @@ from db.postgres.advisory_locks import Lock, Locks, LocksLost
 from domain.errors import Unavailable
 from notifier.channels.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.dispatch import Dispatch
-from notifier.telegram.heard import Heard
 from notifier.telegram.menu import offer_menu
 from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, rest, until_done
+from notifier.telegram.updates.dispatch import Dispatch
+from notifier.telegram.updates.update import Heard
 from resolvers.alerts.chats import bot_met_before, meet_bot
 from resolvers.services import Desk
 

@@ -6,8 +6,8 @@ from telebot.types import BotCommand
 
 from notifier.messages.texts import FALLBACK, LANGUAGES, texts
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.dispatch import COMMANDS
 from notifier.telegram.retrying import until_done
+from notifier.telegram.updates.dispatch import COMMANDS
 
 
 async def offer_menu(api: TelegramApi) -> None:

@@ -16,8 +16,8 @@ from domain.devices.identity import is_device_id
 from domain.errors import RollcallError, Unauthenticated, Unavailable
 from resolvers.access.mqtt import broker_login, rights_of_user
 from resolvers.services import Desk
-from server.graphql.request import Wrong, read_body
 from server.graphql.service import Service
+from server.http.body import Wrong, read_body
 
 MAX_BYTES = 16_384
 PEOPLE = (TokenKind.ADMIN, TokenKind.VIEWER)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from notifier.telegram.bot import TelegramBot
-from server.graphql.request import Wrong, read_body
+from server.http.body import Wrong, read_body
 from server.runtime.database import DatabaseKeeper
 
 MAX_BYTES = 1_000_000

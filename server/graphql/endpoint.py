@@ -16,15 +16,7 @@ from resolvers.access.authenticate import Presented, identify
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation, Request
 from schema.engine.persisted_queries import NotPersisted
-from server.graphql.request import (
-    EVENTS,
-    GRAPHQL,
-    JSON,
-    Wrong,
-    media_type,
-    read_request,
-    takes_events,
-)
+from server.graphql.request import EVENTS, GRAPHQL, media_type, read_request, takes_events
 from server.graphql.responses import (
     causes,
     encoded,
@@ -35,6 +27,7 @@ from server.graphql.responses import (
 )
 from server.graphql.service import Service
 from server.graphql.sse import EventStream
+from server.http.body import JSON, Wrong
 
 BODY_SECONDS = 20
 # Of a hash that will be known soon: a cache on the way must not answer for us.

@@ -27,8 +27,8 @@ from schema.context import Context
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Operation, Request
 from server.graphql.connections import Connections
-from server.graphql.request import bearer
 from server.graphql.responses import code_of, outcome_of
+from server.http.body import bearer
 from server.observability.metrics import Metrics
 from server.observability.tracing import Tracing
 from server.runtime.database import DatabaseKeeper

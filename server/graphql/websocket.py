@@ -19,9 +19,10 @@ from domain.errors import AccessError, CutOff, Interrupted, TooMany, Unavailable
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation
 from server.graphql.connections import AWAY, Closing, Connection
-from server.graphql.request import Wrong, no_constant, request_of
+from server.graphql.request import request_of
 from server.graphql.responses import encoded, result_body, told_errors, told_exception
 from server.graphql.service import Service
+from server.http.body import Wrong, no_constant
 
 PROTOCOL = "graphql-transport-ws"
 # In an ASGI scope: sends a text at once, or says that it can't.

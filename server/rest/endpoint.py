@@ -17,9 +17,9 @@ from schema.engine.documents import BadDocument
 from schema.engine.execution import Request
 from schema.routes.routes import Route
 from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
-from server.graphql.request import JSON, Wrong, check_preflight, read_object
 from server.graphql.responses import encoded
 from server.graphql.service import Service
+from server.http.body import JSON, Wrong, check_preflight, read_object
 from server.rest.openapi import openapi
 from server.rest.responses import refused, told
 

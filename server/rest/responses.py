@@ -18,8 +18,8 @@ from domain.errors import (
 )
 from schema.engine.documents import BadDocument
 from schema.routes.routes import Route
-from server.graphql.request import JSON, Wrong
 from server.graphql.responses import encoded, told_exception
+from server.http.body import JSON, Wrong
 
 STATUSES = {
     ErrorCode.INVALID: 422,

@@ -19,7 +19,8 @@ from mqtt.mosquitto.files import MosquittoFiles
 from resolvers.services import Broker, Desk
 from server.runtime.background import Worker
 from server.runtime.shared_flag import SharedFlag
-from server.settings import MQTT_PORTS, Settings
+from server.settings import Settings
+from server.settings_checks import MQTT_PORTS
 
 
 @dataclass(frozen=True, slots=True)

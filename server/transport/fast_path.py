@@ -18,8 +18,9 @@ from domain.errors import RollcallError
 from schema.engine.deadlines import Patience
 from schema.engine.execution import Request
 from server.graphql.endpoint import TOO_SLOW, Answer, Asked, GraphQLEndpoint
-from server.graphql.request import GRAPHQL, JSON, Wrong, request_of
+from server.graphql.request import GRAPHQL, request_of
 from server.graphql.sse import EventStream
+from server.http.body import JSON, Wrong
 from server.observability.access_log import HEADER, INTERNAL, Journal, Known
 
 PATH = "/graphql"

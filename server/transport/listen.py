@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from mqtt.embedded import PortTaken
 from mqtt.embedded import listen as mqtt_listen
 from server.settings import Settings
-from server.transport.http_protocol import HTTPProtocol, WebSocketProtocol
+from server.transport.http_protocol import HTTPProtocol
+from server.transport.websocket_protocol import WebSocketProtocol
 
 # Seconds. Requests that still run when the server is told to stop have this long to finish.
 GRACE_SECONDS = 4

@@ -8,8 +8,8 @@ import pytest
 
 from domain.events.kinds import EventKind
 from notifier.messages.texts import LANGUAGES, texts
-from notifier.telegram.dispatch import COMMANDS
 from notifier.telegram.formatting import LONGEST, formatted
+from notifier.telegram.updates.dispatch import COMMANDS
 
 
 def flat(words: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

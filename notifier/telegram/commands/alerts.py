@@ -7,7 +7,7 @@ from domain.alerts.recipients import USUAL
 from domain.events.kinds import EventKind
 from notifier.channels.channel import Button, Buttons
 from notifier.messages.buttons import pressed
-from notifier.telegram.chat import Talk
+from notifier.telegram.updates.chat import Talk
 from resolvers.alerts import chats
 
 KIND, KINDS, OWNERS, OWNER, ALERTS = "kind", "kinds", "owners", "owner", "alerts"

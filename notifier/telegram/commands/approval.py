@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from db.tables.devices import Device
 from domain.access.caller import Caller
 from domain.errors import ErrorCode, InputError
-from notifier.telegram.chat import Talk
 from notifier.telegram.commands.device import card
+from notifier.telegram.updates.chat import Talk
 from resolvers.devices.approval import approve_device, reject_device
 from resolvers.services import Desk
 

@@ -8,8 +8,8 @@ from domain.durations import parse_span
 from domain.errors import ErrorCode, InputError
 from notifier.channels.channel import Button
 from notifier.messages.buttons import pressed
-from notifier.telegram.chat import Talk
 from notifier.telegram.commands.device import look_up, title
+from notifier.telegram.updates.chat import Talk
 from resolvers.devices.config import update_config
 
 CONFIRM, CANCEL = "config", "cancel"

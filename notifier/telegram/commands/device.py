@@ -8,8 +8,8 @@ from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 from notifier.messages.buttons import decision
-from notifier.telegram.chat import Talk
 from notifier.telegram.commands.devices import sign, standing
+from notifier.telegram.updates.chat import Talk
 from resolvers.devices import queries as registry
 from resolvers.devices.approval import request_of
 

@@ -7,7 +7,7 @@ from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 from notifier.channels.channel import Button
 from notifier.messages.buttons import DEVICE, pressed
-from notifier.telegram.chat import Talk
+from notifier.telegram.updates.chat import Talk
 from resolvers.devices.queries import count_devices, list_devices
 
 LIST = "list"

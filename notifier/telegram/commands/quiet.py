@@ -6,7 +6,7 @@ from domain.alerts.quiet_hours import QuietHours
 from domain.durations import parse_span
 from notifier.channels.channel import Button, Buttons
 from notifier.messages.buttons import pressed
-from notifier.telegram.chat import Talk
+from notifier.telegram.updates.chat import Talk
 from resolvers.alerts import chats
 
 MUTE = "mute"

@@ -1,7 +1,7 @@
 """What anybody may ask."""
 
 from domain.alerts.recipients import Role
-from notifier.telegram.chat import Talk
+from notifier.telegram.updates.chat import Talk
 from resolvers.alerts.chats import greet_again
 from resolvers.alerts.invites import accept_telegram_invite
 

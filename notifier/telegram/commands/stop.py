@@ -1,6 +1,6 @@
 """Leaving."""
 
-from notifier.telegram.chat import Talk
+from notifier.telegram.updates.chat import Talk
 from resolvers.alerts.chats import leave
 
 

@@ -143,7 +143,7 @@ async def test_what_was_said_while_the_database_was_away_is_answered(
 ) -> None:
     """The update is not confirmed before it was dealt with."""
     from domain.errors import Unavailable  # noqa: PLC0415
-    from notifier.telegram import dispatch  # noqa: PLC0415
+    from notifier.telegram.updates import dispatch  # noqa: PLC0415
 
     real, failures = dispatch.known_chat, [Unavailable("gone")]
 

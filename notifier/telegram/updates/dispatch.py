@@ -15,7 +15,6 @@ from notifier.channels.channel import Failed, Gone, Refused
 from notifier.messages.buttons import APPROVE, DEVICE, REJECT, SEPARATOR
 from notifier.messages.texts import FALLBACK, LANGUAGES
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.chat import Press, Talk
 from notifier.telegram.commands import (
     alerts,
     approval,
@@ -26,9 +25,10 @@ from notifier.telegram.commands import (
     start,
     stop,
 )
-from notifier.telegram.heard import Heard
-from notifier.telegram.membership import may_write, reopens
 from notifier.telegram.threads import Thread
+from notifier.telegram.updates.chat import Press, Talk
+from notifier.telegram.updates.membership import may_write, reopens
+from notifier.telegram.updates.update import Heard
 from resolvers.alerts.chats import chat_is_back, chat_moved, known_chat
 from resolvers.services import Desk
 

@@ -1,0 +1,84 @@
+"""WebSockets in uvicorn: what it leaves to us."""
+
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from server.graphql.websocket import WRITE
+from server.transport.fast_path import PATH
+from server.transport.http_protocol import address
+
+MAX_FRAGMENTS = 1_000
+MEDIUM_FRAME = 126
+LARGE_FRAME = 65_536
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Drops a peer that sends what has to be answered, or kept, without reading or finishing.
+
+    Connections to `/graphql` go straight to the application's `live`, and keep little of what was
+    said when they began: there are thousands of them.
+    """
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        live = getattr(self.config.app, "live", None)
+        accepted = self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if live and accepted and self.scope["path"] == PATH:
+            client = self.scope["client"]
+            forwarded = event.headers.get_all("X-Forwarded-For")
+            found = address(self.app, client, forwarded[-1] if forwarded else None)
+            self.scope["client"] = (found, client[1]) if found and client else client
+            self.scope[WRITE] = self.write_text  # type: ignore[literal-required]
+            self.app = live
+
+    def write_text(self, text: bytes) -> bool:
+        """A whole message, at once; whether that could be."""
+        if self.conn.state is not State.OPEN or not self.writable.is_set():
+            return False
+        if self.close_sent or self.disconnected:
+            return False
+        self.transport.write(text_frame(text))
+        return True
+
+    async def send(self, message: Any) -> None:
+        text = message.get("text")
+        if text is not None and self.conn.state is State.OPEN:
+            if not self.writable.is_set():
+                await self.writable.wait()
+            if self.write_text(text.encode()):
+                return
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.request.headers.clear()
+            self.response.headers.clear()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > MAX_FRAGMENTS:
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        """Without uvicorn's close code 1011, after which clients of graphql-ws never come back."""
+        self.pong_timer = None
+        self.transport.abort()
+
+
+def text_frame(text: bytes) -> bytes:
+    """A whole message of a server (RFC 6455, section 5.2)."""
+    length = len(text)
+    if length < MEDIUM_FRAME:
+        return b"\x81%c%b" % (length, text)
+    if length < LARGE_FRAME:
+        return b"\x81\x7e%b%b" % (length.to_bytes(2), text)
+    return b"\x81\x7f%b%b" % (length.to_bytes(8), text)
