@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Self
 
+from concurrency.keyed_lock import KeyedLock
 from db.postgres.database import Database
 from db.reads.reads import Reader
 from db.writes.change_config import Revisions
 from db.writes.create_device import Registrar
 from db.writes.last_seen import Sightings
+from db.writes.writes import Writes
 from domain.access.rate_limit import Admission
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
@@ -29,15 +31,24 @@ class Desk:
     reader: Reader
     registrar: Registrar
     revisions: Revisions
+    writes: Writes
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
     broker: Broker | None = None
     admission: Admission | None = None
     sightings: Sightings = field(default_factory=Sightings)
+    turns: KeyedLock = field(default_factory=KeyedLock)
 
     @classmethod
     def on(cls, database: Database) -> Self:
         """One that nobody else needs to know of."""
         registrar = Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS)
-        return cls(database, Reader(database), registrar, Revisions(database), feeds(database))
+        return cls(
+            database,
+            Reader(database),
+            registrar,
+            Revisions(database),
+            Writes(database),
+            feeds(database),
+        )

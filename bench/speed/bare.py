@@ -78,8 +78,8 @@ class App:
         owner, place, type = self.levels
         id, secret, now = device_id(parse_mac(given["mac"])), new_secret(TokenKind.DEVICE), _now()
         topic = f"owner-7/place-3/type-2/{id}"
-        words = f"{id}\nowner\n7\nplace\n3\ntype\n2\nbme280"
-        facts = orjson.dumps({**given, "topic": topic, "state": "active", "version": 1}).decode()
+        words = [id, "owner", "7", "place", "3", "type", "2", "bme280"]
+        facts = {**given, "topic": topic, "state": "active", "version": 1}
         await self.registrar.add(
             NewDevice(
                 *(id, owner, place, type, topic, given["lat"], given["lon"], given["model"]),

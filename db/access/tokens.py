@@ -74,6 +74,7 @@ def issue_for_device(
     session: AsyncSession, device: Device, issued_by: int | None, actor: str, *, waiting: bool
 ) -> str:
     """Returns the secret of a new token; what the device has works on."""
+    device.access_revision += 1
     secret = new_secret(TokenKind.DEVICE)
     session.add(
         Token(
@@ -100,11 +101,12 @@ async def unused_of(session: AsyncSession, device_id: str, *, waiting: bool) -> 
     return (await session.scalars(unused.order_by(Token.id.desc()).limit(1))).one_or_none()
 
 
-async def forget_unused(session: AsyncSession, device_id: str, *, waiting: bool) -> None:
+async def forget_unused(session: AsyncSession, device: Device, *, waiting: bool) -> None:
     """Removes tokens that never served: whoever asked has lost the answer."""
+    device.access_revision += 1
     await session.execute(
         delete(Token).where(
-            Token.device_id == device_id,
+            Token.device_id == device.id,
             Token.confirmed_at.is_(None),
             Token.revoked_at.is_(None),
             Token.waiting.is_(waiting),
@@ -126,15 +128,7 @@ def holds(device_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnE
     )
 
 
-async def supersede(session: AsyncSession, device_id: str, token_id: int) -> bool:
-    """From now on this is the device's only token. Whether it had another one."""
-    return await _revoke(session, Token.device_id == device_id, Token.id != token_id)
-
-
-async def revoke_all(session: AsyncSession, device_id: str) -> None:
-    await _revoke(session, Token.device_id == device_id)
-
-
-async def _revoke(session: AsyncSession, *which: ColumnElement[bool]) -> bool:
-    live = update(Token).where(*which, Token.revoked_at.is_(None)).returning(Token.id)
-    return bool((await session.scalars(live.values(revoked_at=datetime.now(UTC)))).all())
+async def revoke_all(session: AsyncSession, device: Device) -> None:
+    device.access_revision += 1
+    live = update(Token).where(Token.device_id == device.id, Token.revoked_at.is_(None))
+    await session.execute(live.values(revoked_at=datetime.now(UTC)))

@@ -24,10 +24,11 @@ TOKENS = f"""
 SELECT t.hash, t.id AS token_id, t.kind, t.owner_id AS token_owner_id, t.device_id, t.waiting,
     t.max_uses, t.revoked_at IS NOT NULL AS revoked,
     t.expires_at IS NOT NULL AND t.expires_at <= now() AS expired,
-    t.confirmed_at IS NOT NULL AS confirmed, t.mqtt_hash IS NOT NULL AS hashed, {DEVICE}
+    t.confirmed_at IS NOT NULL AS confirmed, t.mqtt_hash IS NOT NULL AS hashed,
+    d.access_revision, {DEVICE}
 FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::bytea[])
 """  # noqa: S608  column names
-TOKEN_COLUMNS = 11
+TOKEN_COLUMNS = 12
 MOVING = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
 
@@ -46,6 +47,7 @@ class TokenView(NamedTuple):
     expired: bool
     confirmed: bool
     hashed: bool
+    access_revision: int | None
 
 
 class Reader:

@@ -68,9 +68,10 @@ class MeasurementType(Base):
 class Device(Derived, Base):
     """A device and its desired config. `number` is the order of registration.
 
-    `listen`: filters of the topics that it hears, from its links. `overdue_version`: of the config
-    that was not applied in time. `status_at`: when `online` last changed. `absence_noted`: the log
-    has it that the device is gone for long.
+    `listen`: filters of the topics that it hears, from its links. `access_revision` rises with
+    everything that decides who may act as the device. `overdue_version`: of the config that was
+    not applied in time. `status_at`: when `online` last changed. `absence_noted`: the log has it
+    that the device is gone for long.
     """
 
     __tablename__ = "devices"
@@ -124,6 +125,7 @@ class Device(Derived, Base):
     awaits_approval: Mapped[bool] = mapped_column(server_default=false())
     reenrolment_refused: Mapped[bool] = mapped_column(server_default=false())
     confirmed_at: Mapped[datetime | None]
+    access_revision: Mapped[int] = mapped_column(server_default=text("0"))
     config_version: Mapped[int]
     interval_seconds: Mapped[int]
     qos: Mapped[int] = mapped_column(SmallInteger)

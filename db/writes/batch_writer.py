@@ -1,4 +1,4 @@
-"""Rows of many requests at once: each batch is one statement, and one commit."""
+"""Conditional writes of many requests at once: each batch is one statement, and one commit."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,14 +6,16 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from concurrency.batcher import Merged
 from db.postgres.connections import MISTAKES, Lane
-from db.postgres.database import Database
+from db.postgres.database import RECORDED, Database
+from db.writes.given import encoded, given
 
 MOST, LEAST = 200, 8
 SECONDS = 30
+SKIP_LOCKED = " SKIP LOCKED"
 
 
-class Given(Protocol):
-    """A dataclass whose fields are the statement's first parameters, each as an array."""
+class Row(Protocol):
+    """A dataclass whose fields are the columns of the statement's table `given`."""
 
     __slots__ = ()
 
@@ -21,67 +23,79 @@ class Given(Protocol):
     def id(self) -> str: ...
 
 
-Row = TypeVar("Row", bound=Given)
+Write = TypeVar("Write", bound=Row)
 
 
-class GroupCommit(Generic[Row]):
-    """`statement` takes rows of one kind, then the `same` for all of them. It answers with the id,
-    and one value, of each row that it has taken.
+class BatchWriter(Generic[Write]):
+    """`statement` reads the rows from `{given}`; its parameters from 2 on are the `same` for all.
+    It locks devices with SKIP LOCKED, and answers with the id, and one value, of each row that it
+    has written.
     """
 
-    def __init__(self, database: Database, statement: str, kind: type[Row], *same: Any) -> None:
-        lanes = range(database.sizes.commits)
-        self._lanes = [_Committing(database, statement, kind, same) for _ in lanes]
-        self.merged: Merged[Row, Any] = Merged([lane.commit for lane in self._lanes], MOST, LEAST)
+    def __init__(self, database: Database, statement: str, kind: type[Write], *same: Any) -> None:
+        self._database = database
+        statement = statement.replace("{given}", given(kind))
+        self._alone = statement.replace(SKIP_LOCKED, "")
+        self._same = same
+        connections = range(database.sizes.commits)
+        self._connections = [_Connection(database, statement, same) for _ in connections]
+        self.merged: Merged[Write, Any] = Merged([c.write for c in self._connections], MOST, LEAST)
 
-    def add(self, row: Row) -> "asyncio.Future[Any | None]":
-        """Its value, once it is committed; None where the statement did not take it, or another
-        row of the same id came before it.
+    def submit(self, write: Write) -> "asyncio.Future[Any | None]":
+        """Its value, once it is committed; None after a conflict: the guard does not hold, another
+        transaction has the row locked, or another write of the same id came before it.
 
         Raises Unavailable and Overloaded, as the future does.
         """
-        return self.merged.get(row)
+        return self.merged.get(write)
+
+    async def submit_alone(self, write: Write) -> Any | None:
+        """As `submit`, but waits for transactions that have the row locked."""
+        async with self._database.begin() as session:
+            connection = await session.connection()
+            values = (encoded([write]), *self._same)
+            row: Any = (await connection.exec_driver_sql(self._alone, values)).first()
+            if row is not None:
+                session.info[RECORDED] = True
+        return None if row is None else row[1]
 
     def close(self) -> None:
-        for lane in self._lanes:
-            lane.close()
+        for connection in self._connections:
+            connection.close()
 
 
-class _Committing(Lane):
-    def __init__(
-        self, database: Database, statement: str, kind: type[Any], same: Sequence[Any]
-    ) -> None:
+class _Connection(Lane):
+    def __init__(self, database: Database, statement: str, same: Sequence[Any]) -> None:
         super().__init__(database, planned_once=True)
         self._recorded = database.recorded
         self._statement = statement
-        self._columns = kind.__slots__
         self._same = same
 
-    async def commit(self, rows: Sequence[Row]) -> Mapping[Row, Any]:
-        by_id: dict[str, Row] = {}
+    async def write(self, rows: Sequence[Write]) -> Mapping[Write, Any]:
+        by_id: dict[str, Write] = {}
         for row in rows:
             by_id.setdefault(row.id, row)
-        taken = await self._take(list(by_id.values()))
-        if taken:
+        written = await self._write(list(by_id.values()))
+        if written:
             self._recorded.set()
-        return {by_id[id]: value for id, value in taken.items()}
+        return {by_id[id]: value for id, value in written.items()}
 
-    async def _take(self, rows: Sequence[Row]) -> Mapping[str, Any]:
+    async def _write(self, rows: Sequence[Write]) -> Mapping[str, Any]:
         """One bad row does not fail its neighbours: then they go one by one."""
         try:
-            return await self._take_all(rows)
+            return await self._write_all(rows)
         except MISTAKES:
             if len(rows) == 1:
                 return {}
-        taken: dict[str, Any] = {}
+        written: dict[str, Any] = {}
         for row in rows:
-            taken |= await self._take([row])
-        return taken
+            written |= await self._write([row])
+        return written
 
-    async def _take_all(self, rows: Sequence[Row]) -> Mapping[str, Any]:
-        columns = [[getattr(row, name) for row in rows] for name in self._columns]
+    async def _write_all(self, rows: Sequence[Write]) -> Mapping[str, Any]:
+        payload = encoded(rows)
 
         async def run(driver: Any) -> Sequence[Any]:
-            return await self.fetch(driver, self._statement, *columns, *self._same, seconds=SECONDS)
+            return await self.fetch(driver, self._statement, payload, *self._same, seconds=SECONDS)
 
         return {row[0]: row[1] for row in await self.use(run)}

@@ -7,65 +7,24 @@ somebody else is changing it, the row is not taken: the caller looks again.
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from db.postgres.database import Database
-from db.writes.batch_writer import GroupCommit
-
-CHANGE = """
-WITH given AS (
-    SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::smallint[], $5::timestamptz[],
-        $6::text[], $7::text[], $8::text[])
-    AS g (id, version, new_interval, new_qos, at, actor, before, after)
-), held AS (
-    SELECT g.*, d.owner_id, d.interval_seconds, d.qos, d.config_updated_at, d.config_updated_by
-    FROM devices d JOIN given g ON g.id = d.id AND g.version = d.config_version
-    ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
-), kept AS (
-    INSERT INTO past_configs (device_id, version, interval_seconds, qos, updated_at, updated_by)
-    SELECT id, version, interval_seconds, qos, config_updated_at, config_updated_by FROM held
-), recorded AS (
-    INSERT INTO events (kind, device_id, owner_id, actor, before, after)
-    SELECT 'config_changed', id, owner_id, actor, before::jsonb, after::jsonb FROM held
-)
-UPDATE devices d SET config_version = h.version + 1, interval_seconds = h.new_interval,
-    qos = h.new_qos, config_updated_at = h.at, config_updated_by = h.actor
-FROM held h WHERE d.id = h.id RETURNING d.id, d.config_version
-"""
-
-# Not of a device that moves: that it has arrived has consequences.
-APPLY = """
-WITH given AS (
-    SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::int[], $6::text[],
-        $7::timestamptz[], $8::text[], $9::text[], $10::text[])
-    AS g (id, version, old_version, old_error, new_version, new_error, at, actor, before, after)
-), held AS (
-    SELECT g.*, d.owner_id FROM devices d JOIN given g ON g.id = d.id
-    WHERE g.version = d.config_version AND g.old_version IS NOT DISTINCT FROM d.applied_version
-        AND g.old_error IS NOT DISTINCT FROM d.applied_error
-        AND NOT EXISTS (SELECT FROM former_topics f WHERE f.device_id = g.id)
-    ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
-), recorded AS (
-    INSERT INTO events (kind, device_id, owner_id, actor, before, after)
-    SELECT 'config_applied', id, owner_id, actor, before::jsonb, after::jsonb FROM held
-)
-UPDATE devices d SET applied_version = h.new_version, applied_error = h.new_error,
-    applied_at = CASE WHEN h.new_error IS NULL THEN h.at ELSE d.applied_at END, last_seen_at = h.at
-FROM held h WHERE d.id = h.id RETURNING d.id, d.config_version
-"""
+from db.writes.batch_writer import BatchWriter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """The config after `version`. `before`, `after`: what the log says, in JSON."""
+    """The config after `version`. `before`, `after`: what the log says."""
 
     id: str
     version: int
-    interval_seconds: int
-    qos: int
+    new_interval: int
+    new_qos: int
     at: datetime
     actor: str
-    before: str
-    after: str
+    before: dict[str, Any]
+    after: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,25 +39,64 @@ class Applied:
     new_error: str | None
     at: datetime
     actor: str
-    before: str
-    after: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+CHANGE = """
+WITH given AS (
+    SELECT * FROM {given}
+), held AS (
+    SELECT g.*, d.owner_id, d.interval_seconds, d.qos, d.config_updated_at, d.config_updated_by
+    FROM devices d JOIN given g ON g.id = d.id AND g.version = d.config_version
+    ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
+), kept AS (
+    INSERT INTO past_configs (device_id, version, interval_seconds, qos, updated_at, updated_by)
+    SELECT id, version, interval_seconds, qos, config_updated_at, config_updated_by FROM held
+), recorded AS (
+    INSERT INTO events (kind, device_id, owner_id, actor, before, after)
+    SELECT 'config_changed', id, owner_id, actor, before, after FROM held
+)
+UPDATE devices d SET config_version = h.version + 1, interval_seconds = h.new_interval,
+    qos = h.new_qos, config_updated_at = h.at, config_updated_by = h.actor
+FROM held h WHERE d.id = h.id RETURNING d.id, d.config_version
+"""
+
+# Not of a device that moves: that it has arrived has consequences.
+APPLY = """
+WITH given AS (
+    SELECT * FROM {given}
+), held AS (
+    SELECT g.*, d.owner_id FROM devices d JOIN given g ON g.id = d.id
+    WHERE g.version = d.config_version AND g.old_version IS NOT DISTINCT FROM d.applied_version
+        AND g.old_error IS NOT DISTINCT FROM d.applied_error
+        AND NOT EXISTS (SELECT FROM former_topics f WHERE f.device_id = g.id)
+    ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
+), recorded AS (
+    INSERT INTO events (kind, device_id, owner_id, actor, before, after)
+    SELECT 'config_applied', id, owner_id, actor, before, after FROM held
+)
+UPDATE devices d SET applied_version = h.new_version, applied_error = h.new_error,
+    applied_at = CASE WHEN h.new_error IS NULL THEN h.at ELSE d.applied_at END, last_seen_at = h.at
+FROM held h WHERE d.id = h.id RETURNING d.id, d.config_version
+"""
 
 
 class Revisions:
     def __init__(self, database: Database) -> None:
-        self._changes = GroupCommit(database, CHANGE, Change)
-        self._applied = GroupCommit(database, APPLY, Applied)
+        self._changes = BatchWriter(database, CHANGE, Change)
+        self._applied = BatchWriter(database, APPLY, Applied)
 
     def change(self, change: Change) -> "asyncio.Future[int | None]":
         """The new version, once it is committed; None where the device has to be looked at again.
 
         Raises Unavailable and Overloaded, as the future does.
         """
-        return self._changes.add(change)
+        return self._changes.submit(change)
 
     def apply(self, applied: Applied) -> "asyncio.Future[int | None]":
         """As `change`, with the config's version."""
-        return self._applied.add(applied)
+        return self._applied.submit(applied)
 
     def close(self) -> None:
         self._changes.close()

@@ -5,19 +5,15 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from db.access import tokens
-from db.devices import queries as devices
-from db.events.record import record
 from db.reads.reads import TokenView
-from db.tables.tokens import Token
-from domain.access.caller import Caller, Scope
+from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret
+from domain.devices.changes import ConfirmToken
 from domain.devices.device import DeviceView
 from domain.errors import Unauthenticated
-from domain.events.kinds import EventKind
 from domain.mqtt.accounts import mosquitto_hash
+from resolvers.retry import until_written
 from resolvers.services import Desk
 
 KINDS: Mapping[str, TokenKind] = {kind: kind for kind in TokenKind}
@@ -61,7 +57,7 @@ async def identify(
     if secret is None or found is None:
         return Caller(address=address), None
     await found
-    return recognized(desk, presented, address) or (await _noted(desk, secret, address), None)
+    return recognized(desk, presented, address) or await _confirmed(desk, presented, address)
 
 
 def recognized(
@@ -83,40 +79,67 @@ def recognized(
     return caller, own
 
 
-async def _noted(desk: Desk, secret: str, address: str | None) -> Caller:
-    """The token is used for the first time, or was made when tokens were no passwords yet."""
+async def _confirmed(
+    desk: Desk, presented: Presented, address: str | None
+) -> tuple[Caller, DeviceView | None]:
+    """As `recognized`, once the use is written of a token that is used for the first time, or was
+    made when tokens were no passwords yet.
+    """
+    secret, looked_up = presented
+    assert secret is not None  # noqa: S101
+    assert looked_up is not None  # noqa: S101
+    token = looked_up.result()
+    assert token is not None  # noqa: S101
+    if token.device_id is None:
+        await _keep_password(desk, secret)
+        return _caller(token, address), None
+    seen: list[Presented] = [presented]
+
+    async def attempt(wait: bool) -> tuple[Caller, DeviceView | None] | None:
+        now = seen.pop() if seen else present(desk, secret)
+        if now.token is not None:
+            await now.token
+        found = recognized(desk, now, address)
+        if found or now.token is None:
+            return found
+        first = now.token.result()
+        assert first is not None  # noqa: S101  `recognized` has looked
+        caller = _caller(first, address)
+        if first.waiting or first.confirmed:
+            await _keep_password(desk, secret)
+            return caller, first.device
+        written = await desk.writes.confirm_token(_confirmation(first, secret, caller), wait=wait)
+        return (caller, first.device) if written else None
+
+    return await until_written(desk, token.device_id, attempt)
+
+
+def _confirmation(token: TokenView, secret: str, caller: Caller) -> ConfirmToken:
+    assert token.device_id is not None  # noqa: S101
+    assert token.access_revision is not None  # noqa: S101  its device is there
+    return ConfirmToken(
+        token.device_id,
+        token.access_revision,
+        token.id,
+        hash_secret(secret),
+        None if token.hashed else mosquitto_hash(secret),
+        datetime.now(UTC),
+        caller.actor,
+    )
+
+
+async def _keep_password(desk: Desk, secret: str) -> None:
+    """The token's secret as a password for a broker."""
     async with desk.database.begin() as session:
         token = await tokens.by_secret(session, secret)
-        if token is None:
-            raise Unauthenticated("This token is unknown.")
-        caller = _caller(_view(token), address)
-        if token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
+        if token is not None and token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
             token.mqtt_hash = mosquitto_hash(secret)
-        if token.kind == TokenKind.DEVICE and not token.waiting and token.confirmed_at is None:
-            await _confirm(session, token, hash_secret(secret), caller)
-        return caller
 
 
 async def valid_tokens(desk: Desk, ids: Collection[int]) -> set[int]:
     """Those of some tokens, by id, that may still be used."""
     async with desk.database.begin(own=True) as session:
         return await tokens.valid(session, ids)
-
-
-def _view(token: Token) -> TokenView:
-    return TokenView(
-        None,
-        token.id,
-        token.kind,
-        token.owner_id,
-        token.device_id,
-        token.waiting,
-        token.max_uses,
-        revoked=token.revoked_at is not None,
-        expired=token.expires_at is not None and token.expires_at <= datetime.now(UTC),
-        confirmed=token.confirmed_at is not None,
-        hashed=token.mqtt_hash is not None,
-    )
 
 
 def _caller(token: TokenView, address: str | None) -> Caller:
@@ -133,21 +156,3 @@ def _caller(token: TokenView, address: str | None) -> Caller:
         max_uses=token.max_uses,
         address=address,
     )
-
-
-async def _confirm(session: AsyncSession, found: Token, hash: bytes, caller: Caller) -> None:
-    assert found.device_id is not None  # noqa: S101
-    device = await devices.find_for_update(session, Scope(), found.device_id)
-    token = await session.get(Token, found.id, populate_existing=True)
-    if token is None or token.hash != hash:
-        # The device has asked for another one meanwhile.
-        raise Unauthenticated("This token is unknown.")
-    if device is None or token.revoked_at is not None:
-        raise Unauthenticated("This token was revoked.")
-    if token.confirmed_at is None:
-        now = datetime.now(UTC)
-        token.confirmed_at = device.confirmed_at = now
-        if await tokens.supersede(session, device.id, token.id) and device.online:
-            # The broker ends the session of the other token, maybe without its will.
-            device.online, device.status_at = False, now
-        record(session, EventKind.TOKEN_CONFIRMED, caller, device=device)

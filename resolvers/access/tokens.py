@@ -73,15 +73,17 @@ async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
     caller.require(Action.MANAGE_TOKENS)
     number = number_of(id)
     async with desk.database.begin() as session:
-        if device_id := await tokens.device_of(session, number):
-            # In the order in which everybody else locks them.
-            await devices.find_for_update(session, Scope(), device_id)
+        # A device is locked before its tokens.
+        device_id = await tokens.device_of(session, number)
+        device = await devices.find_for_update(session, Scope(), device_id) if device_id else None
         token = await tokens.by_id(session, caller.owner_id, number)
         if token is None:
             raise InputError.at("id", "There is no such token.", ErrorCode.NOT_FOUND)
         if token.revoked_at is None:
             await _check_not_last(session, token)
             token.revoked_at = datetime.now(UTC)
+            if device:
+                device.access_revision += 1
             if token.device_id:
                 await session.flush()
                 await set_offline_without_token(session, token.device_id)

@@ -39,7 +39,7 @@ async def approve_device(desk: Desk, caller: Caller, id: str, request: int | Non
         _settle(session, caller, device, EventKind.DEVICE_APPROVED, DeviceState.ACTIVE)
         device.reenrolment_refused = False
         if waiting := await tokens.unused_of(session, device.id, waiting=True):
-            await tokens.forget_unused(session, device.id, waiting=False)
+            await tokens.forget_unused(session, device, waiting=False)
             waiting.waiting = False
         return device
 
@@ -63,7 +63,7 @@ async def reject_device(desk: Desk, caller: Caller, id: str, request: int | None
             DeviceState.REJECTED if new else DeviceState.ACTIVE,
         )
         device.reenrolment_refused = not new
-        await tokens.forget_unused(session, device.id, waiting=True)
+        await tokens.forget_unused(session, device, waiting=True)
         return device
 
 
@@ -80,9 +80,9 @@ async def rotate_device_token(
         device = await existing(session, caller, id)
         if device.state != DeviceState.ACTIVE:
             raise InputError.at("id", "This device has not been approved.", ErrorCode.CONFLICT)
-        await tokens.forget_unused(session, device.id, waiting=False)
+        await tokens.forget_unused(session, device, waiting=False)
         if revoke_old:
-            await tokens.revoke_all(session, device.id)
+            await tokens.revoke_all(session, device)
         secret = tokens.issue_for_device(session, device, None, caller.actor, waiting=False)
         record(
             session,
@@ -112,5 +112,6 @@ def _settle(
 ) -> None:
     before = {"state": str(device.state), "awaitsApproval": device.awaits_approval}
     device.state, device.awaits_approval = state, False
+    device.access_revision += 1
     after = {"state": str(state), "awaitsApproval": False}
     record(session, kind, caller, device=device, before=before, after=after)

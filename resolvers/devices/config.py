@@ -1,6 +1,5 @@
 """A device's config: what it should do from now on."""
 
-import json
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,8 +53,8 @@ async def _change_with_others(
             qos,
             changed.config_updated_at,
             caller.actor,
-            json.dumps(config_facts(device)),
-            json.dumps(config_facts(changed)),
+            config_facts(device),
+            config_facts(changed),
         )
     )
     return changed if version else None

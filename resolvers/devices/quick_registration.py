@@ -5,8 +5,6 @@ the key is not counted, and nobody has to approve it. Again: it has not used the
 told. Later: it has its own token, and tells nothing new but the config that it has applied.
 """
 
-import orjson
-
 from db.devices.search import all_words
 from db.events.record import registered_facts
 from db.writes.create_device import NewDevice, Renewal
@@ -70,11 +68,11 @@ async def register_quickly(
             device.sensor_model,
             device.firmware,
             caller.actor,
-            "\n".join(all_words(device)),
+            all_words(device),
             hash_secret(secret),
             mosquitto_hash(secret),
             caller.token_id if caller.kind is TokenKind.ENROL else None,
-            orjson.dumps(registered_facts(device)).decode(),
+            registered_facts(device),
             device.registered_at,
             device.last_seen_at,
         )

@@ -157,7 +157,7 @@ async def _create(
 
 async def _renew(session: AsyncSession, caller: Caller, device: Device) -> Registered:
     for waiting in (False, True):
-        await tokens.forget_unused(session, device.id, waiting=waiting)
+        await tokens.forget_unused(session, device, waiting=waiting)
     device.state = DeviceState.ACTIVE
     device.awaits_approval = device.reenrolment_refused = False
     record(session, EventKind.TOKEN_RENEWED, caller, device=device)
@@ -166,7 +166,7 @@ async def _renew(session: AsyncSession, caller: Caller, device: Device) -> Regis
 
 
 async def _wait(session: AsyncSession, caller: Caller, device: Device) -> Registered:
-    await tokens.forget_unused(session, device.id, waiting=True)
+    await tokens.forget_unused(session, device, waiting=True)
     if not device.awaits_approval:
         device.awaits_approval = True
         record(session, EventKind.ENROLMENT_REQUESTED, caller, device=device)

@@ -1,6 +1,5 @@
 """What a device tells about itself: the config it has applied, its hardware and firmware."""
 
-import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
@@ -58,8 +57,8 @@ async def note_with_others(
             error,
             now,
             caller.actor,
-            json.dumps(before),
-            json.dumps(after),
+            before,
+            after,
         )
     )
     if taken is None:

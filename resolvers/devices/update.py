@@ -62,6 +62,7 @@ async def _move(
         change.measurement_type or device.measurement_type.name,
     )
     if owner.id != device.owner_id:
+        device.access_revision += 1
         await unlink_all(session, caller, device)
         device.listen = []
     device.owner, device.place, device.measurement_type = owner, at.place, at.measurement_type

@@ -19,6 +19,7 @@ from db.postgres.transient import is_transient
 from db.reads.reads import Reader
 from db.writes.change_config import Revisions
 from db.writes.create_device import Registrar
+from db.writes.writes import Writes
 from domain.access.tokens import TokenKind
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.errors import Unavailable
@@ -125,6 +126,7 @@ class DatabaseKeeper:
             Reader(database),
             Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS),
             Revisions(database),
+            Writes(database),
             feeds(database, settings.max_waiting_events),
             settings.enrolment,
             settings.reenrolment,
@@ -176,7 +178,8 @@ class DatabaseKeeper:
         """Requests get 503 from now on, and connections are closed: they are as dead as it is."""
         self.desk = None
         if self._made:
-            for each in (self._made.reader, self._made.registrar, self._made.revisions):
+            made = self._made
+            for each in (made.reader, made.registrar, made.revisions, made.writes):
                 each.close()
 
     def _log(self, error: Exception) -> None:

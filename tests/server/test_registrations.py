@@ -123,11 +123,11 @@ async def test_one_bad_row_fails_no_neighbour(api: Api, database: Database) -> N
             "sensor_model": None,
             "firmware": None,
             "actor": "enrol:1",
-            "words": "a",
+            "words": ["a"],
             "hash": id.encode(),
             "mqtt_hash": "x",
             "issued_by": None,
-            "facts": "{}",
+            "facts": {},
             "at": datetime.now(UTC),
             "last_seen_at": None,
         }

@@ -1,7 +1,6 @@
 """Many configs that change, and are applied, at once; what is in the database afterwards."""
 
 import asyncio
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,7 +167,7 @@ async def test_one_bad_change_fails_no_neighbour(api: Api, database: Database) -
     revisions = api.app.state.keeper.desk.revisions
 
     def change(id: str, qos: int) -> Change:
-        facts = json.dumps({})
+        facts: dict[str, Any] = {}
         return Change(id, 1, 5, qos, datetime.now(UTC), "admin:1", facts, facts)
 
     good = [revisions.change(change(id, 0)) for id, _ in known[:5]]
