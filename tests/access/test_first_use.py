@@ -1,0 +1,285 @@
+"""The first use of a device's token: alone, with others at once, and beside what changes tokens."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from db.postgres.database import Database
+from db.writes.batch_writer import BatchWriter
+from domain.devices.changes import ConfirmToken
+from server.settings import Settings
+from tests.client import Api
+from tests.conftest import changed, served
+from tests.events import events_of
+from tests.waiting import until
+
+ME = "{ me { id online } }"
+UNUSED = "SELECT count(*) FROM tokens WHERE kind = 'device' AND confirmed_at IS NULL"
+
+
+def mac(number: int) -> str:
+    return f"24:6f:28:05:{number // 256:02x}:{number % 256:02x}"
+
+
+async def value(database: Database, query: str, **values: Any) -> Any:
+    async with database.begin() as session:
+        return (await session.execute(text(query), values)).scalar_one()
+
+
+async def revision(database: Database, id: str) -> int:
+    query = "SELECT access_revision FROM devices WHERE id = :id"
+    return int(await value(database, query, id=id))
+
+
+async def test_first_uses_at_once_are_confirmed_together(api: Api, database: Database) -> None:
+    key = await api.key()
+    devices = [await api.register(key, mac=mac(n)) for n in range(40)]
+    found = await asyncio.gather(*(api.ask(ME, each["token"]) for each in devices))
+    assert [one["me"]["id"] for one in found] == [each["device"]["id"] for each in devices]
+    events = await events_of(database, "token_confirmed")
+    assert sorted(event.device_id or "" for event in events) == sorted(
+        each["device"]["id"] for each in devices
+    )
+    assert {event.actor for event in events} == {
+        f"device:{each['device']['id']}" for each in devices
+    }
+    assert await value(database, UNUSED) == 0
+    assert await value(database, "SELECT count(*) FROM devices WHERE confirmed_at IS NULL") == 0
+
+
+async def test_two_first_uses_of_one_token_make_one_event(api: Api, database: Database) -> None:
+    token = (await api.register(await api.key()))["token"]
+    found = await asyncio.gather(*(api.post(ME, token) for _ in range(30)))
+    assert {answer.status_code for answer in found} == {200}
+    assert len(await events_of(database, "token_confirmed")) == 1
+
+
+async def test_first_uses_through_two_servers_make_one_event(
+    settings: Settings, database: Database
+) -> None:
+    async with served(settings) as one, served(settings) as other:
+        token = (await one.register(await one.key()))["token"]
+        found = await asyncio.gather(*(api.post(ME, token) for api in (one, other) * 15))
+    assert {answer.status_code for answer in found} == {200}
+    assert len(await events_of(database, "token_confirmed")) == 1
+
+
+async def test_a_first_use_revokes_the_other_tokens_and_ends_their_session(
+    api: Api, database: Database
+) -> None:
+    first = await api.register(await api.key())
+    id = first["device"]["id"]
+    await api.ask(ME, first["token"])
+    async with database.begin() as session:
+        await session.execute(text("UPDATE devices SET online = true, status_at = now()"))
+    second = (await api.change("rotateDeviceToken", fields="token", id=id))["token"]
+    assert (await api.ask(ME, first["token"]))["me"]["online"]
+    await api.ask(ME, second)
+    assert (await api.post(ME, first["token"])).status_code == 401
+    assert not (await api.ask(ME, second))["me"]["online"]
+    live = "SELECT count(*) FROM tokens WHERE kind = 'device' AND revoked_at IS NULL"
+    assert await value(database, live) == 1
+
+
+async def test_a_locked_device_is_waited_for(api: Api, database: Database) -> None:
+    made = await api.register(await api.key())
+    async with database.begin() as session:
+        await session.execute(text("SELECT FROM devices FOR UPDATE"))
+        asking = asyncio.create_task(api.post(ME, made["token"]))
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, waiting))
+        assert not asking.done()
+    assert (await asking).status_code == 200
+    assert len(await events_of(database, "token_confirmed")) == 1
+
+
+async def _is_true(database: Database, query: str) -> bool:
+    return bool(await value(database, query))
+
+
+async def test_a_token_that_is_replaced_during_its_first_use_is_refused(
+    api: Api, database: Database
+) -> None:
+    """The device asks for another one, after the server has looked the first one up."""
+    key = await api.key()
+    made = await api.register(key)
+    async with database.begin() as session:
+        await session.execute(text("SELECT FROM devices FOR UPDATE"))
+        asking = asyncio.create_task(api.post(ME, made["token"]))
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, waiting))
+        await session.execute(
+            text("UPDATE tokens SET hash = sha256('another') WHERE kind = 'device'")
+        )
+        await session.execute(text("UPDATE devices SET access_revision = access_revision + 1"))
+    assert (await asking).status_code == 401
+    assert await events_of(database, "token_confirmed") == []
+    assert await value(database, UNUSED) == 1
+
+
+async def test_a_token_issued_during_a_first_use_is_not_overlooked(
+    api: Api, database: Database
+) -> None:
+    """It can't be seen by the statement that revokes the others: the guard has to fail."""
+    made = await api.register(await api.key())
+    id = made["device"]["id"]
+    async with database.begin() as session:
+        await session.execute(text("SELECT FROM devices FOR UPDATE"))
+        asking = asyncio.create_task(api.post(ME, made["token"]))
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, waiting))
+        await session.execute(
+            text(
+                "INSERT INTO tokens (kind, hash, device_id, created_at, created_by) "
+                "VALUES ('device', sha256('late'), :id, now(), 'admin:1')"
+            ),
+            {"id": id},
+        )
+        await session.execute(text("UPDATE devices SET access_revision = access_revision + 1"))
+    assert (await asking).status_code == 200
+    live = "SELECT count(*) FROM tokens WHERE kind = 'device' AND revoked_at IS NULL"
+    assert await value(database, live) == 1
+
+
+async def test_an_old_token_gets_its_password_for_brokers(api: Api, database: Database) -> None:
+    made = await api.register(await api.key())
+    no_password = text("UPDATE tokens SET mqtt_hash = NULL")
+    missing = "SELECT count(*) FROM tokens WHERE mqtt_hash IS NULL AND kind IN ('device', 'admin')"
+    for token in (made["token"], made["token"], api.admin):
+        async with database.begin() as session:
+            await session.execute(no_password)
+        before = await value(database, missing)
+        assert (await api.post(ME, token)).status_code == 200
+        assert await value(database, missing) == before - 1
+
+
+@dataclass
+class Owned:
+    """A device and what it needs to know."""
+
+    api: Api
+    key: str
+    number: int
+    id: str
+    token: str
+
+
+async def first_use(owned: Owned) -> None:
+    await owned.api.ask(ME, owned.token)
+
+
+async def approve(owned: Owned) -> None:
+    await owned.api.change("approveDevice", id=owned.id)
+
+
+async def reject(owned: Owned) -> None:
+    await owned.api.change("rejectDevice", id=owned.id)
+
+
+async def rotate(owned: Owned) -> None:
+    await owned.api.change("rotateDeviceToken", id=owned.id)
+
+
+async def rotate_and_revoke(owned: Owned) -> None:
+    await owned.api.change("rotateDeviceToken", id=owned.id, revokeOld=True)
+
+
+async def renew(owned: Owned) -> None:
+    await owned.api.register(owned.key, mac=mac(owned.number))
+
+
+async def ask_with_another_key(owned: Owned) -> None:
+    await owned.api.register(await owned.api.key(), mac=mac(owned.number))
+
+
+async def give_another_owner(owned: Owned) -> None:
+    await owned.api.change("updateDevice", id=owned.id, owner="Globex")
+
+
+async def revoke(owned: Owned) -> None:
+    tokens = (await owned.api.ask("{ tokens(kind: DEVICE) { nodes { id } } }"))["tokens"]
+    payload = await owned.api.change("revokeToken", id=tokens["nodes"][-1]["id"])
+    assert payload["errors"] == []
+
+
+PENDING = (approve, reject)
+UNUSED_TOKEN = (first_use, renew)
+USED_TOKEN = (rotate, rotate_and_revoke, ask_with_another_key, give_another_owner, revoke)
+
+
+@pytest.mark.parametrize("operation", [*PENDING, *UNUSED_TOKEN, *USED_TOKEN])
+async def test_what_decides_who_may_act_as_a_device_raises_its_access_revision(
+    settings: Settings, database: Database, operation: Callable[[Owned], Awaitable[None]]
+) -> None:
+    """A first use that was decided before it must not be written after it."""
+    async with served(changed(settings, enrolment="approve")) as api:
+        key = await api.key()
+        token = (await api.register(key, mac=mac(1)))["token"]
+        id = str(await value(database, "SELECT id FROM devices"))
+        owned = Owned(api, key, 1, id, token)
+        if operation not in PENDING:
+            await approve(owned)
+        if operation in USED_TOKEN:
+            await first_use(owned)
+        before = await revision(database, id)
+        await operation(owned)
+        assert await revision(database, id) > before
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_guard_that_does_not_hold_is_a_conflict(
+    api: Api, database: Database, wait: bool
+) -> None:
+    made = await api.register(await api.key())
+    writes = api.app.state.keeper.desk.writes
+    token = await value(database, "SELECT id FROM tokens WHERE kind = 'device'")
+    hash = await value(database, "SELECT hash FROM tokens WHERE kind = 'device'")
+    at = await value(database, "SELECT now()")
+    guard = await revision(database, made["device"]["id"])
+
+    def write(**odd: Any) -> ConfirmToken:
+        values = {
+            "id": made["device"]["id"],
+            "access_revision": guard,
+            "token_id": token,
+            "hash": hash,
+            "mqtt_hash": None,
+            "at": at,
+            "actor": "device:x",
+        }
+        return ConfirmToken(**{**values, **odd})
+
+    for odd in (
+        {"access_revision": guard + 1},
+        {"token_id": token + 1},
+        {"hash": b"x"},
+        {"id": "0" * 32},
+    ):
+        assert not await writes.confirm_token(write(**odd), wait=wait), odd
+    assert await events_of(database, "token_confirmed") == []
+    assert await writes.confirm_token(write(), wait=wait)
+    assert not await writes.confirm_token(write(access_revision=guard + 1), wait=wait)
+    assert len(await events_of(database, "token_confirmed")) == 1
+
+
+async def test_events_of_a_write_that_waits_are_announced(api: Api) -> None:
+    """Else subscribers would hear of them a second later."""
+    made = await api.register(await api.key())
+    desk = api.app.state.keeper.desk
+    writer: BatchWriter[ConfirmToken] = desk.writes._confirm_token
+    id = made["device"]["id"]
+    desk.database.recorded.clear()
+    async with desk.database.begin() as session:
+        token = (
+            await session.execute(
+                text("SELECT id, hash, created_at FROM tokens WHERE kind = 'device'")
+            )
+        ).one()
+        guard = await revision(desk.database, id)
+    write = ConfirmToken(id, guard, token.id, token.hash, None, token.created_at, "device:x")
+    assert await writer.submit_alone(write) is not None
+    assert desk.database.recorded.is_set()
