@@ -9,6 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations.ops import MigrationScript
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
@@ -20,6 +21,8 @@ from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable
 from db.tables import alerts, devices, events, links, mqtt, tokens
 from db.tables.base import Base
+from db.trigger_check import compare_triggers
+from db.trigger_migration import add_triggers
 
 TABLES = (devices, tokens, events, links, mqtt, alerts)
 METADATA = Base.metadata
@@ -65,17 +68,21 @@ async def _probe(database: Database) -> None:
 
 
 async def missing_migrations(database: Database) -> list[str]:
-    """What the models have and the migrated tables have not, or the other way round."""
+    """What models and triggers' text have and the migrated tables have not, or the other way round.
+
+    Locks the tables that have triggers for a moment.
+    """
     async with database.engine.connect() as connection:
         return await connection.run_sync(_differences)
 
 
-async def write_migration(database: Database, message: str) -> None:
-    """Writes a new migration file with what is missing."""
+async def write_migration(database: Database, message: str) -> list[str]:
+    """Writes a new migration file with what is missing.
+
+    Returns why PostgreSQL refuses triggers' text: then the file has none of the triggers.
+    """
     async with database.engine.connect() as connection:
-        await connection.run_sync(
-            lambda c: command.revision(_config(c), message, autogenerate=True)
-        )
+        return await connection.run_sync(_write, message)
 
 
 async def _is_ready(database: Database) -> bool:
@@ -127,4 +134,18 @@ def _upgrade(connection: Connection) -> None:
 
 def _differences(connection: Connection) -> list[str]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [str(difference) for difference in compare_metadata(context, METADATA)]
+    tables = [str(difference) for difference in compare_metadata(context, METADATA)]
+    return tables + compare_triggers(connection).differences
+
+
+def _write(connection: Connection, message: str) -> list[str]:
+    comparison = compare_triggers(connection)
+
+    def complete(_context: object, _revision: object, scripts: list[MigrationScript]) -> None:
+        if not comparison.refused:
+            add_triggers(scripts[0], comparison)
+
+    command.revision(
+        _config(connection), message, autogenerate=True, process_revision_directives=complete
+    )
+    return comparison.refused

@@ -11,8 +11,8 @@ from db.tables.base import DEVICE_ID, Base
 class Undelivered(Base):
     """An active device whose config the broker does not have yet.
 
-    Written by a trigger on `devices`, whoever changes them and however, and in a table of its own:
-    a delivery leaves the many indexes of `devices` alone.
+    Written by triggers on `devices` (`db.tables.triggers`), whoever changes them and however. In a
+    table of its own, because a delivery then leaves the many indexes of `devices` alone.
     """
 
     __tablename__ = "undelivered"

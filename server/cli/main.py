@@ -139,7 +139,12 @@ def migrate(
         return
     with TemporaryDirectory(prefix="rollcall-") as folder:
         if write is not None:
-            with_temporary_database(lambda database: write_migration(database, write), Path(folder))
+            refused = with_temporary_database(
+                lambda database: write_migration(database, write), Path(folder)
+            )
+            if refused:
+                lines = ["Write its functions and triggers by hand:", *refused]
+                typer.echo("\n".join(lines), err=True)
             return
         missing = with_temporary_database(missing_migrations, Path(folder))
     if missing:
