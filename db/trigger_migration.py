@@ -35,7 +35,7 @@ def _wrap(tables: ops.OpContainer, before: Definitions, after: Definitions) -> N
     new = [name for name in after if after[name] != before.get(name)]
     functions_gone = [name for name in gone if not _is_trigger(name) and name not in after]
     tables.ops[:0] = [RunSql(f"DROP {_capital(name)}") for name in gone if _is_trigger(name)]
-    tables.ops += [RunSql(after[name]) for name in sorted(new, key=_is_trigger)]
+    tables.ops += [RunSql(after[name]) for name in new]
     tables.ops += [RunSql(f"DROP {_capital(name)}") for name in functions_gone]
 
 

@@ -28,6 +28,8 @@ SAME_WITH_OTHER_SPELLING = (
     .replace("NEW.state = 'active'", "(new.state = ('active'::text))")
 )
 EXTRA = "CREATE TRIGGER extra AFTER DELETE ON tokens FOR EACH ROW EXECUTE FUNCTION owe_config()"
+EXTRA_COLUMN = "ALTER TABLE tokens ADD COLUMN spare int"
+EXTRA_ON_COLUMN = EXTRA.replace("extra AFTER DELETE", "on_column AFTER UPDATE OF spare")
 EXTRA_FUNCTION = "CREATE FUNCTION spare(n int) RETURNS int LANGUAGE sql AS 'SELECT n % 7'"
 DROP = "DROP TRIGGER owe_configs_of_new ON devices"
 
@@ -96,9 +98,12 @@ async def test_a_missing_function_is_named_with_its_trigger(database: Database) 
 
 
 async def test_a_comparison_changes_nothing(database: Database) -> None:
+    """Not even if the transaction around it is committed."""
     await execute(database, EXTRA, DROP)
     before = await missing_migrations(database)
     assert len(before) == 2
+    async with database.engine.begin() as connection:
+        await connection.run_sync(compare_triggers)
     assert await missing_migrations(database) == before
 
 
@@ -113,9 +118,10 @@ async def test_what_is_missing_is_written(
     database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The migration that is written gives the database what the text says, and takes it back."""
-    await execute(database, OTHER_BODY, DROP, EXTRA, EXTRA_FUNCTION, OTHER_CONDITION)
+    changes = (OTHER_BODY, DROP, EXTRA, EXTRA_FUNCTION, OTHER_CONDITION)
+    await execute(database, *changes, EXTRA_COLUMN, EXTRA_ON_COLUMN)
     before = await missing_migrations(database)
-    assert len(before) == 5
+    assert len(before) == 7
     copy_scripts(monkeypatch, tmp_path)
     assert await write_migration(database, "mend triggers") == []
     await run(database, migrate._upgrade)
