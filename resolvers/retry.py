@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.postgres.advisory_locks import hold_device
 from domain.errors import Overloaded
 from resolvers.services import Desk
 
@@ -12,21 +15,24 @@ Result = TypeVar("Result")
 
 
 async def until_written(
-    desk: Desk, device_id: str, attempt: Callable[[bool], Awaitable[Result | None]]
+    desk: Desk, device_id: str, attempt: Callable[[AsyncSession | None], Awaitable[Result | None]]
 ) -> Result:
-    """The first result that is not None, which stands for a conflict.
+    """Return the first result of `attempt` that is not None, which stands for a conflict.
 
-    `attempt` reads, decides and writes. Its argument is false at first: the write skips a row that
-    is locked. After a conflict the requests of this process for one device take turns, and writes
-    wait for the row: each attempt then has to see what the one before has written.
+    `attempt` reads, decides and writes. After a conflict, the requests for one device take turns
+    on all servers, and write in the transaction that has the turn. Most of them wait in their own
+    process, so that they don't take its connections.
     Raises Overloaded after `ATTEMPTS` conflicts.
     """
-    result = await attempt(False)
+    result = await attempt(None)
     if result is not None:
         return result
-    async with desk.turns.hold(device_id):
+    async with desk.turns.hold(device_id), desk.database.begin() as session:
+        await hold_device(session, device_id)
         for _ in range(ATTEMPTS - 1):
-            result = await attempt(True)
+            result = await attempt(session)
             if result is not None:
-                return result
-    raise Overloaded("This device is being changed by others; try again soon.")
+                break
+    if result is None:
+        raise Overloaded("This device is being changed by others; try again soon.")
+    return result

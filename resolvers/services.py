@@ -6,9 +6,9 @@ from typing import Self
 from concurrency.keyed_lock import KeyedLock
 from db.postgres.database import Database
 from db.reads.reads import Reader
-from db.writes.change_config import Revisions
 from db.writes.create_device import Registrar
 from db.writes.last_seen import Sightings
+from db.writes.record_report import Revisions
 from db.writes.writes import Writes
 from domain.access.rate_limit import Admission
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS

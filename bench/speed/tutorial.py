@@ -14,6 +14,8 @@ from strawberry.fastapi import GraphQLRouter
 
 from db.devices.search import words_of
 from db.tables import devices as tables
+from db.tables.events import Event
+from db.tables.tokens import Token
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.devices.identity import device_id, parse_mac
 from domain.mqtt.accounts import mosquitto_hash
@@ -195,10 +197,10 @@ class Mutation:
         await session.flush()
         token = {"kind": "device", "hash": hash_secret(secret), "device_id": id}
         made = {"mqtt_hash": mosquitto_hash(secret), "created_at": now, "created_by": "enrol:1"}
-        session.add(tables.Token(**token, **made))
+        session.add(Token(**token, **made))
         facts = {"owner": owner.name, "place": place.name, "topic": row.topic, "version": 1}
         event = {"kind": "device_registered", "device_id": id, "owner_id": owner.id}
-        session.add(tables.Event(**event, actor="enrol:1", after=facts))
+        session.add(Event(**event, actor="enrol:1", after=facts))
         await session.commit()
         return RegisterDevicePayload(
             outcome="CREATED", token=secret, device=device_of(row), errors=[]
@@ -228,7 +230,7 @@ class Mutation:
             row.config_updated_at = datetime.now(UTC)
             after = {"version": row.config_version, "intervalSeconds": row.interval_seconds}
             event = {"kind": "config_changed", "device_id": row.id, "owner_id": row.owner_id}
-            session.add(tables.Event(**event, actor="admin:1", before=before, after=after))
+            session.add(Event(**event, actor="admin:1", before=before, after=after))
             await session.commit()
         return UpdateConfigPayload(config=config_of(row), errors=[])
 
@@ -246,7 +248,7 @@ def create() -> FastAPI:
         session: AsyncSession = Depends(session_of_the_request),  # noqa: B008  as tutorials do
     ) -> dict[str, Any]:
         secret = request.headers["authorization"].removeprefix("Bearer ")
-        wanted = select(tables.Token).where(tables.Token.hash == hash_secret(secret))
+        wanted = select(Token).where(Token.hash == hash_secret(secret))
         return {"session": session, "token": (await session.scalars(wanted)).one()}
 
     app = FastAPI()

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.postgres.database import RECORDED
-from db.tables.devices import AnyDevice, Device
+from db.tables.devices import Device
 from db.tables.events import Event
 from db.tables.links import Link
 from db.tables.tokens import Token
@@ -35,44 +35,6 @@ def record(
             after=after,
         )
     )
-
-
-def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both sides without what is the same in both."""
-    keys = [key for key in after if before.get(key) != after[key]]
-    return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
-
-
-def device_facts(device: AnyDevice) -> dict[str, Any]:
-    """A device as the audit log shows it."""
-    return {
-        "owner": device.owner.name,
-        "place": device.place.name,
-        "measurementType": device.measurement_type.name,
-        "latitude": device.latitude,
-        "longitude": device.longitude,
-        "sensorModel": device.sensor_model,
-        "firmware": device.firmware,
-        "state": str(device.state),
-        "topic": device.topic,
-    }
-
-
-def registered_facts(device: AnyDevice) -> dict[str, Any]:
-    """A device with its config, as it came or went."""
-    return {**device_facts(device), **config_facts(device)}
-
-
-def config_facts(device: AnyDevice) -> dict[str, Any]:
-    """One version of a config, whole: what followers are told needs no other row."""
-    return {
-        "version": device.config_version,
-        "intervalSeconds": device.interval_seconds,
-        "qos": device.qos,
-        "listen": list(device.listen),
-        "updatedAt": device.config_updated_at.isoformat(),
-        "updatedBy": device.config_updated_by,
-    }
 
 
 def link_facts(link: Link) -> dict[str, Any]:

@@ -27,11 +27,19 @@ class Lock(IntEnum):
     REPORTS = 7_265_541
     FAN_OUT = 7_265_542
     TELEGRAM_BOT = 7_265_543
+    # Together with the hash of a device's id.
+    DEVICE = 7_265_544
 
 
 async def hold(session: AsyncSession | AsyncConnection, lock: Lock) -> None:
     """Wait for the lock, and hold it until the transaction ends."""
     await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+
+async def hold_device(session: AsyncSession, id: str) -> None:
+    """As `hold`, in turn with all others that call this for the device."""
+    query = text("SELECT pg_advisory_xact_lock(:lock, hashtext(:id))")
+    await session.execute(query, {"lock": Lock.DEVICE, "id": id})
 
 
 async def try_to_hold(session: AsyncSession, lock: Lock) -> bool:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from concurrency.batcher import Merged
 from db.postgres.connections import MISTAKES, Lane
 from db.postgres.database import RECORDED, Database
@@ -33,9 +35,8 @@ class BatchWriter(Generic[Write]):
     """
 
     def __init__(self, database: Database, statement: str, kind: type[Write], *same: Any) -> None:
-        self._database = database
         statement = statement.replace("{given}", given(kind))
-        self._alone = statement.replace(SKIP_LOCKED, "")
+        self._in_turn = statement.replace(SKIP_LOCKED, "")
         self._same = same
         connections = range(database.sizes.commits)
         self._connections = [_Connection(database, statement, same) for _ in connections]
@@ -49,15 +50,15 @@ class BatchWriter(Generic[Write]):
         """
         return self.merged.get(write)
 
-    async def submit_alone(self, write: Write) -> Any | None:
-        """As `submit`, but waits for transactions that have the row locked."""
-        async with self._database.begin() as session:
-            connection = await session.connection()
-            values = (encoded([write]), *self._same)
-            row: Any = (await connection.exec_driver_sql(self._alone, values)).first()
-            if row is not None:
-                session.info[RECORDED] = True
-        return None if row is None else row[1]
+    async def write_in(self, session: AsyncSession, write: Write) -> Any | None:
+        """As `submit`, in a transaction, after others that have the row locked."""
+        connection = await session.connection()
+        values = (encoded([write]), *self._same)
+        row: Any = (await connection.exec_driver_sql(self._in_turn, values)).first()
+        if row is None:
+            return None
+        session.info[RECORDED] = True
+        return row[1]
 
     def close(self) -> None:
         for connection in self._connections:

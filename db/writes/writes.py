@@ -2,29 +2,37 @@
 
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from db.postgres.database import Database
 from db.writes.batch_writer import BatchWriter, Write
+from db.writes.change_config import CHANGE
 from db.writes.confirm_token import CONFIRM
-from domain.devices.changes import ConfirmToken
+from domain.devices.changes import ChangeConfig, ConfirmToken
 
 
 class Writes:
-    """Each method returns whether it was written; False after a conflict. `wait`: it waits for
-    other transactions that have the device locked, and does not share a statement with others.
+    """Each method returns whether the change was written, and committed; False after a conflict.
 
+    With a `session` it is written in that transaction, after others that have the device locked.
     Each raises Unavailable and Overloaded.
     """
 
     def __init__(self, database: Database) -> None:
+        self._change_config = BatchWriter(database, CHANGE, ChangeConfig)
         self._confirm_token = BatchWriter(database, CONFIRM, ConfirmToken)
 
-    async def confirm_token(self, write: ConfirmToken, *, wait: bool = False) -> bool:
-        return await _written(self._confirm_token, write, wait=wait)
+    async def change_config(self, write: ChangeConfig, session: AsyncSession | None = None) -> bool:
+        return await _written(self._change_config, write, session)
+
+    async def confirm_token(self, write: ConfirmToken, session: AsyncSession | None = None) -> bool:
+        return await _written(self._confirm_token, write, session)
 
     def close(self) -> None:
+        self._change_config.close()
         self._confirm_token.close()
 
 
-async def _written(writer: BatchWriter[Write], write: Write, *, wait: bool) -> bool:
-    found: Any = await (writer.submit_alone(write) if wait else writer.submit(write))
+async def _written(writer: BatchWriter[Write], write: Write, session: AsyncSession | None) -> bool:
+    found: Any = await (writer.write_in(session, write) if session else writer.submit(write))
     return found is not None

@@ -6,6 +6,7 @@ the SQL.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,3 +23,17 @@ class ConfirmToken:
     mqtt_hash: str | None
     at: datetime
     actor: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangeConfig:
+    """The config after `version`, which is the guard. `before`, `after`: for the event."""
+
+    id: str
+    version: int
+    new_interval: int
+    new_qos: int
+    at: datetime
+    actor: str
+    before: dict[str, Any]
+    after: dict[str, Any]

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from db.access import tokens
 from db.reads.reads import TokenView
 from domain.access.caller import Caller
@@ -95,7 +97,7 @@ async def _confirmed(
         return _caller(token, address), None
     seen: list[Presented] = [presented]
 
-    async def attempt(wait: bool) -> tuple[Caller, DeviceView | None] | None:
+    async def attempt(session: AsyncSession | None) -> tuple[Caller, DeviceView | None] | None:
         now = seen.pop() if seen else present(desk, secret)
         if now.token is not None:
             await now.token
@@ -108,8 +110,8 @@ async def _confirmed(
         if first.waiting or first.confirmed:
             await _keep_password(desk, secret)
             return caller, first.device
-        written = await desk.writes.confirm_token(_confirmation(first, secret, caller), wait=wait)
-        return (caller, first.device) if written else None
+        write = _confirmation(first, secret, caller)
+        return (caller, first.device) if await desk.writes.confirm_token(write, session) else None
 
     return await until_written(desk, token.device_id, attempt)
 

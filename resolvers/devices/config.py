@@ -4,70 +4,34 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.events.record import config_facts, record
-from db.tables.devices import AnyDevice, Device, PastConfig
-from db.writes.change_config import Change
+from db.events.record import record
+from db.tables.devices import Device, PastConfig
 from domain.access.caller import Action, Caller
+from domain.devices.config_change import decide_config_change
 from domain.devices.device import DeviceView
+from domain.devices.facts import config_facts
 from domain.devices.inputs import ConfigChange
-from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from resolvers.devices.lookup import existing, no_such_device, visible
+from resolvers.devices.lookup import no_such_device, visible
+from resolvers.retry import until_written
 from resolvers.services import Desk
 
-# To change a device along with others that are changed; after that, it waits for its turn.
-ATTEMPTS = 2
 
-
-async def update_config(desk: Desk, caller: Caller, id: str, change: ConfigChange) -> AnyDevice:
+async def update_config(desk: Desk, caller: Caller, id: str, wanted: ConfigChange) -> DeviceView:
     """Values that are in force already change nothing, not even the version."""
     caller.require(Action.CHANGE_DEVICE)
-    for _ in range(ATTEMPTS):
+
+    async def attempt(session: AsyncSession | None) -> DeviceView | None:
         device = await visible(desk, caller, id)
         if device is None:
             raise no_such_device("deviceId")
-        if not _changes(device, change):
+        decided = decide_config_change(device, wanted, caller.actor, datetime.now(UTC))
+        if decided is None:
             return device
-        if changed := await _change_with_others(desk, caller, device, change):
-            return changed
-    return await _change_alone(desk, caller, id, change)
+        write, changed = decided
+        return changed if await desk.writes.change_config(write, session) else None
 
-
-async def _change_with_others(
-    desk: Desk, caller: Caller, device: DeviceView, change: ConfigChange
-) -> DeviceView | None:
-    """Committed; None where somebody else is changing the device, or has done so."""
-    interval, qos = _values(device, change)
-    changed = device.changed(
-        interval_seconds=interval,
-        qos=qos,
-        config_version=device.config_version + 1,
-        config_updated_at=datetime.now(UTC),
-        config_updated_by=caller.actor,
-    )
-    version = await desk.revisions.change(
-        Change(
-            device.id,
-            device.config_version,
-            interval,
-            qos,
-            changed.config_updated_at,
-            caller.actor,
-            config_facts(device),
-            config_facts(changed),
-        )
-    )
-    return changed if version else None
-
-
-async def _change_alone(desk: Desk, caller: Caller, id: str, change: ConfigChange) -> Device:
-    """After whoever else is changing the device."""
-    async with desk.database.begin() as session:
-        device = await existing(session, caller, id, "deviceId")
-        if _changes(device, change):
-            interval, qos = _values(device, change)
-            next_config(session, caller, device, interval_seconds=interval, qos=qos)
-        return device
+    return await until_written(desk, id.lower(), attempt)
 
 
 def next_config(
@@ -102,24 +66,3 @@ def next_config(
         device.listen = listen
     after = config_facts(device)
     record(session, EventKind.CONFIG_CHANGED, caller, device=device, before=before, after=after)
-
-
-def _changes(device: AnyDevice, change: ConfigChange) -> bool:
-    """Raises InputError where the change was meant for another version."""
-    expected = change.expected_version
-    if expected is not None and expected != device.config_version:
-        raise InputError.at(
-            "expectedVersion",
-            f"The config is at version {device.config_version} by now: read it and decide again.",
-            ErrorCode.CONFLICT,
-        )
-    return _values(device, change) != (device.interval_seconds, device.qos)
-
-
-def _values(device: AnyDevice, change: ConfigChange) -> tuple[int, int]:
-    """The interval in seconds and the QoS that are to be; what the change leaves out stays."""
-    interval, qos = change.interval_seconds, change.qos
-    return (
-        device.interval_seconds if interval is None else interval,
-        device.qos if qos is None else qos,
-    )

@@ -7,10 +7,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import links
-from db.events.record import record, registered_facts
+from db.events.record import record
 from db.mqtt import former_topics as topics
 from db.tables.devices import DeletedDevice, Device
 from domain.access.caller import Action, Caller
+from domain.devices.facts import registered_facts
 from domain.events.kinds import EventKind
 from resolvers.devices.links import unlink_all
 from resolvers.devices.lookup import existing

@@ -6,12 +6,12 @@ told. Later: it has its own token, and tells nothing new but the config that it 
 """
 
 from db.devices.search import all_words
-from db.events.record import registered_facts
 from db.writes.create_device import NewDevice, Renewal
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.devices.device import DeviceView
 from domain.devices.enrolment import DeviceState, EnrolmentPolicy, Outcome
+from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import Registration
 from domain.mqtt.accounts import mosquitto_hash

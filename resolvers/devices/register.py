@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.access import tokens
 from db.devices import queries as devices
-from db.events.record import record, registered_facts
+from db.events.record import record
 from db.tables.devices import AnyDevice, Device
 from domain.access.caller import Action, Caller, Scope
 from domain.access.tokens import TokenKind
@@ -23,6 +23,7 @@ from domain.devices.enrolment import (
     Step,
     decide,
 )
+from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import Registration
 from domain.errors import ErrorCode, InputError

@@ -6,11 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import links
 from db.devices.search import words_of
-from db.events.record import device_facts, record, registered_facts
+from db.events.record import record
 from db.mqtt import former_topics as topics
 from db.tables.devices import Device
 from domain.access.caller import Action, Caller
 from domain.devices.enrolment import DeviceState
+from domain.devices.facts import device_facts, registered_facts
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.mqtt.topics import base_topic

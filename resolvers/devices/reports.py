@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import queries as devices
 from db.devices.search import words_of
-from db.events.record import changes, record
+from db.events.record import record
 from db.mqtt import former_topics as topics
 from db.tables.devices import AnyDevice, Device
-from db.writes.change_config import Applied
+from db.writes.record_report import Applied
 from domain.access.caller import Action, Caller
 from domain.access.tokens import TokenKind
 from domain.devices.device import DeviceView
+from domain.devices.facts import changes
 from domain.devices.inputs import Acknowledgement
 from domain.errors import InputError
 from domain.events.kinds import EventKind

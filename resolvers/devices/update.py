@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.devices import links
 from db.devices import topic_levels as levels
 from db.devices.search import words_of
-from db.events.record import changes, device_facts, record
+from db.events.record import record
 from db.mqtt import former_topics as topics
 from db.tables.devices import Device
 from domain.access.caller import Action, Caller
+from domain.devices.facts import changes, device_facts
 from domain.devices.inputs import DeviceChange
 from domain.events.kinds import EventKind
 from domain.mqtt.topics import base_topic

@@ -17,8 +17,8 @@ from db.postgres.event_signal import EventSignal
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
 from db.reads.reads import Reader
-from db.writes.change_config import Revisions
 from db.writes.create_device import Registrar
+from db.writes.record_report import Revisions
 from db.writes.writes import Writes
 from domain.access.tokens import TokenKind
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS

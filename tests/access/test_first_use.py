@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from db.writes.batch_writer import BatchWriter
 from domain.devices.changes import ConfirmToken
 from server.settings import Settings
 from tests.client import Api
@@ -230,9 +229,9 @@ async def test_what_decides_who_may_act_as_a_device_raises_its_access_revision(
         assert await revision(database, id) > before
 
 
-@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.parametrize("in_turn", [False, True])
 async def test_a_guard_that_does_not_hold_is_a_conflict(
-    api: Api, database: Database, wait: bool
+    api: Api, database: Database, in_turn: bool
 ) -> None:
     made = await api.register(await api.key())
     writes = api.app.state.keeper.desk.writes
@@ -253,33 +252,35 @@ async def test_a_guard_that_does_not_hold_is_a_conflict(
         }
         return ConfirmToken(**{**values, **odd})
 
-    for odd in (
+    async def written(write: ConfirmToken) -> bool:
+        if not in_turn:
+            return bool(await writes.confirm_token(write))
+        async with database.begin() as session:
+            return bool(await writes.confirm_token(write, session))
+
+    other: list[dict[str, Any]] = [
         {"access_revision": guard + 1},
         {"token_id": token + 1},
         {"hash": b"x"},
         {"id": "0" * 32},
-    ):
-        assert not await writes.confirm_token(write(**odd), wait=wait), odd
+    ]
+    assert [await written(write(**odd)) for odd in other] == [False] * 4
     assert await events_of(database, "token_confirmed") == []
-    assert await writes.confirm_token(write(), wait=wait)
-    assert not await writes.confirm_token(write(access_revision=guard + 1), wait=wait)
+    assert await written(write())
+    assert not await written(write(access_revision=guard + 1))
     assert len(await events_of(database, "token_confirmed")) == 1
 
 
-async def test_events_of_a_write_that_waits_are_announced(api: Api) -> None:
+async def test_events_of_a_write_in_turn_are_announced(api: Api) -> None:
     """Else subscribers would hear of them a second later."""
     made = await api.register(await api.key())
-    desk = api.app.state.keeper.desk
-    writer: BatchWriter[ConfirmToken] = desk.writes._confirm_token
-    id = made["device"]["id"]
-    desk.database.recorded.clear()
-    async with desk.database.begin() as session:
-        token = (
-            await session.execute(
-                text("SELECT id, hash, created_at FROM tokens WHERE kind = 'device'")
-            )
-        ).one()
-        guard = await revision(desk.database, id)
-    write = ConfirmToken(id, guard, token.id, token.hash, None, token.created_at, "device:x")
-    assert await writer.submit_alone(write) is not None
-    assert desk.database.recorded.is_set()
+    database: Database = api.app.state.keeper.desk.database
+    async with database.begin() as session:
+        await session.execute(text("SELECT FROM devices FOR UPDATE"))
+        asking = asyncio.create_task(api.post(ME, made["token"]))
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, waiting))
+        recorded = asyncio.Event()
+        database.recorded = recorded
+    await asking
+    assert recorded.is_set()

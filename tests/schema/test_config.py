@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from db.devices import queries as rows
+from db.devices import config_history as rows
 from db.postgres.database import Database
 from tests.client import Api
 from tests.events import events_of

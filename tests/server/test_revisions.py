@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from concurrency.keyed_lock import KeyedLock
 from db.postgres.database import Database
-from db.writes.change_config import Change
 from domain.access.caller import Caller
-from resolvers.devices import config
+from domain.devices.changes import ChangeConfig
 from resolvers.devices import reports as applied
 from resolvers.services import Desk
 from tests.client import Api
@@ -39,16 +39,18 @@ async def fleet(api: Api, count: int) -> list[tuple[str, str]]:
 def alone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Gets the ids of devices that are changed one by one."""
     done: list[str] = []
+    hold, acknowledge = KeyedLock.hold, applied._acknowledge_alone
 
-    def noting(way: Any) -> Any:
-        async def noted(desk: Desk, caller: Caller, id: str, what: object) -> object:
-            done.append(id)
-            return await way(desk, caller, id, what)
+    def held(self: KeyedLock, id: str) -> Any:
+        done.append(id)
+        return hold(self, id)
 
-        return noted
+    async def acknowledged(desk: Desk, caller: Caller, id: str, what: Any) -> object:
+        done.append(id)
+        return await acknowledge(desk, caller, id, what)
 
-    monkeypatch.setattr(config, "_change_alone", noting(config._change_alone))
-    monkeypatch.setattr(applied, "_acknowledge_alone", noting(applied._acknowledge_alone))
+    monkeypatch.setattr(KeyedLock, "hold", held)
+    monkeypatch.setattr(applied, "_acknowledge_alone", acknowledged)
     return done
 
 
@@ -87,8 +89,8 @@ async def test_a_crowd_of_changes_and_what_becomes_of_them(
     assert tuple(row) == (60, True, 60)
 
 
-async def test_what_is_written_is_what_the_long_way_writes(api: Api, database: Database) -> None:
-    """A device that somebody holds goes the long way, with the same in the log."""
+async def test_a_change_that_waits_writes_the_same(api: Api, database: Database) -> None:
+    """A device that another transaction has locked: the same is in the log."""
     (quick, _), (slow, _) = await fleet(api, 2)
     await api.change("updateConfig", deviceId=quick, intervalSeconds=5)
     async with database.begin() as session:
@@ -164,28 +166,28 @@ async def test_a_device_that_arrives_has_moved(api: Api, alone: list[str]) -> No
 
 async def test_one_bad_change_fails_no_neighbour(api: Api, database: Database) -> None:
     known = await fleet(api, 6)
-    revisions = api.app.state.keeper.desk.revisions
+    writes = api.app.state.keeper.desk.writes
 
-    def change(id: str, qos: int) -> Change:
+    def change(id: str, qos: int) -> ChangeConfig:
         facts: dict[str, Any] = {}
-        return Change(id, 1, 5, qos, datetime.now(UTC), "admin:1", facts, facts)
+        return ChangeConfig(id, 1, 5, qos, datetime.now(UTC), "admin:1", facts, facts)
 
-    good = [revisions.change(change(id, 0)) for id, _ in known[:5]]
-    bad = revisions.change(change(known[5][0], 70_000))
-    assert await asyncio.gather(*good, bad) == [2] * 5 + [None]
+    good = [writes.change_config(change(id, 0)) for id, _ in known[:5]]
+    bad = writes.change_config(change(known[5][0], 70_000))
+    assert await asyncio.gather(*good, bad) == [True] * 5 + [False]
     assert len(await rows(database, "SELECT 1 FROM past_configs")) == 5
 
 
 async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) -> None:
     known = await fleet(api, 12)
-    revisions = api.app.state.keeper.desk.revisions
+    writes = api.app.state.keeper.desk.writes
     async with database.begin() as session:
         await session.execute(text("LOCK TABLE past_configs IN SHARE MODE"))
         tasks = [
             asyncio.create_task(api.change("updateConfig", deviceId=id, qos=0, fields=CONFIG))
             for id, _ in known
         ]
-        await until(lambda: bool(revisions._changes.merged._running))
+        await until(lambda: bool(writes._change_config.merged._running))
         tasks[3].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert [f["config"]["version"] for f in found if isinstance(f, dict)] == [2] * 11

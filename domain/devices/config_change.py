@@ -1,0 +1,48 @@
+"""What a change of a config comes to."""
+
+from datetime import datetime
+
+from domain.devices.changes import ChangeConfig
+from domain.devices.device import DeviceView
+from domain.devices.facts import config_facts
+from domain.devices.inputs import ConfigChange
+from domain.errors import ErrorCode, InputError
+
+
+def decide_config_change(
+    device: DeviceView, wanted: ConfigChange, actor: str, at: datetime
+) -> tuple[ChangeConfig, DeviceView] | None:
+    """The write, and the device after it; None if these values are in force already.
+
+    Raises InputError if another version than the expected one is in force.
+    """
+    if wanted.expected_version not in (None, device.config_version):
+        raise InputError.at(
+            "expectedVersion",
+            f"The config is at version {device.config_version} by now: read it and decide again.",
+            ErrorCode.CONFLICT,
+        )
+    interval = (
+        device.interval_seconds if wanted.interval_seconds is None else wanted.interval_seconds
+    )
+    qos = device.qos if wanted.qos is None else wanted.qos
+    if (interval, qos) == (device.interval_seconds, device.qos):
+        return None
+    changed = device.changed(
+        interval_seconds=interval,
+        qos=qos,
+        config_version=device.config_version + 1,
+        config_updated_at=at,
+        config_updated_by=actor,
+    )
+    write = ChangeConfig(
+        device.id,
+        device.config_version,
+        interval,
+        qos,
+        at,
+        actor,
+        config_facts(device),
+        config_facts(changed),
+    )
+    return write, changed

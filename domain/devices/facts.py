@@ -1,0 +1,88 @@
+"""Devices and their configs as the event log shows them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class HasConfig(Protocol):
+    """A device, for its desired config."""
+
+    @property
+    def config_version(self) -> int: ...
+    @property
+    def interval_seconds(self) -> int: ...
+    @property
+    def qos(self) -> int: ...
+    @property
+    def listen(self) -> Sequence[str]: ...
+    @property
+    def config_updated_at(self) -> datetime: ...
+    @property
+    def config_updated_by(self) -> str: ...
+
+
+class Described(HasConfig, Protocol):
+    """A device, for all that people know of it."""
+
+    @property
+    def owner(self) -> Named: ...
+    @property
+    def place(self) -> Named: ...
+    @property
+    def measurement_type(self) -> Named: ...
+    @property
+    def latitude(self) -> float | None: ...
+    @property
+    def longitude(self) -> float | None: ...
+    @property
+    def sensor_model(self) -> str | None: ...
+    @property
+    def firmware(self) -> str | None: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides without what is the same in both."""
+    keys = [key for key in after if before.get(key) != after[key]]
+    return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
+
+
+def device_facts(device: Described) -> dict[str, Any]:
+    """A device as the audit log shows it."""
+    return {
+        "owner": device.owner.name,
+        "place": device.place.name,
+        "measurementType": device.measurement_type.name,
+        "latitude": device.latitude,
+        "longitude": device.longitude,
+        "sensorModel": device.sensor_model,
+        "firmware": device.firmware,
+        "state": str(device.state),
+        "topic": device.topic,
+    }
+
+
+def registered_facts(device: Described) -> dict[str, Any]:
+    """A device with its config, as it came or went."""
+    return {**device_facts(device), **config_facts(device)}
+
+
+def config_facts(device: HasConfig) -> dict[str, Any]:
+    """One version of a config, complete: subscribers need no other row."""
+    return {
+        "version": device.config_version,
+        "intervalSeconds": device.interval_seconds,
+        "qos": device.qos,
+        "listen": list(device.listen),
+        "updatedAt": device.config_updated_at.isoformat(),
+        "updatedBy": device.config_updated_by,
+    }
