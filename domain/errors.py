@@ -25,15 +25,25 @@ class Problem:
 
 
 class RollcallError(Exception):
-    """Base of all that is not a bug."""
+    """Base of all that is not a bug; `code` is what the answer says to a program.
+
+    `retry_after_seconds`: when the same request may succeed; None if time does not help.
+    """
+
+    code: str
+    retry_after_seconds: int | None = None
 
 
 class InputError(RollcallError):
-    """The caller can put this right: every problem with the input, at once."""
+    """The caller can put this right: every problem with the input, at once.
+
+    Its code is that of the first problem.
+    """
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = problems
+        self.code = problems[0].code
 
     @classmethod
     def at(
@@ -43,7 +53,7 @@ class InputError(RollcallError):
 
 
 class AccessError(RollcallError):
-    """The caller may not do this; `code` is what the answer says to a program."""
+    """The caller may not do this."""
 
     code = "FORBIDDEN"
 

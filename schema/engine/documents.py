@@ -32,6 +32,9 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 40_000
 KEPT_CHARACTERS = 250_000
 MAX_KEPT_CHARACTERS = 10_000
 
+# The code of an error that names none.
+BAD_DOCUMENT = "BAD_DOCUMENT"
+
 
 class BadDocument(Exception):
     """It can't be executed; `errors` say why."""
@@ -39,6 +42,11 @@ class BadDocument(Exception):
     def __init__(self, *errors: GraphQLError) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = errors
+
+    @property
+    def code(self) -> str:
+        """Of its first error."""
+        return str((self.errors[0].extensions or {}).get("code", BAD_DOCUMENT))
 
 
 def _told(error: GraphQLError) -> GraphQLError:

@@ -18,6 +18,7 @@ from resolvers.access.mqtt import broker_login, rights_of_user
 from resolvers.services import Desk
 from server.graphql.service import Service
 from server.http.body import Wrong, read_body
+from server.http.errors import RESPONSES
 
 MAX_BYTES = 16_384
 PEOPLE = (TokenKind.ADMIN, TokenKind.VIEWER)
@@ -41,10 +42,8 @@ class BrokerAuth:
             if "action" in asked:
                 return await self._may(asked)
             return await self._is(asked)
-        except Unauthenticated as error:
-            return _failed(401, str(error))
-        except Unavailable as error:
-            return _failed(503, str(error))
+        except (Unauthenticated, Unavailable) as error:
+            return _failed(RESPONSES[error.code].status, str(error))
         except Wrong as wrong:
             return _failed(wrong.status, wrong.message)
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind
-from domain.errors import TooMany, Unavailable
+from domain.errors import TooMany, Unauthenticated, Unavailable
 from resolvers.access.authenticate import valid_tokens
 from resolvers.services import Desk
+from server.http.errors import close_code
 from server.observability.metrics import Metrics
 from server.settings import Settings
 
@@ -32,13 +33,18 @@ class Closing:
     reason: str
     error: str
 
+    @classmethod
+    def by_error(cls, error: str, reason: str) -> "Closing":
+        """`error`: its code. Raises ValueError if it closes no WebSocket."""
+        return cls(close_code(error), reason, error)
+
 
 # No one caller's own.
 SHARED = (None, TokenKind.ENROL)
 
-RESTARTING = Closing(1012, "The server restarts: come back soon.", "RESTARTING")
-AWAY = Closing(1013, "The database is not available: try again soon.", "DATABASE_UNAVAILABLE")
-TOKEN_ENDED = Closing(4401, "This token was revoked or has expired.", "UNAUTHENTICATED")
+RESTARTING = Closing.by_error("RESTARTING", "The server restarts: come back soon.")
+AWAY = Closing.by_error(Unavailable.code, "The database is not available: try again soon.")
+TOKEN_ENDED = Closing.by_error(Unauthenticated.code, "This token was revoked or has expired.")
 
 
 class Connection:

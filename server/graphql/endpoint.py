@@ -11,27 +11,25 @@ from starlette.responses import Response
 
 from domain.access.caller import Caller
 from domain.devices.device import DeviceView
-from domain.errors import RollcallError, TimedOut, TooMany, Unauthenticated, Unavailable
+from domain.errors import RollcallError
 from resolvers.access.authenticate import Presented, identify
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation, Request
-from schema.engine.persisted_queries import NotPersisted
 from server.graphql.request import EVENTS, GRAPHQL, media_type, read_request, takes_events
 from server.graphql.responses import (
     causes,
     encoded,
     failure_body,
+    format_errors,
+    format_exception,
     result_body,
-    told_errors,
-    told_exception,
 )
 from server.graphql.service import Service
 from server.graphql.sse import EventStream
 from server.http.body import JSON, Wrong
+from server.http.errors import RESPONSES
 
 BODY_SECONDS = 20
-# Of a hash that will be known soon: a cache on the way must not answer for us.
-NOT_CACHED = {"Cache-Control": "private, no-cache, must-revalidate"}
 TOO_SLOW = Wrong(
     408, f"Send the body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
 )
@@ -174,21 +172,19 @@ class GraphQLEndpoint:
             case Wrong():
                 body = failure_body(error.message, error.code)
                 return Answer(error.status, media, encoded(body), error.headers)
-            case NotPersisted():
-                # Clients look for it in answers that went well, as Apollo Server sends it.
-                body = {"errors": told_errors(error.errors, self._most_errors)}
-                return Answer(200, media, encoded(body), NOT_CACHED)
             case BadDocument():
-                body = {"errors": told_errors(error.errors, self._most_errors)}
-                return Answer(400 if media == GRAPHQL else 200, media, encoded(body))
+                body = {"errors": format_errors(error.errors, self._most_errors)}
+                response = RESPONSES[error.code]
+                status = response.graphql_status(media)
+                return Answer(status, media, encoded(body), response.headers)
             case _:
-                return _failed({"errors": [told_exception(error)]}, error, media)
+                return _failed({"errors": [format_exception(error)]}, error, media)
 
     def _told(self, result: ExecutionResult, media: str) -> Answer:
         body = result_body(result, self._most_errors)
         if result.errors:
             for cause in causes(result):
-                if isinstance(cause, (TooMany, Unavailable)):
+                if RESPONSES[cause.code].retry_after:
                     return _failed(body, cause, media)
         return Answer(200, media, encoded(body))
 
@@ -208,14 +204,6 @@ def _check_method(operation: Operation, method: str, media: str) -> None:
 
 
 def _failed(body: Mapping[str, Any], error: RollcallError, media: str) -> Answer:
-    match error:
-        case TooMany() | Unavailable():
-            status = 429 if isinstance(error, TooMany) else 503
-            headers = {"Retry-After": str(error.retry_after_seconds)}
-            return Answer(status, media, encoded(body), headers)
-        case Unauthenticated():
-            return Answer(401, media, encoded(body), {"WWW-Authenticate": "Bearer"})
-        case TimedOut():
-            return Answer(503, media, encoded(body))
-        case _:
-            return Answer(403, media, encoded(body))
+    response = RESPONSES[error.code]
+    status = response.graphql_status(media)
+    return Answer(status, media, encoded(body), response.headers_for(error))

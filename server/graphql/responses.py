@@ -1,4 +1,4 @@
-"""What a client is told: results, mistakes with a code, and of bugs nothing but an id."""
+"""The bodies of GraphQL answers: results, errors with a code, and of bugs nothing but an id."""
 
 import json
 import logging
@@ -9,16 +9,9 @@ from typing import Any
 import orjson
 from graphql import ExecutionResult, GraphQLError
 
-from domain.errors import (
-    AccessError,
-    CutOff,
-    InputError,
-    RollcallError,
-    TimedOut,
-    TooMany,
-    Unavailable,
-)
-from schema.engine.documents import BadDocument
+from domain.errors import InputError, RollcallError
+from schema.engine.documents import BAD_DOCUMENT, BadDocument
+from server.http.errors import internal_error
 
 log = logging.getLogger("rollcall.graphql")
 
@@ -27,56 +20,39 @@ def result_body(result: ExecutionResult, most_errors: int) -> dict[str, Any]:
     """A GraphQL response with `data`, and with `errors` where there are any."""
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
-        body = {"errors": told_errors(result.errors, most_errors), **body}
+        body = {"errors": format_errors(result.errors, most_errors), **body}
     return body
 
 
-def told_errors(errors: Sequence[GraphQLError], most: int) -> list[dict[str, Any]]:
-    told = [told_error(error) for error in errors[:most]]
+def format_errors(errors: Sequence[GraphQLError], most: int) -> list[dict[str, Any]]:
+    formatted = [format_error(error) for error in errors[:most]]
     if len(errors) > most:
-        told.append({"message": f"And {len(errors) - most} errors more."})
-    return told
+        formatted.append({"message": f"And {len(errors) - most} errors more."})
+    return formatted
 
 
-def told_error(error: GraphQLError) -> dict[str, Any]:
+def format_error(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        return {"extensions": {"code": "BAD_DOCUMENT"}, **error.formatted}
+        return {"extensions": {"code": BAD_DOCUMENT}, **error.formatted}
     placed = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
-    return {**told_exception(cause), **placed}
+    return {**format_exception(cause), **placed}
 
 
-def told_exception(error: BaseException) -> dict[str, Any]:
-    """One entry of `errors`. The text of a bug goes to the log only, under the id that is told."""
+def format_exception(error: BaseException) -> dict[str, Any]:
+    """One entry of `errors`. The text of a bug goes to the log only, under the id in the entry."""
     match error:
         case BadDocument():
-            return told_error(error.errors[0])
+            return format_error(error.errors[0])
         case InputError():
             problems = [{"field": p.field, "message": p.message} for p in error.problems]
-            return _entry(str(error), error.problems[0].code, problems=problems)
-        case AccessError() | CutOff() | TimedOut() | TooMany() | Unavailable():
+            return _entry(str(error), error.code, problems=problems)
+        case RollcallError():
             return _entry(str(error), error.code)
         case bug:
             id = secrets.token_hex(6)
             log.error("Error %s", id, exc_info=bug)
-            return _entry(f"Internal error {id}: it has been logged.", "INTERNAL", id=id)
-
-
-def outcome_of(result: ExecutionResult) -> str:
-    """For metrics and logs: ok, refused (the input), failed (a bug), or the code of an error."""
-    for error in result.errors or ():
-        cause = error.original_error
-        return code_of(cause) if isinstance(cause, RollcallError) else "failed"
-    for payload in (result.data or {}).values():
-        if isinstance(payload, dict) and payload.get("errors"):
-            return "refused"
-    return "ok"
-
-
-def code_of(error: RollcallError) -> str:
-    if isinstance(error, InputError):
-        return "refused"
-    return str(getattr(error, "code", "failed"))
+            return internal_error(id)
 
 
 def causes(result: ExecutionResult) -> list[RollcallError]:

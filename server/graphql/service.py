@@ -27,8 +27,9 @@ from schema.context import Context
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Operation, Request
 from server.graphql.connections import Connections
-from server.graphql.responses import code_of, outcome_of
+from server.graphql.outcomes import error_label, outcome_label
 from server.http.body import bearer
+from server.http.errors import RESPONSES
 from server.observability.metrics import Metrics
 from server.observability.tracing import Tracing
 from server.runtime.database import DatabaseKeeper
@@ -127,12 +128,12 @@ class Service:
         try:
             with self._tracing.operation_span(operation.label):
                 result = await self._engine.run(operation, context)
-            outcome = outcome_of(result)
+            outcome = outcome_label(result)
         except BadDocument:
             outcome = "refused"
             raise
         except RollcallError as error:
-            outcome = code_of(error)
+            outcome = error_label(error)
             raise
         finally:
             self.connections.end_operation(caller)
@@ -167,8 +168,8 @@ class Service:
             caller = ANONYMOUS
         if self._is_let_in(caller):
             return None
-        headers = {"WWW-Authenticate": "Bearer"}
-        return PlainTextResponse("Send a viewer's or an admin's token.\n", 401, headers)
+        response, text = RESPONSES[Unauthenticated.code], "Send a viewer's or an admin's token.\n"
+        return PlainTextResponse(text, response.status, response.headers)
 
     def desk(self) -> Desk:
         """Raises Unavailable."""

@@ -13,7 +13,7 @@ from domain.access.caller import Caller
 from domain.errors import CutOff, Interrupted, TooMany
 from schema.engine.execution import Operation
 from server.graphql.connections import TOKEN_ENDED, Closing
-from server.graphql.responses import encoded, failure_body, result_body, told_exception
+from server.graphql.responses import encoded, failure_body, format_exception, result_body
 from server.graphql.service import Service
 
 # A comment now and then keeps proxies from closing a quiet stream.
@@ -78,10 +78,10 @@ class EventStream(Response):
                 async for result in results:
                     yield _next(encoded(result_body(result, most)))
         except (CutOff, Interrupted, TooMany) as error:
-            yield _next(encoded({"errors": [told_exception(error)]}))
+            yield _next(encoded({"errors": [format_exception(error)]}))
             return
         except Exception as error:  # noqa: BLE001  whatever it is, the client is told
-            yield _next(encoded({"errors": [told_exception(error)]}))
+            yield _next(encoded({"errors": [format_exception(error)]}))
         yield COMPLETE
 
 

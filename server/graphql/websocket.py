@@ -20,9 +20,10 @@ from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation
 from server.graphql.connections import AWAY, Closing, Connection
 from server.graphql.request import request_of
-from server.graphql.responses import encoded, result_body, told_errors, told_exception
+from server.graphql.responses import encoded, format_errors, format_exception, result_body
 from server.graphql.service import Service
 from server.http.body import Wrong, no_constant
+from server.http.errors import close_code
 
 PROTOCOL = "graphql-transport-ws"
 # In an ASGI scope: sends a text at once, or says that it can't.
@@ -32,9 +33,10 @@ CLOSE_SECONDS = 5
 MAX_REASON_BYTES = 120
 MAX_ID = 200
 
-BAD_MESSAGE = 4400
+BAD_MESSAGE = close_code("BAD_REQUEST")
+NO_TOKEN = close_code("UNAUTHENTICATED")
+TOO_MANY = close_code("RATE_LIMITED")
 TOO_LARGE = 1009
-CUT_OFF = 4413
 
 
 class WebSocketEndpoint:
@@ -97,7 +99,7 @@ class Session:
         except Ended as ended:
             await self._close(ended.closing)
         except TooMany as error:
-            await self._close(Closing(4429, str(error), error.code))
+            await self._close(Closing.by_error(error.code, str(error)))
         except WebSocketDisconnect:
             pass
 
@@ -114,7 +116,7 @@ class Session:
                         case "pong":
                             pass
                         case "subscribe" | "complete":
-                            raise Ended(4401, "Send connection_init first.")
+                            raise Ended(NO_TOKEN, "Send connection_init first.")
                         case _:
                             raise _unknown(message)
         except TimeoutError:
@@ -132,11 +134,12 @@ class Session:
         try:
             caller = await self._service.caller(header or None, client.host if client else None)
         except AccessError as error:
-            raise Ended(4401, str(error)) from None
+            raise Ended(NO_TOKEN, str(error)) from None
         except Unavailable:
             raise Ended(AWAY.code, AWAY.reason) from None
         if caller.kind is ANONYMOUS.kind:
-            raise Ended(4401, "Send a token: {'Authorization': 'Bearer <token>'} as the payload.")
+            example = "{'Authorization': 'Bearer <token>'}"
+            raise Ended(NO_TOKEN, f"Send a token: {example} as the payload.")
         return caller
 
     async def _serve(self, connection: Connection) -> Closing:
@@ -166,7 +169,7 @@ class Session:
                     if task := self._operations.pop(_id_of(message), None):
                         task.cancel()
                 case "connection_init":
-                    raise Ended(4429, "Too many initialisation requests")
+                    raise Ended(TOO_MANY, "Too many initialisation requests")
                 case _:
                     raise _unknown(message)
 
@@ -178,16 +181,13 @@ class Session:
         if id in self._operations:
             raise Ended(4409, f"Subscriber for {id[:40]} already exists")
         if len(self._tasks) >= self._settings.max_subscriptions_per_token:
-            raise Ended(4429, "Too many operations at once on this connection.")
+            raise Ended(TOO_MANY, "Too many operations at once on this connection.")
         try:
             operation = self._service.prepare(request_of(payload), caller)
         except Wrong as wrong:
             raise Ended(BAD_MESSAGE, wrong.message) from None
-        except BadDocument as bad:
-            await self._refuse(id, told_errors(bad.errors, self._settings.limits.errors))
-            return
-        except AccessError as error:
-            await self._refuse(id, [told_exception(error)])
+        except (AccessError, BadDocument) as error:
+            await self._refuse(id, error)
             return
         task = asyncio.create_task(self._execute(id, operation, caller))
         self._operations[id] = task
@@ -209,20 +209,22 @@ class Session:
                     body = result_body(result, most)
                     await self._send({"id": id, "type": "next", "payload": body})
         except CutOff as error:
-            self._end(Closing(CUT_OFF, str(error), error.code))
+            self._end(Closing.by_error(error.code, str(error)))
         except Interrupted:
             self._end(AWAY)
         except WebSocketDisconnect:
             pass
-        except BadDocument as bad:
-            await self._refuse(id, told_errors(bad.errors, most))
         except Exception as error:  # noqa: BLE001  whatever it is, the client is told
-            await self._refuse(id, [told_exception(error)])
+            await self._refuse(id, error)
         else:
             self._forget(id)
             await self._send({"id": id, "type": "complete"})
 
-    async def _refuse(self, id: str, errors: list[dict[str, Any]]) -> None:
+    async def _refuse(self, id: str, error: Exception) -> None:
+        if isinstance(error, BadDocument):
+            errors = format_errors(error.errors, self._settings.limits.errors)
+        else:
+            errors = [format_exception(error)]
         self._forget(id)
         await self._send({"id": id, "type": "error", "payload": errors})
 

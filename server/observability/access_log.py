@@ -18,6 +18,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from server.http.errors import RESPONSES, internal_error
+
 log = logging.getLogger("rollcall.requests")
 
 HEADER = b"x-request-id"
@@ -27,7 +29,7 @@ LONGEST_PATH = 200
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 # As the answer's status says: nginx's code for a client that has gone before its answer.
 CLIENT_GONE = 499
-INTERNAL = 500
+INTERNAL = RESPONSES["INTERNAL"].status
 
 Answered = Callable[[str, int], None]
 
@@ -75,11 +77,7 @@ class Journal:
         id = known.id.decode()
         log.exception("Error %s at %s", id, _quoted(known.path))  # noqa: LOG004  in one
         known.log["outcome"] = "INTERNAL"
-        error = {
-            "message": f"Internal error {id}: it has been logged.",
-            "extensions": {"code": "INTERNAL", "id": id},
-        }
-        return json.dumps({"errors": [error]}, separators=(",", ":")).encode()
+        return json.dumps({"errors": [internal_error(id)]}, separators=(",", ":")).encode()
 
     def end(self, known: Known) -> None:
         """It is counted and, if need be, logged."""

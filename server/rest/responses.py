@@ -6,28 +6,13 @@ from typing import Any
 from graphql import ExecutionResult
 from starlette.responses import Response
 
-from domain.errors import (
-    AccessError,
-    ErrorCode,
-    InputError,
-    RollcallError,
-    TimedOut,
-    TooMany,
-    Unauthenticated,
-    Unavailable,
-)
+from domain.errors import ErrorCode, InputError, RollcallError
 from schema.engine.documents import BadDocument
 from schema.routes.routes import Route
-from server.graphql.responses import encoded, told_exception
+from server.graphql.responses import encoded, format_exception
 from server.http.body import JSON, Wrong
+from server.http.errors import RESPONSES
 
-STATUSES = {
-    ErrorCode.INVALID: 422,
-    ErrorCode.NOT_FOUND: 404,
-    ErrorCode.CONFLICT: 409,
-    ErrorCode.NOT_ALLOWED: 403,
-    ErrorCode.USED_UP: 403,
-}
 NOTHING = {
     "code": ErrorCode.NOT_FOUND,
     "field": None,
@@ -44,11 +29,12 @@ def told(route: Route, result: ExecutionResult) -> Response:
         return refused(error.original_error or error, named)
     value = (result.data or {})[route.key]
     if value is None:
-        return _failed(404, [NOTHING])
+        return _failed(RESPONSES[ErrorCode.NOT_FOUND].status, [NOTHING])
     if route.changes:
         errors = value.pop("errors")
         if errors:
-            return _failed(STATUSES[errors[0]["code"]], [_renamed(each, named) for each in errors])
+            status = RESPONSES[errors[0]["code"]].status
+            return _failed(status, [_renamed(each, named) for each in errors])
     return _json(200, value)
 
 
@@ -59,35 +45,23 @@ def refused(error: BaseException, named: Named) -> Response:
             headers = error.headers
             return _failed(error.status, [_entry(error.code, error.message)], headers)
         case BadDocument():
-            return _failed(422, [_entry("INVALID", each.message) for each in error.errors])
-        case InputError():
-            entries = [
-                {"code": each.code, "field": named(each.field), "message": each.message}
-                for each in error.problems
-            ]
-            return _failed(STATUSES[error.problems[0].code], entries)
+            entries = [_entry(ErrorCode.INVALID, each.message) for each in error.errors]
+            return _failed(RESPONSES[ErrorCode.INVALID].status, entries)
         case RollcallError():
-            return _failed(*_of_ours(error))
+            response = RESPONSES[error.code]
+            return _failed(response.status, _entries(error, named), response.headers_for(error))
         case bug:
-            about = told_exception(bug)
-            return _failed(500, [_entry("INTERNAL", about["message"])])
+            message = format_exception(bug)["message"]
+            return _failed(RESPONSES["INTERNAL"].status, [_entry("INTERNAL", message)])
 
 
-def _of_ours(
-    error: RollcallError,
-) -> tuple[int, Sequence[Mapping[str, Any]], Mapping[str, str] | None]:
-    told = [_entry(getattr(error, "code", "INTERNAL"), str(error))]
-    match error:
-        case TooMany() | Unavailable():
-            status = 429 if isinstance(error, TooMany) else 503
-            return status, told, {"Retry-After": str(error.retry_after_seconds)}
-        case Unauthenticated():
-            return 401, told, {"WWW-Authenticate": "Bearer"}
-        case TimedOut():
-            return 503, told, None
-        case AccessError():
-            return 403, told, None
-    raise error
+def _entries(error: RollcallError, named: Named) -> list[Mapping[str, Any]]:
+    if isinstance(error, InputError):
+        return [
+            {"code": each.code, "field": named(each.field), "message": each.message}
+            for each in error.problems
+        ]
+    return [_entry(error.code, str(error))]
 
 
 def _renamed(error: Mapping[str, Any], named: Named) -> Mapping[str, Any]:

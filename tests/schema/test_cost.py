@@ -16,7 +16,7 @@ from schema.engine.cost import ROW
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Request
 from schema.engine.limits import Limits
-from server.graphql.responses import encoded, result_body, told_exception
+from server.graphql.responses import encoded, format_exception, result_body
 from tests.client import Api
 from tests.timing import slowness
 
@@ -61,7 +61,7 @@ def test_pages_count_as_often_as_they_are_long(
     engine(values).prepare(request, may_introspect=True)
     with pytest.raises(BadDocument) as bad:
         engine(values - 1).prepare(request, may_introspect=True)
-    assert told_exception(bad.value)["extensions"]["code"] == "OVER_LIMIT"
+    assert format_exception(bad.value)["extensions"]["code"] == "OVER_LIMIT"
 
 
 WIDE = "id owner sensorModel measurementType inSync registeredAt updatedAt state firmware"

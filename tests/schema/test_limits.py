@@ -16,7 +16,7 @@ from schema.engine import documents
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Request
 from schema.engine.limits import Limits, check
-from server.graphql.responses import told_exception
+from server.graphql.responses import format_exception
 from server.settings import Settings
 from tests.client import Api
 from tests.conftest import ADMIN, changed, served
@@ -51,7 +51,7 @@ def code(engine: Engine, query: str, **variables: Any) -> str | None:
     try:
         engine.prepare(Request(query, variables), may_introspect=True)
     except BadDocument as bad:
-        return str(told_exception(bad)["extensions"]["code"])
+        return str(format_exception(bad)["extensions"]["code"])
     return None
 
 
