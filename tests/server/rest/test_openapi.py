@@ -11,6 +11,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schema.build import build_schema
 from schema.engine.execution import Engine
 from schema.engine.trusted_documents import trusted_documents
+from schema.routes.routes import read_routes
 from server.rest.openapi import openapi
 from server.settings import Settings
 from tests.client import Api
@@ -18,7 +19,7 @@ from tests.server.process import ADMIN, ServerProcess
 
 LIMITS = Settings(database_url="postgresql://nowhere/").limits
 ENGINE = Engine(build_schema(), LIMITS, 15, trusted_documents(None))
-ROUTES = ENGINE.routes(None)
+ROUTES = read_routes(ENGINE.schema, ENGINE.trusted, None)
 DESCRIPTION = json.loads(json.dumps(openapi(ENGINE.schema, ROUTES)))
 contract = schemathesis.openapi.from_dict(DESCRIPTION)
 
