@@ -8,7 +8,6 @@ from db.postgres.database import Database
 from db.reads.reads import Reader
 from db.writes.create_device import Registrar
 from db.writes.last_seen import Sightings
-from db.writes.record_report import Revisions
 from db.writes.writes import Writes
 from domain.access.rate_limit import Admission
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
@@ -30,7 +29,6 @@ class Desk:
     database: Database
     reader: Reader
     registrar: Registrar
-    revisions: Revisions
     writes: Writes
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
@@ -48,7 +46,6 @@ class Desk:
             database,
             Reader(database),
             registrar,
-            Revisions(database),
             Writes(database),
             feeds(database),
         )

@@ -10,7 +10,7 @@ class Sizes:
     """The most of each; together they are never exceeded.
 
     `requests` and `background` are pools for transactions. `reads` and `pages` serve lookups and
-    lists, `commits` each of the five kinds of batched writes. `alone` is for the watch and locks.
+    lists, `commits` each of the six kinds of batched writes. `alone` is for the watch and locks.
     """
 
     requests: int = 16
@@ -26,7 +26,7 @@ class Sizes:
         return pools + self.reads + self.pages + COMMIT_KINDS * self.commits + self.alone
 
 
-COMMIT_KINDS = 5
+COMMIT_KINDS = 6
 FULL = Sizes()
 LEAST = Sizes(requests=3, background=2, reads=1, pages=1, commits=1)
 

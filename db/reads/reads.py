@@ -1,7 +1,7 @@
 """Tokens and devices by their keys, for many requests at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from concurrency.batcher import Merged
@@ -30,6 +30,17 @@ FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::b
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 12
 MOVING = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
+SPEAKERS = f"""
+SELECT s.base, EXISTS (SELECT FROM former_topics f WHERE f.device_id = d.id) AS moving, {DEVICE}
+FROM unnest($1::text[], $2::text[]) AS s (base, device_id) JOIN devices d ON d.id = s.device_id
+WHERE d.state = 'active' AND (d.topic = s.base OR EXISTS (
+        SELECT FROM former_topics f WHERE f.topic = s.base AND f.device_id = d.id
+    )) AND EXISTS (
+        SELECT FROM tokens t WHERE t.device_id = d.id AND NOT t.waiting AND t.revoked_at IS NULL
+            AND (t.expires_at IS NULL OR t.expires_at > now())
+    )
+"""  # noqa: S608  column names
+SPEAKER_COLUMNS = 2
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
 
 
@@ -48,6 +59,16 @@ class TokenView(NamedTuple):
     confirmed: bool
     hashed: bool
     access_revision: int | None
+
+
+class Speaker(NamedTuple):
+    """A device that may speak on a base topic, its present or a former one. `moving`: it has not
+    confirmed yet that it knows the present one.
+    """
+
+    base: str
+    moving: bool
+    device: DeviceView
 
 
 class Reader:
@@ -73,6 +94,13 @@ class Reader:
     def moving(self, id: str) -> "asyncio.Future[bool | None]":
         """Whether a device has still to confirm that it knows its present topic."""
         return self._moving.get(id)
+
+    async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
+        """The active devices with a valid token that may use these base topics.
+
+        Raises Unavailable.
+        """
+        return await self._lanes[0].speakers(bases)
 
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
@@ -112,18 +140,23 @@ class _Reading(Lane):
         rows, names = await self._fetch(DEVICES, ids)
         return {row["id"]: DeviceView(row, names) for row in rows}
 
+    async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
+        ids = [base.rpartition("/")[2] for base in bases]
+        rows, names = await self._fetch(SPEAKERS, list(bases), ids)
+        return [Speaker(row[0], row[1], DeviceView(row[SPEAKER_COLUMNS:], names)) for row in rows]
+
     async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
         async def read(driver: Any) -> Sequence[Any]:
             return await self.fetch(driver, MOVING, ids, seconds=SECONDS)
 
         return {row["device_id"]: True for row in await self._in_turn(read)}
 
-    async def _fetch(self, query: str, keys: Sequence[Any]) -> tuple[Sequence[Any], Names]:
+    async def _fetch(self, query: str, *keys: Sequence[Any]) -> tuple[Sequence[Any], Names]:
         """With all names that the rows need. Raises Unavailable."""
 
         async def read(driver: Any) -> tuple[Sequence[Any], Names]:
             names = self.names
-            rows = await self.fetch(driver, query, keys, seconds=SECONDS)
+            rows = await self.fetch(driver, query, *keys, seconds=SECONDS)
             await learn(driver, names, rows)
             return rows, names
 

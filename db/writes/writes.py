@@ -8,7 +8,9 @@ from db.postgres.database import Database
 from db.writes.batch_writer import BatchWriter, Write
 from db.writes.change_config import CHANGE
 from db.writes.confirm_token import CONFIRM
-from domain.devices.changes import ChangeConfig, ConfirmToken
+from db.writes.record_presence import PRESENCE
+from db.writes.record_report import REPORT
+from domain.devices.changes import ChangeConfig, ConfirmToken, RecordPresence, RecordReport
 
 
 class Writes:
@@ -21,6 +23,8 @@ class Writes:
     def __init__(self, database: Database) -> None:
         self._change_config = BatchWriter(database, CHANGE, ChangeConfig)
         self._confirm_token = BatchWriter(database, CONFIRM, ConfirmToken)
+        self._record_presence = BatchWriter(database, PRESENCE, RecordPresence)
+        self._record_report = BatchWriter(database, REPORT, RecordReport)
 
     async def change_config(self, write: ChangeConfig, session: AsyncSession | None = None) -> bool:
         return await _written(self._change_config, write, session)
@@ -28,9 +32,23 @@ class Writes:
     async def confirm_token(self, write: ConfirmToken, session: AsyncSession | None = None) -> bool:
         return await _written(self._confirm_token, write, session)
 
+    async def record_presence(
+        self, write: RecordPresence, session: AsyncSession | None = None
+    ) -> bool:
+        return await _written(self._record_presence, write, session)
+
+    async def record_report(self, write: RecordReport, session: AsyncSession | None = None) -> bool:
+        return await _written(self._record_report, write, session)
+
     def close(self) -> None:
-        self._change_config.close()
-        self._confirm_token.close()
+        writers = (
+            self._change_config,
+            self._confirm_token,
+            self._record_presence,
+            self._record_report,
+        )
+        for writer in writers:
+            writer.close()
 
 
 async def _written(writer: BatchWriter[Write], write: Write, session: AsyncSession | None) -> bool:

@@ -37,3 +37,43 @@ class ChangeConfig:
     actor: str
     before: dict[str, Any]
     after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordReport:
+    """What a device says of itself: the config that it has applied, or could not, and its hardware.
+
+    The guard is `topic`, `version` (of the desired config) and the `old_...` values. `words` are
+    for the search, if they change. With `arrived` the device uses its present topic: its former
+    ones are given up. The events are those of which there is an `..._after`.
+    """
+
+    id: str
+    topic: str
+    version: int
+    old_version: int | None
+    old_error: str | None
+    old_sensor_model: str | None
+    old_firmware: str | None
+    new_version: int | None
+    new_error: str | None
+    new_sensor_model: str | None
+    new_firmware: str | None
+    words: list[str] | None
+    arrived: bool
+    at: datetime
+    actor: str
+    hardware_before: dict[str, Any] | None
+    hardware_after: dict[str, Any] | None
+    applied_before: dict[str, Any] | None
+    applied_after: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordPresence:
+    """A device is online, or not any more. The guard is that it was not before."""
+
+    id: str
+    online: bool
+    at: datetime
+    actor: str

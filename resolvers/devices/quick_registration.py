@@ -1,11 +1,10 @@
-"""The short ways for what a fleet does that boots; all else is left to `register.py`.
+"""The short ways for a fleet that boots for the first time; all else is left to `register.py`.
 
-For the first time: nobody knows the device, its owner, place and type have been seen here before,
-the key is not counted, and nobody has to approve it. Again: it has not used the token that it was
-told. Later: it has its own token, and tells nothing new but the config that it has applied.
+At first: nobody knows the device, its owner, place and type have been seen here before,
+the key is not counted, and nobody has to approve it. Again: it has not used the token that it
+was given.
 """
 
-from db.devices.search import all_words
 from db.writes.create_device import NewDevice, Renewal
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret, new_secret
@@ -14,31 +13,11 @@ from domain.devices.enrolment import DeviceState, EnrolmentPolicy, Outcome
 from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import Registration
+from domain.devices.search_words import all_words
 from domain.mqtt.accounts import mosquitto_hash
 from domain.mqtt.topics import base_topic
-from resolvers.devices.reports import note_with_others
 from resolvers.devices.topic_levels import first_values
 from resolvers.services import Desk
-
-
-async def answer_quickly(
-    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None
-) -> DeviceView | None:
-    """The device, `own`, which is known; None where this is not the way.
-
-    Raises Unavailable and Overloaded.
-    """
-    if own is None or caller.waiting or own.state != DeviceState.ACTIVE:
-        return None
-    told = (wanted.sensor_model or own.sensor_model, wanted.firmware or own.firmware)
-    if device_id(wanted.mac) != own.id or told != (own.sensor_model, own.firmware):
-        return None
-    applied = wanted.applied_version
-    if applied is None:
-        return own
-    if (applied, None) != (own.applied_version, own.applied_error):
-        return await note_with_others(desk, caller, own, applied)
-    return None if await desk.reader.moving(own.id) else own
 
 
 async def register_quickly(

@@ -26,10 +26,11 @@ from domain.devices.enrolment import (
 from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import Registration
-from domain.errors import ErrorCode, InputError
+from domain.devices.reports import Report
+from domain.errors import ErrorCode, InputError, Unauthenticated
 from domain.events.kinds import EventKind
-from resolvers.devices.quick_registration import answer_quickly, register_quickly
-from resolvers.devices.reports import confirm_topics, note_applied, note_hardware
+from resolvers.devices.quick_registration import register_quickly
+from resolvers.devices.reports import record_report
 from resolvers.devices.topic_levels import add_device
 from resolvers.services import Desk
 
@@ -60,8 +61,8 @@ async def register_device(
         caller.require(Action.REGISTER)
     if desk.admission:
         desk.admission.admit(caller)
-    if known := await answer_quickly(desk, caller, wanted, own):
-        return Registered(Outcome.KNOWN, known)
+    if caller.kind is TokenKind.DEVICE and not caller.waiting:
+        return await _register_known(desk, caller, wanted, own)
     if quick := await register_quickly(desk, caller, wanted):
         return Registered(*quick)
     for attempt in range(1, ATTEMPTS + 1):
@@ -91,9 +92,6 @@ async def _register(
         raise _not_allowed("mac", "This device is registered with another owner.")
     known = await _known(session, caller, device)
     match decide(known, _proof(caller), desk.reenrolment):
-        case Step.ANSWER:
-            await _note(session, caller, device, wanted)
-            return Registered(Outcome.KNOWN, device)
         case Step.RENEW:
             return await _renew(session, caller, device)
         case Step.WAIT:
@@ -102,17 +100,21 @@ async def _register(
             return PENDING
         case Step.REFUSE:
             return REJECTED
+        case Step.ANSWER:
+            raise AssertionError("A device with its own token is known.")
 
 
-async def _note(
-    session: AsyncSession, caller: Caller, device: Device, wanted: Registration
-) -> None:
-    """What a known device tells about itself."""
-    note_hardware(session, caller, device, wanted.sensor_model, wanted.firmware)
-    if wanted.applied_version is not None:
-        note_applied(session, caller, device, wanted.applied_version)
-        if device.in_sync:
-            await confirm_topics(session, [device])
+async def _register_known(
+    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None
+) -> Registered:
+    """Only what the hardware itself knows is noted; the rest stays as it is."""
+    if caller.device_id != device_id(wanted.mac):
+        raise _not_allowed("mac", "This token belongs to another device.")
+    report = Report(wanted.applied_version, None, wanted.sensor_model, wanted.firmware)
+    device = await record_report(desk, caller, report, own)
+    if device is None:
+        raise Unauthenticated("This token is unknown.")
+    return REJECTED if device.state == DeviceState.REJECTED else Registered(Outcome.KNOWN, device)
 
 
 def _not_allowed(field: str, message: str) -> InputError:

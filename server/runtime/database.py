@@ -18,7 +18,6 @@ from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
 from db.reads.reads import Reader
 from db.writes.create_device import Registrar
-from db.writes.record_report import Revisions
 from db.writes.writes import Writes
 from domain.access.tokens import TokenKind
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
@@ -125,7 +124,6 @@ class DatabaseKeeper:
             database,
             Reader(database),
             Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS),
-            Revisions(database),
             Writes(database),
             feeds(database, settings.max_waiting_events),
             settings.enrolment,
@@ -179,7 +177,7 @@ class DatabaseKeeper:
         self.desk = None
         if self._made:
             made = self._made
-            for each in (made.reader, made.registrar, made.revisions, made.writes):
+            for each in (made.reader, made.registrar, made.writes):
                 each.close()
 
     def _log(self, error: Exception) -> None:

@@ -17,7 +17,7 @@ from tests.postgres import USER, Cluster
 COUNT = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'"
 
 
-@pytest.mark.parametrize(("most", "workers"), [(15, 1), (43, 1), (30, 2)])
+@pytest.mark.parametrize(("most", "workers"), [(16, 1), (45, 1), (32, 2)])
 async def test_no_more_than_it_may(
     server: Cluster, url: str, tmp_path: Path, most: int, workers: int
 ) -> None:

@@ -19,7 +19,7 @@ def test_too_few_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings().connections_per_process == 2 * LEAST.total - 1
     monkeypatch.setenv("ROLLCALL_WORKERS", "2")
     with pytest.raises(
-        SettingsError, match="ROLLCALL_DATABASE_CONNECTIONS: Give at least 15 for each of 2"
+        SettingsError, match="ROLLCALL_DATABASE_CONNECTIONS: Give at least 16 for each of 2"
     ):
         read_settings()
 

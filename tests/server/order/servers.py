@@ -14,8 +14,8 @@ import httpx
 import pytest
 from uvicorn.server import ServerState
 
-from db.devices import search
 from domain import names
+from domain.devices import search_words
 from schema.engine import documents
 from server import app as server_app
 from server.app import create_app
@@ -66,7 +66,7 @@ class World:
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator["Server"]:
-        for known in (names.name_key, search._words):
+        for known in (names.name_key, search_words.words_in):
             known.cache_clear()
         app = create_app(self.settings)
         # Nothing happens by itself.
