@@ -259,7 +259,7 @@ def test_files_that_mosquitto_could_not_read_are_not_put_in_place(unprivileged: 
 KILLED = """
 import os, pickle, signal, sys
 from pathlib import Path
-from mqtt.mosquitto import MosquittoFiles
+from mqtt.mosquitto.files import MosquittoFiles
 files = MosquittoFiles(Path(sys.argv[1]))
 before, after = pickle.load(sys.stdin.buffer)
 steps_left = int(sys.argv[2])

@@ -195,7 +195,7 @@ def test_a_broker_that_just_starts_survives_a_change(tmp_path: Path) -> None:
 # Forks for each line: a step to be killed at, and the accounts to write.
 KILLED = """
 import os, pickle, signal, sys
-from mqtt.mosquitto import MosquittoFiles
+from mqtt.mosquitto.files import MosquittoFiles
 place = pickle.load(sys.stdin.buffer)
 folder = str(place[0])
 def write(step, accounts):
