@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 import aiohttp
-from telebot import asyncio_helper
+from telebot import asyncio_helper  # noqa: TID251
 from telebot.async_telebot import AsyncTeleBot
-from telebot.asyncio_helper import (
+from telebot.asyncio_helper import (  # noqa: TID251
     ApiHTTPException,
     ApiInvalidJSONException,
     ApiTelegramException,

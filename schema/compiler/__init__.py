@@ -22,7 +22,8 @@ graphql-core from the beginning.
 - `inputs.py`: how variables and arguments become what resolvers take
 - `leaves.py`: how a value of a scalar or enum is told
 - `run.py`: an operation that runs, and how graphql-core takes over
-- `writing.py`: Python source that grows
+- `codegen.py`: Python source that grows
+- `strawberry_internals.py`, `graphql_internals.py`: what is used of the libraries' insides
 """
 
 from schema.compiler.codegen import Unsupported

@@ -15,23 +15,23 @@ from graphql import (
     GraphQLOutputType,
     OperationDefinitionNode,
     OperationType,
+    VariableValues,
     is_abstract_type,
     is_leaf_type,
 )
-from graphql.execution.collect_fields import (
+
+from schema.compiler.codegen import Source, Unsupported
+from schema.compiler.fields import Fields
+from schema.compiler.graphql_internals import (
     FieldDetailsList,
     FragmentDetails,
     GroupedFieldSet,
     collect_fields,
     collect_subfields,
 )
-from graphql.execution.values import VariableValues
-from strawberry.schema.schema_converter import GraphQLCoreConverter
-
-from schema.compiler.codegen import Source, Unsupported
-from schema.compiler.fields import Fields
 from schema.compiler.leaves import told
 from schema.compiler.run import BUILT_IN, Compiled, Root
+from schema.compiler.strawberry_internals import DEFINITION, core_schema
 
 TYPENAME = "__typename"
 CALL = re.compile(r"w\d+\(o, q\)")
@@ -49,7 +49,7 @@ class Compiler:
     """Of one schema."""
 
     def __init__(self, schema: strawberry.Schema) -> None:
-        self._schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
+        self._schema = core_schema(schema)
         self._fields = Fields(schema)
 
     def compile(
@@ -220,7 +220,7 @@ class _Operation:
         """By the class of the value: one that is no strawberry type's own is for graphql-core."""
         by_class, awaited = {}, False
         for possible in self._schema.get_possible_types(type):
-            definition = possible.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+            definition = possible.extensions[DEFINITION]
             function = self._selection(possible, found)
             by_class[definition.origin] = function
             awaited = awaited or function.awaited

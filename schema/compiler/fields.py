@@ -5,17 +5,21 @@ from functools import partial, reduce
 from typing import Any
 
 import strawberry
-from graphql import FieldNode, GraphQLField
-from graphql.execution.values import VariableValues, get_argument_values
-from strawberry.extensions.field_extension import FieldExtension, build_field_extension_resolvers
-from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.arguments import convert_arguments
-from strawberry.types.field import StrawberryField
-from strawberry.types.fields.resolver import StrawberryResolver
+from graphql import FieldNode, GraphQLField, VariableValues, get_argument_values
+from strawberry.extensions import FieldExtension
 
 from schema.common.metadata import OF_CALLER
 from schema.compiler.codegen import Source, Unsupported
 from schema.compiler.inputs import Arguments, has_variable
+from schema.compiler.strawberry_internals import (
+    DEFINITION,
+    StrawberryField,
+    StrawberryResolver,
+    build_field_extension_resolvers,
+    convert_arguments,
+    has_exception_handlers,
+    resolver_function,
+)
 
 NOTHING = VariableValues({}, {})
 
@@ -31,10 +35,10 @@ class Fields:
         """An expression for the raw value, of the object `o` in the run `q`; and whether it has to
         be awaited. Raises Unsupported.
         """
-        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        definition = field.extensions.get(DEFINITION)
         if not isinstance(definition, StrawberryField):
             raise Unsupported("a field of unknown origin")
-        if self._converter._get_field_exception_handlers(definition):  # noqa: SLF001
+        if has_exception_handlers(self._converter, definition):
             raise Unsupported("a field with exception handlers")
         if definition.is_basic_field:
             return self._attribute(source, definition), False
@@ -50,7 +54,7 @@ class Fields:
 
     def is_of_caller(self, field: GraphQLField) -> bool:
         """See `Root.of_caller`."""
-        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        definition = field.extensions.get(DEFINITION)
         return isinstance(definition, StrawberryField) and OF_CALLER in definition.metadata
 
     def _attribute(self, source: Source, definition: StrawberryField) -> str:
@@ -119,7 +123,7 @@ def _direct(resolver: StrawberryResolver[Any]) -> tuple[Callable[..., Any], bool
     source = resolver.self_parameter
     if resolver.parent_parameter or resolver.root_parameter:
         raise Unsupported("a resolver with a parent or root parameter")
-    function = resolver._unbound_wrapped_func  # noqa: SLF001
+    function = resolver_function(resolver)
     if not callable(function):
         raise Unsupported("a resolver that is no function")
     if source and info is None:

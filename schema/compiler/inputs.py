@@ -21,21 +21,27 @@ from graphql import (
     ValueNode,
     VariableDefinitionNode,
     VariableNode,
+    coerce_input_literal,
     is_input_object_type,
     is_list_type,
     is_non_null_type,
     type_from_ast,
 )
 from graphql.language import Visitor, visit
-from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
-from strawberry.relay.types import GlobalID
-from strawberry.schema.config import StrawberryConfig
-from strawberry.types.arguments import StrawberryArgument
-from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional
-from strawberry.types.base import has_object_definition as is_input_class
-from strawberry.types.lazy_type import LazyType
+from strawberry.relay import GlobalID
+from strawberry.types import get_object_definition
+from strawberry.types import has_object_definition as is_input_class
 
 from schema.compiler.codegen import Unsupported
+from schema.compiler.graphql_internals import coerce_default_value
+from schema.compiler.strawberry_internals import (
+    LazyType,
+    StrawberryArgument,
+    StrawberryConfig,
+    StrawberryList,
+    StrawberryMaybe,
+    StrawberryOptional,
+)
 
 Values = Mapping[str, Any]
 Coerce = Callable[[Any], Any]
@@ -245,7 +251,7 @@ def _maker(type: Any, config: StrawberryConfig) -> Coerce | None:
 
 
 def _object_maker(type: Any, config: StrawberryConfig) -> Coerce:
-    definition = type.__strawberry_definition__
+    definition = get_object_definition(type, strict=True)
     if definition.from_input is not None or not definition.is_input:
         raise Unsupported("an input class that makes itself")
     # strawberry calls fields that are left out None where their class has no default.

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from graphql import GraphQLEnumType, GraphQLLeafType, GraphQLScalarType
-from strawberry.schema.schema_converter import CustomGraphQLEnumType
+from graphql import GraphQLLeafType, GraphQLScalarType
 
 from schema.compiler.codegen import Source
+from schema.compiler.strawberry_internals import enum_class
 
 # Built-in scalars and the test that a value passes as it is; {v} stands for the value.
 AS_THEY_ARE = {
@@ -58,8 +58,8 @@ def _coerced(type: GraphQLLeafType, *, null: bool) -> Callable[[Any], Any]:
 
 def _names(type: GraphQLLeafType) -> dict[type[Any], dict[Any, str]]:
     """The names of an enum's members, by its class."""
-    if not isinstance(type, CustomGraphQLEnumType) or not isinstance(type, GraphQLEnumType):
+    of = enum_class(type)
+    if of is None:
         return {}
-    of = type.wrapped_cls
     members = of if issubclass(of, Enum) else ()
     return {of: {member: type.coerce_output_value(member) for member in members}}

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from graphql.execution.values import VariableValues
-from strawberry.types.field import StrawberryField
-from strawberry.types.info import Info
+from graphql import VariableValues
+
+from schema.compiler.strawberry_internals import info_of
 
 gather = asyncio.gather
 
@@ -23,15 +23,14 @@ class Run:
 
     __slots__ = ("context", "event", "roots", "variables")
 
+    # Of a field: with the context, and nothing else that strawberry's own has.
+    info = info_of
+
     def __init__(self, context: Any, variables: VariableValues, event: Any = None) -> None:
         self.context = context
         self.variables = variables
         self.event = event
         self.roots: dict[str, Any] = {}
-
-    def info(self, field: StrawberryField) -> Info:
-        """With the context, and nothing else that strawberry's own has."""
-        return Info(_raw_info=self, _field=field)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from graphql import (
     VariableNode,
     get_named_type,
 )
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.common.metadata import COST, READ, WRITE
+from schema.compiler.strawberry_internals import DEFINITION
 
 PAGE = "first"
 # What each row takes, in values of an answer.
@@ -72,7 +72,7 @@ def cost(
 
 def _own(field: GraphQLField) -> int:
     """1, or what the schema says: `metadata={COST: 8}`."""
-    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    definition = field.extensions.get(DEFINITION)
     return int(definition.metadata.get(COST, 1)) if definition else 1
 
 

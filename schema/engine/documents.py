@@ -14,19 +14,18 @@ from graphql import (
     specified_rules,
     validate,
 )
-from graphql.validation.rules import overlapping_fields_can_be_merged
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.compiler import Compiler
+from schema.compiler.strawberry_internals import DOCUMENT_RULES
+from schema.engine.graphql_core import is_over_limit, limit_comparisons
 from schema.engine.limits import Limits, OverLimit, check
 from schema.engine.plan import Plan
 from schema.engine.trusted_documents import BadTrustedDocument
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES = (*specified_rules, *DOCUMENT_RULES)
 MAX_COMMENTS = 200
-# Units of graphql-core's own meter: about 20 ms of comparing fields with each other.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 40_000
+# About 20 ms of comparing fields with each other.
+limit_comparisons(40_000)
 
 # What is kept, in characters of text; a document takes some two hundred times its text's memory.
 KEPT_CHARACTERS = 250_000
@@ -50,8 +49,8 @@ class BadDocument(Exception):
 
 
 def _told(error: GraphQLError) -> GraphQLError:
-    """With a code for graphql-core's own limits, which say no more than that they aborted."""
-    if not error.extensions and error.message.endswith("aborted."):
+    """With a code for graphql-core's own limits."""
+    if not error.extensions and is_over_limit(error):
         error.extensions = {"code": "OVER_LIMIT"}
     return error
 

@@ -1,25 +1,28 @@
 """From a request to its result, on the resolvers that strawberry made."""
 
-import inspect
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
-from graphql import ExecutionResult, GraphQLError, OperationType
-from graphql.execution import create_source_event_stream, execute_subscription_event
-from graphql.execution.execute import execute_root_selection_set
-from graphql.execution.executor import Executor
-from graphql.execution.values import VariableValues, get_variable_values
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from graphql import (
+    ExecutionResult,
+    Executor,
+    GraphQLError,
+    OperationType,
+    VariableValues,
+    get_variable_values,
+)
 
 from domain.errors import IntrospectionDisabled, OnlyTrusted, TimedOut
 from schema.build import Schema
 from schema.compiler import Astray, Compiler, Run, replay
+from schema.compiler.strawberry_internals import core_schema
 from schema.context import Context
 from schema.engine.deadlines import Deadlines
 from schema.engine.documents import BadDocument, Document, Documents
+from schema.engine.graphql_core import OperationExecutor, execute, execute_event, source_of
 from schema.engine.limits import Limits, OverLimit, check_variables
 from schema.engine.persisted_queries import PersistedQueries, not_found, not_supported
 from schema.engine.plan import Plan
@@ -57,16 +60,6 @@ class Operation(NamedTuple):
         return self.plan.label
 
 
-class _Executor(StrawberryGraphQLCoreExecutionContext):
-    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        """With a cache of its own: graphql-core's is keyed by lists that each event makes anew, and
-        would grow with every event of a subscription.
-        """
-        executor = super().build_per_event_executor(payload)
-        executor._relevant_sub_fields = {}  # noqa: SLF001
-        return executor
-
-
 class Engine:
     """`seconds`: how long a query or mutation may take."""
 
@@ -78,7 +71,7 @@ class Engine:
         trusted: Mapping[str, str] | None = None,
     ) -> None:
         """`trusted`: texts by id. Raises BadTrustedDocument."""
-        self.schema = schema._schema  # noqa: SLF001  strawberry has no other name for it
+        self.schema = core_schema(schema)
         self._limits = limits
         self._deadlines = Deadlines(seconds)
         self._documents = Documents(self.schema, Compiler(schema), limits, trusted or {})
@@ -168,14 +161,14 @@ class Engine:
         variables = self._variables(operation)
         compiled = operation.plan.compiled(variables.coerced)
         if compiled is None:
-            return await self._executed(self._executor(operation, context))
+            return await execute(self._executor(operation, context))
         if not compiled.plain_variables:
             variables = self._looked_at(operation)
         run = Run(context, variables)
         try:
             return ExecutionResult(await compiled(run), None)
         except Astray:
-            return await self._executed(self._executor(operation, context, replay(run)))
+            return await execute(self._executor(operation, context, replay(run)))
 
     def _variables(self, operation: Operation) -> VariableValues:
         if not operation.plan.node.variable_definitions:
@@ -196,10 +189,6 @@ class Engine:
             raise BadDocument(*found)
         return found
 
-    async def _executed(self, executor: Executor[Any]) -> ExecutionResult:
-        result = execute_root_selection_set(executor)
-        return await result if inspect.isawaitable(result) else result
-
     async def follow(
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[ExecutionResult]:
@@ -216,13 +205,9 @@ class Engine:
         self, operation: Operation, context: Context
     ) -> tuple[AsyncGenerator[Any], VariableValues]:
         executor = self._executor(operation, context)
-        source = create_source_event_stream(executor)
-        if inspect.isawaitable(source):
-            source = await source
+        source = await source_of(executor)
         if isinstance(source, ExecutionResult):
             raise BadDocument(*source.errors or ())
-        # They are, since our subscriptions are.
-        assert isinstance(source, AsyncGenerator)  # noqa: S101
         return source, executor.variable_values
 
     async def _told(
@@ -246,14 +231,12 @@ class Engine:
         if compiled:
             with suppress(Astray):
                 return ExecutionResult(await compiled(run), None)
-        executor = self._executor(operation, run.context)
-        result = execute_subscription_event(executor.build_per_event_executor(run.event))
-        return await result if inspect.isawaitable(result) else result
+        return await execute_event(self._executor(operation, run.context), run.event)
 
     def _executor(
         self, operation: Operation, context: Context, *middleware: Callable[..., Any]
     ) -> Executor[Any]:
-        built = _Executor.build(
+        built = OperationExecutor.build(
             self.schema,
             operation.document.ast,
             context_value=context,
