@@ -5,8 +5,9 @@ core.telegram.org/bots/api
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import aiohttp
 from telebot import asyncio_helper  # noqa: TID251
@@ -28,6 +29,7 @@ SECONDS = 20
 A_SECOND = 25
 CONNECTIONS = 50
 CLOCK = TelegramClock()
+TELEGRAM = "https://api.telegram.org"
 
 ERRORS = (
     ApiTelegramException,
@@ -48,11 +50,19 @@ logging.getLogger("TeleBot").setLevel(logging.CRITICAL)
 class TelegramApi:
     """`url`: of a Bot API server of one's own. `clock`: Telegram's. All but `post` name what they
     ask, since Telegram says for each method how long it wants not to be asked again.
+
+    The library has one URL for all bots of a process: raises ValueError if another server's API is
+    open, to which this bot's token would go, or the other one's here.
     """
 
+    _open: ClassVar["weakref.WeakSet[TelegramApi]"] = weakref.WeakSet()
+
     def __init__(self, token: str, url: str | None = None) -> None:
-        if url:
-            asyncio_helper.API_URL = f"{url.rstrip('/')}/bot{{0}}/{{1}}"
+        self.url = f"{(url or TELEGRAM).rstrip('/')}/bot{{0}}/{{1}}"
+        if any(other.url != self.url for other in self._open):
+            raise ValueError("This process talks to another Bot API server already.")
+        self._open.add(self)
+        asyncio_helper.API_URL = self.url
         self.token = token
         self.clock = CLOCK
         self._bot = AsyncTeleBot(token)
@@ -104,6 +114,7 @@ class TelegramApi:
         return found or []
 
     async def close(self) -> None:
+        self._open.discard(self)
         # The library has one session for all bots, made by the first call.
         if asyncio_helper.session_manager.session:
             await self._bot.close_session()  # type: ignore[no-untyped-call]
