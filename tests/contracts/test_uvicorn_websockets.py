@@ -1,0 +1,188 @@
+"""What `server/transport/websocket_protocol.py` relies on in uvicorn and websockets."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from server.transport.websocket_protocol import WebSocketProtocol, text_frame
+from tests.contracts.http import echo, said, serving
+from tests.waiting import until
+
+HANDSHAKE = (
+    b"GET /graphql?a=b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: one, two\r\n\r\n"
+)
+CLOSE = b"\x88\x80\0\0\0\0"
+
+
+def sent_by_client(text: bytes, first: int = 0x81) -> bytes:
+    """A frame with a mask of zeros. `first`: its first byte."""
+    length = len(text)
+    if length < 126:
+        head = bytes([first, 0x80 | length])
+    elif length < 65_536:
+        head = bytes([first, 0xFE]) + length.to_bytes(2)
+    else:
+        head = bytes([first, 0xFF]) + length.to_bytes(8)
+    return head + b"\0\0\0\0" + text
+
+
+MESSAGES = {
+    "small": [sent_by_client(b"hello")],
+    "medium": [sent_by_client(b"m" * 126), sent_by_client(b"m" * 65_535)],
+    "large": [sent_by_client(b"l" * 65_536)],
+    "empty": [sent_by_client(b"")],
+    "in pieces": [
+        sent_by_client(b"a", 0x01) + sent_by_client(b"b", 0x00) + sent_by_client(b"", 0x80)
+    ],
+    "no text": [sent_by_client(b"\xff")],
+    "a ping": [sent_by_client(b"p", 0x89) + sent_by_client(b"after")],
+    "no frame": [b"\xf3\x80\0\0\0\0"],
+}
+
+
+class Recorder(WebSocketsSansIOProtocol):
+    """`calls`: of the methods that are overridden, with what they may look at."""
+
+    calls: list[tuple[str, Any]]
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        self.calls.append(("handle_connect", self.response.status_code))
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        self.calls.append(("handle_cont", len(self.frames)))
+
+    def handle_ping(self) -> None:
+        self.calls.append(("handle_ping", self.writable.is_set()))
+        super().handle_ping()
+
+    def keepalive_timeout(self) -> None:
+        self.calls.append(("keepalive_timeout", self.pong_timer is not None))
+        super().keepalive_timeout()
+
+
+@pytest.fixture
+def recorder() -> type[Recorder]:
+    return type("Own", (Recorder,), {"calls": []})
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+async def test_the_same_frames_through_asgi(kind: str) -> None:
+    """`WebSocketProtocol.send` writes texts as `text_frame` makes them, not by websockets."""
+    found = []
+    for protocol in (WebSocketsSansIOProtocol, WebSocketProtocol):
+        async with serving(ws=protocol, ws_per_message_deflate=False) as (_, port):
+            found.append(await said(port, HANDSHAKE, *MESSAGES[kind], CLOSE))
+    assert found[0] == found[1]
+    assert found[0].startswith(b"HTTP/1.1 101 ")
+
+
+async def test_the_application_may_be_changed_when_a_connection_begins() -> None:
+    """`handle_connect` sets `app` and the scope's `client`, and both count from then on."""
+    seen: list[Any] = []
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+        await echo(scope, receive, send)
+
+    class Own(WebSocketsSansIOProtocol):
+        def handle_connect(self, event: Request) -> None:
+            super().handle_connect(event)
+            assert event.headers.get_all("Sec-WebSocket-Protocol") == ["one, two"]
+            self.scope["client"] = ("192.0.2.1", 5)
+            self.scope["own"] = self.transport.write  # type: ignore[literal-required]
+            self.app = other
+
+    async with serving(ws=Own) as (_, port):
+        await said(port, HANDSHAKE, CLOSE)
+    assert (seen[0]["client"], seen[0]["path"]) == (("192.0.2.1", 5), "/graphql")
+    assert seen[0]["subprotocols"] == ["one", "two"]
+    assert callable(seen[0]["own"])
+
+
+async def test_texts_beside_the_librarys_own() -> None:
+    """`write_text` writes to the transport; heads are dropped once the handshake is over."""
+    made: list[Any] = []
+
+    class Own(WebSocketsSansIOProtocol):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if message["type"] == "websocket.accept":
+                self.request.headers.clear()
+                self.response.headers.clear()
+            made.append(self)
+
+    async with serving(ws=Own) as (_, port), connect(f"ws://127.0.0.1:{port}/") as client:
+        await until(lambda: made)
+        protocol = made[0]
+        assert protocol.conn.state is State.OPEN
+        assert protocol.writable.is_set()
+        assert (protocol.close_sent, protocol.disconnected) == (False, False)
+        for n in range(3):
+            protocol.transport.write(text_frame(b"own %d" % n))
+            await client.send(f"theirs {n}")
+            assert [await client.recv(), await client.recv()] == [f"own {n}", f"theirs {n}"]
+        await client.close()
+        await until(lambda: protocol.disconnected)
+        assert protocol.conn.state is not State.OPEN
+
+
+async def test_pieces_and_pings(recorder: type[Recorder]) -> None:
+    """`handle_cont` sees all pieces so far in `frames`; `handle_ping` is called for each ping."""
+    async with serving(ws=recorder) as (_, port):
+        pieces = [sent_by_client(b"a", 0x01), *[sent_by_client(b"b", 0x00)] * 2]
+        await said(port, HANDSHAKE, *pieces, sent_by_client(b"p", 0x89), CLOSE)
+    assert recorder.calls == [
+        ("handle_connect", 101),
+        ("handle_cont", 2),
+        ("handle_cont", 3),
+        ("handle_ping", True),
+    ]
+
+
+async def test_a_bad_handshake(recorder: type[Recorder]) -> None:
+    """`handle_connect` has no scope then, and looks at the answer's status first."""
+    async with serving(ws=recorder) as (_, port):
+        await said(port, HANDSHAKE.replace(b"Version: 13", b"Version: 12"))
+    assert recorder.calls == [("handle_connect", 400)]
+
+
+async def test_a_client_that_answers_no_ping(recorder: type[Recorder]) -> None:
+    """`keepalive_timeout` is called once, and ends the connection."""
+    async with serving(ws=recorder, ws_ping_interval=0.05, ws_ping_timeout=0.05) as (_, port):
+        assert b"keepalive ping timeout" in await said(port, HANDSHAKE)
+    assert recorder.calls == [("handle_connect", 101), ("keepalive_timeout", True)]
+
+
+async def test_a_client_that_takes_nothing_is_not_writable() -> None:
+    """`writable` says whether the peer takes what it is sent."""
+    made: list[Any] = []
+
+    class Own(WebSocketsSansIOProtocol):
+        def handle_connect(self, event: Request) -> None:
+            super().handle_connect(event)
+            made.append(self)
+
+    async with serving(ws=Own) as (_, port):
+        async with connect(f"ws://127.0.0.1:{port}/", ping_interval=None) as client:
+            await until(lambda: made)
+            client.transport.pause_reading()
+            made[0].transport.write(text_frame(b"x" * 20_000_000))
+            await asyncio.sleep(0)
+            assert not made[0].writable.is_set()
+            made[0].transport.abort()
+            client.transport.resume_reading()
+            with suppress(ConnectionClosed):
+                await client.recv()
+        await until(made[0].writable.is_set)
