@@ -45,7 +45,13 @@ async def serving(app: Any = echo, **options: Any) -> AsyncIterator[tuple[uvicor
     """The server and its port. `options`: of `uvicorn.Config`."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    usual = {"log_config": None, "access_log": False, "lifespan": "off", "server_header": False}
+    usual = {
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "off",
+        "server_header": False,
+        "timeout_graceful_shutdown": 1,
+    }
     server = uvicorn.Server(uvicorn.Config(app, **{**usual, **options}))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
@@ -53,7 +59,8 @@ async def serving(app: Any = echo, **options: Any) -> AsyncIterator[tuple[uvicor
         yield server, listening.getsockname()[1]
     finally:
         server.should_exit = True
-        await running
+        async with asyncio.timeout(WAIT_SECONDS):
+            await running
 
 
 async def said(port: int, *pieces: bytes) -> bytes:

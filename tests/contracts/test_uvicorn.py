@@ -265,7 +265,7 @@ async def test_the_order_of_a_servers_life() -> None:
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(echo, log_config=None, lifespan="off")
+    config = uvicorn.Config(echo, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = Own(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     await until(lambda: server.started)
