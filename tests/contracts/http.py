@@ -18,7 +18,7 @@ OWN = {"client", "server", "state", "asgi", "type"}
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answers with what the server said of the request, and with its body's length."""
-    told = {key: str(value) for key, value in scope.items() if key not in OWN}
+    known = {key: str(value) for key, value in scope.items() if key not in OWN}
     if scope["type"] == "websocket":
         await _echo_messages(receive, send)
         return
@@ -27,7 +27,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         length += len(message.get("body", b""))
         more = message.get("more_body", False)
-    body = json.dumps({**told, "length": length}).encode()
+    body = json.dumps({**known, "length": length}).encode()
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

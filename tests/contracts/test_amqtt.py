@@ -184,15 +184,15 @@ def test_the_attributes_of_a_session() -> None:
 
 @pytest.mark.parametrize("orderly", [True, False])
 async def test_wills(broker: Recorder, orderly: bool) -> None:
-    """`Broker._leave`: a client that goes without DISCONNECT has its will told, and retained."""
+    """`Broker._leave`: without DISCONNECT, the will is published, and retained."""
     session, handler = connected(broker)
     session.will_flag, session.will_retain = True, True
     session.will_topic, session.will_message, session.will_qos = "w", b"gone", 1
     left: asyncio.Future[Any] = broker._loop.create_future()
     left.set_result(DisconnectPacket() if orderly else None)
     await broker._handle_disconnect(session, handler, left)
-    told = [("_broadcast_message", "w", b"gone", 1), ("retain_message", "w", b"gone", 1)]
-    assert broker.calls == ([] if orderly else told)
+    sent = [("_broadcast_message", "w", b"gone", 1), ("retain_message", "w", b"gone", 1)]
+    assert broker.calls == ([] if orderly else sent)
     assert session.transitions.state == "disconnected"
     assert isinstance(handler.writer, Sink)
     assert handler.writer.is_closed
@@ -212,7 +212,7 @@ async def test_a_session_that_is_cleaned_up(broker: Recorder) -> None:
 
 
 async def test_sessions_grow_old(broker: Recorder) -> None:
-    """`Broker.expire_sessions` runs `_session_monitor`, which cleans up who is long gone."""
+    """`Broker.expire_sessions` runs `_session_monitor`, which ends those of clients long gone."""
     young, _ = connected(broker, "young")
     old, _ = connected(broker, "old")
     old.transitions.disconnect()
@@ -232,7 +232,7 @@ async def test_retained_messages(broker: Recorder) -> None:
 
 
 async def test_what_a_handler_sends(broker: Recorder) -> None:
-    """`Handler`: it writes to `writer`, waits for PUBACK, and answers what it is told to."""
+    """`Handler`: it writes to `writer`, waits for PUBACK, and answers what it is asked to."""
     session, handler = connected(broker)
     sink = handler.writer
     assert isinstance(sink, Sink)

@@ -47,8 +47,8 @@ async def test_packets_from_and_to_bytes() -> None:
     made = ConnectPacket(variable_header=variable, payload=payload).to_bytes()
     assert made == sent
     assert SubscribePacket.build([(CONFIG, 1)], 1).to_bytes() == subscribe(CONFIG)
-    told = PublishPacket.build("t", b"x", 1, dup_flag=False, qos=1, retain=False).to_bytes()
-    assert told == publish("t", b"x", 1)
+    made = PublishPacket.build("t", b"x", 1, dup_flag=False, qos=1, retain=False).to_bytes()
+    assert made == publish("t", b"x", 1)
     outgoing = ApplicationMessage(None, "t", 0, b"x", retain=False).build_publish_packet()
     assert outgoing.to_bytes() == publish("t", b"x")
 

@@ -18,10 +18,10 @@ def test_its_folders() -> None:
 @pytest.mark.parametrize("name", ["initdb", "postgres"])
 def test_its_programs(name: str) -> None:
     """`data_folder` and `postmaster` start them."""
-    told = subprocess.run(
+    shown = subprocess.run(
         [program(name), "--version"], check=True, capture_output=True, text=True, env=environment()
     )
-    assert told.stdout.split()[2].split(".")[0] == MAJOR
+    assert shown.stdout.split()[2].split(".")[0] == MAJOR
 
 
 async def test_a_start_after_a_kill(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def test_a_histogram_of_ours_reads_as_one_of_its_own(accept: str) -> None:
     counts = RequestCounts()
     own.register(counts)
     name = "rollcall_graphql_request_seconds"
-    told = "How long GraphQL operations took."
-    histogram = Histogram(name, told, ["operation"], registry=theirs, buckets=BUCKETS)
+    text = "How long GraphQL operations took."
+    histogram = Histogram(name, text, ["operation"], registry=theirs, buckets=BUCKETS)
     for seconds in SECONDS:
         counts.graphql("query me", "ok", seconds)
         histogram.labels("query me").observe(seconds)
@@ -40,12 +40,12 @@ def test_a_histogram_of_ours_reads_as_one_of_its_own(accept: str) -> None:
 def test_a_counter_of_ours_reads_as_one_of_its_own() -> None:
     """`request_counts` and `background_gauges`."""
     own, theirs = CollectorRegistry(), CollectorRegistry()
-    counter = Counter("some", "Told.", ["a"], registry=theirs)
+    counter = Counter("some", "Text.", ["a"], registry=theirs)
     counter.labels("b").inc(3)
 
     class Ours(Collector):
         def collect(self) -> Iterator[Metric]:
-            family = CounterMetricFamily("some", "Told.", labels=["a"])
+            family = CounterMetricFamily("some", "Text.", labels=["a"])
             family.add_metric(["b"], 3)
             yield family
 

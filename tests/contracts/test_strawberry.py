@@ -226,16 +226,16 @@ def test_an_enum_and_its_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "errors"),
     [
         ("{ loud(either: {one: 1}) }", 0),
         ("{ loud(either: {one: 1, two: 2}) }", 1),
         ('{ leaf(wish: {text: "a", perhaps: null}) { color } }', 1),
     ],
 )
-def test_the_rules_for_documents(query: str, told: int) -> None:
+def test_the_rules_for_documents(query: str, errors: int) -> None:
     """`DOCUMENT_RULES`, which `documents` adds to those of graphql-core."""
-    assert len(validate(CORE, parse(query), DOCUMENT_RULES)) == told
+    assert len(validate(CORE, parse(query), DOCUMENT_RULES)) == errors
 
 
 async def test_the_executor() -> None:

@@ -15,7 +15,7 @@ def record(**more: Any) -> logging.LogRecord:
 
 
 def test_the_record_behind_an_event() -> None:
-    """`_context` takes name, level and fields from it, and nothing of it is told by itself."""
+    """`_context` takes name, level and fields from it, and none of it is shown by itself."""
     seen: list[Any] = []
 
     def look(_: Any, __: Any, event: Any) -> Any:
