@@ -19,9 +19,9 @@ import httpx
 from bench.alerts import REGISTER
 from bench.serving import ADMIN, ready, serving
 from db.embedded import EmbeddedPostgres
-from tests.notifier.bot_api import TOKEN, BotApi
-from tests.notifier.telegram.faults import HANG
-from tests.notifier.telegram.methods import METHODS
+from tests.alerts.bot_api import TOKEN, BotApi
+from tests.support.telegram.faults import HANG
+from tests.support.telegram.methods import METHODS
 
 ROUND = 25
 CHAT = 11

@@ -22,9 +22,9 @@ from sqlalchemy import text
 from bench.serving import ADMIN, Serving, ready, serving
 from db.embedded import EmbeddedPostgres
 from db.postgres.database import Database
-from tests.notifier.bot_api import TOKEN, BotApi, Sent
-from tests.notifier.telegram import faults
-from tests.notifier.telegram.faults import Fault
+from tests.alerts.bot_api import TOKEN, BotApi, Sent
+from tests.support.telegram import faults
+from tests.support.telegram.faults import Fault
 
 CHATS = (11, 22, -33)
 CALLERS = 4

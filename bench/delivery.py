@@ -26,7 +26,7 @@ from mqtt.address import Address
 from mqtt.client.client import BrokerClient
 from mqtt.client.connection import WINDOW
 from resolvers.services import Desk
-from tests.mosquitto import Mosquitto
+from tests.support.mosquitto import Mosquitto
 
 ROUNDS = 7
 POLL_SECONDS = 0.02

@@ -25,7 +25,7 @@ from websockets.exceptions import WebSocketException
 from bench.serving import ADMIN, ready, serving
 from db.embedded import EmbeddedPostgres
 from db.postgres.database import Database
-from tests.waiting import WAIT_SECONDS
+from tests.support.waiting import WAIT_SECONDS
 
 OWNERS = ("Acme", "Globex")
 CHANGERS = 8

@@ -24,9 +24,9 @@ from sqlalchemy import text
 from bench.follow import CHANGE, OWNERS, REGISTER, Follower, expected_of, log_of
 from db.postgres.database import Database
 from tests.mqtt.observer import Observer
-from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
 from tests.server.surroundings import Surroundings
+from tests.support.ports import free_port
 
 DEVICES, FOLLOWERS, CALLERS = 20, 12, 4
 PAUSE_SECONDS = 0.05

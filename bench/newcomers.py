@@ -21,10 +21,10 @@ from bench.outages import REGISTER, Stage, stage
 from bench.serving import ADMIN
 from db.embedded import EmbeddedPostgres
 from mqtt.mosquitto.process import MosquittoProcess
-from tests.mosquitto import Mosquitto
-from tests.mqtt.file_broker import SERVER, Broker, device, many
-from tests.mqtt.load import busy
+from tests.mqtt.mosquitto.file_broker import SERVER, Broker, device, many
+from tests.mqtt.mosquitto.load import busy
 from tests.mqtt.observer import Observer
+from tests.support.mosquitto import Mosquitto
 
 # From its registration; a server that was killed needs some seconds to come back.
 LIMIT_SECONDS = 180

@@ -25,9 +25,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.mqtt_device import Device
 from bench.serving import ADMIN, Serving, ready, serving
 from db.embedded import EmbeddedPostgres
-from tests.mosquitto import Mosquitto, free_port
 from tests.mqtt.ruled import ruled_mosquitto, settings_for
-from tests.waiting import WAIT_SECONDS
+from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.waiting import WAIT_SECONDS
 
 CHANGERS = 8
 DELETED = 5

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.waiting import WAIT_SECONDS
+from tests.support.waiting import WAIT_SECONDS
 
 ADMIN = "an-admin-token-for-load-tests"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
@@ -18,9 +19,13 @@ from db.migrate import migrate
 from db.postgres.database import Database
 from server.app import create_app
 from server.settings import Settings
-from tests.client import Api
-from tests.waiting import WAIT_SECONDS
-from tests.watchdog import watched
+from tests.support.client import Api
+from tests.support.waiting import WAIT_SECONDS
+from tests.support.watchdog import watched
+
+# A busy machine is slow now and then; that is no fault of a rule.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ADMIN = "an-admin-token-for-tests"
 numbers = itertools.count()

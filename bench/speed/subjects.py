@@ -14,7 +14,7 @@ import httpx
 
 from bench.serving import ADMIN
 from bench.speed.load import Subject
-from tests.mosquitto import free_port
+from tests.support.mosquitto import free_port
 
 HERE = Path(__file__).parent
 OPERATIONS = ("boot", "list", "register", "change")

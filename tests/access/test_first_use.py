@@ -11,10 +11,10 @@ from sqlalchemy import text
 from db.postgres.database import Database
 from domain.devices.changes import ConfirmToken
 from server.settings import Settings
-from tests.client import Api
 from tests.conftest import changed, served
-from tests.events import events_of
-from tests.waiting import until
+from tests.support.client import Api
+from tests.support.events import events_of
+from tests.support.waiting import until
 
 ME = "{ me { id online } }"
 UNUSED = "SELECT count(*) FROM tokens WHERE kind = 'device' AND confirmed_at IS NULL"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import BENCH, REGISTER
-from tests.npm import npm_installed
-from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
+from tests.support.client import BENCH, REGISTER
+from tests.support.npm import npm_installed
+from tests.support.ports import free_port
 
 FOLDER = Path(__file__).parent
 FLEET = [

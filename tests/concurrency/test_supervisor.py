@@ -9,7 +9,7 @@ import pytest
 from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import end_all
 from domain.errors import Unavailable
-from tests.waiting import WAIT_SECONDS, until
+from tests.support.waiting import WAIT_SECONDS, until
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from concurrency.tasks import TaskPool, end_all, run_all, run_together
-from tests.waiting import WAIT_SECONDS
+from tests.support.waiting import WAIT_SECONDS
 
 STEPS = 12
 

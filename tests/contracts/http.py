@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from tests.waiting import WAIT_SECONDS, until
+from tests.support.waiting import WAIT_SECONDS, until
 
 # What differs from one connection to the next.
 OWN = {"client", "server", "state", "asgi", "type"}

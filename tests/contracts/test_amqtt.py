@@ -20,10 +20,7 @@ from mqtt.embedded.broker import Broker
 from mqtt.embedded.client import Client
 from mqtt.embedded.handler import TAKEN, Handler
 from mqtt.embedded.packet_stream import Wire
-from tests.mqtt.embedded import (
-    publish,
-    until,
-)
+from tests.mqtt.embedded.broker import publish, until
 
 LAMP = "ann/hall/light/lamp"
 CONFIG = f"{LAMP}/config"

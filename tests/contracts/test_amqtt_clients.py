@@ -10,7 +10,7 @@ from amqtt.mqtt.subscribe import SubscribePacket
 from amqtt.session import ApplicationMessage
 
 from mqtt.embedded import EmbeddedBroker
-from tests.mqtt.embedded import (
+from tests.mqtt.embedded.broker import (
     ACCEPTED,
     DISCONNECT,
     Paho,

@@ -16,7 +16,7 @@ from asyncpg.connect_utils import SessionAttribute
 from db.postgres.connect import Driver
 from db.postgres.database import STATEMENT_SECONDS, Database
 from db.postgres.transient import is_transient
-from tests.waiting import WAIT_SECONDS, until
+from tests.support.waiting import WAIT_SECONDS, until
 
 
 class Recorder(asyncpg.Connection):  # type: ignore[type-arg]

@@ -15,9 +15,9 @@ from telebot.async_telebot import AsyncTeleBot
 
 from notifier.telegram import api as ours
 from notifier.telegram.api import TelegramApi
-from tests.notifier.bot_api import TOKEN, BotApi
-from tests.notifier.telegram import faults
-from tests.notifier.telegram.client import CHAT
+from tests.alerts.bot_api import TOKEN, BotApi
+from tests.alerts.telegram.client import CHAT
+from tests.support.telegram import faults
 
 
 def test_its_global_url() -> None:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.transport.http_protocol import HTTPProtocol
 from tests.contracts.http import echo, said, serving
-from tests.waiting import until
+from tests.support.waiting import until
 
 GET = b"GET /a%20b?c=1 HTTP/1.1\r\nHost: x\r\nX-Some: Thing\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

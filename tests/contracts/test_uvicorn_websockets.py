@@ -14,7 +14,7 @@ from websockets.protocol import State
 
 from server.transport.websocket_protocol import WebSocketProtocol, text_frame
 from tests.contracts.http import echo, said, serving
-from tests.waiting import until
+from tests.support.waiting import until
 
 HANDSHAKE = (
     b"GET /graphql?a=b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres import QUOTED, USER, Cluster, cluster
+from tests.support.postgres import QUOTED, USER, Cluster, cluster
 
 numbers = itertools.count()
 

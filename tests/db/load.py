@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.client import BENCH, REGISTER
 from tests.server.process import ADMIN, ServerProcess
+from tests.support.client import BENCH, REGISTER
 
 CLIENTS = 8
 REQUEST_SECONDS = 30

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from tests.db.load import Load, check_log, load
-from tests.postgres import USER, Cluster, cluster, give_to_account
 from tests.server.process import ServerProcess
+from tests.support.postgres import USER, Cluster, cluster, give_to_account
 
 PASSING = {"DATABASE_UNAVAILABLE", "OVERLOADED"}
 CONNECTIONS = 20

@@ -11,8 +11,8 @@ from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from tests.db.load import check_log, load
 from tests.db.test_bad_days import check_well, rollcall
-from tests.pgbouncer import PgBouncer, pgbouncer
-from tests.postgres import USER, Cluster
+from tests.support.pgbouncer import PgBouncer, pgbouncer
+from tests.support.postgres import USER, Cluster
 
 COUNT = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.db.load import check_log, load
-from tests.postgres import QUOTED, USER, Cluster, cluster, standby
 from tests.server.process import ServerProcess, wait_for
+from tests.support.postgres import QUOTED, USER, Cluster, cluster, standby
 
 MOST_SECONDS = 15
 

@@ -13,7 +13,7 @@ from db.postgres.connect import CANCEL_SECONDS, CONNECT_SECONDS
 from db.postgres.connections import Lane
 from db.postgres.database import Database
 from domain.errors import Unavailable
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 
 # For a busy machine.
 SLACK_SECONDS = 2

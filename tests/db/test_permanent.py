@@ -11,8 +11,8 @@ from db.migrate import migrate
 from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from db.postgres.transient import is_transient
-from tests.ports import free_port
-from tests.postgres import PASSWORD, QUOTED, USER, Cluster, cluster, give_to_account
+from tests.support.ports import free_port
+from tests.support.postgres import PASSWORD, QUOTED, USER, Cluster, cluster, give_to_account
 
 OTHER = "another secret"
 SELF_SIGNED = (

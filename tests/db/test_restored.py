@@ -5,9 +5,9 @@ import itertools
 import asyncpg
 
 from server.settings import Settings
-from tests.client import Api
 from tests.conftest import ADMIN, changed, named, served
-from tests.waiting import until
+from tests.support.client import Api
+from tests.support.waiting import until
 
 numbers = itertools.count()
 LOOK = "{ devices { nodes { owner location { place } measurementType } } }"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pgbouncer import pgbouncer
-from tests.ports import free_port
-from tests.postgres import PASSWORD, QUOTED, USER, Cluster
 from tests.server.process import ServerProcess, wait_for
+from tests.support.pgbouncer import pgbouncer
+from tests.support.ports import free_port
+from tests.support.postgres import PASSWORD, QUOTED, USER, Cluster
 
 END_SECONDS = 60
 NO_SUCH = "no-such-database"

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.timing import delay
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.timing import delay
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 TAB = ROOT / "web" / "operations" / "04_update_config.graphql"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.esp_client.neighbour import Neighbour
-from tests.mosquitto import Mosquitto
+from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.waiting import WAIT_SECONDS
+from tests.support.waiting import WAIT_SECONDS
 
 
 class Neighbour:

@@ -10,7 +10,7 @@ from typing import Any
 from esp_client import store
 from esp_client.device import Device
 from esp_client.plugin import Plugin
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ID = "f" * 32
 BASE = f"acme/paris/temperature/{ID}"

@@ -12,7 +12,7 @@ from esp_client.client import Client
 from esp_client.stream import Stream
 from server.settings import Settings
 from tests.esp_client.test_client import SETTINGS
-from tests.live.serving import instance
+from tests.events.live.serving import instance
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
 MOST_REQUEST, MOST_ANSWER = 200, 350

@@ -12,8 +12,8 @@ from esp_client import clock, store
 from esp_client.backoff import LONGEST_SECONDS, Backoff
 from esp_client.client import Client
 from tests.esp_client.scripted import Scripted, http, scripted
-from tests.timing import delay
-from tests.waiting import WAIT_SECONDS
+from tests.support.timing import delay
+from tests.support.waiting import WAIT_SECONDS
 
 TOPICS = {
     "data": "a/b/c/f",

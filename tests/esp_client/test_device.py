@@ -13,9 +13,9 @@ from tests.esp_client.neighbour import Neighbour
 from tests.esp_client.running import BASE, DEVICE, ID, Probe, Running, remember
 from tests.esp_client.scripted import Scripted, scripted
 from tests.esp_client.test_client import ACKNOWLEDGED, registered
-from tests.mosquitto import Mosquitto
-from tests.ports import free_port
-from tests.waiting import wait_for
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 
 STATE = f"{BASE}/state"
 

@@ -10,9 +10,9 @@ import pytest
 from esp_client.simulated import Simulated
 from tests.esp_client.neighbour import Neighbour
 from tests.esp_client.running import BASE, remember
-from tests.mosquitto import Mosquitto
 from tests.server.process import ADMIN, ServerProcess
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ID = "ec42179b76a53de03a9ace42975a4fc6"
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.esp_client.bytecode import compiled
 from tests.esp_client.test_boards import MODULES
-from tests.npm import npm_installed
-from tests.waiting import WAIT_SECONDS
+from tests.support.npm import npm_installed
+from tests.support.waiting import WAIT_SECONDS
 
 FOLDER = Path(__file__).parent / "micropython"
 HEAP = 38 * 1024

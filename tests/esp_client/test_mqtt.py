@@ -18,9 +18,9 @@ from esp_client.mqtt import Connection
 from esp_client.packets import MqttError
 from esp_client.stream import Stream
 from tests.esp_client.neighbour import Neighbour
-from tests.mosquitto import Mosquitto
-from tests.timing import delay
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.mosquitto import Mosquitto
+from tests.support.timing import delay
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 WILL = ("a/status", "offline")
 ACCEPTED = b"\x20\x02\x00\x00"

@@ -5,8 +5,8 @@ from pathlib import Path
 from tests.esp_client.neighbour import Neighbour
 from tests.esp_client.running import BASE, DEVICE, ID, Probe, running
 from tests.esp_client.wire import wire
-from tests.mosquitto import Mosquitto
-from tests.waiting import wait_for
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_for
 
 CONFIG, STATE, STATUS = DEVICE["topics"]["config"], f"{BASE}/state", f"{BASE}/status"
 IN_FORCE = b'{"v":3,"fw":"1.2.0"}'

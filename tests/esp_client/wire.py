@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 
 class Wire:

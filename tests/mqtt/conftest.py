@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 
 from server.settings import Settings
-from tests.client import Api
 from tests.conftest import ADMIN, changed, served
-from tests.mosquitto import Mosquitto
 from tests.mqtt.certificates import Certificates
-from tests.mqtt.file_broker import SERVER, Broker, device
+from tests.mqtt.mosquitto.file_broker import SERVER, Broker, device
 from tests.mqtt.observer import Observer, let_in
 from tests.mqtt.ruled import ruled_mosquitto, settings_for
+from tests.support.client import Api
+from tests.support.mosquitto import Mosquitto
 
 BROKERS = pytest.StashKey[list[Mosquitto]]()
 

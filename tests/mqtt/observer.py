@@ -8,7 +8,7 @@ from typing import Any, Self
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 CONNECT_SECONDS = 30
 

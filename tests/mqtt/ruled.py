@@ -5,7 +5,7 @@ from pathlib import Path
 from domain.mqtt.accounts import Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS
 from mqtt.mosquitto.files import MosquittoFiles
-from tests.mosquitto import Mosquitto
+from tests.support.mosquitto import Mosquitto
 
 SERVER_PASSWORD = "the-servers-own"
 

@@ -12,10 +12,10 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from tests.events import events_of
 from tests.mqtt.conftest import Fleet
 from tests.mqtt.observer import Observer, let_in
-from tests.waiting import WAIT_SECONDS, until
+from tests.support.events import events_of
+from tests.support.waiting import WAIT_SECONDS, until
 
 LOOK = """query ($id: ID!) { device(id: $id) {
   inSync online statusAt lastSeenAt firmware configError topics { data listen }

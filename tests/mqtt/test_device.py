@@ -14,12 +14,12 @@ import pytest_asyncio
 from esp_client.device import Device
 from esp_client.plugin import Plugin
 from server.settings import Settings
-from tests.client import Api
 from tests.conftest import changed
-from tests.live.serving import Instance, instance
-from tests.mosquitto import Mosquitto
+from tests.events.live.serving import Instance, instance
 from tests.mqtt.conftest import with_mosquitto
-from tests.waiting import WAIT_SECONDS, until
+from tests.support.client import Api
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import WAIT_SECONDS, until
 
 MAC = "24:6f:28:00:40:01"
 LOOK = """{ devices { nodes { id owner online inSync firmware config { version }

@@ -13,8 +13,8 @@ from domain.mqtt.messages import Retained
 from mqtt.address import Address
 from mqtt.client.connection import connected
 from mqtt.client.paho_poll import wait
-from tests.mqtt.embedded import PASSWORD, People, served
-from tests.waiting import until
+from tests.mqtt.embedded.broker import PASSWORD, People, served
+from tests.support.waiting import until
 
 # select() takes descriptors up to 1,023.
 MANY = 1_100

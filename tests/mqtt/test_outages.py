@@ -12,13 +12,13 @@ from domain.mqtt.accounts import Account, mosquitto_hash
 from domain.mqtt.rights import Rights
 from mqtt.mosquitto.files import MosquittoFiles
 from server.settings import Settings
-from tests.client import Api
 from tests.conftest import ADMIN, changed, served
-from tests.mosquitto import Mosquitto
 from tests.mqtt.conftest import Fleet, with_mosquitto
 from tests.mqtt.observer import Observer
 from tests.mqtt.ruled import SERVER_PASSWORD
-from tests.waiting import until
+from tests.support.client import Api
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import until
 
 DEVICES, DEATHS = 30, 2
 

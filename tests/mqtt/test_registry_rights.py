@@ -13,7 +13,7 @@ from tests.mqtt.attempts import ATTEMPTS, Party, Target
 from tests.mqtt.conftest import Fleet
 from tests.mqtt.observer import Observer
 from tests.mqtt.ruled import SERVER_PASSWORD
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 async def party(fleet: Fleet, number: int) -> Party:

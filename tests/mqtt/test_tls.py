@@ -7,9 +7,9 @@ import pytest
 
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
-from tests.mosquitto import Mosquitto
 from tests.mqtt.certificates import Certificates
-from tests.waiting import until
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import until
 
 
 # paho-mqtt leaves the socket of a handshake that failed to the garbage collector.

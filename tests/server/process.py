@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 import httpx
 
-from tests.client import BENCH, REGISTER
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.client import BENCH, REGISTER
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ADMIN = "an-admin-token-for-tests"
 AT_ONCE = 32

@@ -13,9 +13,9 @@ from typing import Self
 import psutil
 
 from db.embedded import EmbeddedPostgres
-from tests.mosquitto import Mosquitto
-from tests.notifier.bot_api import TOKEN
+from tests.alerts.bot_api import TOKEN
 from tests.server.process import ServerProcess, wait_for
+from tests.support.mosquitto import Mosquitto
 
 CHAT = 11
 
@@ -87,7 +87,7 @@ class Surroundings:
             self.telegram = subprocess.Popen(
                 [
                     sys.executable,
-                    *("-m", "tests.notifier.bot_api"),
+                    *("-m", "tests.alerts.bot_api"),
                     *("--log", str(self.alerts), "--chat", str(CHAT)),
                 ],
                 stdout=log,

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.client import BENCH, REGISTER
 from tests.server.process import Asked, ServerProcess, ask_many, register_many
-from tests.waiting import wait_for
+from tests.support.client import BENCH, REGISTER
+from tests.support.waiting import wait_for
 
 COUNT = 500
 

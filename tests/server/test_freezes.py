@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client import BENCH, REGISTER
-from tests.live.serving import CHANGES, Socket
+from tests.events.live.serving import CHANGES, Socket
 from tests.mqtt.observer import Observer
-from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
 from tests.server.surroundings import Surroundings, black_hole
-from tests.timing import delay
-from tests.waiting import WAIT_SECONDS, until, wait_for
+from tests.support.client import BENCH, REGISTER
+from tests.support.ports import free_port
+from tests.support.timing import delay
+from tests.support.waiting import WAIT_SECONDS, until, wait_for
 
 TEN_SECONDS = 10
 # Longer than two probes of the database may take.

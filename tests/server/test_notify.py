@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.notifier.bot_api import TOKEN, BotApi
+from tests.alerts.bot_api import TOKEN, BotApi
 
 CHAT = 4242
 

@@ -15,10 +15,10 @@ import notifier
 import schema
 from db.embedded import EmbeddedPostgres
 from server.transport.listen import reachable
-from tests.client import BENCH, REGISTER
-from tests.ports import free_port
 from tests.server.process import ADMIN, ServerProcess
-from tests.waiting import WAIT_SECONDS, wait_for
+from tests.support.client import BENCH, REGISTER
+from tests.support.ports import free_port
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 

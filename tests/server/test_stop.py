@@ -12,11 +12,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.client import BENCH, REGISTER
-from tests.live.serving import Socket
+from tests.events.live.serving import Socket
 from tests.server.process import ADMIN, ServerProcess
-from tests.timing import delay
-from tests.waiting import WAIT_SECONDS, until
+from tests.support.client import BENCH, REGISTER
+from tests.support.timing import delay
+from tests.support.waiting import WAIT_SECONDS, until
 
 TEN_SECONDS = 10
 

@@ -13,10 +13,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.client import BENCH, REGISTER
 from tests.mqtt.observer import Observer
 from tests.server.process import ADMIN, ServerProcess
-from tests.waiting import WAIT_SECONDS, until, wait_for
+from tests.support.client import BENCH, REGISTER
+from tests.support.waiting import WAIT_SECONDS, until, wait_for
 
 COUNT = 2
 

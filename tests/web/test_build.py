@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.npm import npm_installed
+from tests.support.npm import npm_installed
 
 ROOT = Path(__file__).parent.parent.parent
 ASSETS = ROOT / "server" / "endpoints" / "assets"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import OperationDefinitionNode, OperationType, build_schema, parse, validate
 
-from tests.client import Api
+from tests.support.client import Api
 
 ROOT = Path(__file__).parent.parent.parent
 OPERATIONS = sorted((ROOT / "web" / "operations").glob("*.graphql"))

@@ -1,0 +1,252 @@
+"""Every role against every field of the API, and every owner against the other's."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from graphql import (
+    GraphQLNamedType,
+    GraphQLObjectType,
+    build_schema,
+    get_named_type,
+    is_leaf_type,
+)
+
+from schema.build import schema_text
+from server.settings import Settings
+from tests.conftest import ADMIN, served
+from tests.support.client import BENCH, Api
+
+SCHEMA = build_schema(schema_text())
+
+PEOPLE = {"admin", "owner admin", "viewer", "owner viewer"}
+ADMINS = {"admin", "owner admin"}
+ROLES = ["anonymous", "enrol", "device", "waiting device", *sorted(PEOPLE)]
+
+# Which roles may use a field at all; what they see through it is tested below.
+MAY = {
+    "me": PEOPLE | {"device"},
+    "device": PEOPLE | {"device"},
+    "devices": PEOPLE,
+    "events": PEOPLE,
+    "fleet": PEOPLE,
+    "topics": PEOPLE | {"device"},
+    "config": PEOPLE | {"device"},
+    "latestCursor": PEOPLE | {"device"},
+    "tokens": ADMINS,
+    "recipients": ADMINS,
+    "telegramInvites": ADMINS,
+    "deliveries": ADMINS,
+    "registerDevice": ADMINS | {"enrol", "device", "waiting device"},
+    "updateDevice": ADMINS,
+    "deleteDevice": ADMINS,
+    "replaceDevice": ADMINS,
+    "updateConfig": ADMINS,
+    "linkDevice": ADMINS,
+    "unlinkDevice": ADMINS,
+    "acknowledgeConfig": {"device"},
+    "approveDevice": ADMINS,
+    "rejectDevice": ADMINS,
+    "rotateDeviceToken": ADMINS | {"device"},
+    "createToken": ADMINS,
+    "revokeToken": ADMINS,
+    "createTelegramInvite": ADMINS,
+    "revokeTelegramInvite": ADMINS,
+    "removeRecipient": ADMINS,
+}
+
+
+# They are about nothing that is there, or about the caller.
+MAKING = ("registerDevice", "createToken", "createTelegramInvite", "acknowledgeConfig")
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Two owners with a device each, and a token of every role for the first of them."""
+
+    api: Api
+    tokens: dict[str, str | None]
+    own: str
+    foreign: str
+    foreign_token: str
+
+
+@pytest_asyncio.fixture
+async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
+    async with served(settings) as api:
+        key = await api.key(owner="Acme")
+        own = await api.register(key)
+        device = own["token"]
+        await api.register(device)
+        waiting = (await api.register(key))["token"]
+        foreign = await api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
+        created = await api.change(
+            "createToken", fields="token { id }", kind="VIEWER", owner="Globex"
+        )
+        tokens = {
+            "anonymous": None,
+            "enrol": key,
+            "device": device,
+            "waiting device": waiting,
+            "admin": ADMIN,
+            "owner admin": await api.key(kind="ADMIN", owner="Acme"),
+            "viewer": await api.key(kind="VIEWER"),
+            "owner viewer": await api.key(kind="VIEWER", owner="Acme"),
+        }
+        yield Fleet(
+            api, tokens, own["device"]["id"], foreign["device"]["id"], created["token"]["id"]
+        )
+
+
+def all_fields(kind: GraphQLNamedType, above: tuple[GraphQLNamedType, ...] = ()) -> str:
+    """A selection of everything there is below a type, each type once on the way down."""
+    assert isinstance(kind, GraphQLObjectType)
+    parts = []
+    above = (*above, kind)
+    for name, field in kind.fields.items():
+        below = get_named_type(field.type)
+        if is_leaf_type(below):
+            parts.append(name)
+        elif below not in above:
+            # Some of a device's fields have devices below them.
+            parts.append(f"{name} {{ {all_fields(below, above)} }}")
+    return " ".join(parts) or "__typename"
+
+
+def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """A request for everything that each root field can give."""
+    arguments = {
+        "devices": "(first: 5)",
+        "events": "(first: 1)",
+        "deliveries": "(first: 1)",
+        "device": f'(id: "{device}")',
+        "topics": f'(deviceId: "{device}")',
+        "config": f'(deviceId: "{device}")',
+    }
+    inputs: dict[str, dict[str, Any]] = {
+        "registerDevice": BENCH,
+        "updateDevice": {"id": device, "firmware": "9"},
+        "deleteDevice": {"id": device},
+        "replaceDevice": {"id": device, "byId": device},
+        "updateConfig": {"deviceId": device, "qos": 2},
+        "linkDevice": {"listenerId": device},
+        "unlinkDevice": {"id": "0"},
+        "acknowledgeConfig": {"version": 1},
+        "approveDevice": {"id": device},
+        "rejectDevice": {"id": device},
+        "rotateDeviceToken": {"id": device},
+        "createToken": {"kind": "VIEWER"},
+        "revokeToken": {"id": token},
+        "createTelegramInvite": {},
+        "revokeTelegramInvite": {"id": "0"},
+        "removeRecipient": {"id": "0"},
+    }
+    result = {}
+    for root, kind in ((SCHEMA.query_type, "query"), (SCHEMA.mutation_type, "mutation")):
+        assert root
+        for name, field in root.fields.items():
+            below = get_named_type(field.type)
+            selection = "" if is_leaf_type(below) else f"{{ {all_fields(below)} }}"
+            if kind == "query":
+                result[name] = (f"{{ {name}{arguments.get(name, '')} {selection} }}", {})
+            else:
+                head = f"mutation ($input: {name[0].upper()}{name[1:]}Input!)"
+                result[name] = (
+                    f"{head} {{ {name}(input: $input) {selection} }}",
+                    {"input": inputs[name]},
+                )
+    return result
+
+
+def test_the_table_has_every_field_of_the_api() -> None:
+    assert SCHEMA.query_type
+    assert SCHEMA.mutation_type
+    assert MAY.keys() == SCHEMA.query_type.fields.keys() | SCHEMA.mutation_type.fields.keys()
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_what_a_role_may_use(fleet: Fleet, role: str) -> None:
+    token = fleet.tokens[role]
+    found = {}
+    # Those that change who may do what come last.
+    asked = documents(fleet.own, "0")
+    last = ["approveDevice", "rejectDevice", "rotateDeviceToken", "deleteDevice"]
+    for name in [name for name in asked if name not in last] + last:
+        query, variables = asked[name]
+        found[name] = await fleet.api.code(query, token, **variables)
+    refused = "UNAUTHENTICATED" if role == "anonymous" else "FORBIDDEN"
+    assert found == {name: None if role in may else refused for name, may in MAY.items()}
+
+
+@pytest.mark.parametrize("role", ["device", "owner viewer", "owner admin"])
+@pytest.mark.parametrize("field", ["device", "topics", "config"])
+async def test_another_owners_device_does_not_exist(fleet: Fleet, role: str, field: str) -> None:
+    token = fleet.tokens[role]
+    for id, visible in ((fleet.own, True), (fleet.foreign, False)):
+        query, variables = documents(id, "0")[field]
+        data = await fleet.api.ask(query, token, **variables)
+        assert (data[field] is not None) is visible
+
+
+@pytest.mark.parametrize("role", ["owner viewer", "owner admin"])
+async def test_lists_have_only_what_is_ones_own(fleet: Fleet, role: str) -> None:
+    query = "{ devices { totalCount nodes { id } edges { node { id } } } }"
+    page = (await fleet.api.ask(query, fleet.tokens[role]))["devices"]
+    assert page["totalCount"] == 1
+    assert page["nodes"] == [{"id": fleet.own}]
+    assert page["edges"] == [{"node": {"id": fleet.own}}]
+    query = '{ devices(filter: {owner: "Globex"}) { totalCount nodes { id } } }'
+    page = (await fleet.api.ask(query, fleet.tokens[role]))["devices"]
+    assert page == {"totalCount": 0, "nodes": []}
+
+
+async def test_an_owners_administrator_changes_nothing_of_anothers(fleet: Fleet) -> None:
+    everything = "{ devices { nodes { id updatedAt state config { version } } } }"
+    before = await fleet.api.ask(everything)
+    for name, (query, variables) in documents(fleet.foreign, fleet.foreign_token).items():
+        if "input" not in variables or name in MAKING:
+            continue
+        data = await fleet.api.ask(query, fleet.tokens["owner admin"], **variables)
+        assert [error["code"] for error in data[name]["errors"]] == ["NOT_FOUND"], name
+    assert await fleet.api.ask(everything) == before
+
+
+async def test_an_owners_administrator_makes_and_sees_tokens_of_that_owner_only(
+    fleet: Fleet,
+) -> None:
+    mine = fleet.tokens["owner admin"]
+    refused = await fleet.api.change("createToken", mine, kind="ADMIN", owner="Globex")
+    assert refused["errors"][0]["code"] == "NOT_ALLOWED"
+    made = await fleet.api.change("createToken", mine, fields="token { owner }", kind="ADMIN")
+    assert made["token"] == {"owner": "Acme"}
+    listed = await fleet.api.ask("{ tokens { nodes { owner } } }", mine)
+    assert {token["owner"] for token in listed["tokens"]["nodes"]} == {"Acme"}
+    listed = await fleet.api.ask("{ tokens(kind: DEVICE) { nodes { deviceId } } }", mine)
+    assert {token["deviceId"] for token in listed["tokens"]["nodes"]} == {fleet.own}
+
+
+async def test_an_owners_administrator_can_not_give_a_device_away(fleet: Fleet) -> None:
+    mine = fleet.tokens["owner admin"]
+    payload = await fleet.api.change("updateDevice", mine, id=fleet.own, owner="Globex")
+    assert [(e["code"], e["field"]) for e in payload["errors"]] == [("NOT_ALLOWED", "owner")]
+
+
+async def test_a_device_rotates_its_own_token_only(fleet: Fleet) -> None:
+    mine = fleet.tokens["device"]
+    payload = await fleet.api.change("rotateDeviceToken", mine, fields="token", id=fleet.foreign)
+    assert payload["token"] is None
+    assert payload["errors"][0]["code"] == "NOT_FOUND"
+    payload = await fleet.api.change("rotateDeviceToken", mine, fields="token", id=fleet.own)
+    assert (await fleet.api.post("{ me { id } }", mine)).status_code == 200
+    assert (await fleet.api.post("{ me { id } }", payload["token"])).status_code == 200
+    assert (await fleet.api.post("{ me { id } }", mine)).status_code == 401
+
+
+async def test_a_leaked_token_can_be_revoked_at_once(fleet: Fleet) -> None:
+    payload = await fleet.api.change(
+        "rotateDeviceToken", fields="token", id=fleet.own, revokeOld=True
+    )
+    assert (await fleet.api.post("{ me { id } }", fleet.tokens["device"])).status_code == 401
+    assert (await fleet.api.post("{ me { id } }", payload["token"])).status_code == 200

@@ -1,0 +1,68 @@
+"""A server that tells a stand-in for Telegram what happens."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import text
+
+from db.postgres.database import Database
+from server.settings import Settings
+from tests.alerts.bot_api import TOKEN, BotApi
+from tests.conftest import ADMIN, changed, served
+from tests.support.client import Api
+from tests.support.waiting import WAIT_SECONDS
+
+CHAT, GROUP = 4242, -100777
+
+
+@asynccontextmanager
+async def alerted(
+    settings: Settings, telegram: BotApi, *chats: int | str, **values: Any
+) -> AsyncIterator[Api]:
+    own = changed(
+        settings,
+        telegram_bot_token=TOKEN,
+        telegram_chat_id=[str(chat) for chat in chats or (CHAT,)],
+        telegram_api_url=telegram.url,
+        **values,
+    )
+    async with served(own) as api:
+        await started(api)
+        yield api
+
+
+async def started(api: Api) -> None:
+    """From now on each event is told of: those before that are passed over."""
+    await until_rows(api.app.state.keeper.desk.database, "SELECT 1 FROM notifier_position")
+
+
+async def rows(database: Database, query: str) -> list[Any]:
+    async with database.begin() as session:
+        return list(await session.execute(text(query)))
+
+
+async def rows_changed(database: Database, query: str) -> None:
+    async with database.begin() as session:
+        await session.execute(text(query))
+
+
+async def until_rows(database: Database, query: str, count: int = 1) -> list[Any]:
+    """Waits until the query gives so many rows, or more."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while len(found := await rows(database, query)) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def until_no_rows(database: Database, query: str) -> None:
+    """Waits until the query gives none."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while await rows(database, query):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def registered(api: Api, number: int, **values: Any) -> str:
+    found = await api.register(ADMIN, mac=f"24:6f:28:00:50:{number:02x}", **values)
+    return str(found["device"]["id"])

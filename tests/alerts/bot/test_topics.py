@@ -1,0 +1,162 @@
+"""Groups with topics, channels, and whoever writes there."""
+
+import pytest
+
+from server.settings import Settings, SettingsError, read_settings
+from tests.alerts.alerted import alerted, registered, rows, until_rows
+from tests.alerts.bot.chat import Phone
+from tests.alerts.bot_api import BotApi
+from tests.support.client import Api
+
+FORUM, TOPIC, OTHER = -1001234, 57, 58
+
+
+@pytest.fixture
+def forum(telegram: BotApi) -> Phone:
+    telegram.knows(FORUM, "supergroup")
+    telegram.has_topics(FORUM, TOPIC, OTHER)
+    return Phone(telegram, FORUM, kind="supergroup", user=77, topic=TOPIC)
+
+
+def topics(phone: Phone) -> list[str | None]:
+    return [sent.parameters.get("message_thread_id") for sent in phone.telegram.messages(FORUM)]
+
+
+@pytest.mark.usefixtures("api")
+async def test_a_topic_is_answered_in_it(forum: Phone) -> None:
+    assert await forum.says("/chatid") == f"The id of this chat is {FORUM}:{TOPIC}"
+    forum.topic = None
+    assert await forum.says("/chatid") == f"The id of this chat is {FORUM}"
+    assert topics(forum) == [str(TOPIC), None]
+
+
+async def test_a_topic_of_the_settings(settings: Settings, telegram: BotApi, forum: Phone) -> None:
+    telegram.closes(FORUM)
+    chats = (f"{FORUM}:{TOPIC}",)
+    async with alerted(settings, telegram, *chats) as api:
+        id = await registered(api, 1)
+        await telegram.until(lambda: len(forum.told) == 1)
+        assert (await forum.says(f"/device {id}", answers=2)) == ""
+        assert (await forum.presses("Show the device")).startswith("temperature, Paris")
+        assert set(topics(forum)) == {str(TOPIC)}
+        assert (await forum.says("/mute 2h")).startswith("Silent until")
+        [recipient] = (await api.ask("{ recipients { nodes { address role mutedUntil } } }"))[
+            "recipients"
+        ]["nodes"]
+        assert (recipient["address"], recipient["role"]) == (f"{FORUM}:{TOPIC}", "VIEWER")
+        assert recipient["mutedUntil"] is not None
+        forum.topic = OTHER
+        assert (await forum.says("/devices")).endswith(f"TELEGRAM_CHAT_ID: {FORUM}:{OTHER}")
+
+
+async def test_two_topics_of_a_group_choose_for_themselves(
+    settings: Settings, telegram: BotApi, forum: Phone
+) -> None:
+    async with alerted(settings, telegram, f"{FORUM}:{TOPIC}", f"{FORUM}:{OTHER}") as api:
+        await forum.says("/alerts")
+        await forum.presses("None")
+        await registered(api, 1)
+        await telegram.until(lambda: len(forum.told) == 1)
+    assert topics(forum)[-1] == str(OTHER)
+
+
+async def test_a_group_is_told_where_it_was_let_in(
+    api: Api, telegram: BotApi, forum: Phone
+) -> None:
+    made = await api.change("createTelegramInvite", fields="code")
+    await forum.says(f"/start@rollcall_test_bot {made['code']}")
+    await registered(api, 1)
+    await telegram.until(lambda: len(forum.told) == 1)
+    forum.topic = OTHER
+    assert await forum.says("/devices") == "Devices: 1"
+    assert topics(forum) == [str(TOPIC), str(TOPIC), str(OTHER)]
+    await forum.says("/start")
+    await registered(api, 2)
+    await telegram.until(lambda: len(forum.told) == 2)
+    assert topics(forum)[-1] == str(OTHER)
+    telegram.chats.topics[FORUM].discard(OTHER)
+    await registered(api, 3)
+    await telegram.until(lambda: len(forum.told) == 3)
+    assert topics(forum)[-1] is None
+
+
+async def test_a_closed_general_topic_does_not_matter(
+    settings: Settings, telegram: BotApi, forum: Phone
+) -> None:
+    telegram.closes(FORUM)
+    async with alerted(settings, telegram, FORUM) as api:
+        await registered(api, 1)
+        closed = "SELECT 1 FROM recipients WHERE last_error LIKE '%TOPIC_CLOSED%'"
+        await until_rows(api.app.state.keeper.desk.database, closed)
+        await forum.says("/devices")
+        await telegram.until(lambda: len(forum.told) == 1)
+    assert set(topics(forum)) == {str(TOPIC)}
+
+
+async def test_a_topic_that_is_opened_again(
+    settings: Settings, telegram: BotApi, forum: Phone
+) -> None:
+    telegram.closes(FORUM, TOPIC)
+    async with alerted(settings, telegram, f"{FORUM}:{TOPIC}") as api:
+        await registered(api, 1)
+        database = api.app.state.keeper.desk.database
+        await until_rows(database, "SELECT 1 FROM recipients WHERE attempts > 0")
+        telegram.reopens(FORUM, TOPIC)
+        await telegram.until(lambda: len(forum.told) == 1)
+        assert await rows(database, "SELECT 1 FROM notices WHERE state = 'dead'") == []
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize(
+    ("chat", "kind"), [(999, "private"), (-77, "group"), (-10077, "supergroup")]
+)
+async def test_every_kind_of_chat_has_an_id(telegram: BotApi, chat: int, kind: str) -> None:
+    phone = Phone(telegram, chat, kind=kind, user=None if chat > 0 else 77)
+    assert await phone.says("/chatid") == f"The id of this chat is {chat}"
+
+
+async def test_a_channel(api: Api, telegram: BotApi) -> None:
+    telegram.knows(-100500, "channel")
+    channel = Phone(telegram, -100500, kind="channel")
+    telegram.posts(-100500, "good morning")
+    telegram.posts(-100500, "/chatid")
+    await telegram.until(lambda: len(channel.heard) == 1)
+    assert channel.heard[0].text == "The id of this chat is -100500"
+    made = await api.change("createTelegramInvite", fields="code", role="ADMIN")
+    telegram.posts(-100500, f"/start {made['code']}")
+    await telegram.until(lambda: len(channel.heard) == 2)
+    id = await registered(api, 1)
+    await telegram.until(lambda: len(channel.told) == 1)
+    telegram.posts(-100500, f"/config {id} qos=2")
+    await telegram.until(lambda: len(channel.heard) == 3)
+    assert "Change the config" in channel.heard[-1].text
+
+
+async def test_an_administrator_who_writes_as_the_group(api: Api, telegram: BotApi) -> None:
+    made = await api.change("createTelegramInvite", fields="code", role="ADMIN")
+    group = Phone(telegram, -100600, kind="supergroup")
+    telegram.says(-100600, f"/start {made['code']}", chat_type="supergroup", anonymous=True)
+    await telegram.until(lambda: len(group.heard) == 1)
+    added = "{ events(filter: {kinds: [RECIPIENT_ADDED]}) { nodes { actor } } }"
+    assert (await api.ask(added))["events"]["nodes"] == [{"actor": "telegram:-100600"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("-1001234:57", ("-1001234:57",)),
+        ("5, -1001234:57,@some_channel", ("5", "-1001234:57", "@some_channel")),
+        ("-1001234:1", ("-1001234",)),
+        ("-1001234:", None),
+        ("-1001234:x", None),
+    ],
+)
+def test_topics_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, given: str, read: tuple[str, ...] | None
+) -> None:
+    monkeypatch.setenv("TELEGRAM_CHAT_ID", given)
+    if read is None:
+        with pytest.raises(SettingsError, match=r"TELEGRAM_CHAT_ID.*-1001234:57"):
+            read_settings()
+    else:
+        assert read_settings().telegram_chat_id == read

@@ -1,0 +1,24 @@
+"""The stand-in for Telegram with a chat and a group, and a server that loses no time."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from notifier import sender as sending
+from tests.alerts.alerted import CHAT, GROUP
+from tests.alerts.bot_api import BotApi
+
+
+@pytest_asyncio.fixture
+async def telegram() -> AsyncIterator[BotApi]:
+    async with BotApi() as api:
+        api.knows(CHAT)
+        api.knows(GROUP, "supergroup")
+        yield api
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sending, "POLL_SECONDS", 0.05)

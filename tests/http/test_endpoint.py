@@ -1,0 +1,328 @@
+"""What the endpoint answers to whom, before any resolver runs and after one has failed."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import httpx
+import pytest
+
+from resolvers.devices import queries as devices
+from server.settings import Settings
+from tests.conftest import changed, served
+from tests.support.client import BENCH, REGISTER, Api
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def post(api: Api, content: bytes, **headers: str) -> httpx.Response:
+    return await api.http.post("/graphql", content=content, headers={**JSON, **headers})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"1",
+        b'"x"',
+        b"[]",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"query": 1}',
+        b'{"query": "{me{id}}", "variables": []}',
+        b'{"query": "{me{id}}", "operationName": 1}',
+        b'{"query": "{me{id}}", "extensions": []}',
+        b'{"query": "{me{id}}", "variables": {"x": NaN}}',
+        b'[{"query": "{me{id}}"}]',
+    ],
+)
+async def test_a_body_that_is_no_request(api: Api, body: bytes) -> None:
+    response = await post(api, body)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+async def test_other_ways_not_to_ask(api: Api) -> None:
+    assert (await post(api, b"{}", **{"Content-Type": "text/plain"})).status_code == 415
+    assert (await post(api, b" " * 1_000_001)).status_code == 413
+    assert (await post(api, b"{}", Authorization="Basic eDp5")).status_code in (400, 401)
+    assert (await api.http.delete("/graphql")).status_code == 405
+
+
+async def test_queries_may_come_by_get_and_mutations_may_not(api: Api) -> None:
+    headers = {"Authorization": f"Bearer {api.admin}"}
+    query = {"query": "query ($n: Int) { devices(first: $n) { totalCount } }"}
+    values = {**query, "variables": '{"n": 5}'}
+    response = await api.http.get("/graphql", params=values, headers=headers)
+    assert response.json()["data"] == {"devices": {"totalCount": 0}}
+    change = {"query": 'mutation { deleteDevice(input: {id: "x"}) { id } }'}
+    response = await api.http.get("/graphql", params=change, headers=headers)
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+
+
+GRAPHQL = "application/graphql-response+json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/html, application/xhtml+xml, */*;q=0.8", "application/json"),
+        (GRAPHQL, GRAPHQL),
+        (f"{GRAPHQL}, application/json;q=0.9", GRAPHQL),
+        (f"application/json, {GRAPHQL}", "application/json"),
+        (f"application/json;q=0.5, {GRAPHQL};q=0.7", GRAPHQL),
+        (f"{GRAPHQL};q=nonsense, application/json", "application/json"),
+        ("application/*", "application/json"),
+    ],
+)
+async def test_the_media_type_is_the_one_that_was_asked_for(
+    api: Api, accept: str | None, answered: str
+) -> None:
+    headers = {"Accept": accept} if accept else {}
+    response = await post(api, b'{"query": "{__typename}"}', **headers)
+    assert response.headers["content-type"] == f"{answered}; charset=utf-8"
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_media_type_that_we_do_not_have(api: Api) -> None:
+    assert (await post(api, b"{}", Accept="text/html")).status_code == 406
+    assert (await post(api, b"{}", Accept="application/json;q=0")).status_code == 406
+
+
+async def test_a_bad_document_is_a_bad_request_for_those_who_understand_it(api: Api) -> None:
+    for query in ("{", "{ nothing }", "query ($x: Int!) { devices(first: $x) { totalCount } }"):
+        body = json.dumps({"query": query}).encode()
+        for accept, status in ((GRAPHQL, 400), ("application/json", 200)):
+            response = await post(api, body, Accept=accept)
+            assert response.status_code == status, query
+            assert "data" not in response.json()
+
+
+async def test_several_operations_need_a_name(api: Api) -> None:
+    query = "query a { latestCursor } query b { __typename }"
+    assert await api.code(query, api.admin) == "BAD_DOCUMENT"
+    for name, status in (("b", 200), ("c", 400)):
+        body = json.dumps({"query": query, "operationName": name}).encode()
+        response = await post(api, body, Accept=GRAPHQL)
+        assert response.status_code == status
+    assert await api.code("fragment f on Query { latestCursor }", api.admin) == "BAD_DOCUMENT"
+
+
+async def test_a_subscription_by_plain_post_says_how_to_follow(api: Api) -> None:
+    response = await api.post("subscription { configChanged { cursor } }", api.admin)
+    assert response.status_code == 406
+    assert "text/event-stream" in response.json()["errors"][0]["message"]
+
+
+async def test_head_changes_nothing(api: Api) -> None:
+    device = (await api.register(api.admin))["device"]["id"]
+    values = f'{{deviceId: "{device}", qos: 2}}'
+    change = f"mutation {{ updateConfig(input: {values}) {{ config {{ qos }} }} }}"
+    body = json.dumps({"query": change}).encode()
+    headers = {**JSON, "Authorization": f"Bearer {api.admin}"}
+    for options in ({"content": body}, {"params": {"query": change}}):
+        await api.http.request("HEAD", "/graphql", headers=headers, **options)
+    found = await api.ask("query ($id: ID!) { config(deviceId: $id) { qos } }", id=device)
+    assert found["config"] == {"qos": 1}
+
+
+async def test_a_page_elsewhere_must_be_asked_for_first(api: Api) -> None:
+    ask = {"query": "{ __typename }"}
+    for headers, status in (
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 400),
+        ({"Sec-Fetch-Site": "same-site"}, 400),
+        ({"Origin": "https://evil.example"}, 400),
+        ({"Origin": "https://evil.example", "GraphQL-Require-Preflight": "1"}, 200),
+    ):
+        response = await api.http.get("/graphql", params=ask, headers=headers)
+        assert response.status_code == status, headers
+
+
+async def test_other_sites_get_no_word_unless_they_are_set(settings: Settings) -> None:
+    asked = {"Origin": "https://console.example.com", "Access-Control-Request-Method": "POST"}
+    allowed = "access-control-allow-origin"
+    async with served(settings) as api:
+        assert allowed not in (await api.http.options("/graphql", headers=asked)).headers
+    async with served(changed(settings, cors_origins=asked["Origin"])) as api:
+        response = await api.http.options("/graphql", headers=asked)
+        assert response.headers[allowed] == asked["Origin"]
+        other = {**asked, "Origin": "https://evil.example"}
+        assert allowed not in (await api.http.options("/graphql", headers=other)).headers
+
+
+INTROSPECTIONS = [
+    "{ __schema { queryType { name } } }",
+    '{ __type(name: "Device") { name } }',
+    "{ ...f } fragment f on Query { a: __schema { queryType { name } } }",
+]
+
+
+@pytest.mark.parametrize("query", INTROSPECTIONS)
+async def test_who_may_read_the_schema(settings: Settings, query: str) -> None:
+    async with served(changed(settings, env="production")) as api:
+        viewer = await api.key(kind="VIEWER", owner="Acme")
+        key = await api.key()
+        own = (await api.register(key))["token"]
+        for token in (api.admin, viewer):
+            assert await api.code(query, token) is None
+        for token in (None, key, own):
+            assert await api.code(query, token) == "INTROSPECTION_DISABLED"
+            assert await api.code("{ __typename }", token) is None
+    async with served(settings) as api:
+        assert await api.code(query, None) is None
+
+
+async def test_an_operation_that_takes_too_long_is_stopped(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(devices, "me", hang)
+    async with served(changed(settings, max_operation_seconds=0.2)) as api:
+        response = await api.post("{ me { id } }", api.admin)
+    assert response.status_code == 503
+    assert response.json()["errors"][0]["extensions"]["code"] == "TIMED_OUT"
+    assert stopped.is_set()
+
+
+async def test_registrations_are_limited_for_an_address_and_a_key(settings: Settings) -> None:
+    async def registered(api: Api, token: str, number: int) -> httpx.Response:
+        values = {**BENCH, "mac": f"24:6f:28:00:01:{number:02x}"}
+        return await api.post(REGISTER, token, input=values)
+
+    by_address = changed(settings, max_registrations_per_address=3)
+    async with served(by_address) as api:
+        key = await api.key()
+        answers = [await registered(api, key, number) for number in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert int(answers[3].headers["retry-after"]) in range(1, 21)
+        assert answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        # Devices that are known are never held up.
+        own = answers[0].json()["data"]["registerDevice"]["token"]
+        assert (await registered(api, own, 0)).status_code == 200
+    async with served(changed(settings, max_registrations_per_key=2)) as api:
+        key, other = await api.key(), await api.key()
+        answers = [await registered(api, key, number) for number in range(10, 13)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert (await registered(api, other, 13)).status_code == 200
+    async with served(changed(by_address, rate_limits="off")) as api:
+        key = await api.key()
+        answers = [await registered(api, key, number) for number in range(20, 30)]
+        assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_what_one_token_asks_at_once_is_limited(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key is shared by a fleet that boots: it is not."""
+    real, here, go_on = devices.device, asyncio.Semaphore(0), asyncio.Event()
+
+    async def held_up(*args: Any) -> Any:
+        here.release()
+        await go_on.wait()
+        return await real(*args)
+
+    monkeypatch.setattr(devices, "device", held_up)
+    query = '{ device(id: "x") { id } }'
+    async with served(changed(settings, max_operations_per_token=2)) as api:
+        running = [asyncio.ensure_future(api.post(query, api.admin)) for _ in range(2)]
+        for _ in running:
+            await here.acquire()
+        refused = await api.post(query, api.admin)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        go_on.set()
+        assert {answer.status_code for answer in await asyncio.gather(*running)} == {200}
+        assert (await api.post(query, api.admin)).status_code == 200
+        key = await api.key()
+        keys = [api.register(key, mac=f"24:6f:28:00:02:{n:02x}") for n in range(5)]
+        assert {found["outcome"] for found in await asyncio.gather(*keys)} == {"CREATED"}
+
+
+async def test_metrics_are_for_people_in_production(settings: Settings) -> None:
+    async with served(settings) as api:
+        assert (await api.http.get("/metrics")).status_code == 200
+    async with served(changed(settings, env="production")) as api:
+        assert (await api.http.get("/metrics")).status_code == 401
+        key = await api.key()
+        for token, status in ((key, 401), ("x", 401), (api.admin, 200)):
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await api.http.get("/metrics", headers=headers)).status_code == status
+
+
+async def test_what_is_asked_is_counted(api: Api) -> None:
+    await api.ask("{ devices { totalCount } }")
+    await api.post("{ nothing }", api.admin)
+    await api.post("{ devices { totalCount } }", await api.key())
+    await api.change("deleteDevice", id="x")
+    lines = (await api.http.get("/metrics")).text.splitlines()
+    for operation, outcome in (
+        ("query devices", "ok"),
+        ("none", "refused"),
+        ("query devices", "FORBIDDEN"),
+        ("mutation deleteDevice", "refused"),
+    ):
+        name = f'rollcall_graphql_requests_total{{operation="{operation}",outcome="{outcome}"}}'
+        assert f"{name} 1.0" in lines
+
+
+async def test_text_that_is_no_text(api: Api) -> None:
+    """Half of a surrogate pair is valid JSON, and no Unicode."""
+    half = "\ud800"
+    by_id = "query ($x: ID!) { device(id: $x) { id } }"
+    by_name = "query ($f: DeviceFilter) { devices(filter: $f) { totalCount } }"
+    requests: list[dict[str, Any]] = [
+        {"query": f'{{ device(id: "{half}") {{ id }} }}'},
+        {"query": '{ device(id: "\\ud800") { id } }'},
+        {"query": by_id, "variables": {"x": half}},
+        {"query": by_id, "variables": {half: ""}},
+        {"query": "{ __typename }", "operationName": half},
+        *(
+            {"query": by_name, "variables": {"f": {name: text}}}
+            for name in ("search", "owner", "sensorModel")
+            for text in (half, "\0")
+        ),
+        {"query": REGISTER, "variables": {"input": {**BENCH, "owner": half}}},
+        {"query": REGISTER, "variables": {"input": {**BENCH, "firmware": "\0"}}},
+    ]
+    headers = {"Authorization": f"Bearer {api.admin}"}
+    for request in requests:
+        response = await post(api, json.dumps(request).encode(), **headers)
+        assert response.status_code in (200, 400), request
+        for error in response.json().get("errors", []):
+            assert error["extensions"]["code"] != "INTERNAL", request
+
+
+async def test_a_mistake_in_the_document_is_explained(api: Api) -> None:
+    response = await api.post("{ devises { totalCount } }", api.admin)
+    assert "Cannot query field 'devises'" in response.json()["errors"][0]["message"]
+
+
+async def test_a_bug_is_logged_and_not_shown(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    monkeypatch.setattr(devices, "me", fail)
+    with caplog.at_level(logging.ERROR):
+        response = await api.post("{ me { id } }", api.admin)
+    [error] = response.json()["errors"]
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert "secret" not in response.text
+    assert error["extensions"]["id"] in caplog.text
+    assert "a secret detail" in caplog.text

@@ -1,0 +1,97 @@
+"""The table of errors is whole."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.errors import ErrorCode, InputError, RollcallError, TooMany
+from server.http import errors
+from server.http.errors import RESPONSES, close_code
+from server.rest.openapi import ERRORS
+
+ROOT = Path(__file__).parents[2]
+WORD = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
+# Words in capitals that are no codes of errors.
+METHODS = {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
+SIGNALS = {"SIGHUP", "SIGINT", "SIGTERM"}
+SETTINGS = re.compile(r"(OTEL|TELEGRAM)_[A-Z_]+")
+OTHERS = {"DENY", "ID", "PERIOD", "REDACTED", "TCP_USER_TIMEOUT", "TOPIC_CLOSED", "UTC"}
+
+
+def subclasses(base: type[RollcallError]) -> Iterator[type[RollcallError]]:
+    for found in base.__subclasses__():
+        yield found
+        yield from subclasses(found)
+
+
+def raised(kind: type[RollcallError]) -> list[RollcallError]:
+    """An error of this class, or one for each code that it can have."""
+    if issubclass(kind, InputError):
+        return [kind.at("field", "x", code) for code in ErrorCode]
+    return [kind("x", 7) if issubclass(kind, TooMany) else kind("x")]
+
+
+EVERY = [error for kind in subclasses(RollcallError) for error in raised(kind)]
+
+
+def words(path: Path) -> Iterator[str]:
+    """All literals of a source file that could be codes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            word = node.value
+            if WORD.fullmatch(word) and not SETTINGS.fullmatch(word):
+                yield word
+
+
+def codes_in_sources() -> set[str]:
+    sources = [path for layer in ("server", "schema") for path in (ROOT / layer).rglob("*.py")]
+    found = {word for path in sources if path != Path(errors.__file__) for word in words(path)}
+    return found - METHODS - SIGNALS - OTHERS
+
+
+def test_every_error_of_ours_is_in_it() -> None:
+    assert {"RATE_LIMITED", "CUT_OFF", "OVERLOADED"} <= {error.code for error in EVERY}
+    assert [error for error in EVERY if error.code not in RESPONSES] == []
+    assert set(ErrorCode) <= set(RESPONSES)
+
+
+def test_every_code_in_the_sources_is_in_it_and_no_other() -> None:
+    found = codes_in_sources()
+    assert {"BAD_DOCUMENT", "OVER_LIMIT", "RESTARTING", "INTERNAL"} <= found
+    assert found - set(RESPONSES) == set()
+    assert set(RESPONSES) - found - {error.code for error in EVERY} == set()
+
+
+@pytest.mark.parametrize("code", RESPONSES)
+def test_every_code_is_documented(code: str) -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    assert f"`{code}`" in text
+    response = RESPONSES[code]
+    if response.close_code:
+        assert str(response.close_code) in text
+    if code not in ("RESTARTING", "CUT_OFF", "INTERNAL") and response.status != 200:
+        assert str(response.status) in ERRORS
+
+
+def test_retry_after_is_for_errors_that_pass() -> None:
+    for error in EVERY:
+        response, seconds = RESPONSES[error.code], error.retry_after_seconds
+        assert response.retry_after == (seconds is not None), error.code
+        headers = {**response.headers, **({"Retry-After": str(seconds)} if seconds else {})}
+        assert response.headers_for(error) == headers
+
+
+def test_statuses_and_close_codes_exist() -> None:
+    for response in RESPONSES.values():
+        assert response.status in range(200, 600)
+        assert response.json_status in (None, 200)
+        assert response.close_code in (None, 1012, 1013, *range(4400, 4500))
+
+
+def test_only_some_errors_close_a_socket() -> None:
+    assert close_code("UNAUTHENTICATED") == 4401
+    with pytest.raises(ValueError, match="FORBIDDEN"):
+        close_code("FORBIDDEN")

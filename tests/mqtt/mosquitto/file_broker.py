@@ -1,0 +1,55 @@
+"""A Mosquitto with the files that Rollcall writes, and accounts for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from domain.mqtt.accounts import Account, mosquitto_hash
+from domain.mqtt.rights import SERVER_RIGHTS, device_rights
+from mqtt.address import Address
+from mqtt.mosquitto.files import MosquittoFiles
+from tests.mqtt.paho_client import PahoClient
+from tests.support.mosquitto import Mosquitto
+
+PASSWORD = "a-password"
+HASH = mosquitto_hash(PASSWORD)
+SERVER = Account("rollcall", HASH, SERVER_RIGHTS)
+BASE = "acme/paris/temperature"
+
+
+def device(name: str, *listen: str, password_hash: str = HASH) -> Account:
+    return Account(name, password_hash, device_rights([f"{BASE}/{name}"], listen))
+
+
+def many(count: int) -> Iterator[Account]:
+    return (device(f"{number:032x}") for number in range(count))
+
+
+class Broker(Mosquitto):
+    """With the files that Rollcall writes. `second_port`: for people's tools and the server."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.address = Address(
+            "127.0.0.1", self.second_port, username="rollcall", password=PASSWORD
+        )
+        self.files = self.writer()
+        self.lines = (
+            "use_username_as_clientid true",
+            f"listener {self.second_port} 127.0.0.1",
+            "allow_anonymous false",
+            f"password_file {self.files.passwords}",
+            f"acl_file {self.files.acl}",
+            f"persistence true\npersistence_location {folder}/",
+        )
+
+    def writer(self) -> MosquittoFiles:
+        """As another server has one."""
+        return MosquittoFiles(self.folder, self.pid_file, self.address)
+
+    def client(self, name: str, password: str = PASSWORD, **values: object) -> PahoClient:
+        port = self.second_port if name == "rollcall" else self.port
+        return PahoClient(port, name, password, **values)  # type: ignore[arg-type]
+
+    def lets_in(self, name: str, password: str = PASSWORD) -> bool:
+        with self.client(name, password) as client:
+            return client.connected
