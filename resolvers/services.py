@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from concurrency.keyed_lock import KeyedLock
+from db.devices.topic_level_cache import TopicLevelCache
 from db.postgres.database import Database
 from db.reads.reads import Reader
-from db.writes.create_device import Registrar
 from db.writes.last_seen import Sightings
 from db.writes.writes import Writes
 from domain.access.rate_limit import Admission
-from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.feed.entries import Feeds, feeds
 
@@ -28,7 +27,6 @@ class Broker:
 class Desk:
     database: Database
     reader: Reader
-    registrar: Registrar
     writes: Writes
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
@@ -37,15 +35,9 @@ class Desk:
     admission: Admission | None = None
     sightings: Sightings = field(default_factory=Sightings)
     turns: KeyedLock = field(default_factory=KeyedLock)
+    levels: TopicLevelCache = field(default_factory=TopicLevelCache)
 
     @classmethod
     def on(cls, database: Database) -> Self:
         """One that nobody else needs to know of."""
-        registrar = Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS)
-        return cls(
-            database,
-            Reader(database),
-            registrar,
-            Writes(database),
-            feeds(database),
-        )
+        return cls(database, Reader(database), Writes(database), feeds(database))

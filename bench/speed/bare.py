@@ -14,8 +14,10 @@ import orjson
 
 from concurrency.batcher import Merged
 from db.postgres.connections import Lane
-from db.writes.create_device import NewDevice, Registrar
+from db.writes.batch_writer import BatchWriter
+from db.writes.create_device import CREATE
 from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.devices.changes import CreateDevice
 from domain.devices.identity import device_id, parse_mac
 from domain.mqtt.accounts import mosquitto_hash
 
@@ -42,7 +44,7 @@ class App:
         self.database = Database(os.environ["DATABASE_URL"])
         lanes = [Lane(self.database) for _ in range(LANES)]
         self.tokens: Merged[bytes, Any] = Merged([_reading(lane) for lane in lanes], 500)
-        self.registrar = Registrar(self.database, 60, 1)
+        self.devices = BatchWriter(self.database, CREATE, CreateDevice)
         self.pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.levels: Any = None
 
@@ -80,11 +82,22 @@ class App:
         topic = f"owner-7/place-3/type-2/{id}"
         words = [id, "owner", "7", "place", "3", "type", "2", "bme280"]
         facts = {**given, "topic": topic, "state": "active", "version": 1}
-        await self.registrar.add(
-            NewDevice(
+        await self.devices.submit(
+            CreateDevice(
                 *(id, owner, place, type, topic, given["lat"], given["lon"], given["model"]),
-                *(given["fw"], "enrol:1", words, hash_secret(secret), mosquitto_hash(secret)),
-                *(None, facts, now, now),
+                *(
+                    given["fw"],
+                    "active",
+                    False,
+                    1,
+                    60,
+                    1,
+                    "enrol:1",
+                    words,
+                    hash_secret(secret),
+                    mosquitto_hash(secret),
+                ),
+                *(None, None, facts, now, now),
             )
         )
         config = {"version": 1, "intervalSeconds": 60, "qos": 1}

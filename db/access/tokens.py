@@ -58,18 +58,6 @@ async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Token |
     return (await session.scalars(found.with_for_update(of=Token))).one_or_none()
 
 
-async def use_once(session: AsyncSession, token_id: int) -> bool:
-    """Counts one more use of a key that has a limit; False where it has none left."""
-    used = (
-        update(Token)
-        .where(Token.id == token_id)
-        .where(Token.uses < Token.max_uses)
-        .values(uses=Token.uses + 1)
-        .returning(Token.id)
-    )
-    return (await session.scalars(used)).one_or_none() is not None
-
-
 def issue_for_device(
     session: AsyncSession, device: Device, issued_by: int | None, actor: str, *, waiting: bool
 ) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import joinedload
 
 from db import counting
 from db.devices.filters import filter_values, matching, shape_of
-from db.tables.devices import DeletedDevice, Device
+from db.tables.devices import Device
 from domain.access.caller import Scope
 from domain.devices.identity import is_device_id
 from domain.devices.inputs import DeviceFilter
@@ -59,9 +59,3 @@ async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Devic
 async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
     asked = filter_values(scope, wanted)
     return await counting.count(session, matching(shape_of(asked), asked))
-
-
-async def next_version(session: AsyncSession, id: str) -> int:
-    """The config version that a new device starts with: above any that its hardware may hold."""
-    deleted = await session.get(DeletedDevice, id)
-    return deleted.config_version + 1 if deleted else 1

@@ -10,6 +10,7 @@ from db.postgres.connections import Lane
 from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
 from db.reads.devices import SECONDS, learn
+from db.reads.registration import REGISTRATION_COLUMNS, REGISTRATIONS, RegistrationRecord
 from domain.access.caller import Scope
 from domain.devices.device import COLUMNS, DeviceView, Names
 from domain.devices.inputs import DeviceFilter
@@ -82,6 +83,7 @@ class Reader:
         self._tokens = Merged([lane.tokens for lane in lanes], MOST)
         self._devices = Merged([lane.devices for lane in lanes], MOST)
         self._moving = Merged([lane.moving for lane in lanes], MOST)
+        self._registrations = Merged([lane.registrations for lane in lanes], MOST)
 
     def token(self, hash: bytes) -> "asyncio.Future[TokenView | None]":
         """Raises Unavailable and Overloaded, as the other one does."""
@@ -94,6 +96,10 @@ class Reader:
     def moving(self, id: str) -> "asyncio.Future[bool | None]":
         """Whether a device has still to confirm that it knows its present topic."""
         return self._moving.get(id)
+
+    def registration(self, id: str) -> "asyncio.Future[RegistrationRecord | None]":
+        """What is on record of a device that registers, in no caller's scope; never None."""
+        return self._registrations.get(id)
 
     async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
         """The active devices with a valid token that may use these base topics.
@@ -144,6 +150,16 @@ class _Reading(Lane):
         ids = [base.rpartition("/")[2] for base in bases]
         rows, names = await self._fetch(SPEAKERS, list(bases), ids)
         return [Speaker(row[0], row[1], DeviceView(row[SPEAKER_COLUMNS:], names)) for row in rows]
+
+    async def registrations(self, ids: Sequence[str]) -> Mapping[str, RegistrationRecord]:
+        rows, names = await self._fetch(REGISTRATIONS, ids)
+        first = REGISTRATION_COLUMNS
+        return {
+            row[0]: RegistrationRecord(
+                DeviceView(row[first:], names) if row[first] else None, *row[1:first]
+            )
+            for row in rows
+        }
 
     async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
         async def read(driver: Any) -> Sequence[Any]:

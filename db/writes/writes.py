@@ -8,9 +8,18 @@ from db.postgres.database import Database
 from db.writes.batch_writer import BatchWriter, Write
 from db.writes.change_config import CHANGE
 from db.writes.confirm_token import CONFIRM
+from db.writes.create_device import CREATE
+from db.writes.issue_token import ISSUE
 from db.writes.record_presence import PRESENCE
 from db.writes.record_report import REPORT
-from domain.devices.changes import ChangeConfig, ConfirmToken, RecordPresence, RecordReport
+from domain.devices.changes import (
+    ChangeConfig,
+    ConfirmToken,
+    CreateDevice,
+    IssueToken,
+    RecordPresence,
+    RecordReport,
+)
 
 
 class Writes:
@@ -23,6 +32,8 @@ class Writes:
     def __init__(self, database: Database) -> None:
         self._change_config = BatchWriter(database, CHANGE, ChangeConfig)
         self._confirm_token = BatchWriter(database, CONFIRM, ConfirmToken)
+        self._create_device = BatchWriter(database, CREATE, CreateDevice)
+        self._issue_token = BatchWriter(database, ISSUE, IssueToken)
         self._record_presence = BatchWriter(database, PRESENCE, RecordPresence)
         self._record_report = BatchWriter(database, REPORT, RecordReport)
 
@@ -31,6 +42,19 @@ class Writes:
 
     async def confirm_token(self, write: ConfirmToken, session: AsyncSession | None = None) -> bool:
         return await _written(self._confirm_token, write, session)
+
+    async def create_device(
+        self, write: CreateDevice, session: AsyncSession | None = None
+    ) -> int | None:
+        """The number of the device; None after a conflict."""
+        if session:
+            found: Any = await self._create_device.write_in(session, write)
+        else:
+            found = await self._create_device.submit(write)
+        return None if found is None else int(found)
+
+    async def issue_token(self, write: IssueToken, session: AsyncSession | None = None) -> bool:
+        return await _written(self._issue_token, write, session)
 
     async def record_presence(
         self, write: RecordPresence, session: AsyncSession | None = None
@@ -44,6 +68,8 @@ class Writes:
         writers = (
             self._change_config,
             self._confirm_token,
+            self._create_device,
+            self._issue_token,
             self._record_presence,
             self._record_report,
         )

@@ -77,3 +77,54 @@ class RecordPresence:
     online: bool
     at: datetime
     actor: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CreateDevice:
+    """An unknown device and its first token.
+
+    The guard: there is no such device, `config_version` is one above what a deleted one has left
+    behind, and `counted_key` has a use left (None: the key is not counted). `words` are for the
+    search, `facts` for the event.
+    """
+
+    id: str
+    owner_id: int
+    place_id: int
+    measurement_type_id: int
+    topic: str
+    latitude: float | None
+    longitude: float | None
+    sensor_model: str | None
+    firmware: str | None
+    state: str
+    waiting: bool
+    config_version: int
+    interval_seconds: int
+    qos: int
+    actor: str
+    words: list[str]
+    hash: bytes
+    mqtt_hash: str
+    issued_by: int | None
+    counted_key: int | None
+    facts: dict[str, Any]
+    at: datetime
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IssueToken:
+    """A new token for a known device; its unused ones go. `access_revision` is the guard.
+
+    `waiting`: the token works once an administrator approves, and the others stay as they are.
+    """
+
+    id: str
+    access_revision: int
+    hash: bytes
+    mqtt_hash: str
+    issued_by: int | None
+    waiting: bool
+    at: datetime
+    actor: str

@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.access import tokens
-from db.devices import queries as devices
-from db.events.record import record
-from db.tables.devices import AnyDevice, Device
-from domain.access.caller import Action, Caller, Scope
-from domain.access.tokens import TokenKind
-from domain.devices.device import DeviceView
+from db.reads.registration import RegistrationRecord
+from domain.access.caller import Action, Caller
+from domain.access.tokens import TokenKind, new_secret
+from domain.devices.device import DeviceView, Name
 from domain.devices.enrolment import (
     RETRY_PENDING_SECONDS,
     RETRY_REJECTED_SECONDS,
@@ -23,18 +20,15 @@ from domain.devices.enrolment import (
     Step,
     decide,
 )
-from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import Registration
+from domain.devices.registration import creation, new_device, renewal
 from domain.devices.reports import Report
 from domain.errors import ErrorCode, InputError, Unauthenticated
-from domain.events.kinds import EventKind
-from resolvers.devices.quick_registration import register_quickly
 from resolvers.devices.reports import record_report
-from resolvers.devices.topic_levels import add_device
+from resolvers.devices.topic_levels import known_names, make_names
+from resolvers.retry import until_written
 from resolvers.services import Desk
-
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ class Registered:
     """`device` only where it may run now; `token` only where a new one was issued."""
 
     outcome: Outcome
-    device: AnyDevice | None = None
+    device: DeviceView | None = None
     token: str | None = None
     retry_after_seconds: int | None = None
 
@@ -54,129 +48,150 @@ REJECTED = Registered(Outcome.REJECTED, retry_after_seconds=RETRY_REJECTED_SECON
 async def register_device(
     desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None = None
 ) -> Registered:
-    """Idempotent: the same hardware gets the same id, topics and config, whoever else asks. `own`:
-    the device whose token this is, if it was just read.
+    """Idempotent: the same hardware gets the same id, topics and config. `own`: the device whose
+    token this is, if it was just read.
+
+    Raises InputError if the caller may not register this device, or no more devices.
     """
     if caller.kind is not None or desk.enrolment is not EnrolmentPolicy.OPEN:
         caller.require(Action.REGISTER)
     if desk.admission:
         desk.admission.admit(caller)
-    if caller.kind is TokenKind.DEVICE and not caller.waiting:
-        return await _register_known(desk, caller, wanted, own)
-    if quick := await register_quickly(desk, caller, wanted):
-        return Registered(*quick)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            async with desk.database.begin() as session:
-                done = await _register(session, desk, caller, wanted)
-            if isinstance(done.device, Device):
-                desk.registrar.levels.learn(done.device)
-            return done  # noqa: TRY300  only what is committed is learnt
-        except IntegrityError:
-            # Another request has registered the same new device meanwhile.
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError
-
-
-async def _register(
-    session: AsyncSession, desk: Desk, caller: Caller, wanted: Registration
-) -> Registered:
     id = device_id(wanted.mac)
     if caller.device_id not in (None, id):
         raise _not_allowed("mac", "This token belongs to another device.")
-    device = await devices.find_for_update(session, Scope(), id)
-    if device is None:
-        return await _create(session, desk, caller, wanted)
-    if caller.owner_id not in (None, device.owner_id):
-        raise _not_allowed("mac", "This device is registered with another owner.")
-    known = await _known(session, caller, device)
-    match decide(known, _proof(caller), desk.reenrolment):
-        case Step.RENEW:
-            return await _renew(session, caller, device)
-        case Step.WAIT:
-            return await _wait(session, caller, device)
-        case Step.KEEP_WAITING:
-            return PENDING
-        case Step.REFUSE:
-            return REJECTED
-        case Step.ANSWER:
-            raise AssertionError("A device with its own token is known.")
+    if caller.kind is TokenKind.DEVICE and not caller.waiting:
+        return await _register_own(desk, caller, wanted, own)
+    if names := _names_of_a_guess(desk, caller, wanted):
+        created = await _create(desk, caller, new_device(caller, wanted, names, 1), None)
+        if created:
+            return created
+
+    async def attempt(session: AsyncSession | None) -> Registered | None:
+        found = await desk.reader.registration(id)
+        assert found is not None  # noqa: S101  it answers for each id
+        if found.device:
+            return await _register_known(desk, caller, found.device, found, session)
+        return await _register_unknown(desk, caller, wanted, found.deleted_version, session)
+
+    return await until_written(desk, id, attempt)
 
 
-async def _register_known(
+def _names_of_a_guess(
+    desk: Desk, caller: Caller, wanted: Registration
+) -> tuple[Name, Name, Name] | None:
+    """Most devices that come with a key are unknown: a guess saves a read, and the statement that
+    creates the device finds out.
+    """
+    if caller.kind is TokenKind.DEVICE or caller.max_uses is not None:
+        return None
+    return known_names(desk, caller, wanted)
+
+
+async def _register_own(
     desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None
 ) -> Registered:
     """Only what the hardware itself knows is noted; the rest stays as it is."""
-    if caller.device_id != device_id(wanted.mac):
-        raise _not_allowed("mac", "This token belongs to another device.")
+    own = own or await desk.reader.device(device_id(wanted.mac))
+    if own is None:
+        raise Unauthenticated("This token is unknown.")
+    known = Known(DeviceState(own.state), True, False, False, False)
+    if decide(known, Proof.TOKEN, desk.reenrolment) is Step.REFUSE:
+        return REJECTED
     report = Report(wanted.applied_version, None, wanted.sensor_model, wanted.firmware)
     device = await record_report(desk, caller, report, own)
     if device is None:
         raise Unauthenticated("This token is unknown.")
-    return REJECTED if device.state == DeviceState.REJECTED else Registered(Outcome.KNOWN, device)
+    return Registered(Outcome.KNOWN, device)
 
 
-def _not_allowed(field: str, message: str) -> InputError:
-    return InputError.at(field, message, ErrorCode.NOT_ALLOWED)
+async def _register_unknown(
+    desk: Desk,
+    caller: Caller,
+    wanted: Registration,
+    deleted_version: int | None,
+    session: AsyncSession | None,
+) -> Registered | None:
+    if caller.kind is TokenKind.DEVICE:
+        raise Unauthenticated("This token is unknown.")
+    if caller.max_uses is not None:
+        await _check_uses(desk, caller, caller.max_uses)
+    names = known_names(desk, caller, wanted) or await make_names(desk, caller, wanted)
+    device = new_device(caller, wanted, names, (deleted_version or 0) + 1)
+    return await _create(desk, caller, device, session)
+
+
+async def _create(
+    desk: Desk, caller: Caller, device: DeviceView, session: AsyncSession | None
+) -> Registered | None:
+    """None after a conflict."""
+    if desk.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN:
+        device = device.changed(state=DeviceState.PENDING, awaits_approval=True)
+    secret = new_secret(TokenKind.DEVICE)
+    number = await desk.writes.create_device(creation(caller, device, secret), session)
+    if number is None:
+        return None
+    device.number = number
+    if device.awaits_approval:
+        return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
+    return Registered(Outcome.CREATED, device, secret)
+
+
+async def _register_known(
+    desk: Desk,
+    caller: Caller,
+    device: DeviceView,
+    found: RegistrationRecord,
+    session: AsyncSession | None,
+) -> Registered | None:
+    """None after a conflict."""
+    if caller.owner_id not in (None, device.owner_id):
+        raise _not_allowed("mac", "This device is registered with another owner.")
+    step = decide(_known(caller, device, found), _proof(caller), desk.reenrolment)
+    if step is Step.KEEP_WAITING:
+        return PENDING
+    if step is Step.REFUSE:
+        return REJECTED
+    assert found.access_revision is not None  # noqa: S101  there is a device
+    waiting, secret = step is Step.WAIT, new_secret(TokenKind.DEVICE)
+    write = renewal(caller, device.id, found.access_revision, secret, waiting=waiting)
+    if not await desk.writes.issue_token(write, session):
+        return None
+    if waiting:
+        return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
+    active = device.changed(state=DeviceState.ACTIVE, awaits_approval=False)
+    return Registered(Outcome.RENEWED, active, secret)
+
+
+def _known(caller: Caller, device: DeviceView, found: RegistrationRecord) -> Known:
+    return Known(
+        state=DeviceState(device.state),
+        confirmed=found.confirmed,
+        refused=found.refused,
+        renewable=found.unused_by in (None, caller.token_id),
+        waitable=found.waiting_by in (None, caller.token_id),
+    )
 
 
 def _proof(caller: Caller) -> Proof:
     if caller.kind is TokenKind.ADMIN:
         return Proof.ADMIN
-    if caller.device_id is None:
-        return Proof.KEY
-    return Proof.WAITING_TOKEN if caller.waiting else Proof.TOKEN
+    return Proof.KEY if caller.device_id is None else Proof.WAITING_TOKEN
 
 
-async def _known(session: AsyncSession, caller: Caller, device: Device) -> Known:
-    async def same_asker(*, waiting: bool) -> bool:
-        unused = await tokens.unused_of(session, device.id, waiting=waiting)
-        return unused is None or unused.issued_by in (None, caller.token_id)
-
-    return Known(
-        state=DeviceState(device.state),
-        confirmed=device.confirmed_at is not None,
-        refused=device.reenrolment_refused,
-        renewable=await same_asker(waiting=False),
-        waitable=await same_asker(waiting=True),
-    )
-
-
-async def _create(
-    session: AsyncSession, desk: Desk, caller: Caller, wanted: Registration
-) -> Registered:
-    must_wait = desk.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN
-    device = await add_device(
-        session, caller, wanted, DeviceState.PENDING if must_wait else DeviceState.ACTIVE
-    )
-    secret = _issue(session, caller, device, waiting=must_wait)
-    after = registered_facts(device)
-    record(session, EventKind.DEVICE_REGISTERED, caller, device=device, after=after)
-    if must_wait:
-        return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
-    return Registered(Outcome.CREATED, device, secret)
+async def _check_uses(desk: Desk, caller: Caller, most: int) -> None:
+    """Before names are made in vain. Raises InputError, Unauthenticated."""
+    async with desk.database.begin() as session:
+        left = await session.scalar(
+            text("SELECT max_uses - uses FROM tokens WHERE id = :id AND revoked_at IS NULL"),
+            {"id": caller.token_id},
+        )
+    if left is None:
+        raise Unauthenticated("This token was revoked.")
+    if left <= 0:
+        message = f"This enrolment key was good for {most} devices and is used up."
+        raise InputError.at(None, message, ErrorCode.USED_UP)
 
 
-async def _renew(session: AsyncSession, caller: Caller, device: Device) -> Registered:
-    for waiting in (False, True):
-        await tokens.forget_unused(session, device, waiting=waiting)
-    device.state = DeviceState.ACTIVE
-    device.awaits_approval = device.reenrolment_refused = False
-    record(session, EventKind.TOKEN_RENEWED, caller, device=device)
-    secret = _issue(session, caller, device, waiting=False)
-    return Registered(Outcome.RENEWED, device, secret)
-
-
-async def _wait(session: AsyncSession, caller: Caller, device: Device) -> Registered:
-    await tokens.forget_unused(session, device, waiting=True)
-    if not device.awaits_approval:
-        device.awaits_approval = True
-        record(session, EventKind.ENROLMENT_REQUESTED, caller, device=device)
-    secret = _issue(session, caller, device, waiting=True)
-    return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
-
-
-def _issue(session: AsyncSession, caller: Caller, device: Device, *, waiting: bool) -> str:
-    key = caller.token_id if caller.kind is TokenKind.ENROL else None
-    return tokens.issue_for_device(session, device, key, caller.actor, waiting=waiting)
+def _not_allowed(field: str, message: str) -> InputError:
+    return InputError.at(field, message, ErrorCode.NOT_ALLOWED)

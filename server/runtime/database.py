@@ -17,10 +17,8 @@ from db.postgres.event_signal import EventSignal
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
 from db.reads.reads import Reader
-from db.writes.create_device import Registrar
 from db.writes.writes import Writes
 from domain.access.tokens import TokenKind
-from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.errors import Unavailable
 from resolvers.feed.entries import feeds
 from resolvers.services import Broker, Desk
@@ -123,7 +121,6 @@ class DatabaseKeeper:
         return Desk(
             database,
             Reader(database),
-            Registrar(database, DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS),
             Writes(database),
             feeds(database, settings.max_waiting_events),
             settings.enrolment,
@@ -177,7 +174,7 @@ class DatabaseKeeper:
         self.desk = None
         if self._made:
             made = self._made
-            for each in (made.reader, made.registrar, made.writes):
+            for each in (made.reader, made.levels, made.writes):
                 each.close()
 
     def _log(self, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """Many devices that register at once, and what is in the database afterwards."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from db.writes.create_device import NewDevice, Registrar, Renewal
+from domain.devices.changes import CreateDevice, IssueToken
 from domain.devices.identity import device_id
 from server.settings import Settings
 from tests.alerts.alerted import rows, rows_changed
@@ -103,55 +104,150 @@ async def test_keys_that_are_confined_or_counted(api: Api) -> None:
     assert [error["code"] for error in foreign["errors"]] == ["NOT_ALLOWED"]
 
 
+@dataclass(frozen=True)
+class Level:
+    owner_id: int
+    place_id: int
+    measurement_type_id: int
+
+
+async def level_of(database: Database) -> Level:
+    [row] = await rows(
+        database, "SELECT DISTINCT owner_id, place_id, measurement_type_id FROM devices"
+    )
+    return Level(*row)
+
+
+def new(number: int, level: Level, **odd: Any) -> CreateDevice:
+    id = device_id(number.to_bytes(6))
+    values: dict[str, Any] = {
+        "id": id,
+        "owner_id": level.owner_id,
+        "place_id": level.place_id,
+        "measurement_type_id": level.measurement_type_id,
+        "topic": f"a/b/c/{id}",
+        "latitude": None,
+        "longitude": None,
+        "sensor_model": None,
+        "firmware": None,
+        "state": "active",
+        "waiting": False,
+        "config_version": 1,
+        "interval_seconds": 60,
+        "qos": 1,
+        "actor": "enrol:1",
+        "words": ["a"],
+        "hash": id.encode(),
+        "mqtt_hash": "x",
+        "issued_by": None,
+        "counted_key": None,
+        "facts": {},
+        "at": datetime.now(UTC),
+        "last_seen_at": None,
+    }
+    return CreateDevice(**{**values, **odd})
+
+
 async def test_one_bad_row_fails_no_neighbour(api: Api, database: Database) -> None:
     await api.register(ADMIN, mac=mac(0))
-    registrar: Registrar = api.app.state.keeper.desk.registrar
-    [level] = await rows(
-        database, "SELECT owner_id, place_id, measurement_type_id AS type FROM devices"
-    )
-
-    def new(number: int, **odd: Any) -> NewDevice:
-        id = device_id(number.to_bytes(6))
-        values = {
-            "id": id,
-            "owner_id": level.owner_id,
-            "place_id": level.place_id,
-            "measurement_type_id": level.type,
-            "topic": f"a/b/c/{id}",
-            "latitude": None,
-            "longitude": None,
-            "sensor_model": None,
-            "firmware": None,
-            "actor": "enrol:1",
-            "words": ["a"],
-            "hash": id.encode(),
-            "mqtt_hash": "x",
-            "issued_by": None,
-            "facts": {},
-            "at": datetime.now(UTC),
-            "last_seen_at": None,
-        }
-        return NewDevice(**{**values, **odd})
-
-    good = [registrar.add(new(number)) for number in range(1, 6)]
-    bad = registrar.add(new(9, owner_id=999_999))
+    level, writes = await level_of(database), api.app.state.keeper.desk.writes
+    good = [writes.create_device(new(number, level)) for number in range(1, 6)]
+    bad = writes.create_device(new(9, level, owner_id=999_999))
     numbers = await asyncio.gather(*good, bad)
     assert all(numbers[:5])
     assert numbers[5] is None
+    assert await rows(database, "SELECT count(*) FROM devices") == [(6,)]
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+async def test_a_device_is_created_only_above_what_a_deleted_one_has_left(
+    api: Api, database: Database, in_turn: bool
+) -> None:
+    await api.register(ADMIN, mac=mac(0))
+    level, writes = await level_of(database), api.app.state.keeper.desk.writes
+    left = new(1, level).id
+    await rows_changed(
+        database, f"INSERT INTO deleted_devices VALUES ('{left}', 7, 'a/b/c/{left}', now())"
+    )
+    await rows_changed(
+        database, f"INSERT INTO stale_topics (topic, device_id) VALUES ('a/b/c/{left}', '{left}')"
+    )
+
+    async def created(**odd: Any) -> bool:
+        if not in_turn:
+            return await writes.create_device(new(1, level, **odd)) is not None
+        async with database.begin() as session:
+            return await writes.create_device(new(1, level, **odd), session) is not None
+
+    assert [await created(config_version=version) for version in (1, 7, 9)] == [False] * 3
+    assert await created(config_version=8)
+    assert not await created(config_version=8)
+    assert await rows(database, "SELECT topic FROM stale_topics") == []
+
+
+async def test_a_device_registered_while_it_is_deleted_comes_back_above_its_version(
+    api: Api, database: Database
+) -> None:
+    """The statement has read what deletions left behind before it waits for this one."""
+    key = await api.key()
+    await api.register(key, mac=mac(0))
+    device = (await api.register(key, mac=mac(1)))["device"]
+    for seconds in (10, 20, 30):
+        await api.change("updateConfig", deviceId=device["id"], intervalSeconds=seconds)
     async with database.begin() as session:
-        count = await session.execute(text("SELECT count(*) FROM devices"))
-        assert count.scalar_one() == 6
+        left = {"id": device["id"], "topic": device["topics"]["data"]}
+        await session.execute(text("DELETE FROM devices WHERE id = :id"), left)
+        await session.execute(
+            text("INSERT INTO deleted_devices VALUES (:id, 4, :topic, now())"), left
+        )
+        registering = asyncio.create_task(api.register(key, mac=mac(1)))
+        waits = text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        await until(lambda: session.scalar(waits))
+    again = await registering
+    assert (again["outcome"], again["device"]["config"]["version"]) == ("CREATED", 5)
+
+
+async def test_a_counted_key_is_used_as_often_as_it_says(
+    settings: Settings, database: Database
+) -> None:
+    """Through two servers at once; names are made for no device that is not created."""
+    async with served(settings) as one, served(settings) as other:
+        key = await one.key(maxUses=7)
+        found = await asyncio.gather(
+            *(
+                api.register(key, mac=mac(n), location={"place": f"Room {n}"})
+                for n, api in enumerate((one, other) * 10)
+            )
+        )
+        outcomes = [answer["outcome"] for answer in found]
+        assert (outcomes.count("CREATED"), outcomes.count(None)) == (7, 13)
+        assert {error["code"] for answer in found for error in answer["errors"]} == {"USED_UP"}
+        assert await rows(database, "SELECT uses FROM tokens WHERE max_uses = 7") == [(7,)]
+        again = [answer["device"]["id"] for answer in found if answer["device"]]
+        renewed = [
+            await one.register(key, mac=mac(n), location={"place": "Elsewhere"})
+            for n, answer in enumerate(found)
+            if answer["device"]
+        ]
+        assert [answer["device"]["id"] for answer in renewed] == again
+        assert {answer["outcome"] for answer in renewed} == {"RENEWED"}
+        late = await one.register(key, mac=mac(99), location={"place": "Nowhere"})
+        assert [error["code"] for error in late["errors"]] == ["USED_UP"]
+        assert await rows(database, "SELECT 1 FROM places WHERE name = 'Nowhere'") == []
 
 
 async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) -> None:
     """A caller that is cancelled while its batch is on its way."""
     key = await api.key()
     await api.register(key, mac=mac(0))
-    registrar: Registrar = api.app.state.keeper.desk.registrar
+    writes = api.app.state.keeper.desk.writes
     async with database.begin() as session:
         await session.execute(text("LOCK TABLE devices IN SHARE MODE"))
         tasks = [asyncio.create_task(api.register(key, mac=mac(n))) for n in range(1, 20)]
-        await until(lambda: bool(registrar._new.merged._running))
+        await until(lambda: bool(writes._create_device.merged._running))
         tasks[3].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     well = [answer for answer in found if isinstance(answer, dict)]
@@ -219,8 +315,7 @@ async def test_a_crowd_that_has_lost_its_answers(api: Api, database: Database) -
     before = await rows(database, numbers)
     found = await asyncio.gather(*(api.register(key, mac=mac(n)) for n in range(1, 60)))
     assert {answer["outcome"] for answer in found} == {"RENEWED"}
-    # The slow way would have made new ones.
-    assert await rows(database, numbers) == before
+    assert len(await rows(database, numbers)) == len(before)
     assert [a["device"]["id"] for a in found] == [a["device"]["id"] for a in lost]
     assert found[0]["device"]["config"]["qos"] == 0
     assert {a["device"]["config"]["version"] for a in found[1:]} == {1}
@@ -239,50 +334,53 @@ async def test_a_crowd_that_has_lost_its_answers(api: Api, database: Database) -
         assert me["me"]["id"] == old["device"]["id"]
 
 
-async def test_who_gets_no_token_without_a_closer_look(api: Api, database: Database) -> None:
-    """Each by a reason of its own."""
-    key = await api.key()
-    renew = api.app.state.keeper.desk.registrar.renew
+@pytest.mark.parametrize("in_turn", [False, True])
+async def test_a_token_is_issued_only_under_its_guard(
+    api: Api, database: Database, in_turn: bool
+) -> None:
+    made = await api.register(await api.key())
+    id, writes = made["device"]["id"], api.app.state.keeper.desk.writes
+    [(revision,)] = await rows(database, "SELECT access_revision FROM devices")
 
-    async def renewed(device: Any, **odd: Any) -> bool:
-        values = {
-            "id": device["device"]["id"],
-            "only_owner_id": None,
-            "hash": device["token"].encode(),
+    async def issued(**odd: Any) -> bool:
+        values: dict[str, Any] = {
+            "id": id,
+            "access_revision": revision,
+            "hash": b"another",
             "mqtt_hash": "x",
-            "issued_by": issued_by,
-            "actor": "enrol:1",
+            "issued_by": None,
+            "waiting": False,
             "at": datetime.now(UTC),
+            "actor": "enrol:1",
         }
-        return await renew(Renewal(**{**values, **odd})) is not None
+        write = IssueToken(**{**values, **odd})
+        if not in_turn:
+            return bool(await writes.issue_token(write))
+        async with database.begin() as session:
+            return bool(await writes.issue_token(write, session))
 
-    devices = [await api.register(key, mac=mac(n)) for n in range(8)]
-    [(issued_by,)] = set(await rows(database, "SELECT issued_by FROM tokens WHERE kind = 'device'"))
-    [(owner_id,)] = await rows(database, "SELECT id FROM owners")
-    assert await renewed(devices[0], only_owner_id=owner_id)
-    assert not await renewed(devices[0], issued_by=issued_by + 1)
-    assert not await renewed(devices[0], issued_by=None)
-    assert not await renewed(devices[0], only_owner_id=999)
-    assert not await renewed(devices[0], id="0" * 32)
-    await api.ask("{ me { id } }", devices[1]["token"])
-    assert not await renewed(devices[1])
-    changes = (
-        "devices SET state = 'rejected' WHERE id",
-        "devices SET awaits_approval = true WHERE id",
-        "devices SET reenrolment_refused = true WHERE id",
-        "tokens SET revoked_at = now() WHERE device_id",
-        "tokens SET waiting = true WHERE device_id",
-    )
-    for device, change in zip(devices[2:7], changes, strict=True):
-        await rows_changed(database, f"UPDATE {change} = '{device['device']['id']}'")
-        assert not await renewed(device), change
-    await rows_changed(
-        database,
-        "INSERT INTO tokens (kind, hash, device_id, created_at, created_by) "
-        f"VALUES ('device', 'second', '{devices[7]['device']['id']}', now(), 'x')",
-    )
-    assert not await renewed(devices[7])
-    assert len(await events_of(database, "token_renewed")) == 1
+    assert not await issued(access_revision=revision + 1)
+    assert not await issued(id="0" * 32)
+    assert (await api.post("{ me { id } }", made["token"])).status_code == 200
+    assert not await issued()
+    assert await events_of(database, "token_renewed") == []
+
+
+async def test_a_new_token_removes_the_unused_ones_of_its_sort(
+    api: Api, database: Database
+) -> None:
+    """A waiting one leaves the others as they are; one that works leaves none."""
+    key, other = await api.key(), await api.key()
+    await api.register(key)
+    tokens = "SELECT waiting FROM tokens WHERE kind = 'device' ORDER BY waiting"
+    for _ in range(2):
+        assert (await api.register(other))["outcome"] == "PENDING"
+        assert await rows(database, tokens) == [(False,), (True,)]
+    assert len(await events_of(database, "enrolment_requested")) == 1
+    assert (await api.register(key))["outcome"] == "RENEWED"
+    assert await rows(database, tokens) == [(False,)]
+    flags = "SELECT awaits_approval, reenrolment_refused, state FROM devices"
+    assert await rows(database, flags) == [(False, False, "active")]
 
 
 async def test_the_old_token_is_used_while_a_new_one_is_asked_for(

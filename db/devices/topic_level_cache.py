@@ -1,0 +1,46 @@
+"""Owners, places and measurement types that a process has seen, by their names."""
+
+from collections import OrderedDict
+
+from db.devices.topic_levels import Levels
+from domain.devices.device import Name
+from domain.names import name_key
+
+MOST_LEVELS = 50_000
+
+
+class TopicLevelCache:
+    """Owners with a place and a measurement type, by their names. They never change."""
+
+    def __init__(self) -> None:
+        self._by_owner: OrderedDict[tuple[str | int, str, str], tuple[Name, Name, Name]] = (
+            OrderedDict()
+        )
+
+    def close(self) -> None:
+        """What was seen is forgotten: the next connection may be to a restored database."""
+        self._by_owner.clear()
+
+    def get(
+        self, owner: str | int, place: str, measurement_type: str
+    ) -> tuple[Name, Name, Name] | None:
+        """`owner`: its name, or its id."""
+        return self._by_owner.get((_key(owner), name_key(place), name_key(measurement_type)))
+
+    def learn(self, levels: Levels) -> tuple[Name, Name, Name]:
+        """Only what is committed."""
+        owner, place, type = levels.owner, levels.place, levels.measurement_type
+        names = (
+            Name(owner.id, owner.name, owner.slug),
+            Name(place.id, place.name, place.slug),
+            Name(type.id, type.name, type.slug),
+        )
+        for key in (owner.id, owner.name_key):
+            self._by_owner[key, place.name_key, type.name_key] = names
+        while len(self._by_owner) > MOST_LEVELS:
+            self._by_owner.popitem(last=False)
+        return names
+
+
+def _key(owner: str | int) -> str | int:
+    return name_key(owner) if isinstance(owner, str) else owner

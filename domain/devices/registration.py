@@ -1,0 +1,108 @@
+"""A device that registers: what is written of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.access.caller import Caller
+from domain.access.tokens import TokenKind, hash_secret
+from domain.devices.changes import CreateDevice, IssueToken
+from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
+from domain.devices.device import DeviceView, Name
+from domain.devices.enrolment import DeviceState
+from domain.devices.facts import registered_facts
+from domain.devices.identity import device_id
+from domain.devices.inputs import Registration
+from domain.devices.search_words import all_words
+from domain.mqtt.accounts import mosquitto_hash
+from domain.mqtt.topics import base_topic
+
+
+def new_device(
+    caller: Caller,
+    wanted: Registration,
+    names: tuple[Name, Name, Name],
+    config_version: int,
+) -> DeviceView:
+    """The device as it will be if it may run at once, but for its `number`.
+
+    `names`: of its owner, place and type.
+    """
+    owner, place, type = names
+    id = device_id(wanted.mac)
+    return DeviceView.of(
+        names,
+        **_first_values(caller, wanted),
+        topic=base_topic(owner.slug, place.slug, type.slug, id),
+        config_version=config_version,
+    )
+
+
+def creation(caller: Caller, device: DeviceView, secret: str) -> CreateDevice:
+    return CreateDevice(
+        id=device.id,
+        owner_id=device.owner_id,
+        place_id=device.place_id,
+        measurement_type_id=device.measurement_type_id,
+        topic=device.topic,
+        latitude=device.latitude,
+        longitude=device.longitude,
+        sensor_model=device.sensor_model,
+        firmware=device.firmware,
+        state=device.state,
+        waiting=device.awaits_approval,
+        config_version=device.config_version,
+        interval_seconds=device.interval_seconds,
+        qos=device.qos,
+        actor=caller.actor,
+        words=all_words(device),
+        hash=hash_secret(secret),
+        mqtt_hash=mosquitto_hash(secret),
+        issued_by=_issued_by(caller),
+        counted_key=caller.token_id if caller.max_uses is not None else None,
+        facts=registered_facts(device),
+        at=device.registered_at,
+        last_seen_at=device.last_seen_at,
+    )
+
+
+def renewal(
+    caller: Caller, id: str, access_revision: int, secret: str, *, waiting: bool
+) -> IssueToken:
+    return IssueToken(
+        id=id,
+        access_revision=access_revision,
+        hash=hash_secret(secret),
+        mqtt_hash=mosquitto_hash(secret),
+        issued_by=_issued_by(caller),
+        waiting=waiting,
+        at=datetime.now(UTC),
+        actor=caller.actor,
+    )
+
+
+def _issued_by(caller: Caller) -> int | None:
+    """Only an enrolment key can come back for a lost answer."""
+    return caller.token_id if caller.kind is TokenKind.ENROL else None
+
+
+def _first_values(caller: Caller, wanted: Registration) -> dict[str, Any]:
+    """The columns of a new device that follow from who registers it, and with what."""
+    now = datetime.now(UTC)
+    return {
+        "id": device_id(wanted.mac),
+        "latitude": wanted.location.latitude,
+        "longitude": wanted.location.longitude,
+        "listen": [],
+        "sensor_model": wanted.sensor_model,
+        "firmware": wanted.firmware,
+        "state": DeviceState.ACTIVE,
+        "awaits_approval": False,
+        "interval_seconds": DEFAULT_INTERVAL_SECONDS,
+        "qos": DEFAULT_QOS,
+        "config_updated_at": now,
+        "config_updated_by": caller.actor,
+        "online": False,
+        "last_seen_at": now if caller.kind is not TokenKind.ADMIN else None,
+        "registered_at": now,
+        "updated_at": now,
+    }
