@@ -39,11 +39,18 @@ EVERY = [error for kind in subclasses(RollcallError) for error in raised(kind)]
 
 def words(path: Path) -> Iterator[str]:
     """All literals of a source file that could be codes."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    tree = ast.parse(path.read_text())
+    exported = {node for part in tree.body if _is_all(part) for node in ast.walk(part)}
+    for node in ast.walk(tree):
+        if node not in exported and isinstance(node, ast.Constant) and isinstance(node.value, str):
             word = node.value
             if WORD.fullmatch(word) and not SETTINGS.fullmatch(word):
                 yield word
+
+
+def _is_all(node: ast.stmt) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets)
 
 
 def codes_in_sources() -> set[str]:

@@ -113,7 +113,7 @@ async def test_nothing_that_a_client_has_sent_is_told(
         await api.register(await api.key(), owner="Clandestine")
     assert attributes(collector.named("GET /graphql"))["url.query"] == "REDACTED"
     sent = b"".join(collector.bodies)
-    assert b"INSERT INTO devices" in sent
+    assert b"INSERT INTO owners" in sent
     for secret in (ADMIN, "Hidden", "Clandestine", "clandestine", "rce_", "Bearer"):
         assert secret.encode() not in sent
 

@@ -30,7 +30,7 @@ CRASHES = 3
 
 async def test_a_follower_misses_nothing_when_postgres_crashes(tmp_path: Path) -> None:
     """At once after a change: transaction numbers that were not flushed are given again."""
-    own = Settings(data_dir=tmp_path / "data", admin_token=ADMIN)
+    own = Settings(data_dir=tmp_path / "data", admin_token=ADMIN, mqtt="off")
     async with instance(own) as one:
         keeper = one.app.state.keeper
         device = (await one.api.register(ADMIN, **BENCH))["device"]["id"]
