@@ -15,6 +15,7 @@ from tests.support.client import BENCH, REGISTER
 CLIENTS = 8
 REQUEST_SECONDS = 30
 LIMIT_SECONDS = 90
+FINISH_SECONDS = 5
 numbers = itertools.count(1)
 
 LIST = "{ devices(first: 20) { nodes { id config { version } } } }"
@@ -86,8 +87,10 @@ async def load(
     # The server ends connections that are idle for 5 seconds.
     limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
 
+    over = asyncio.Event()
+
     async def repeat(work: Any, client: httpx.AsyncClient, url: str) -> None:
-        while True:
+        while not over.is_set():
             await work(client, url)
 
     async with (
@@ -103,6 +106,9 @@ async def load(
         try:
             yield made
         finally:
+            # httpx leaves the socket of a cancelled connect open.
+            over.set()
+            await asyncio.wait(running, timeout=FINISH_SECONDS)
             for task in running:
                 task.cancel()
 
