@@ -1,6 +1,8 @@
 """`python -m esp_client`: the very code of the boards, on a computer."""
 
 import argparse
+import hashlib
+import os
 import signal
 import sys
 import uuid
@@ -16,7 +18,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--url", required=True, help="the server, as http://127.0.0.1:8000")
     parser.add_argument("--key", default="", help="the enrolment key")
     parser.add_argument("--ca", help="file with the CA's certificate, for https")
-    parser.add_argument("--mac", default=f"{uuid.getnode():012x}", help="any usual notation")
+    parser.add_argument("--mac", help="any usual notation; left out: of this computer")
     parser.add_argument("--owner", help="left out: the owner of the key")
     parser.add_argument("--place", default="bench")
     parser.add_argument("--latitude", type=float)
@@ -24,7 +26,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--type", dest="measurement_type", default="temperature")
     parser.add_argument("--model", dest="sensor_model")
     parser.add_argument("--firmware")
-    parser.add_argument("--state", default="rollcall-device.json", help="where it keeps its token")
+    parser.add_argument(
+        "--state", default="rollcall-device.json", help="the file of its token; one for each device"
+    )
     parser.add_argument("--timeout", type=float, default=15, help="seconds to try for")
     parser.add_argument("--run", action="store_true", help="goes on at the broker; stop: Ctrl-C")
     parser.add_argument("--seed", type=int, help="of the simulated sensor; left out: at random")
@@ -41,6 +45,20 @@ def run(settings: argparse.Namespace, client: Client) -> None:
     device.run()
 
 
+def check_state(client: Client, settings: argparse.Namespace) -> None:
+    """Else this device would act as the other one."""
+    digits = "".join(filter(str.isalnum, settings.mac))
+    try:
+        id = hashlib.sha256(bytes.fromhex(digits)).hexdigest()[:32]
+    except ValueError:
+        return  # the server says what is wrong with it
+    if client.device and client.device["id"] != id:
+        sys.exit(
+            f"--state {settings.state} is the file of another device ({client.device['id']}): "
+            "give this one a file of its own."
+        )
+
+
 def say(line: str) -> None:
     print(line, flush=True)
 
@@ -51,7 +69,12 @@ def main() -> int:
         http.split(settings.url)
     except ValueError as error:
         sys.exit(f"--url {settings.url}: {error}")
+    os.umask(0o077)  # the file has the token
+    given = settings.mac
+    settings.mac = given or f"{uuid.getnode():012x}"
     client = Client(settings, settings.state)
+    if given:
+        check_state(client, settings)
     registered = client.boot(settings.timeout)
     say("\n".join(report.lines(client, registered)))
     if settings.run:

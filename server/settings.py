@@ -18,6 +18,7 @@ from schema.engine.limits import Limits
 from server.settings_checks import (
     MQTT_PORTS,
     check_admin_token,
+    check_bot_token,
     check_chats,
     check_connections,
     check_database_url,
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
     mosquitto_dir: Annotated[Path | None, AfterValidator(check_writable_folder)] = None
     mosquitto_pid_file: Path | None = None
     config_overdue_intervals: float = Field(default=3, ge=0)
-    telegram_bot_token: SecretStr | None = Field(
+    telegram_bot_token: Annotated[SecretStr | None, AfterValidator(check_bot_token)] = Field(
         default=None, validation_alias="TELEGRAM_BOT_TOKEN"
     )
     telegram_chat_id: Annotated[

@@ -18,6 +18,7 @@ from domain.events.retention import Retention
 from notifier.messages.texts import LANGUAGES
 
 MIN_ADMIN_TOKEN = 16
+BOT_TOKEN = re.compile(r"[^\s:]+:\S+")
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -74,6 +75,12 @@ def check_writable_folder(path: Path | None) -> Path | None:
 def check_admin_token(token: SecretStr | None) -> SecretStr | None:
     if token is not None and len(token.get_secret_value()) < MIN_ADMIN_TOKEN:
         raise ValueError(f"Give at least {MIN_ADMIN_TOKEN} characters, hard to guess.")
+    return token
+
+
+def check_bot_token(token: SecretStr | None) -> SecretStr | None:
+    if token is not None and not BOT_TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("Give it as BotFather shows it: a number, a colon, and letters.")
     return token
 
 

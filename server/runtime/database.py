@@ -185,10 +185,14 @@ class DatabaseKeeper:
             return
         if reason is None:
             shown = error.__cause__ if isinstance(error, Unavailable) else error
-            reason = " ".join(str(shown).split()) or repr(shown)
+            reason = " ".join(str(shown).split()) or _unnamed(shown)
         if reason != self._reason:
             log.warning("The database is not available, trying again: %s", reason)
         self._reason = reason
+
+
+def _unnamed(error: BaseException | None) -> str:
+    return "it does not answer." if isinstance(error, TimeoutError) else repr(error)
 
 
 def _is_expected(error: Exception) -> bool:

@@ -60,6 +60,18 @@ def test_a_wrong_key_is_told(server: ServerProcess, tmp_path: Path) -> None:
     assert "No config yet: the server does not know this token or key" in ended.stdout
 
 
+def test_a_second_device_needs_a_file_of_its_own(server: ServerProcess, tmp_path: Path) -> None:
+    first = device(server, tmp_path, "--mac", "24:6f:28:aa:bb:cd")
+    assert first.returncode == 0
+    state = tmp_path / "device.json"
+    assert state.stat().st_mode & 0o077 == 0
+    kept = state.read_text()
+    second = device(server, tmp_path, "--mac", "24:6f:28:aa:bb:ce")
+    assert second.returncode == 1
+    assert "device.json is the file of another device" in second.stderr
+    assert state.read_text() == kept
+
+
 def test_without_a_server_the_stored_config_serves(server: ServerProcess, tmp_path: Path) -> None:
     device(server, tmp_path, "--mac", "24:6f:28:aa:bb:cd")
     ended = device(server, tmp_path, "--timeout", "0", "--url", "http://127.0.0.1:1")

@@ -46,6 +46,7 @@ def test_it_arrives(telegram: BotApi) -> None:
         (TOKEN, None, "TELEGRAM_CHAT_ID is not set"),
         (TOKEN, "99", "Write /start to the bot"),
         ("1:wrong", str(CHAT), "Check TELEGRAM_BOT_TOKEN"),
+        ("abc", str(CHAT), "TELEGRAM_BOT_TOKEN: Give it as BotFather shows it"),
         (TOKEN, "my chat", "TELEGRAM_CHAT_ID: Give chat ids"),
     ],
 )
