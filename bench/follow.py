@@ -60,7 +60,7 @@ class Follower:
     variables: dict[str, Any]
     stream: bool
     http: httpx.AsyncClient
-    patience: float
+    patience: float = 20
     seen: list[int] = field(default_factory=list)
     connections: int = 0
 
