@@ -21,7 +21,8 @@ async def until_written(
 
     `attempt` reads, decides and writes. After a conflict, the requests for one device take turns
     on all servers, and write in the transaction that has the turn. Most of them wait in their own
-    process, so that they don't take its connections.
+    process, so that they don't take its connections. For transactions of its own an attempt that
+    has a turn uses the other pool (`begin(own=True)`).
     Raises Overloaded after `ATTEMPTS` conflicts.
     """
     result = await attempt(None)

@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
 
 
 class Application(FastAPI):
-    """`lean_way` and `live`: for `/graphql` by HTTP and WebSocket, where `server.protocols` serves
+    """`lean_way` and `live`: for `/graphql` by HTTP and WebSocket, where `server.transport` serves
     it; None where every request has to meet some middleware.
     """
 

@@ -93,7 +93,7 @@ async def _confirmed(
     token = looked_up.result()
     assert token is not None  # noqa: S101
     if token.device_id is None:
-        await _keep_password(desk, secret)
+        await _keep_password(desk, secret, in_turn=False)
         return _caller(token, address), None
     seen: list[Presented] = [presented]
 
@@ -108,7 +108,7 @@ async def _confirmed(
         assert first is not None  # noqa: S101  `recognized` has looked
         caller = _caller(first, address)
         if first.waiting or first.confirmed:
-            await _keep_password(desk, secret)
+            await _keep_password(desk, secret, in_turn=session is not None)
             return caller, first.device
         write = _confirmation(first, secret, caller)
         return (caller, first.device) if await desk.writes.confirm_token(write, session) else None
@@ -130,9 +130,9 @@ def _confirmation(token: TokenView, secret: str, caller: Caller) -> ConfirmToken
     )
 
 
-async def _keep_password(desk: Desk, secret: str) -> None:
+async def _keep_password(desk: Desk, secret: str, *, in_turn: bool) -> None:
     """The token's secret as a password for a broker."""
-    async with desk.database.begin() as session:
+    async with desk.database.begin(own=in_turn) as session:
         token = await tokens.by_secret(session, secret)
         if token is not None and token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
             token.mqtt_hash = mosquitto_hash(secret)

@@ -115,8 +115,9 @@ async def _register_unknown(
     if caller.kind is TokenKind.DEVICE:
         raise Unauthenticated("This token is unknown.")
     if caller.max_uses is not None:
-        await _check_uses(desk, caller, caller.max_uses)
-    names = known_names(desk, caller, wanted) or await make_names(desk, caller, wanted)
+        await _check_uses(desk, caller, caller.max_uses, in_turn=session is not None)
+    names = known_names(desk, caller, wanted)
+    names = names or await make_names(desk, caller, wanted, in_turn=session is not None)
     device = new_device(caller, wanted, names, (deleted_version or 0) + 1)
     return await _create(desk, caller, device, session)
 
@@ -179,9 +180,9 @@ def _proof(caller: Caller) -> Proof:
     return Proof.KEY if caller.device_id is None else Proof.WAITING_TOKEN
 
 
-async def _check_uses(desk: Desk, caller: Caller, most: int) -> None:
+async def _check_uses(desk: Desk, caller: Caller, most: int, *, in_turn: bool) -> None:
     """Before names are made in vain. Raises InputError, Unauthenticated."""
-    async with desk.database.begin() as session:
+    async with desk.database.begin(own=in_turn) as session:
         left = await session.scalar(
             text("SELECT max_uses - uses FROM tokens WHERE id = :id AND revoked_at IS NULL"),
             {"id": caller.token_id},

@@ -24,12 +24,16 @@ def known_names(desk: Desk, caller: Caller, wanted: Registration) -> tuple[Name,
     return own if wanted.owner is None or own == names else None
 
 
-async def make_names(desk: Desk, caller: Caller, wanted: Registration) -> tuple[Name, Name, Name]:
+async def make_names(
+    desk: Desk, caller: Caller, wanted: Registration, *, in_turn: bool
+) -> tuple[Name, Name, Name]:
     """As `known_names`; they are made, and committed, where there are none.
 
+    `in_turn`: the request has a connection already (`resolvers/retry.py`). Requests that wait for a
+    second one of the same pool could wait for each other.
     Raises InputError if the caller may not register for this owner.
     """
-    async with desk.database.begin() as session:
+    async with desk.database.begin(own=in_turn) as session:
         owner = await owner_for(session, caller, wanted.owner)
         place, type = wanted.location.place, wanted.measurement_type
         found = await levels.levels_named(session, owner, place, type)

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
 
 from db.postgres.database import Database
+from db.postgres.sizes import FULL
 from domain.devices.changes import CreateDevice, IssueToken
 from domain.devices.identity import device_id
 from server.settings import Settings
@@ -332,6 +333,32 @@ async def test_a_crowd_that_has_lost_its_answers(api: Api, database: Database) -
         assert (await api.post("{ me { id } }", old["token"])).status_code == 401
         me = await api.ask("{ me { id } }", new["token"])
         assert me["me"]["id"] == old["device"]["id"]
+
+
+async def test_more_devices_in_turn_than_connections_do_not_wait_for_each_other(
+    api: Api,
+) -> None:
+    """Each has lost the first attempt, and makes names in a transaction beside the one it has."""
+    key = await api.key(maxUses=100)
+    writes, lost = api.app.state.keeper.desk.writes, set[str]()
+    create = writes.create_device
+
+    async def create_device(write: CreateDevice, session: Any = None) -> int | None:
+        if write.id not in lost:
+            lost.add(write.id)
+            api.app.state.keeper.desk.levels.close()
+            return None
+        return cast("int | None", await create(write, session))
+
+    writes.create_device = create_device
+    found = await asyncio.gather(
+        *(
+            api.register(key, mac=mac(n), location={"place": f"Room {n}"})
+            for n in range(2 * FULL.requests)
+        )
+    )
+    assert {answer["outcome"] for answer in found} == {"CREATED"}
+    assert len(lost) == 2 * FULL.requests
 
 
 @pytest.mark.parametrize("in_turn", [False, True])
