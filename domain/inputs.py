@@ -18,6 +18,12 @@ from domain.errors import ErrorCode, InputError, Problem
 from domain.names import name_key
 
 MAX_VERSION = 2**31 - 1
+# Instead of pydantic's own text, by the type of its error.
+PLAINER = {
+    "missing": "Give a value.",
+    "too_short": "Give at least {min_length} of them.",
+    "too_long": "Give at most {max_length} of them.",
+}
 
 
 def _printable(text: str) -> str:
@@ -70,6 +76,8 @@ class Input(BaseModel):
 def _problem(error: Any) -> Problem:
     field = ".".join(to_camel(str(part)) for part in error["loc"]) or None
     message = error["msg"].removeprefix("Value error, ")
+    if plainer := PLAINER.get(error["type"]):
+        message = plainer.format(**error.get("ctx", {}))
     return Problem(ErrorCode.INVALID, field, message)
 
 

@@ -63,6 +63,8 @@ class Client:
         except (http.HttpError, ValueError, OSError, RuntimeError, MemoryError) as error:
             # The latter two: of JSON that is nested too deeply.
             self.problem = str(error)
+            if isinstance(error, (http.HttpError, OSError)):
+                self.problem = self.settings.url + ": " + self.problem
             return self.backoff.next()
         if found is None:
             return self.advised(bearer)

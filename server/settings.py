@@ -1,5 +1,8 @@
 """Settings, read once from the environment. The README has the table of them."""
 
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -52,6 +55,9 @@ class Switch(StrEnum):
     ON = "on"
     OFF = "off"
 
+
+PREFIXES = ("ROLLCALL_", "TELEGRAM_")
+OF_KUBERNETES = re.compile(r"ROLLCALL_(SERVICE_|PORT_\d+_)")
 
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
@@ -204,6 +210,28 @@ def read_settings() -> Settings:
             for e in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """One line for each variable that is named like a setting and is none.
+
+    A warning only: Kubernetes gives every container variables such as `ROLLCALL_SERVICE_HOST` for
+    a service that is called rollcall. Those are left out.
+    """
+    fields = Settings.model_fields.items()
+    aliases = {str(field.validation_alias) for _, field in fields if field.validation_alias}
+    known = aliases | {f"ROLLCALL_{name.upper()}" for name, _ in fields}
+    lines = []
+    for name in sorted(set(environment) - known):
+        prefix = name.partition("_")[0] + "_"
+        if prefix not in PREFIXES or OF_KUBERNETES.match(name):
+            continue
+        others = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
+        close = get_close_matches(name.removeprefix(prefix), others, n=1, cutoff=0.75)
+        if close or prefix == "ROLLCALL_":
+            hint = f"; {prefix}{close[0]} is one" if close else ""
+            lines.append(f"{name} is not a setting and has no effect{hint}.")
+    return lines
 
 
 def _variable(name: str) -> str:

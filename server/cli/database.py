@@ -5,6 +5,7 @@ one, and a token that no server knows.
 """
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from db.migrated import is_migrated
 from db.postgres.database import Database
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
-from domain.errors import RollcallError, Unavailable
+from domain.errors import InputError, Problem, RollcallError, Unavailable
 from server.cli.database_name import which_database
 from server.settings import Settings, SettingsError, read_settings
 
@@ -87,7 +88,17 @@ def _reason(error: Exception) -> str | None:
         return reason
     if is_transient(cause):
         return f"The database is not available: {cause}"
+    if isinstance(error, InputError):
+        return "\n".join(_problem(problem) for problem in error.problems)
     return str(error) if isinstance(error, RollcallError) else None
+
+
+def _problem(problem: Problem) -> str:
+    """With the option that it is about; `id` is an argument."""
+    if problem.field is None or problem.field == "id":
+        return problem.message
+    option = re.sub("([A-Z])", r"-\1", problem.field).lower()
+    return f"--{option}: {problem.message}"
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """The command `rollcall`."""
 
+import logging
+import os
 import signal
 import socket
 import sys
@@ -29,8 +31,10 @@ from server.observability.logs import configure_logging
 from server.runtime.mqtt import Embedded
 from server.runtime.processes import CantStart, Workers
 from server.runtime.shared_flag import SharedFlag
-from server.settings import Settings
+from server.settings import Settings, unknown_variables
 from server.transport.listen import listen, listen_for_mqtt, reachable, server_for
+
+log = logging.getLogger("rollcall.server")
 
 app = typer.Typer(
     help="The registration desk of an IoT fleet.",
@@ -56,6 +60,8 @@ def serve(
         update={"host": host, "port": port, "workers": workers or settings.workers}
     )
     configure_logging(settings)
+    for line in unknown_variables(os.environ):
+        log.warning(line)
     listening = listen(host, port)
     broker = None
     if settings.embedded_mqtt:

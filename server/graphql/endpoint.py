@@ -15,6 +15,7 @@ from domain.errors import RollcallError
 from resolvers.access.authenticate import Presented, identify
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation, Request
+from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.request import EVENTS, GRAPHQL, media_type, read_request, takes_events
 from server.graphql.responses import (
     causes,
@@ -85,7 +86,9 @@ class GraphQLEndpoint:
         try:
             asked = await self._asked(http, media)
         except Wrong as wrong:
-            answer: Answer | EventStream = self.refusal(wrong, _without_events(media))
+            answer: Answer | EventStream = self.refusal(
+                wrong, _without_events(media), http.state.log
+            )
         else:
             answer = await self.answer(asked, http.state.log)
         if isinstance(answer, EventStream):
@@ -111,18 +114,18 @@ class GraphQLEndpoint:
             asked.accepted = accepted = self._accepted(asked, *found, log)
             data = service.at_once(accepted.operation, accepted.caller, accepted.own)
         except (RollcallError, Wrong, BadDocument) as error:
-            return self.refusal(error, _without_events(asked.media))
+            return self.refusal(error, _without_events(asked.media), log)
         if data is None:
             return None
         log["outcome"] = "ok"
         return Answer(200, accepted.media, encoded({"data": data}))
 
     async def answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
-        """`log` gets what is known of the request: `operation`, `actor`, `outcome`."""
+        """`log` gets what is known of the request: `operation`, `actor`, `outcome`, `error`."""
         try:
             return await self._answer(asked, log)
         except (RollcallError, Wrong, BadDocument) as error:
-            return self.refusal(error, _without_events(asked.media))
+            return self.refusal(error, _without_events(asked.media), log)
 
     async def _asked(self, http: HTTPRequest, media: str | None) -> Asked:
         if media is None:
@@ -153,6 +156,8 @@ class GraphQLEndpoint:
             return EventStream(service, operation, caller)
         log["outcome"] = "failed"
         result, log["outcome"] = await service.run(operation, caller, accepted.own)
+        if log["outcome"] != "ok":
+            log["error"] = describe_result(result)
         return self._told(result, accepted.media)
 
     def _accepted(
@@ -166,8 +171,11 @@ class GraphQLEndpoint:
         log["operation"], log["actor"] = operation.label, caller
         return Accepted(caller, own, operation, media)
 
-    def refusal(self, error: RollcallError | Wrong | BadDocument, media: str) -> Answer:
+    def refusal(
+        self, error: RollcallError | Wrong | BadDocument, media: str, log: dict[str, Any]
+    ) -> Answer:
         """For a request that was not executed."""
+        log["outcome"], log["error"] = error_label(error), describe_error(error)
         match error:
             case Wrong():
                 body = failure_body(error.message, error.code)

@@ -1,7 +1,7 @@
 """An id for every request, on its answer and on its log lines; and one log line per request.
 
 What the endpoint knows of a request, it adds to `scope["state"]["log"]` (`request.state.log`), a
-dict of its own for each request: `operation`, `outcome`, `actor`.
+dict of its own for each request: `operation`, `actor`, `outcome`, and `error`: codes and fields.
 """
 
 import json

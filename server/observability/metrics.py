@@ -70,8 +70,10 @@ class Metrics:
             registry=registry,
         )
         if broker:
-            told = "Whether there is a connection to the MQTT broker."
-            Gauge("rollcall_mqtt_up", told, registry=registry).set_function(broker)
+            text = (
+                "Whether this server uses a connection to the broker: 0 also without the database."
+            )
+            Gauge("rollcall_mqtt_up", text, registry=registry).set_function(broker)
         for protocol in ("websocket", "sse"):
             self._connections.labels(protocol)
 

@@ -17,6 +17,7 @@ from schema.engine.documents import BadDocument
 from schema.engine.execution import Request
 from schema.routes.routes import Route
 from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
+from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.responses import encoded
 from server.graphql.service import Service
 from server.http.body import JSON, Wrong, check_preflight, read_object
@@ -61,6 +62,8 @@ class RestEndpoint:
         try:
             return await self._answer(http, route)
         except (RollcallError, Wrong, BadDocument) as error:
+            log = http.state.log
+            log["outcome"], log["error"] = error_label(error), describe_error(error)
             return refused(error, route.parameters.named)
 
     async def _answer(self, http: HTTPRequest, route: Route) -> Response:
@@ -75,6 +78,8 @@ class RestEndpoint:
         operation = service.prepare(Request("", values, None, route.id), caller)
         log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"
         result, log["outcome"] = await service.run(operation, caller, own)
+        if log["outcome"] != "ok":
+            log["error"] = describe_result(result)
         return told(route, result)
 
     async def _values(self, http: HTTPRequest, route: Route) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Stop:
 
     async def drained(self) -> None:
         """Returns when the time to drain is over."""
+        if self._drain_seconds:
+            log.info("Stopping: serving for another %g s.", self._drain_seconds)
         until = time.monotonic() + self._drain_seconds
         while time.monotonic() < until and not self._hurry:  # noqa: ASYNC110  a signal sets it
             await asyncio.sleep(min(0.1, max(0.0, until - time.monotonic())))

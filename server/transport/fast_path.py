@@ -190,7 +190,7 @@ class Exchange:
         """Its body does not come."""
         self.reading = False
         known = self._begin()
-        self._tell(self._way.endpoint.refusal(TOO_SLOW, self._media), known)
+        self._tell(self._way.endpoint.refusal(TOO_SLOW, self._media, known.log), known)
         self._way.journal.end(known)
 
     def _found(self, token: "asyncio.Future[TokenView | None]") -> None:

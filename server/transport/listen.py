@@ -1,6 +1,7 @@
 """The socket, and the server on it that stops in an orderly way."""
 
 import gc
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from mqtt.embedded import listen as mqtt_listen
 from server.settings import Settings
 from server.transport.http_protocol import HTTPProtocol
 from server.transport.websocket_protocol import WebSocketProtocol
+
+log = logging.getLogger("rollcall.server")
 
 # Seconds. Requests that still run when the server is told to stop have this long to finish.
 GRACE_SECONDS = 4
@@ -60,9 +63,11 @@ class Server(uvicorn.Server):
         state = self._app.state
         if state.stop.begun:
             await state.stop.drained()
+        log.info("Stopping: running requests may finish, subscribers are asked to reconnect.")
         state.connections.restart()
         await state.connections.closed()
         await super().shutdown(sockets)
+        log.info("Stopped.")
 
     @property
     def _app(self) -> FastAPI:

@@ -17,8 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from db.postgres.database import Database
 from server.observability.access_log import RequestIds
 from server.observability.logs import configure_logging
-from server.settings import Settings, SettingsError, read_settings
+from server.settings import Settings, SettingsError, read_settings, unknown_variables
+from tests.events.live.serving import instance
 from tests.server.process import ADMIN, ServerProcess
+from tests.support.client import Api
 from tests.support.ports import free_port
 
 UVICORN = (sys.executable, "-m", "uvicorn", "--factory", "server.app:create_app")
@@ -180,6 +182,82 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"ROLLCALL_LOG_FORMAT: .*'json'") as failed:
         read_settings()
     assert "ROLLCALL_LOG_LEVEL: " in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ROLLCALL_ENROLLMENT", "ROLLCALL_ENROLMENT"),
+        ("ROLLCALL_MQTT_PROT", "ROLLCALL_MQTT_PORT"),
+        ("ROLLCALL_COLOUR", None),
+        ("TELEGRAM_CHAT_IDS", "TELEGRAM_CHAT_ID"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_named(name: str, hint: str | None) -> None:
+    [line] = unknown_variables(["PATH", "ROLLCALL_PORT", name])
+    assert line.startswith(f"{name} is not a setting and has no effect")
+    assert line.endswith(f"; {hint} is one." if hint else "effect.")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name.upper() for name in Settings.model_fields if name.startswith("telegram_")),
+        *(f"ROLLCALL_{name.upper()}" for name in Settings.model_fields),
+        "ROLLCALL_SERVICE_HOST",
+        "ROLLCALL_PORT_8000_TCP_ADDR",
+        "TELEGRAM_SESSION",
+        "HOME",
+    ],
+)
+def test_no_setting_and_no_variable_of_others_is_named(name: str) -> None:
+    assert unknown_variables([name]) == []
+
+
+REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
+    ({"query": "{ nothing }"}, ADMIN, "BAD_DOCUMENT"),
+    ({"query": "{"}, ADMIN, "BAD_DOCUMENT"),
+    ({"query": 5}, ADMIN, "BAD_REQUEST"),
+    ({"query": "{ fleet { total } }"}, "rcd_wrong", "UNAUTHENTICATED This token is unknown."),
+    (
+        {"query": 'mutation { deleteDevice(input: {id: "x"}) { errors { code field } } }'},
+        ADMIN,
+        "NOT_FOUND id",
+    ),
+    # What an alias puts in a code's place is not the server's word.
+    (
+        {"query": 'mutation { deleteDevice(input: {id: "x"}) { errors { code: message } } }'},
+        ADMIN,
+        "refused",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "token", "error"), REFUSED)
+async def test_a_refused_request_says_why(
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    body: dict[str, Any],
+    token: str,
+    error: str,
+) -> None:
+    """By the fast path and by ASGI."""
+    caplog.set_level(logging.INFO, "rollcall.requests")
+    async with instance(settings) as one, httpx.AsyncClient() as client:
+        headers = {"Authorization": f"Bearer {token}"}
+        for more in ({}, {"X-Double": "1", "Content-Type": "application/json; charset=UTF-8"}):
+            caplog.clear()
+            await client.post(one.url, json=body, headers={**headers, **more})
+            [line] = [each for each in caplog.records if each.name == "rollcall.requests"]
+            assert line.fields["error"] == error  # type: ignore[attr-defined]
+
+
+async def test_a_refused_rest_request_says_why(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "rollcall.requests")
+    await api.http.get("/devices?frist=1", headers={"Authorization": f"Bearer {ADMIN}"})
+    await api.http.delete("/devices/x", headers={"Authorization": f"Bearer {ADMIN}"})
+    errors = [line.fields["error"] for line in caplog.records]  # type: ignore[attr-defined]
+    assert errors == ["INVALID frist", "NOT_FOUND id"]
 
 
 @pytest.mark.parametrize("command", [(), (*UVICORN, "--log-level", "debug")])

@@ -53,6 +53,15 @@ def test_in_the_wrong_folder_nothing_is_made(tmp_path: Path, command: tuple[str,
     assert len(list(tmp_path.rglob("*"))) == len(folders)
 
 
+def test_a_wrong_value_is_named_with_its_option(database_url: str) -> None:
+    ended = rollcall(
+        *("tokens", "create", "--kind", "enrol", "--max-uses", "0"),
+        ROLLCALL_DATABASE_URL=database_url,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("--max-uses: ")
+
+
 def test_each_names_the_embedded_database(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "My Projects" / "data")
     server.data_dir.parent.mkdir()
