@@ -128,9 +128,9 @@ async def _settled(database_url: str, telegram: BotApi) -> list[int]:
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
             while True:
-                async with database.begin() as session:
+                async with database.transaction() as session:
                     told = list(await session.scalars(text(TOLD)))
-                    sent = "SELECT count(*) FROM notices WHERE state = 'sent'"
+                    sent = "SELECT count(*) FROM deliveries WHERE state = 'sent'"
                     done = (await session.execute(text(sent))).scalar_one()
                 if done >= len(told) * len(CHATS):
                     return told

@@ -23,15 +23,15 @@ from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.postgres.database import Database
 from mqtt.address import Address
-from mqtt.client.client import BrokerClient
+from mqtt.client.client import MqttClient
 from mqtt.client.connection import WINDOW
-from resolvers.services import Desk
+from resolvers.services import Services
 from tests.support.mosquitto import Mosquitto
 
 ROUNDS = 7
 POLL_SECONDS = 0.02
 CHANGE = "UPDATE devices SET config_version = config_version + 1 WHERE state = 'active'"
-BEHIND = "SELECT EXISTS (SELECT FROM undelivered)"
+BEHIND = "SELECT EXISTS (SELECT FROM config_outbox)"
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ def paho_alone(port: int, count: int) -> float:
     return took
 
 
-async def delivered(database: Database, worker: BrokerClient) -> float:
+async def delivered(database: Database, worker: MqttClient) -> float:
     """Seconds from the change of all configs until the last is acknowledged and marked."""
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text(CHANGE))
     started = time.perf_counter()
     worker.wake()
     while True:
-        async with database.begin() as session:
+        async with database.transaction() as session:
             if not (await session.execute(text(BEHIND))).scalar_one():
                 return time.perf_counter() - started
         await asyncio.sleep(POLL_SECONDS)
@@ -84,14 +84,14 @@ async def delivered(database: Database, worker: BrokerClient) -> float:
 async def measure(database_url: str, port: int, count: int) -> list[Round]:
     database = Database(database_url)
     await migrate(database)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         for statement in LEVELS.split(";")[:-1]:
             await session.execute(text(statement))
         # A thousandth of them waits for approval, and has no config on the broker.
         await session.execute(text(FLEET), {"first": 1, "last": count})
         await session.execute(text("UPDATE devices SET state = 'active'"))
-    worker = BrokerClient(lambda: Address("127.0.0.1", port), volatile=False)
-    running = asyncio.create_task(worker.run(Desk.on(database)))
+    worker = MqttClient(lambda: Address("127.0.0.1", port), volatile=False)
+    running = asyncio.create_task(worker.run(Services.on(database)))
     await delivered(database, worker)
     rounds = []
     for _ in range(ROUNDS):

@@ -24,7 +24,7 @@ from domain.access.tokens import TokenKind
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 from resolvers.devices.queries import count_devices, list_devices
-from resolvers.services import Desk
+from resolvers.services import Services
 
 RUNS = 15
 ADMIN = Caller(TokenKind.ADMIN)
@@ -91,7 +91,7 @@ async def measure(work: Callable[[], Awaitable[Any]]) -> float:
 
 async def fill(database: Database, first: int, last: int) -> None:
     for start in range(first, last + 1, 20_000):
-        async with database.begin() as session:
+        async with database.transaction() as session:
             end = min(start + 19_999, last)
             await session.execute(text(FLEET), {"first": start, "last": end})
     async with database.engine.connect() as connection:
@@ -100,23 +100,23 @@ async def fill(database: Database, first: int, last: int) -> None:
 
 
 async def table(database: Database, count: int) -> None:
-    desk = Desk.on(database)
+    services = Services.on(database)
     print(f"\n{count:,} devices {'':14} page of 50    totalCount")
     for name, (values, owner_id) in READS.items():
         wanted, caller = DeviceFilter(**values), ADMIN._replace(owner_id=owner_id)
-        page = await measure(lambda: list_devices(desk, caller, wanted, Page()))  # noqa: B023
-        total = await measure(lambda: count_devices(desk, caller, wanted))  # noqa: B023
-        number, exact = await count_devices(desk, caller, wanted)
+        page = await measure(lambda: list_devices(services, caller, wanted, Page()))  # noqa: B023
+        total = await measure(lambda: count_devices(services, caller, wanted))  # noqa: B023
+        number, exact = await count_devices(services, caller, wanted)
         print(f"{name:24} {page:8.1f} ms {total:8.1f} ms  {'' if exact else '~'}{number:,}")
     deep = Page(after=cursor("device", count * 9 // 10))
-    page = await measure(lambda: list_devices(desk, ADMIN, DeviceFilter(), deep))
+    page = await measure(lambda: list_devices(services, ADMIN, DeviceFilter(), deep))
     print(f"{'all, deep in the list':24} {page:8.1f} ms")
     print(f"{'counts for /metrics':24} {await measure(lambda: counts(database)):8.1f} ms")
-    desk.reader.close()
+    services.reads.close()
 
 
 async def counts(database: Database) -> FleetCounts:
-    async with database.begin() as session:
+    async with database.transaction() as session:
         return await fleet_counts(session)
 
 
@@ -126,7 +126,7 @@ async def main(most: int) -> None:
         try:
             database = Database(server.start())
             await migrate(database)
-            async with database.begin() as session:
+            async with database.transaction() as session:
                 for statement in LEVELS.split(";")[:-1]:
                     await session.execute(text(statement))
             done = 0

@@ -220,7 +220,7 @@ async def _change_all(urls: list[str], ids: list[str], changes: int) -> None:
 
 async def log_of(database_url: str) -> list[Any]:
     database = Database(database_url)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         found = await session.execute(
             text(
                 """

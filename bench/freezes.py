@@ -33,7 +33,7 @@ PAUSE_SECONDS = 0.05
 STOP_SECONDS = 10
 SETTLE_SECONDS = 240
 NUMBERS = re.compile(r"#(\d+)(?: to #(\d+))?$")
-NOTICES = "SELECT event_id, state FROM notices"
+DELIVERIES = "SELECT event_id, state FROM deliveries"
 NEWEST = "SELECT topic, config_version FROM devices"
 
 
@@ -176,22 +176,22 @@ def versions(observer: Observer) -> dict[str, int]:
 async def check_alerts(around: Surroundings) -> int:
     """How many there were. Raises AssertionError if one was not sent."""
     async with asyncio.timeout(SETTLE_SECONDS):
-        while any(state == "waiting" for _, state in await rows(around, NOTICES)):  # noqa: ASYNC110
+        while any(state == "waiting" for _, state in await rows(around, DELIVERIES)):  # noqa: ASYNC110
             await asyncio.sleep(0.5)
-    notices = await rows(around, NOTICES)
-    assert all(state == "sent" for _, state in notices), "an alert was put aside"
+    deliveries = await rows(around, DELIVERIES)
+    assert all(state == "sent" for _, state in deliveries), "an alert was put aside"
     reached: set[int] = set()
     for line in around.alerts.read_text().splitlines():
         if match := NUMBERS.search(json.loads(line).get("text") or ""):
             reached.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    assert {id for id, _ in notices} <= reached, "an alert was not sent"
-    return len(notices)
+    assert {id for id, _ in deliveries} <= reached, "an alert was not sent"
+    return len(deliveries)
 
 
 async def rows(around: Surroundings, query: str) -> list[tuple]:  # type: ignore[type-arg]
     database = Database(around.database_url)
     try:
-        async with database.begin() as session:
+        async with database.transaction() as session:
             return [tuple(row) for row in await session.execute(text(query))]
     finally:
         await database.close()

@@ -16,7 +16,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Merged(Generic[Key, Value]):
+class Batcher(Generic[Key, Value]):
     """For one loop. `fetches` read the values of some keys, at most `most` of them, each one thing
     at a time. A key without a value gives None. Where several are free they share what waits, each
     at least `least`: so one has an answer to send while the other still works.

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from db.events.log import mend_after_restore
-from db.postgres.advisory_locks import Lock, hold
+from db.postgres.advisory_locks import Lock, lock
 from db.postgres.check import check_server
 from db.postgres.connect import PROBE_SECONDS
 from db.postgres.database import Database
@@ -56,7 +56,7 @@ async def migrate(database: Database) -> None:
 
 async def _upgrade_alone(patient: Database) -> None:
     async with patient.engine.begin() as connection:
-        await hold(connection, Lock.MIGRATION)
+        await lock(connection, Lock.MIGRATION)
         await connection.run_sync(_upgrade)
         await mend_after_restore(connection)
 

@@ -7,6 +7,6 @@ from db.postgres.database import Database
 
 async def is_migrated(database: Database) -> bool:
     """True at any version of the tables. Raises Unavailable."""
-    async with database.begin() as session:
+    async with database.transaction() as session:
         found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
         return bool(found.scalar_one())

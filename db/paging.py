@@ -12,7 +12,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows(Generic[Row]):
+class Slice(Generic[Row]):
     """One page of rows, with the cursor of each."""
 
     rows: Sequence[Row]

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from db.tables import triggers
 
-# By what stands after DROP: "function owe_config()", "trigger owe_config ON devices". They are in
-# alphabetical order, so functions come before the triggers that call them.
+# By what stands after DROP: "function queue_config()", "trigger queue_config ON devices". They are
+# in alphabetical order, so functions come before the triggers that call them.
 Definitions = Mapping[str, str]
 
 PLACE = "db/tables/triggers.py"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from demo.cast import HEATING, LATE, ROOM, SENSORS, Actor, Role
 from demo.screen import Screen
-from demo.server import Desk, serving
+from demo.server import Server, serving
 from demo.watching import Watching
 from domain.devices.identity import device_id, parse_mac
 
@@ -35,24 +35,24 @@ def main() -> None:
     screen = Screen()
     screen.tell("Starting a server with its own PostgreSQL and MQTT broker ...")
     with tempfile.TemporaryDirectory(prefix="rollcall-demo-") as folder:
-        with serving(Path(folder)) as desk:
-            play(desk, Path(folder), screen, over, chosen)
+        with serving(Path(folder)) as server:
+            play(server, Path(folder), screen, over, chosen)
         screen.tell("The end. Nothing of it is left.")
 
 
 def play(
-    desk: Desk, folder: Path, screen: Screen, over: threading.Event, chosen: argparse.Namespace
+    server: Server, folder: Path, screen: Screen, over: threading.Event, chosen: argparse.Namespace
 ) -> None:
-    host, port = desk.mqtt
-    screen.tell(WELCOME.format(url=desk.url, host=host, port=port, token=desk.token))
-    key = desk.change("createToken", "secret", kind="ENROL", owner="Acme")["secret"]
-    watching = Watching(desk, screen.say)
+    host, port = server.mqtt
+    screen.tell(WELCOME.format(url=server.url, host=host, port=port, token=server.token))
+    key = server.change("createToken", "secret", kind="ENROL", owner="Acme")["secret"]
+    watching = Watching(server, screen.say)
     watching.start()
     actors: list[Actor] = []
 
     def enter(*roles: Role) -> None:
         for role in roles:
-            actor = Actor(role, desk.url, key, folder, screen.say)
+            actor = Actor(role, server.url, key, folder, screen.say)
             actors.append(actor)
             actor.start()
 
@@ -60,15 +60,15 @@ def play(
         enter(*SENSORS, HEATING)
         if over.wait(4):
             return
-        _instruct(desk)
-        screen.tell(YOUR_TURN.format(url=desk.url))
+        _instruct(server)
+        screen.tell(YOUR_TURN.format(url=server.url))
         if over.wait(chosen.late):
             return
         screen.tell(STRANGER)
         enter(LATE)
         if over.wait(2):
             return
-        desk.change("updateConfig", "config { version }", deviceId=_id(LATE), intervalSeconds=5)
+        server.change("updateConfig", "config { version }", deviceId=_id(LATE), intervalSeconds=5)
         over.wait(chosen.seconds)
     finally:
         screen.quiet = True
@@ -77,13 +77,13 @@ def play(
         watching.stop()
 
 
-def _instruct(desk: Desk) -> None:
+def _instruct(server: Server) -> None:
     """What an administrator does: how often each sends, and whom the heating hears."""
     for role in (*SENSORS, HEATING):
         values = {"deviceId": _id(role), "intervalSeconds": INTERVAL_SECONDS}
-        desk.change("updateConfig", "config { version }", **values)
+        server.change("updateConfig", "config { version }", **values)
     listens = {"listenerId": _id(HEATING), "place": ROOM, "measurementType": "temperature"}
-    desk.change("linkDevice", "link { filter }", **listens)
+    server.change("linkDevice", "link { filter }", **listens)
 
 
 def _id(role: Role) -> str:

@@ -18,7 +18,7 @@ START_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Desk:
+class Server:
     """`url` of the server, `mqtt`: host and port of its broker, `token`: an administrator's."""
 
     url: str
@@ -66,7 +66,7 @@ class Desk:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Desk]:
+def serving(folder: Path) -> Iterator[Server]:
     """A server with all its data in a folder. Ends the process where it can't start."""
     output, token = folder / "server.log", f"demo-{secrets.token_hex(8)}"
     environment = {
@@ -85,7 +85,7 @@ def serving(folder: Path) -> Iterator[Desk]:
         server.wait(30)
 
 
-def _started(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Desk:
+def _started(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Server:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -95,7 +95,7 @@ def _started(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Des
             url = next(word for word in words if word.startswith("http://"))
             host, _, port = words[words.index("MQTT") + 2].rpartition(":")
             if _ready(url):
-                return Desk(url, (host, int(port)), token)
+                return Server(url, (host, int(port)), token)
         time.sleep(0.1)
     sys.exit(f"The server did not start:\n{output.read_text()}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from demo.server import Desk
+from demo.server import Server
 
 CHANGES = """subscription { configChanged {
   device { id location { place } measurementType }
@@ -22,18 +22,18 @@ Say = Callable[[str, str], None]
 class Watching:
     """Follows `configChanged`, and as user `admin` all topics of the broker."""
 
-    def __init__(self, desk: Desk, say: Say) -> None:
-        self._desk = desk
+    def __init__(self, server: Server, say: Say) -> None:
+        self._server = server
         self._say = say
         self._asked: dict[tuple[str, int], float] = {}
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.username_pw_set("admin", desk.token)
+        self._client.username_pw_set("admin", server.token)
         self._client.on_connect = lambda *_: self._client.subscribe("#")
         self._client.on_message = self._heard
 
     def start(self) -> None:
         threading.Thread(target=self._follow, name="changes", daemon=True).start()
-        self._client.connect(*self._desk.mqtt)
+        self._client.connect(*self._server.mqtt)
         self._client.loop_start()
 
     def stop(self) -> None:
@@ -41,7 +41,7 @@ class Watching:
         self._client.loop_stop()
 
     def _follow(self) -> None:
-        for event in self._desk.follow(CHANGES):
+        for event in self._server.follow(CHANGES):
             self._changed(event["configChanged"])
 
     def _changed(self, change: Any) -> None:
@@ -56,7 +56,7 @@ class Watching:
             if previous[key] != config[key]
         )
         told = what or "what it listens to"
-        self._say("desk", f"{config['updatedBy']} changes {name}: {told} (v{config['version']})")
+        self._say("server", f"{config['updatedBy']} changes {name}: {told} (v{config['version']})")
 
     def _heard(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
         levels = message.topic.split("/")
@@ -74,4 +74,4 @@ class Watching:
         if asked is not None:
             seconds = time.monotonic() - asked
             what = f"{levels[1]}/{levels[2]} has applied v{version} after {seconds:.1f} s"
-            self._say("desk", what)
+            self._say("server", what)

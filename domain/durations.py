@@ -8,7 +8,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 LONGEST = timedelta(weeks=52 * 100)
 
 
-def parse_span(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """`90s`, `30m`, `2h`, `1d`, `4w`. Raises ValueError for anything else."""
     found = SPAN.fullmatch(text.strip())
     seconds = int(found[1]) * SECONDS[found[2].lower()] if found else 0

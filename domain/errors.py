@@ -74,7 +74,7 @@ class IntrospectionDisabled(Forbidden):
     code = "INTROSPECTION_DISABLED"
 
 
-class OnlyTrusted(Forbidden):
+class TrustedDocumentsOnly(Forbidden):
     """The caller may send no documents, but ids of those that the server knows."""
 
     code = "TRUSTED_DOCUMENTS_ONLY"
@@ -97,13 +97,13 @@ class Interrupted(Unavailable):
     """A subscription that the database's absence has ended: to be resumed."""
 
 
-class CutOff(RollcallError):
+class SlowConsumer(RollcallError):
     """A subscriber who can't be served on here; it misses nothing if it resumes."""
 
     code = "CUT_OFF"
 
 
-class TooMany(RollcallError):
+class RateLimited(RollcallError):
     """Over a limit; the same request may succeed after `retry_after_seconds`."""
 
     code = "RATE_LIMITED"

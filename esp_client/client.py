@@ -2,7 +2,7 @@
 
 import gc
 
-from esp_client import clock, desk, http
+from esp_client import api, clock, http
 from esp_client.backoff import Backoff, jittered
 from esp_client.record import Record
 
@@ -23,12 +23,12 @@ class Client:
         self.settings = settings
         self.timeout = timeout
         self.record = Record(path)
-        if not desk.valid(self.state.get("device")):
+        if not api.valid(self.state.get("device")):
             self.state.pop("device", None)
-        if not desk.reachable(self.state.get("broker")):
+        if not api.reachable(self.state.get("broker")):
             self.state.pop("broker", None)
         # As text: not every board reads a number as it has written it.
-        self.facts = "\n".join([str(value) for _, value in desk.facts(settings)])
+        self.facts = "\n".join([str(value) for _, value in api.facts(settings)])
         self.thorough = False
         self.registered = False
         self.outcome = ""
@@ -75,16 +75,16 @@ class Client:
         if self.is_known():
             token = self.state["token"]
             try:
-                answer = self.post(desk.BOOT, token)
+                answer = self.post(api.BOOT, token)
                 if answer.status in (429, 503):
                     return self.busy(answer)
                 if answer.status == 200:
-                    found = desk.payload(answer.body, "me")
-                    return desk.booted(found, self.device["id"]), token
+                    found = api.payload(answer.body, "me")
+                    return api.booted(found, self.device["id"]), token
             except (Refused, ValueError) as error:
                 # It says who it is again.
                 self.problem = str(error)
-        body = desk.registering(self.settings, self.record.version)
+        body = api.registering(self.settings, self.record.version)
         for bearer in self.bearers():
             try:
                 answer = self.post(body, bearer)
@@ -95,7 +95,7 @@ class Client:
                 return self.busy(answer)
             if answer.status != 200:
                 raise ValueError("the server answered " + str(answer.status))
-            found = desk.registration(desk.payload(answer.body, "registerDevice"))
+            found = api.registration(api.payload(answer.body, "registerDevice"))
             if bearer == self.state.get("token"):
                 self.state["told"] = self.record.version
             self.state["facts"] = self.facts
@@ -161,7 +161,7 @@ class Client:
         version = self.record.version
         values = {"v": version, "fw": self.settings.firmware}
         try:
-            answer = self.post(desk.request(desk.ACKNOWLEDGE, values), self.state["token"])
+            answer = self.post(api.request(api.ACKNOWLEDGE, values), self.state["token"])
         except (http.HttpError, Refused):
             return
         if answer.status == 200:

@@ -6,11 +6,11 @@
 from esp_client import clock, modules
 from esp_client.backoff import Backoff, jittered
 from esp_client.clock import Timer
-from esp_client.work import Work, reason
+from esp_client.sampler import Sampler, reason
 
 SLICE_SECONDS = 0.2
 STEADY_SECONDS = 30
-DESK_SECONDS = 600
+SERVER_SECONDS = 600
 KEEPALIVE_SECONDS = 60
 TIMEOUT_SECONDS = 10
 
@@ -36,14 +36,14 @@ class Device:
         self.log = log
         self.keepalive = max(2, getattr(settings, "keepalive", KEEPALIVE_SECONDS))
         self.timeout = getattr(settings, "patience", TIMEOUT_SECONDS)
-        self.desk_every = getattr(settings, "desk_every", DESK_SECONDS)
+        self.server_every = getattr(settings, "server_every", SERVER_SECONDS)
         client = client or self.client()
         self.record = client.record
-        self.wants_desk = not client.registered
+        self.wants_server = not client.registered
         self.thorough = False
-        self.desk_backoff = client.backoff
-        self.desk, self.away = Timer(0), Timer(self.desk_every)
-        self.work = Work(plugin, log)
+        self.server_backoff = client.backoff
+        self.server_timer, self.away = Timer(0), Timer(self.server_every)
+        self.sampler = Sampler(plugin, log)
         self.backoff = Backoff()
         self.stopped = False
 
@@ -55,15 +55,15 @@ class Device:
     def run(self) -> None:
         """Returns after `stop`, within the time-out of a packet or request under way."""
         while not self.stopped:
-            if self.wants_desk and not self.desk.remaining():
+            if self.wants_server and not self.server_timer.remaining():
                 self.ask()
             if self.record.device:
-                self.work.adopt(self.record.device["config"], self.record.state.get("set"))
+                self.sampler.adopt(self.record.device["config"], self.record.state.get("set"))
             if self.record.device and self.record.broker:
                 self.attend()
             else:
-                self.wants_desk = True
-                self.wait(self.desk.remaining())
+                self.wants_server = True
+                self.wait(self.server_timer.remaining())
 
     def stop(self) -> None:
         """From any thread."""
@@ -73,38 +73,38 @@ class Device:
         """Once at the desk."""
         modules.unload(modules.BROKER)
         client = self.client()
-        client.record, client.backoff = self.record, self.desk_backoff
+        client.record, client.backoff = self.record, self.server_backoff
         client.thorough = self.thorough
         pause = client.ask()
-        self.desk_backoff = client.backoff
-        self.wants_desk = pause > 0
+        self.server_backoff = client.backoff
+        self.wants_server = pause > 0
         if not pause:
             self.thorough = not self.record.broker
-            self.away = Timer(self.desk_every)
-            pause = 0 if self.record.broker else jittered(self.desk_every)
-        self.desk = Timer(pause)
+            self.away = Timer(self.server_every)
+            pause = 0 if self.record.broker else jittered(self.server_every)
+        self.server_timer = Timer(pause)
         self.log(client.problem or "registered: " + client.outcome)
 
     def attend(self) -> None:
         """Once at the broker, for as long as it lasts; and the pause before the next time."""
-        modules.unload(modules.DESK)
+        modules.unload(modules.SERVER)
         from esp_client.session import Session
 
-        session = Session(self.settings, self.record, self.work, self.log)
+        session = Session(self.settings, self.record, self.sampler, self.log)
         problem = ""
         try:
             self.serve(session)
         except Exception as error:
             problem = reason(error)
-            self.wants_desk = self.wants_desk or getattr(error, "refused", False)
+            self.wants_server = self.wants_server or getattr(error, "refused", False)
         finally:
             session.drop()
         if problem:
             self.log("no broker: " + problem)
             self.thorough = True
             if not self.away.remaining():
-                self.wants_desk = True
-                self.away = Timer(self.desk_every)
+                self.wants_server = True
+                self.away = Timer(self.server_every)
             self.wait(self.backoff.next())
 
     def serve(self, session: object) -> None:
@@ -119,7 +119,7 @@ class Device:
                     self.backoff.reset()
             session.leave(self.stopped)
         finally:
-            self.away = Timer(self.desk_every)
+            self.away = Timer(self.server_every)
 
     def wait(self, seconds: float) -> None:
         timer = Timer(seconds)

@@ -37,7 +37,7 @@ def say(line: str) -> None:
 def plugged() -> object:
     """The plug-in of the settings; one that does nothing where it can't be had."""
     from esp_client.plugin import Plugin
-    from esp_client.work import reason
+    from esp_client.sampler import reason
 
     try:
         return settings.plugin()

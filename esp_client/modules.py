@@ -5,7 +5,7 @@ import sys
 
 import esp_client
 
-DESK = ("client", "desk", "http", "report")
+SERVER = ("client", "api", "http", "report")
 BROKER = ("session", "config", "mqtt", "reader", "packets")
 
 

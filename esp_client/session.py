@@ -17,10 +17,10 @@ class Session:
     Methods raise MqttError, OSError or ValueError; then, too, call `drop`.
     """
 
-    def __init__(self, settings: object, record: object, work: object, log: object) -> None:
+    def __init__(self, settings: object, record: object, sampler: object, log: object) -> None:
         self.settings = settings
         self.record = record
-        self.work = work
+        self.sampler = sampler
         self.log = log
         self.stream: object = None
         self.connection: object = None
@@ -39,7 +39,7 @@ class Session:
         # Apart, so that filters which the broker does not like can't keep the next config away.
         self.subscribe([topics["config"]])
         self.subscribe(topics["listen"])
-        self.report(record.version, self.work.error)
+        self.report(record.version, self.sampler.error)
         self.deliver()
 
     def subscribe(self, filters: list) -> None:
@@ -48,7 +48,7 @@ class Session:
 
     def step(self, seconds: float) -> None:
         """What there is to do, and else waits, for so many seconds at most."""
-        measuring = self.work.measuring
+        measuring = self.sampler.measuring
         self.connection.wait(min(seconds, measuring.remaining()))
         if self.news is not None:
             modules.collect()
@@ -56,7 +56,7 @@ class Session:
             self.configure(payload)
         elif not measuring.remaining():
             modules.collect()
-            self.work.measure(self.record.device["config"]["intervalSeconds"])
+            self.sampler.measure(self.record.device["config"]["intervalSeconds"])
             self.deliver()
 
     def heard(self, topic: str, payload: bytes | None) -> None:
@@ -69,14 +69,14 @@ class Session:
             self.news = payload
         elif not (topic + "/").startswith(topics["data"] + "/"):
             self.log("heard " + topic + " " + shown(payload))
-            self.work.hear(topic, payload)
+            self.sampler.hear(topic, payload)
 
     def deliver(self) -> None:
-        if self.work.outbox is not None:
+        if self.sampler.outbox is not None:
             device = self.record.device
             topic, qos = device["topics"]["data"], device["config"]["qos"]
-            self.connection.publish(topic, self.work.outbox, qos)
-            self.work.outbox = None
+            self.connection.publish(topic, self.sampler.outbox, qos)
+            self.sampler.outbox = None
 
     def report(self, version: int, error: str) -> None:
         """Which config is in force, or why one is not."""
@@ -96,22 +96,22 @@ class Session:
         elif message["v"] == self.record.version and self.configured:
             # It is told again: the broker may not have let through what it said before.
             self.connection.publish(self.record.device["topics"]["status"], b"online", 1, True)
-            self.report(self.record.version, self.work.error)
+            self.report(self.record.version, self.sampler.error)
         self.configured = True
 
     def take(self, message: dict) -> None:
         error = config.mistake(message)
         if not error:
             device, settings = config.applied(message, self.record.device), message.get("set")
-            error = self.work.refusal(device["config"], settings)
+            error = self.sampler.refusal(device["config"], settings)
         if error:
             self.log("config v%d refused: %s" % (message["v"], error))
             self.report(message["v"], error)
             return
         topics = self.record.device["topics"]
         self.record.keep(device, settings)
-        self.work.error = ""
-        self.work.follow(device["config"])
+        self.sampler.error = ""
+        self.sampler.follow(device["config"])
         self.log("config v%d applied" % message["v"])
         self.follow(topics, device["topics"])
 

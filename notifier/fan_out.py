@@ -1,17 +1,17 @@
-"""From events to notices: one for each recipient that wants to know."""
+"""From events to deliveries: one for each recipient that wants to know."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from db.alerts import deliveries as notices
+from db.alerts import deliveries
 from db.events import log as event_log
-from resolvers.services import Desk
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.alerts")
 
-# Events at once, and notices that come of them: one transaction, which is to be a short one.
+# Events at once, and deliveries that come of them: one transaction, which is to be a short one.
 BATCH, MOST = 500, 20_000
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.05
@@ -29,11 +29,11 @@ class FanOut:
         """Somebody has written events."""
         self._woken.set()
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled. Raises Unavailable."""
         while True:
             self._woken.clear()
-            more, handed_out = await hand_out(desk)
+            more, handed_out = await enqueue_deliveries(services)
             if handed_out:
                 self._handed_out()
             if more:
@@ -45,27 +45,27 @@ class FanOut:
                     await asyncio.sleep(GATHER_SECONDS)
 
 
-async def hand_out(desk: Desk) -> tuple[bool, bool]:
+async def enqueue_deliveries(services: Services) -> tuple[bool, bool]:
     """The next events; whether there may be more at once, and whether somebody is to be told.
 
     What happened before there was anybody to be told is passed over.
     """
-    async with desk.database.begin(own=True) as session:
-        if not await notices.hold(session):
+    async with services.database.transaction(background=True) as session:
+        if not await deliveries.try_lock_fan_out(session):
             return False, False
-        reached = await notices.position(session)
+        reached = await deliveries.position(session)
         if reached is None:
-            await notices.set_position(session, await event_log.settled(session))
+            await deliveries.set_position(session, await event_log.last_readable(session))
             return False, False
-        told = await notices.count_told(session)
+        told = await deliveries.count_recipients(session)
         if not told:
-            end = await event_log.settled(session)
+            end = await event_log.last_readable(session)
             if end != reached:
-                await notices.set_position(session, end)
+                await deliveries.set_position(session, end)
             return False, False
         most = max(1, min(BATCH, MOST // told))
         ids, end, more = await event_log.read_ids(session, reached, most)
-        added = await notices.add(session, ids) if ids else 0
+        added = await deliveries.enqueue(session, ids) if ids else 0
         if end != reached:
-            await notices.set_position(session, end)
+            await deliveries.set_position(session, end)
         return more, added > 0

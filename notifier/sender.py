@@ -1,4 +1,4 @@
-"""From notices to messages: in order for each recipient, at least once, and never a storm."""
+"""From deliveries to messages: in order for each recipient, at least once, and never a storm."""
 
 import asyncio
 import logging
@@ -12,11 +12,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from concurrency.tasks import TaskPool, end_all, run_together
-from db.alerts import deliveries as notices
+from db.alerts import deliveries, recipients
 from db.alerts import missed as missed_alerts
-from db.alerts import recipients
 from db.alerts.deliveries import Waiting
-from db.tables.alerts import Recipient
+from db.tables.alerts import RecipientRow
 from domain.alerts.recipients import Role
 from domain.errors import Unavailable
 from notifier.channels.channel import (
@@ -32,8 +31,8 @@ from notifier.channels.channel import (
     Unwelcome,
 )
 from notifier.messages.texts import digest, in_short, single
-from resolvers.feed.entries import with_subjects
-from resolvers.services import Desk
+from resolvers.feed.entries import load_entries
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.alerts")
 
@@ -52,7 +51,7 @@ PROBE_SECONDS = 3600.0
 AWAY_AFTER, SHORT_AFTER = 8, 3
 
 
-class Sending:
+class Sender:
     """`channels` by their names. Several processes share the recipients."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
@@ -64,24 +63,24 @@ class Sending:
         self._woken.set()
         self._woken = asyncio.Event()
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled. Raises Unavailable."""
-        await run_together(*(self._serve(desk, channel) for channel in self._channels.values()))
+        await run_together(*(self._serve(services, channel) for channel in self._channels.values()))
 
-    async def _serve(self, desk: Desk, channel: Channel) -> None:
+    async def _serve(self, services: Services, channel: Channel) -> None:
         pool = TaskPool()
-        await pool.run(self._claim(desk, channel, pool))
+        await pool.run(self._claim(services, channel, pool))
 
-    async def _claim(self, desk: Desk, channel: Channel, pool: TaskPool) -> None:
+    async def _claim(self, services: Services, channel: Channel, pool: TaskPool) -> None:
         """One that hangs takes nothing from the others."""
         places = asyncio.Semaphore(AT_ONCE)
         while True:
             await places.acquire()
             woken = self._woken
-            async with desk.database.begin(own=True) as session:
-                claimed = await notices.claim(session, channel.name)
+            async with services.database.transaction(background=True) as session:
+                claimed = await deliveries.claim(session, channel.name)
             if claimed:
-                telling = pool.start(_finished(self._tell_safely(desk, claimed)))
+                telling = pool.start(_finished(self._tell_safely(services, claimed)))
                 telling.add_done_callback(lambda _: places.release())
                 continue
             places.release()
@@ -89,42 +88,48 @@ class Sending:
                 async with asyncio.timeout(POLL_SECONDS):
                     await woken.wait()
 
-    async def _tell_safely(self, desk: Desk, recipient: Recipient) -> None:
+    async def _tell_safely(self, services: Services, recipient: RecipientRow) -> None:
         """What goes wrong with one recipient is no other's business."""
         try:
-            await self._tell(desk, recipient)
+            await self._tell(services, recipient)
         except Unavailable:
             raise
         except Exception as error:
             log.exception("Recipient %d can't be told.", recipient.id)
             attempts, pause = recipient.attempts + 1, _pause(recipient.attempts)
-            async with desk.database.begin(own=True) as session:
-                await notices.release(session, recipient.id, pause, attempts, repr(error))
+            async with services.database.transaction(background=True) as session:
+                await deliveries.release(session, recipient.id, pause, attempts, repr(error))
 
-    async def _tell(self, desk: Desk, recipient: Recipient) -> None:
+    async def _tell(self, services: Services, recipient: RecipientRow) -> None:
         """One message to somebody for whom something waits."""
-        async with desk.database.begin(own=True) as session:
-            if later := _quiet_until(recipient, await notices.now(session)):
-                await notices.wait_until(session, recipient.id, later)
+        async with services.database.transaction(background=True) as session:
+            if later := _quiet_until(recipient, await deliveries.now(session)):
+                await deliveries.wait_until(session, recipient.id, later)
                 return
-            waiting = await notices.waiting(session, recipient.id, SINGLE_UP_TO)
+            waiting = await deliveries.waiting(session, recipient.id, SINGLE_UP_TO)
             if waiting is None:
-                await notices.release(session, recipient.id, 0)
+                await deliveries.release(session, recipient.id, 0)
                 return
-            subjects = await with_subjects(session, waiting.first)
+            subjects = await load_entries(session, waiting.first)
             some = [subjects[event.id].of_its_owner() for event in waiting.first]
         if waiting.missed or waiting.total > SINGLE_UP_TO:
             numbers = (waiting.first_event, waiting.last_event)
             message = digest(
                 waiting.counts, numbers, some, recipient.language, missed_since=waiting.since
             )
-            await self._send(desk, recipient, message, waiting, many=True)
+            await self._send(services, recipient, message, waiting, many=True)
         else:
             message = single(some[0], recipient.language, decides=recipient.role == Role.ADMIN)
-            await self._send(desk, recipient, message, waiting, many=False)
+            await self._send(services, recipient, message, waiting, many=False)
 
     async def _send(
-        self, desk: Desk, recipient: Recipient, message: Message, waiting: Waiting, *, many: bool
+        self,
+        services: Services,
+        recipient: RecipientRow,
+        message: Message,
+        waiting: Waiting,
+        *,
+        many: bool,
     ) -> None:
         channel = self._channels[recipient.channel]
         became = await _sent(channel, recipient, message, many=many)
@@ -133,23 +138,23 @@ class Sending:
             became = await self._send_in_short(channel, recipient, waiting, became, many=many)
         if became.error:
             log.warning("No alert to %s %d: %s", recipient.channel, recipient.id, became.error)
-        id, first = recipient.id, waiting.first_notice
-        async with desk.database.begin(own=True) as session:
-            await notices.release(session, id, became.pause, became.attempts, became.error)
+        id, first = recipient.id, waiting.first_delivery
+        async with services.database.transaction(background=True) as session:
+            await deliveries.release(session, id, became.pause, became.attempts, became.error)
             if became.state == "waiting":
                 if first is not None:
-                    await notices.note_failure(session, id, first, became.error or "")
+                    await deliveries.note_failure(session, id, first, became.error or "")
             else:
                 last = waiting.last if many else first
                 if last is not None:
-                    await notices.settle(session, id, last, became.state, became.error)
+                    await deliveries.settle(session, id, last, became.state, became.error)
                 await missed_alerts.take(session, waiting.missed)
             await _note_where(session, recipient, became)
 
     async def _send_in_short(
         self,
         channel: Channel,
-        recipient: Recipient,
+        recipient: RecipientRow,
         waiting: Waiting,
         full: "Outcome",
         *,
@@ -188,14 +193,16 @@ class Outcome:
             return self.attempts >= AWAY_AFTER
         return isinstance(self.why, Gone)
 
-    def may_be_the_message(self, recipient: Recipient, *, many: bool) -> bool:
+    def may_be_the_message(self, recipient: RecipientRow, *, many: bool) -> bool:
         """A single message that is refused for good is put aside; a digest stands for many."""
         if isinstance(self.why, Doubtful):
             return recipient.attempts >= SHORT_AFTER
         return many and isinstance(self.why, Refused)
 
 
-async def _sent(channel: Channel, recipient: Recipient, message: Message, *, many: bool) -> Outcome:
+async def _sent(
+    channel: Channel, recipient: RecipientRow, message: Message, *, many: bool
+) -> Outcome:
     usual = channel.pause(recipient.target)
     attempts = recipient.attempts + 1
     try:
@@ -212,7 +219,7 @@ async def _sent(channel: Channel, recipient: Recipient, message: Message, *, man
     return Outcome("sent", DIGEST_SECONDS if many else usual)
 
 
-async def _note_where(session: AsyncSession, recipient: Recipient, became: Outcome) -> None:
+async def _note_where(session: AsyncSession, recipient: RecipientRow, became: Outcome) -> None:
     """Whether something can be sent to the recipient, and at which address."""
     if isinstance(became.why, Moved):
         to = became.why.address.removesuffix(f":{recipient.topic}")
@@ -220,9 +227,9 @@ async def _note_where(session: AsyncSession, recipient: Recipient, became: Outco
     elif isinstance(became.why, NoTopic) and recipient.topic is not None:
         await recipients.forget_topic(session, recipient.id)
     elif became.off:
-        await notices.switch_off(session, recipient.id, became.error or "")
+        await deliveries.disable(session, recipient.id, became.error or "")
     elif became.why is None and recipient.off_reason is not None:
-        await notices.switch_on(session, recipient.id)
+        await deliveries.enable(session, recipient.id)
 
 
 async def _finished(telling: Coroutine[Any, Any, None]) -> None:
@@ -242,6 +249,6 @@ def _pause(attempts: int) -> float:
     return capped * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _quiet_until(recipient: Recipient, now: datetime) -> datetime | None:
+def _quiet_until(recipient: RecipientRow, now: datetime) -> datetime | None:
     hours = recipient.quiet_hours
     return hours.end_after(now) if hours else None

@@ -6,16 +6,16 @@ from typing import Self
 from concurrency.keyed_lock import KeyedLock
 from db.devices.topic_level_cache import TopicLevelCache
 from db.postgres.database import Database
-from db.reads.reads import Reader
-from db.writes.last_seen import Sightings
+from db.reads.reads import Reads
+from db.writes.last_seen import LastSeenBuffer
 from db.writes.writes import Writes
-from domain.access.rate_limit import Admission
+from domain.access.rate_limit import RegistrationRateLimiter
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from resolvers.feed.entries import Feeds, feeds
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class BrokerAddress:
     """Where devices find MQTT. `host` None: the host that they reached this server by."""
 
     host: str | None
@@ -24,20 +24,20 @@ class Broker:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Services:
     database: Database
-    reader: Reader
+    reads: Reads
     writes: Writes
     feeds: Feeds
     enrolment: EnrolmentPolicy = EnrolmentPolicy.KEY
     reenrolment: ReenrolmentPolicy = ReenrolmentPolicy.APPROVE
-    broker: Broker | None = None
-    admission: Admission | None = None
-    sightings: Sightings = field(default_factory=Sightings)
-    turns: KeyedLock = field(default_factory=KeyedLock)
+    broker: BrokerAddress | None = None
+    rate_limiter: RegistrationRateLimiter | None = None
+    last_seen: LastSeenBuffer = field(default_factory=LastSeenBuffer)
+    device_locks: KeyedLock = field(default_factory=KeyedLock)
     levels: TopicLevelCache = field(default_factory=TopicLevelCache)
 
     @classmethod
     def on(cls, database: Database) -> Self:
         """One that nobody else needs to know of."""
-        return cls(database, Reader(database), Writes(database), feeds(database))
+        return cls(database, Reads(database), Writes(database), feeds(database))

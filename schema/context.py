@@ -6,13 +6,13 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from db.tables.devices import AnyDevice
-from db.tables.links import Link
+from db.tables.links import LinkRow
 from domain.access.caller import Caller
 from domain.devices.config import Config
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from resolvers.devices import links
-from resolvers.devices import queries as devices
-from resolvers.services import Desk
+from resolvers.devices import queries as device_queries
+from resolvers.services import Services
 
 
 class Context:
@@ -20,8 +20,8 @@ class Context:
     that is not known, or too long ago.
     """
 
-    def __init__(self, desk: Desk, caller: Caller, own: DeviceView | None = None) -> None:
-        self.desk = desk
+    def __init__(self, services: Services, caller: Caller, own: DeviceRecord | None = None) -> None:
+        self.services = services
         self.caller = caller
         self.own = own
 
@@ -30,21 +30,21 @@ class Context:
     @cached_property
     def past_configs(self) -> DataLoader[tuple[str, int], Config | None]:
         async def load(versions: list[tuple[str, int]]) -> list[Config | None]:
-            return await devices.past_configs(self.desk, versions)
+            return await device_queries.past_configs(self.services, versions)
 
         return DataLoader(load_fn=load, cache=False)
 
     @cached_property
     def config_histories(self) -> DataLoader[tuple[AnyDevice, int], list[Config]]:
         async def load(wanted: list[tuple[AnyDevice, int]]) -> list[list[Config]]:
-            return await devices.config_histories(self.desk, wanted)
+            return await device_queries.config_histories(self.services, wanted)
 
         return DataLoader(load_fn=load, cache=False)
 
     @cached_property
-    def links(self) -> DataLoader[str, list[Link]]:
-        async def load(ids: list[str]) -> list[list[Link]]:
-            found = await links.links_of(self.desk, ids)
+    def links(self) -> DataLoader[str, list[LinkRow]]:
+        async def load(ids: list[str]) -> list[list[LinkRow]]:
+            found = await links.links_of(self.services, ids)
             return [found[id] for id in ids]
 
         return DataLoader(load_fn=load, cache=False)

@@ -10,14 +10,14 @@ from domain.inputs import Page
 from resolvers.access import tokens
 from resolvers.alerts import deliveries, recipients
 from resolvers.alerts.invites import list_telegram_invites
-from resolvers.devices import queries as devices
+from resolvers.devices import queries as device_queries
 from resolvers.events.browse import list_events
 from resolvers.events.subscribe import latest_cursor
 from schema.access.token import TokenConnection
 from schema.alerts.delivery import DeliveryConnection, DeliveryFilter
 from schema.alerts.invite import TelegramInviteConnection
 from schema.alerts.recipient import RecipientConnection
-from schema.common.counts import shared
+from schema.common.counts import cached_count
 from schema.common.metadata import OF_CALLER
 from schema.common.page_info import After, First
 from schema.common.values import values_of
@@ -38,12 +38,12 @@ class Query:
         metadata={OF_CALLER: True},
     )
     async def me(self, info: RollcallInfo) -> Device | None:
-        row = await devices.me(info.context.desk, info.context.caller, info.context.own)
+        row = await device_queries.me(info.context.services, info.context.caller, info.context.own)
         return Device(row=row) if row else None
 
     @strawberry.field(description="A device by its id; null where there is none.")
     async def device(self, info: RollcallInfo, id: DeviceId) -> Device | None:
-        row = await devices.device(info.context.desk, info.context.caller, id)
+        row = await device_queries.device(info.context.services, info.context.caller, id)
         return Device(row=row) if row else None
 
     @strawberry.field(description="Devices in the order of their registration.")
@@ -57,27 +57,29 @@ class Query:
         ] = None,
     ) -> DeviceConnection:
         wanted = Wanted.check(values_of(filter) if filter else {})
-        desk, caller = info.context.desk, info.context.caller
+        services, caller = info.context.services, info.context.caller
         page = Page.check({"first": first, "after": after})
         return DeviceConnection(
-            page=await devices.list_devices(desk, caller, wanted, page),
-            count=shared(lambda: devices.count_devices(desk, caller, wanted)),
+            page=await device_queries.list_devices(services, caller, wanted, page),
+            count=cached_count(lambda: device_queries.count_devices(services, caller, wanted)),
         )
 
     @strawberry.field(
         description="How many devices there are, and how they fare: those that this token can see."
     )
     async def fleet(self, info: RollcallInfo) -> Fleet:
-        return Fleet(counts=await devices.count_fleet(info.context.desk, info.context.caller))
+        return Fleet(
+            counts=await device_queries.count_fleet(info.context.services, info.context.caller)
+        )
 
     @strawberry.field(description="A device's MQTT topics; null where there is no such device.")
     async def topics(self, info: RollcallInfo, device_id: DeviceId) -> Topics | None:
-        row = await devices.device(info.context.desk, info.context.caller, device_id)
+        row = await device_queries.device(info.context.services, info.context.caller, device_id)
         return Topics.of(row.topics) if row else None
 
     @strawberry.field(description="A device's desired config; null where there is no such device.")
     async def config(self, info: RollcallInfo, device_id: DeviceId) -> Config | None:
-        row = await devices.device(info.context.desk, info.context.caller, device_id)
+        row = await device_queries.device(info.context.services, info.context.caller, device_id)
         return Config.of(row.config) if row else None
 
     @strawberry.field(description="The audit log, the newest first.")
@@ -93,7 +95,7 @@ class Query:
         wanted = WantedEvents.check(values_of(filter) if filter else {})
         page = Page.check({"first": first, "after": after})
         return EventConnection(
-            page=await list_events(info.context.desk, info.context.caller, wanted, page)
+            page=await list_events(info.context.services, info.context.caller, wanted, page)
         )
 
     @strawberry.field(
@@ -101,7 +103,7 @@ class Query:
         "follow, then follow it from here: `configChanged(after:)`, `eventAdded(after:)`."
     )
     async def latest_cursor(self, info: RollcallInfo) -> strawberry.ID:
-        return strawberry.ID(await latest_cursor(info.context.desk, info.context.caller))
+        return strawberry.ID(await latest_cursor(info.context.services, info.context.caller))
 
     @strawberry.field(
         description="Tokens, the oldest first; those of devices only with `kind: DEVICE`."
@@ -115,7 +117,7 @@ class Query:
     ) -> TokenConnection:
         page = Page.check({"first": first, "after": after})
         return TokenConnection(
-            page=await tokens.list_tokens(info.context.desk, info.context.caller, kind, page)
+            page=await tokens.list_tokens(info.context.services, info.context.caller, kind, page)
         )
 
     @strawberry.field(description="Who is told of events; for administrators.")
@@ -124,7 +126,7 @@ class Query:
     ) -> RecipientConnection:
         page = Page.check({"first": first, "after": after})
         return RecipientConnection(
-            page=await recipients.list_recipients(info.context.desk, info.context.caller, page)
+            page=await recipients.list_recipients(info.context.services, info.context.caller, page)
         )
 
     @strawberry.field(description="Invitations of Telegram chats, the newest first.")
@@ -133,7 +135,7 @@ class Query:
     ) -> TelegramInviteConnection:
         page = Page.check({"first": first, "after": after})
         return TelegramInviteConnection(
-            page=await list_telegram_invites(info.context.desk, info.context.caller, page)
+            page=await list_telegram_invites(info.context.services, info.context.caller, page)
         )
 
     @strawberry.field(
@@ -151,5 +153,7 @@ class Query:
     ) -> DeliveryConnection:
         wanted = WantedDeliveries.check(values_of(filter) if filter else {})
         page = Page.check({"first": first, "after": after})
-        desk, caller = info.context.desk, info.context.caller
-        return DeliveryConnection(page=await deliveries.list_deliveries(desk, caller, wanted, page))
+        services, caller = info.context.services, info.context.caller
+        return DeliveryConnection(
+            page=await deliveries.list_deliveries(services, caller, wanted, page)
+        )

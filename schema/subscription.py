@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.events.kinds import EventKind
-from resolvers.events.subscribe import Asked, config_changes, events_added
+from resolvers.events.subscribe import EventSelector, subscribe_config_changes, subscribe_events
 from resolvers.feed.entries import ConfigChange as Change
 from schema.context import RollcallInfo
 from schema.devices.config import Config
@@ -70,9 +70,9 @@ class Subscription:
         ] = None,
         after: LastSeen = None,
     ) -> AsyncGenerator[ConfigChange]:
-        desk, caller = info.context.desk, info.context.caller
+        services, caller = info.context.services, info.context.caller
         async with aclosing(
-            config_changes(desk, caller, Asked(device_id, owner), after)
+            subscribe_config_changes(services, caller, EventSelector(device_id, owner), after)
         ) as changes:
             async for change in changes:
                 yield ConfigChange(of=change)
@@ -95,8 +95,8 @@ class Subscription:
         ] = None,
         after: LastSeen = None,
     ) -> AsyncGenerator[Event]:
-        desk, caller = info.context.desk, info.context.caller
-        asked = Asked(device_id, owner, kinds)
-        async with aclosing(events_added(desk, caller, asked, after)) as events:
+        services, caller = info.context.services, info.context.caller
+        asked = EventSelector(device_id, owner, kinds)
+        async with aclosing(subscribe_events(services, caller, asked, after)) as events:
             async for event in events:
                 yield Event(of=event)

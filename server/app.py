@@ -17,16 +17,16 @@ from server.endpoints.broker_auth import BrokerAuth
 from server.endpoints.health import Readiness
 from server.endpoints.pages import add_pages
 from server.graphql.endpoint import GraphQLEndpoint
-from server.graphql.service import Observers, Service
+from server.graphql.service import GraphQLService, Observers
 from server.graphql.websocket import WebSocketEndpoint
 from server.lifespan import Parts
-from server.observability.access_log import Journal, RequestIds
+from server.observability.access_log import AccessLog, RequestIds
 from server.observability.logs import configure_logging
 from server.observability.metrics import metrics_endpoint
 from server.rest.endpoint import add_rest
 from server.runtime.mqtt import Embedded, own_credentials
 from server.settings import Settings, read_settings
-from server.transport.fast_path import PATH, LeanWay
+from server.transport.fast_path import PATH, FastPath
 
 TITLES = {
     TokenKind.ADMIN: "Admin token (manages everything; shown this once):",
@@ -46,7 +46,11 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         if not logging.getLogger().handlers:
             configure_logging(settings)
     parts = Parts(settings, embedded, announce)
-    keeper, connections, tracing = parts.keeper, parts.connections, parts.tracing
+    database_supervisor, connections, tracing = (
+        parts.database_supervisor,
+        parts.connections,
+        parts.tracing,
+    )
     app = Application(
         title="Rollcall",
         lifespan=parts.lifespan,
@@ -58,7 +62,7 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     )
     app.state.connections = connections
     app.state.stop = parts.stop
-    app.state.keeper = keeper
+    app.state.database_supervisor = database_supervisor
     app.state.broker = parts.broker
     engine = Engine(
         build_schema(),
@@ -66,7 +70,9 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         settings.max_operation_seconds,
         trusted_documents(settings.trusted_documents),
     )
-    service = Service(engine, keeper, connections, Observers(parts.metrics, tracing), settings)
+    service = GraphQLService(
+        engine, database_supervisor, connections, Observers(parts.metrics, tracing), settings
+    )
     endpoint = GraphQLEndpoint(service)
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
     live = WebSocketEndpoint(service)
@@ -82,11 +88,11 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     if parts.alerts.bot and settings.telegram_webhook_url:
         from server.endpoints import telegram_webhook as hook  # noqa: PLC0415  it loads a lot
 
-        receive = hook.TelegramWebhook(parts.alerts.bot, keeper).__call__
+        receive = hook.TelegramWebhook(parts.alerts.bot, database_supervisor).__call__
         app.add_route(hook.PATH, receive, methods=["POST"])
-    app.add_route("/metrics", metrics_endpoint(parts.metrics, service.refuse_all_but_people))
+    app.add_route("/metrics", metrics_endpoint(parts.metrics, service.require_operator))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
-    app.add_route("/readyz", Readiness(keeper, parts.supervisor, parts.stop).__call__)
+    app.add_route("/readyz", Readiness(database_supervisor, parts.supervisor, parts.stop).__call__)
     add_pages(app, WELCOME)
     if settings.cors_origins:
         app.add_middleware(
@@ -98,17 +104,17 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         )
     app.add_middleware(RequestIds, answered=parts.metrics.http)
     if not settings.cors_origins and not tracing.on:
-        app.lean_way = LeanWay(endpoint, Journal(parts.metrics.http))
+        app.fast_path = FastPath(endpoint, AccessLog(parts.metrics.http))
         app.live = RequestIds(live.app, answered=parts.metrics.http)
     return app
 
 
 class Application(FastAPI):
-    """`lean_way` and `live`: for `/graphql` by HTTP and WebSocket, where `server.transport` serves
+    """`fast_path` and `live`: for `/graphql` by HTTP and WebSocket, where `server.transport` serves
     it; None where every request has to meet some middleware.
     """
 
-    lean_way: LeanWay | None = None
+    fast_path: FastPath | None = None
     live: ASGIApp | None = None
 
 

@@ -11,10 +11,10 @@ from domain.errors import Unavailable
 from server.graphql.connections import Connections
 from server.observability.metrics import Metrics
 from server.observability.tracing import tracing_from_environment
-from server.runtime.alerts import AlertSide
-from server.runtime.database import Announce, DatabaseKeeper
-from server.runtime.mqtt import BrokerSide, Embedded
-from server.runtime.periodic import rounds_for
+from server.runtime.alerts import NotifierRuntime
+from server.runtime.database import Announce, DatabaseSupervisor
+from server.runtime.mqtt import Embedded, MqttRuntime
+from server.runtime.periodic import periodic_tasks
 from server.runtime.stopping import Stop
 from server.settings import Settings
 
@@ -32,22 +32,30 @@ class Parts:
     def __init__(self, settings: Settings, embedded: Embedded | None, announce: Announce) -> None:
         self.supervisor = Supervisor(_is_transient)
         self.stop = Stop(settings.drain_seconds)
-        self.keeper = keeper = DatabaseKeeper(settings, announce, self.supervisor)
-        self.broker = BrokerSide(settings, lambda: keeper.desk, embedded)
-        self.alerts = AlertSide(settings)
-        keeper.broker = lambda: self.broker.told
-        keeper.workers = [*self.broker.workers, *rounds_for(settings), *self.alerts.workers]
+        self.database_supervisor = database_supervisor = DatabaseSupervisor(
+            settings, announce, self.supervisor
+        )
+        self.broker = MqttRuntime(settings, lambda: database_supervisor.services, embedded)
+        self.alerts = NotifierRuntime(settings)
+        database_supervisor.broker = lambda: self.broker.told
+        database_supervisor.workers = [
+            *self.broker.workers,
+            *periodic_tasks(settings),
+            *self.alerts.workers,
+        ]
         self.tracing = tracing_from_environment()
-        self.metrics = Metrics(lambda: keeper.desk, self.broker.connected, self.supervisor)
-        self.connections = Connections(lambda: keeper.desk, self.metrics, settings)
+        self.metrics = Metrics(
+            lambda: database_supervisor.services, self.broker.connected, self.supervisor
+        )
+        self.connections = Connections(lambda: database_supervisor.services, self.metrics, settings)
         self._background = [
-            Background("database", keeper.run),
+            Background("database", database_supervisor.run),
             Background("token check", self.connections.watch),
             *self.broker.background,
         ]
         for task in self._background:
             self.supervisor.expect(task.name)
-        keeper.expect()
+        database_supervisor.expect()
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
@@ -61,7 +69,7 @@ class Parts:
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(OPEN_SECONDS):
-                        await self.keeper.tried.wait()
+                        await self.database_supervisor.tried.wait()
                 yield
             finally:
                 await self._close(running)
@@ -75,7 +83,9 @@ class Parts:
         seconds = stop.seconds_left - (TRACES_SECONDS if self.tracing.on else 0)
         await asyncio.gather(
             # A PostgreSQL that takes longer ends by itself.
-            stop.within(seconds, "the database", self.keeper.close(max(0.1, seconds - 0.5))),
+            stop.within(
+                seconds, "the database", self.database_supervisor.close(max(0.1, seconds - 0.5))
+            ),
             stop.within(seconds, "the embedded broker", self.broker.stop()),
             stop.within(seconds, "connections for alerts", self.alerts.close()),
         )

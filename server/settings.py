@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.access.rate_limit import Admission
+from domain.access.rate_limit import RegistrationRateLimiter
 from domain.alerts.quiet_hours import check_zone
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from domain.events.retention import Retention
 from resolvers.feed.feed import BATCH
-from resolvers.services import Broker
+from resolvers.services import BrokerAddress
 from schema.engine.limits import Limits
 from server.settings_checks import (
     MQTT_PORTS,
@@ -168,10 +168,12 @@ class Settings(BaseSettings):
         )
 
     @property
-    def admission(self) -> Admission | None:
+    def rate_limiter(self) -> RegistrationRateLimiter | None:
         if self.rate_limits is Switch.OFF:
             return None
-        return Admission(self.max_registrations_per_address, self.max_registrations_per_key)
+        return RegistrationRateLimiter(
+            self.max_registrations_per_address, self.max_registrations_per_key
+        )
 
     @property
     def operations_per_token(self) -> int | None:
@@ -187,14 +189,14 @@ class Settings(BaseSettings):
         return self.mqtt_wanted and self.mqtt_url is None
 
     @property
-    def broker(self) -> Broker | None:
+    def broker(self) -> BrokerAddress | None:
         """What devices are told; a broker on this machine is where they reached this server."""
         url = self.mqtt_public_url or self.mqtt_url
         if url is None or not self.mqtt_wanted:
             return None
         parts = urlsplit(url)
         host = None if parts.hostname in ("localhost", "127.0.0.1", "::1") else parts.hostname
-        return Broker(host, parts.port or MQTT_PORTS[parts.scheme], parts.scheme == "mqtts")
+        return BrokerAddress(host, parts.port or MQTT_PORTS[parts.scheme], parts.scheme == "mqtts")
 
 
 class SettingsError(Exception):

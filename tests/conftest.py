@@ -156,7 +156,7 @@ async def served(settings: Settings) -> AsyncIterator[Api]:
 async def opened(app: FastAPI) -> None:
     """Until its database is there."""
     async with asyncio.timeout(WAIT_SECONDS):
-        await app.state.keeper.opened.wait()
+        await app.state.database_supervisor.opened.wait()
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from concurrency.batcher import Merged
-from db.postgres.connections import Lane
+from concurrency.batcher import Batcher
+from db.postgres.connections import DedicatedConnection
 from db.writes.batch_writer import BatchWriter
 from db.writes.create_device import CREATE
 from domain.access.tokens import TokenKind, hash_secret, new_secret
@@ -34,7 +34,7 @@ FROM devices d JOIN owners o ON o.id = d.owner_id JOIN places p ON p.id = d.plac
     JOIN measurement_types m ON m.id = d.measurement_type_id
 ORDER BY d.number LIMIT 50
 """
-LANES = 2
+CONNECTIONS = 2
 
 
 class App:
@@ -42,8 +42,10 @@ class App:
         from db.postgres.database import Database  # noqa: PLC0415  in the process that serves
 
         self.database = Database(os.environ["DATABASE_URL"])
-        lanes = [Lane(self.database) for _ in range(LANES)]
-        self.tokens: Merged[bytes, Any] = Merged([_reading(lane) for lane in lanes], 500)
+        connections = [DedicatedConnection(self.database) for _ in range(CONNECTIONS)]
+        self.tokens: Batcher[bytes, Any] = Batcher(
+            [_reading(connection) for connection in connections], 500
+        )
         self.devices = BatchWriter(self.database, CREATE, CreateDevice)
         self.pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.levels: Any = None
@@ -125,12 +127,14 @@ class App:
         ]
 
 
-def _reading(lane: Lane) -> Any:
+def _reading(connection: DedicatedConnection) -> Any:
     lock = asyncio.Lock()
 
     async def fetch(hashes: Sequence[bytes]) -> Mapping[bytes, Any]:
         async with lock:
-            rows = await lane.use(lambda driver: lane.fetch(driver, BOOT, hashes, seconds=10))
+            rows = await connection.use(
+                lambda driver: connection.fetch(driver, BOOT, hashes, seconds=10)
+            )
         return {row["hash"]: row for row in rows}
 
     return fetch

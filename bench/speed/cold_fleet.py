@@ -65,7 +65,7 @@ async def arrived(count: int, connections: int, *, kept: bool) -> Arrived:
 
 async def _counted(url: str) -> list[int]:
     database = Database(url)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         counts = [int((await session.execute(text(sql))).scalar_one()) for sql in COUNTS]
     await database.close()
     return counts

@@ -54,14 +54,14 @@ async def settled(url: str) -> None:
 async def _prepared(url: str, devices: int) -> None:
     database = Database(url, statement_seconds=None)
     await migrate(database)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         for statement in filter(str.strip, LEVELS.split(";")):
             await session.execute(text(statement))
     await fill(database, 1, devices)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text(TOKENS), {"count": devices})
         await session.execute(text(ENROL), {"hash": hash_secret(KEY)})
-        await session.execute(text("DELETE FROM undelivered"))
+        await session.execute(text("DELETE FROM config_outbox"))
     await database.close()
     await _maintained(url, "VACUUM ANALYZE")
     with serving(url) as server:

@@ -85,7 +85,7 @@ def compared(fleets: dict[int, Fleet], operation: str, connections: int) -> dict
 
 async def _megabytes(url: str) -> int:
     database = Database(url)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         size = (await session.execute(text(SIZE))).scalar_one()
     await database.close()
     return int(size)

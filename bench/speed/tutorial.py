@@ -14,8 +14,8 @@ from strawberry.fastapi import GraphQLRouter
 
 from db.devices.search import words_of
 from db.tables import devices as tables
-from db.tables.events import Event
-from db.tables.tokens import Token
+from db.tables.events import EventRow
+from db.tables.tokens import TokenRow
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.devices.identity import device_id, parse_mac
 from domain.mqtt.accounts import mosquitto_hash
@@ -24,9 +24,9 @@ URL = os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+asyncpg:", 1
 engine = create_async_engine(URL, pool_size=16)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 NAMES = (
-    joinedload(tables.Device.owner),
-    joinedload(tables.Device.place),
-    joinedload(tables.Device.measurement_type),
+    joinedload(tables.DeviceRow.owner),
+    joinedload(tables.DeviceRow.place),
+    joinedload(tables.DeviceRow.measurement_type),
 )
 
 
@@ -113,11 +113,11 @@ class UpdateConfigInput:
     interval_seconds: int
 
 
-def config_of(row: tables.Device) -> Config:
+def config_of(row: tables.DeviceRow) -> Config:
     return Config(version=row.config_version, interval_seconds=row.interval_seconds, qos=row.qos)
 
 
-def device_of(row: tables.Device) -> Device:
+def device_of(row: tables.DeviceRow) -> Device:
     return Device(
         id=strawberry.ID(row.id),
         owner=row.owner.name,
@@ -142,13 +142,17 @@ class Query:
     @strawberry.field
     async def me(self, info: strawberry.Info) -> Device | None:
         session, token = info.context["session"], info.context["token"]
-        wanted = select(tables.Device).where(tables.Device.id == token.device_id).options(*NAMES)
+        wanted = (
+            select(tables.DeviceRow).where(tables.DeviceRow.id == token.device_id).options(*NAMES)
+        )
         row = (await session.scalars(wanted)).one_or_none()
         return device_of(row) if row else None
 
     @strawberry.field
     async def devices(self, info: strawberry.Info, first: int = 50) -> Devices:
-        wanted = select(tables.Device).order_by(tables.Device.number).limit(first).options(*NAMES)
+        wanted = (
+            select(tables.DeviceRow).order_by(tables.DeviceRow.number).limit(first).options(*NAMES)
+        )
         rows = await info.context["session"].scalars(wanted)
         return Devices(nodes=[device_of(row) for row in rows])
 
@@ -160,17 +164,17 @@ class Mutation:
         self, info: strawberry.Info, input: RegisterDeviceInput
     ) -> RegisterDevicePayload:
         session, now = info.context["session"], datetime.now(UTC)
-        owner = await find(session, tables.Owner, input.owner)
+        owner = await find(session, tables.OwnerRow, input.owner)
         at = {"owner_id": owner.id}
         place, type = [
             (await session.scalars(select(table).filter_by(**at, name=name))).one()
             for table, name in (
-                (tables.Place, input.location.place),
-                (tables.MeasurementType, input.measurement_type),
+                (tables.PlaceRow, input.location.place),
+                (tables.MeasurementTypeRow, input.measurement_type),
             )
         ]
         id, secret = device_id(parse_mac(input.mac)), new_secret(TokenKind.DEVICE)
-        row = tables.Device(
+        row = tables.DeviceRow(
             id=id,
             owner=owner,
             place=place,
@@ -197,10 +201,10 @@ class Mutation:
         await session.flush()
         token = {"kind": "device", "hash": hash_secret(secret), "device_id": id}
         made = {"mqtt_hash": mosquitto_hash(secret), "created_at": now, "created_by": "enrol:1"}
-        session.add(Token(**token, **made))
+        session.add(TokenRow(**token, **made))
         facts = {"owner": owner.name, "place": place.name, "topic": row.topic, "version": 1}
         event = {"kind": "device_registered", "device_id": id, "owner_id": owner.id}
-        session.add(Event(**event, actor="enrol:1", after=facts))
+        session.add(EventRow(**event, actor="enrol:1", after=facts))
         await session.commit()
         return RegisterDevicePayload(
             outcome="CREATED", token=secret, device=device_of(row), errors=[]
@@ -211,11 +215,11 @@ class Mutation:
         self, info: strawberry.Info, input: UpdateConfigInput
     ) -> UpdateConfigPayload:
         session = info.context["session"]
-        wanted = select(tables.Device).where(tables.Device.id == input.device_id)
+        wanted = select(tables.DeviceRow).where(tables.DeviceRow.id == input.device_id)
         row = (await session.scalars(wanted.with_for_update())).one()
         if row.interval_seconds != input.interval_seconds:
             session.add(
-                tables.PastConfig(
+                tables.PastConfigRow(
                     device_id=row.id,
                     version=row.config_version,
                     interval_seconds=row.interval_seconds,
@@ -230,7 +234,7 @@ class Mutation:
             row.config_updated_at = datetime.now(UTC)
             after = {"version": row.config_version, "intervalSeconds": row.interval_seconds}
             event = {"kind": "config_changed", "device_id": row.id, "owner_id": row.owner_id}
-            session.add(Event(**event, actor="admin:1", before=before, after=after))
+            session.add(EventRow(**event, actor="admin:1", before=before, after=after))
             await session.commit()
         return UpdateConfigPayload(config=config_of(row), errors=[])
 
@@ -248,7 +252,7 @@ def create() -> FastAPI:
         session: AsyncSession = Depends(session_of_the_request),  # noqa: B008  as tutorials do
     ) -> dict[str, Any]:
         secret = request.headers["authorization"].removeprefix("Bearer ")
-        wanted = select(Token).where(Token.hash == hash_secret(secret))
+        wanted = select(TokenRow).where(TokenRow.hash == hash_secret(secret))
         return {"session": session, "token": (await session.scalars(wanted)).one()}
 
     app = FastAPI()

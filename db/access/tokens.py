@@ -7,65 +7,65 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
-from db.paging import Rows, cursor, position
-from db.tables.devices import Device
-from db.tables.tokens import Token
+from db.paging import Slice, cursor, position
+from db.tables.devices import DeviceRow
+from db.tables.tokens import TokenRow
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.inputs import Page
 from domain.mqtt.accounts import mosquitto_hash
 
 _LIVE = (
-    Token.revoked_at.is_(None),
-    or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
+    TokenRow.revoked_at.is_(None),
+    or_(TokenRow.expires_at.is_(None), TokenRow.expires_at > func.now()),
 )
 
 
-async def by_secret(session: AsyncSession, secret: str) -> Token | None:
-    found = select(Token).where(Token.hash == hash_secret(secret))
+async def by_secret(session: AsyncSession, secret: str) -> TokenRow | None:
+    found = select(TokenRow).where(TokenRow.hash == hash_secret(secret))
     return (await session.scalars(found)).one_or_none()
 
 
 async def listed(
     session: AsyncSession, owner_id: int | None, kind: TokenKind | None, page: Page
-) -> Rows[Token]:
+) -> Slice[TokenRow]:
     """By age. Devices' tokens only where they are asked for: a fleet has one for each device."""
-    wanted = select(Token).options(joinedload(Token.owner)).order_by(Token.id)
-    wanted = wanted.where(Token.kind == kind if kind else Token.kind != TokenKind.DEVICE)
+    wanted = select(TokenRow).options(joinedload(TokenRow.owner)).order_by(TokenRow.id)
+    wanted = wanted.where(TokenRow.kind == kind if kind else TokenRow.kind != TokenKind.DEVICE)
     if page.after is not None:
-        wanted = wanted.where(Token.id > position("token", page.after))
+        wanted = wanted.where(TokenRow.id > position("token", page.after))
     if owner_id is not None:
         wanted = wanted.where(_belongs_to(owner_id))
     found = (await session.scalars(wanted.limit(page.first + 1))).all()
-    return Rows.of(found, page, lambda token: cursor("token", token.id))
+    return Slice.of(found, page, lambda token: cursor("token", token.id))
 
 
 def _belongs_to(owner_id: int) -> ColumnElement[bool]:
-    devices = select(Device.id).where(Device.owner_id == owner_id)
-    return or_(Token.owner_id == owner_id, Token.device_id.in_(devices))
+    devices = select(DeviceRow.id).where(DeviceRow.owner_id == owner_id)
+    return or_(TokenRow.owner_id == owner_id, TokenRow.device_id.in_(devices))
 
 
 async def device_of(session: AsyncSession, id: int) -> str | None:
     """The device whose token it is."""
-    found = select(Token.device_id).where(Token.id == id)
+    found = select(TokenRow.device_id).where(TokenRow.id == id)
     return (await session.scalars(found)).one_or_none()
 
 
-async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Token | None:
+async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> TokenRow | None:
     """A token of an owner or its devices (any token where `owner_id` is None), to be changed."""
-    found = select(Token).where(Token.id == id).options(joinedload(Token.owner))
+    found = select(TokenRow).where(TokenRow.id == id).options(joinedload(TokenRow.owner))
     if owner_id is not None:
         found = found.where(_belongs_to(owner_id))
-    return (await session.scalars(found.with_for_update(of=Token))).one_or_none()
+    return (await session.scalars(found.with_for_update(of=TokenRow))).one_or_none()
 
 
 def issue_for_device(
-    session: AsyncSession, device: Device, issued_by: int | None, actor: str, *, waiting: bool
+    session: AsyncSession, device: DeviceRow, issued_by: int | None, actor: str, *, waiting: bool
 ) -> str:
     """Returns the secret of a new token; what the device has works on."""
     device.access_revision += 1
     secret = new_secret(TokenKind.DEVICE)
     session.add(
-        Token(
+        TokenRow(
             kind=TokenKind.DEVICE,
             hash=hash_secret(secret),
             mqtt_hash=mosquitto_hash(secret),
@@ -79,44 +79,46 @@ def issue_for_device(
     return secret
 
 
-async def unused_of(session: AsyncSession, device_id: str, *, waiting: bool) -> Token | None:
+async def unused_of(session: AsyncSession, device_id: str, *, waiting: bool) -> TokenRow | None:
     """The token that was issued to a device last and has not been used yet."""
     unused = (
-        select(Token)
-        .where(Token.device_id == device_id, Token.waiting.is_(waiting))
-        .where(Token.confirmed_at.is_(None), Token.revoked_at.is_(None))
+        select(TokenRow)
+        .where(TokenRow.device_id == device_id, TokenRow.waiting.is_(waiting))
+        .where(TokenRow.confirmed_at.is_(None), TokenRow.revoked_at.is_(None))
     )
-    return (await session.scalars(unused.order_by(Token.id.desc()).limit(1))).one_or_none()
+    return (await session.scalars(unused.order_by(TokenRow.id.desc()).limit(1))).one_or_none()
 
 
-async def forget_unused(session: AsyncSession, device: Device, *, waiting: bool) -> None:
+async def delete_unused(session: AsyncSession, device: DeviceRow, *, waiting: bool) -> None:
     """Removes tokens that never served: whoever asked has lost the answer."""
     device.access_revision += 1
     await session.execute(
-        delete(Token).where(
-            Token.device_id == device.id,
-            Token.confirmed_at.is_(None),
-            Token.revoked_at.is_(None),
-            Token.waiting.is_(waiting),
+        delete(TokenRow).where(
+            TokenRow.device_id == device.id,
+            TokenRow.confirmed_at.is_(None),
+            TokenRow.revoked_at.is_(None),
+            TokenRow.waiting.is_(waiting),
         )
     )
 
 
 async def valid(session: AsyncSession, ids: Collection[int]) -> set[int]:
     """Those of the tokens that are neither revoked nor expired nor deleted."""
-    return set(await session.scalars(select(Token.id).where(Token.id.in_(ids), *_LIVE)))
+    return set(await session.scalars(select(TokenRow.id).where(TokenRow.id.in_(ids), *_LIVE)))
 
 
-def holds(device_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+def has_valid_token(
+    device_id: ColumnElement[str] | InstrumentedAttribute[str],
+) -> ColumnElement[bool]:
     """Whether a device has a token that it may use now."""
     return (
-        select(Token.id)
-        .where(Token.device_id == device_id, Token.waiting.is_(False), *_LIVE)
+        select(TokenRow.id)
+        .where(TokenRow.device_id == device_id, TokenRow.waiting.is_(False), *_LIVE)
         .exists()
     )
 
 
-async def revoke_all(session: AsyncSession, device: Device) -> None:
+async def revoke_all(session: AsyncSession, device: DeviceRow) -> None:
     device.access_revision += 1
-    live = update(Token).where(Token.device_id == device.id, Token.revoked_at.is_(None))
+    live = update(TokenRow).where(TokenRow.device_id == device.id, TokenRow.revoked_at.is_(None))
     await session.execute(live.values(revoked_at=datetime.now(UTC)))

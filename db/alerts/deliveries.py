@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.alerts import missed as missed_alerts
 from db.alerts.missed import ADD_UP
 from db.events.log import Position
-from db.postgres.advisory_locks import Lock, try_to_hold
-from db.tables.alerts import MissedAlert, Notice, NotifierPosition, Recipient
-from db.tables.events import Event
-from domain.alerts.recipients import USUAL
+from db.postgres.advisory_locks import Lock, try_lock
+from db.tables.alerts import DeliveryRow, FanOutPositionRow, MissedAlertRow, RecipientRow
+from db.tables.events import EventRow
+from domain.alerts.recipients import DEFAULT_KINDS
 
 LEASE_SECONDS = 90
 
@@ -39,7 +39,7 @@ ADD = text(f"""
         FROM wanted WHERE NOT kept GROUP BY 1, 2 ORDER BY 1, 2
         {ADD_UP}
     )
-    INSERT INTO notices (recipient_id, event_id)
+    INSERT INTO deliveries (recipient_id, event_id)
     SELECT recipient_id, event_id FROM wanted WHERE kept ORDER BY tx, event_id, recipient_id
     ON CONFLICT DO NOTHING
 """)  # noqa: S608
@@ -55,7 +55,7 @@ CLAIM = text("""
             )
             AND (
                 EXISTS (
-                    SELECT FROM notices n WHERE n.recipient_id = r.id AND n.state = 'waiting'
+                    SELECT FROM deliveries n WHERE n.recipient_id = r.id AND n.state = 'waiting'
                 )
                 OR EXISTS (SELECT FROM missed_alerts m WHERE m.recipient_id = r.id)
             )
@@ -83,12 +83,12 @@ RELEASE = text("""
     WHERE id = :id
 """)
 SETTLE = text("""
-    UPDATE notices SET state = :state, last_error = :error, attempts = attempts + 1,
+    UPDATE deliveries SET state = :state, last_error = :error, attempts = attempts + 1,
         settled_at = now()
     WHERE recipient_id = :id AND state = 'waiting' AND id <= :last
 """)
 FAIL = text("""
-    UPDATE notices SET last_error = :error, attempts = attempts + 1
+    UPDATE deliveries SET last_error = :error, attempts = attempts + 1
     WHERE recipient_id = :id AND state = 'waiting' AND id = :first
 """)
 
@@ -96,17 +96,17 @@ FAIL = text("""
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What waits for one recipient: the first events, how many there are of each kind with those
-    that it `missed`, and the numbers of the first and the last, as notices (None where there are
+    that it `missed`, and the numbers of the first and the last, as deliveries (None where there are
     only missed ones) and as events.
     """
 
-    first: Sequence[Event]
+    first: Sequence[EventRow]
     counts: Mapping[str, int]
-    first_notice: int | None
+    first_delivery: int | None
     last: int | None
     first_event: int
     last_event: int
-    missed: Sequence[MissedAlert] = ()
+    missed: Sequence[MissedAlertRow] = ()
 
     @property
     def total(self) -> int:
@@ -119,72 +119,78 @@ class Waiting:
         return min(moments) if self.missed else None
 
 
-async def hold(session: AsyncSession) -> bool:
+async def try_lock_fan_out(session: AsyncSession) -> bool:
     """Whether this transaction is the only one that hands out events."""
-    return await try_to_hold(session, Lock.FAN_OUT)
+    return await try_lock(session, Lock.FAN_OUT)
 
 
 async def position(session: AsyncSession) -> Position | None:
-    row = await session.get(NotifierPosition, 1)
+    row = await session.get(FanOutPositionRow, 1)
     return (row.tx, row.event_id) if row else None
 
 
 async def set_position(session: AsyncSession, reached: Position) -> None:
     values = {"tx": reached[0], "event_id": reached[1]}
-    row = insert(NotifierPosition).values(id=1, **values)
+    row = insert(FanOutPositionRow).values(id=1, **values)
     await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-async def count_told(session: AsyncSession) -> int:
+async def count_recipients(session: AsyncSession) -> int:
     """How many recipients there are at most for each event."""
-    on = or_(Recipient.off_reason.is_(None), Recipient.away)
-    told = select(func.count()).select_from(Recipient).where(on)
+    on = or_(RecipientRow.off_reason.is_(None), RecipientRow.away)
+    told = select(func.count()).select_from(RecipientRow).where(on)
     return (await session.execute(told)).scalar_one()
 
 
-async def add(session: AsyncSession, events: Collection[int]) -> int:
+async def enqueue(session: AsyncSession, events: Collection[int]) -> int:
     """A notice of each event for each recipient that wants to know, and did not do it itself. How
     many there are. For recipients that are away they are only counted.
     """
-    added = await session.execute(ADD, {"events": list(events), "usual": sorted(USUAL)})
+    added = await session.execute(ADD, {"events": list(events), "usual": sorted(DEFAULT_KINDS)})
     return added.rowcount  # type: ignore[attr-defined,no-any-return]
 
 
-async def claim(session: AsyncSession, channel: str) -> Recipient | None:
+async def claim(session: AsyncSession, channel: str) -> RecipientRow | None:
     """Somebody for whom something waits and who may be sent to now: for a while this process's."""
     values = {"lease": LEASE_SECONDS, "channel": channel}
     id = (await session.execute(CLAIM, values)).scalar_one_or_none()
     if id is None:
         await session.execute(MEND, {"channel": channel})
-    return await session.get_one(Recipient, id) if id else None
+    return await session.get_one(RecipientRow, id) if id else None
 
 
 async def waiting(session: AsyncSession, recipient_id: int, few: int) -> Waiting | None:
     """`few`: how many events are needed in full."""
-    mine = (Notice.recipient_id == recipient_id, Notice.state == "waiting")
+    mine = (DeliveryRow.recipient_id == recipient_id, DeliveryRow.state == "waiting")
     ends = select(
-        func.min(Notice.id),
-        func.max(Notice.id),
-        func.min(Notice.event_id),
-        func.max(Notice.event_id),
+        func.min(DeliveryRow.id),
+        func.max(DeliveryRow.id),
+        func.min(DeliveryRow.event_id),
+        func.max(DeliveryRow.event_id),
     )
-    first_notice, last, first_event, last_event = (await session.execute(ends.where(*mine))).one()
+    first_delivery, last, first_event, last_event = (await session.execute(ends.where(*mine))).one()
     missed = await missed_alerts.of(session, recipient_id)
     if last is None:
         return with_missed(None, missed)
-    joined = select(Event.kind, func.count()).join(Notice, Notice.event_id == Event.id)
-    counts = await session.execute(joined.where(*mine, Notice.id <= last).group_by(Event.kind))
-    some = select(Event).join(Notice, Notice.event_id == Event.id).where(*mine)
-    first = (await session.scalars(some.order_by(Notice.id).limit(few))).all()
+    joined = select(EventRow.kind, func.count()).join(
+        DeliveryRow, DeliveryRow.event_id == EventRow.id
+    )
+    counts = await session.execute(
+        joined.where(*mine, DeliveryRow.id <= last).group_by(EventRow.kind)
+    )
+    some = select(EventRow).join(DeliveryRow, DeliveryRow.event_id == EventRow.id).where(*mine)
+    first = (await session.scalars(some.order_by(DeliveryRow.id).limit(few))).all()
     if not first:
         # Somebody has removed the events by hand.
         await settle(session, recipient_id, last, "dead", "its event is gone")
         return with_missed(None, missed)
     by_kind = {row[0]: row[1] for row in counts}
-    return with_missed(Waiting(first, by_kind, first_notice, last, first_event, last_event), missed)
+    return with_missed(
+        Waiting(first, by_kind, first_delivery, last, first_event, last_event), missed
+    )
 
 
-def with_missed(waiting: Waiting | None, missed: Sequence[MissedAlert]) -> Waiting | None:
+def with_missed(waiting: Waiting | None, missed: Sequence[MissedAlertRow]) -> Waiting | None:
     """Both together; None where there is neither."""
     if not missed:
         return waiting
@@ -207,7 +213,7 @@ async def release(
     session: AsyncSession, id: int, pause: float, attempts: int = 0, error: str | None = None
 ) -> None:
     """`pause`: seconds in which nobody sends to it. First of all that is noted about a message:
-    whoever removes a recipient locks it before its notices, too.
+    whoever removes a recipient locks it before its deliveries, too.
     """
     values = {"id": id, "pause": pause, "attempts": attempts, "error": error}
     await session.execute(RELEASE, values)
@@ -234,17 +240,17 @@ async def now(session: AsyncSession) -> datetime:
 async def wait_until(session: AsyncSession, id: int, moment: datetime) -> None:
     """Nobody sends to it before; what failed so far is forgotten."""
     values = {"leased_until": None, "attempts": 0, "next_send_at": moment}
-    waits = update(Recipient).where(Recipient.id == id)
+    waits = update(RecipientRow).where(RecipientRow.id == id)
     await session.execute(waits.values(**values, paused_at=func.now()))
 
 
-async def switch_off(session: AsyncSession, id: int, reason: str) -> None:
+async def disable(session: AsyncSession, id: int, reason: str) -> None:
     """Its channel takes nothing for it at present: what happens from now on is counted."""
-    off = update(Recipient).where(Recipient.id == id)
+    off = update(RecipientRow).where(RecipientRow.id == id)
     await session.execute(off.values(off_reason=reason, away=True))
 
 
-async def switch_on(session: AsyncSession, id: int) -> None:
+async def enable(session: AsyncSession, id: int) -> None:
     """Its channel has taken something again."""
-    on = update(Recipient).where(Recipient.id == id)
+    on = update(RecipientRow).where(RecipientRow.id == id)
     await session.execute(on.values(off_reason=None, away=False))

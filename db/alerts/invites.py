@@ -5,44 +5,44 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from db.paging import Rows, cursor, position
-from db.tables.alerts import Invite, TelegramBot
+from db.paging import Slice, cursor, position
+from db.tables.alerts import InviteRow, TelegramBotRow
 from domain.inputs import Page
 
 
-async def by_hash(session: AsyncSession, hash: bytes) -> Invite | None:
+async def by_hash(session: AsyncSession, hash: bytes) -> InviteRow | None:
     """To be used, by one at a time."""
-    wanted = select(Invite).where(Invite.hash == hash).options(joinedload(Invite.owner))
-    return (await session.scalars(wanted.with_for_update(of=Invite))).one_or_none()
+    wanted = select(InviteRow).where(InviteRow.hash == hash).options(joinedload(InviteRow.owner))
+    return (await session.scalars(wanted.with_for_update(of=InviteRow))).one_or_none()
 
 
-async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Invite | None:
+async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> InviteRow | None:
     """For this owner only, or any where `owner_id` is None; to be changed."""
-    wanted = select(Invite).where(Invite.id == id).options(joinedload(Invite.owner))
+    wanted = select(InviteRow).where(InviteRow.id == id).options(joinedload(InviteRow.owner))
     if owner_id is not None:
-        wanted = wanted.where(Invite.owner_id == owner_id)
-    return (await session.scalars(wanted.with_for_update(of=Invite))).one_or_none()
+        wanted = wanted.where(InviteRow.owner_id == owner_id)
+    return (await session.scalars(wanted.with_for_update(of=InviteRow))).one_or_none()
 
 
-async def page(session: AsyncSession, owner_id: int | None, page: Page) -> Rows[Invite]:
+async def page(session: AsyncSession, owner_id: int | None, page: Page) -> Slice[InviteRow]:
     """The newest first."""
-    wanted = select(Invite).options(joinedload(Invite.owner)).order_by(Invite.id.desc())
+    wanted = select(InviteRow).options(joinedload(InviteRow.owner)).order_by(InviteRow.id.desc())
     if owner_id is not None:
-        wanted = wanted.where(Invite.owner_id == owner_id)
+        wanted = wanted.where(InviteRow.owner_id == owner_id)
     if page.after is not None:
-        wanted = wanted.where(Invite.id < position("invite", page.after))
+        wanted = wanted.where(InviteRow.id < position("invite", page.after))
     found = (await session.scalars(wanted.limit(page.first + 1))).all()
-    return Rows.of(found, page, lambda invite: cursor("invite", invite.id))
+    return Slice.of(found, page, lambda invite: cursor("invite", invite.id))
 
 
 async def bot_name(session: AsyncSession) -> str | None:
     """None where no server has met a bot yet."""
-    bot = await session.get(TelegramBot, 1)
+    bot = await session.get(TelegramBotRow, 1)
     return bot.username if bot else None
 
 
 async def set_bot_name(session: AsyncSession, username: str) -> None:
-    row = insert(TelegramBot).values(id=1, username=username)
+    row = insert(TelegramBotRow).values(id=1, username=username)
     await session.execute(
         row.on_conflict_do_update(index_elements=["id"], set_={"username": username})
     )

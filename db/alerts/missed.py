@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tables.alerts import MissedAlert
+from db.tables.alerts import MissedAlertRow
 
 ADD_UP = """
     ON CONFLICT (recipient_id, kind) DO UPDATE SET count = m.count + excluded.count,
@@ -16,14 +16,14 @@ ADD_UP = """
 """
 """Of an insert into `missed_alerts AS m`."""
 
-# Recipients are locked before their notices, as by whoever removes one.
+# Recipients are locked before their deliveries, as by whoever removes one.
 FOLD = text(f"""
     WITH present AS MATERIALIZED (
         SELECT id, off_reason IS NULL OR away AS returns FROM recipients FOR KEY SHARE
     ), oldest AS MATERIALIZED (
-        SELECT id, created_at FROM notices WHERE state = 'waiting' ORDER BY id LIMIT :most
+        SELECT id, created_at FROM deliveries WHERE state = 'waiting' ORDER BY id LIMIT :most
     ), taken AS (
-        DELETE FROM notices n USING oldest o
+        DELETE FROM deliveries n USING oldest o
         WHERE n.id = o.id AND n.state = 'waiting' AND o.created_at < :before
         RETURNING n.recipient_id, n.event_id
     ), counted AS (
@@ -43,23 +43,23 @@ TAKE = text("""
 """)
 
 
-async def of(session: AsyncSession, recipient_id: int) -> Sequence[MissedAlert]:
-    wanted = select(MissedAlert).where(MissedAlert.recipient_id == recipient_id)
-    return (await session.scalars(wanted.order_by(MissedAlert.kind))).all()
+async def of(session: AsyncSession, recipient_id: int) -> Sequence[MissedAlertRow]:
+    wanted = select(MissedAlertRow).where(MissedAlertRow.recipient_id == recipient_id)
+    return (await session.scalars(wanted.order_by(MissedAlertRow.kind))).all()
 
 
-async def take(session: AsyncSession, told: Sequence[MissedAlert]) -> None:
+async def take(session: AsyncSession, told: Sequence[MissedAlertRow]) -> None:
     """They were sent; what was counted meanwhile stays."""
     for row in told:
         values = {"id": row.recipient_id, "kind": row.kind, "count": row.count}
         await session.execute(TAKE, {**values, "last": row.last_event})
     if told:
-        mine = MissedAlert.recipient_id == told[0].recipient_id
-        await session.execute(delete(MissedAlert).where(mine, MissedAlert.count <= 0))
+        mine = MissedAlertRow.recipient_id == told[0].recipient_id
+        await session.execute(delete(MissedAlertRow).where(mine, MissedAlertRow.count <= 0))
 
 
 async def forget(session: AsyncSession, recipient_id: int) -> None:
-    await session.execute(delete(MissedAlert).where(MissedAlert.recipient_id == recipient_id))
+    await session.execute(delete(MissedAlertRow).where(MissedAlertRow.recipient_id == recipient_id))
 
 
 async def fold(session: AsyncSession, before: datetime, most: int) -> int:

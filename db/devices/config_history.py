@@ -6,7 +6,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from db.tables.devices import PastConfig
+from db.tables.devices import PastConfigRow
 from domain.devices.config import Config
 
 
@@ -14,8 +14,8 @@ async def past_configs(
     session: AsyncSession, versions: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], Config]:
     """Replaced versions of several devices' configs, by device id and version."""
-    wanted = select(PastConfig).where(
-        tuple_(PastConfig.device_id, PastConfig.version).in_(versions)
+    wanted = select(PastConfigRow).where(
+        tuple_(PastConfigRow.device_id, PastConfigRow.version).in_(versions)
     )
     return {
         (past.device_id, past.version): config_of(past) for past in await session.scalars(wanted)
@@ -27,14 +27,14 @@ async def config_histories(
 ) -> dict[str, list[Config]]:
     """Replaced versions of several devices' configs, the newest first, so many of each."""
     newest_first = func.row_number().over(
-        partition_by=PastConfig.device_id, order_by=PastConfig.version.desc()
+        partition_by=PastConfigRow.device_id, order_by=PastConfigRow.version.desc()
     )
     ranked = (
-        select(PastConfig, newest_first.label("nth"))
-        .where(PastConfig.device_id.in_(ids))
+        select(PastConfigRow, newest_first.label("nth"))
+        .where(PastConfigRow.device_id.in_(ids))
         .subquery()
     )
-    past = aliased(PastConfig, ranked)
+    past = aliased(PastConfigRow, ranked)
     wanted = select(past).where(ranked.c.nth <= limit).order_by(past.version.desc())
     found: dict[str, list[Config]] = {}
     for row in await session.scalars(wanted):
@@ -42,5 +42,5 @@ async def config_histories(
     return found
 
 
-def config_of(past: PastConfig) -> Config:
+def config_of(past: PastConfigRow) -> Config:
     return Config(past.version, past.interval_seconds, past.qos, past.updated_at, past.updated_by)

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.devices.search import has_words, search_values
-from db.tables.devices import Device, MeasurementType, Owner, Place
+from db.tables.devices import DeviceRow, MeasurementTypeRow, OwnerRow, PlaceRow
 from domain.access.caller import Scope
 from domain.devices.inputs import DeviceFilter
 from domain.names import name_key
@@ -72,7 +72,7 @@ def shape_of(values: Mapping[str, Any]) -> Shape:
     return tuple([(name, _presence(value)) for name, value in values.items()])
 
 
-def matching(shape: Shape, values: Mapping[str, Any] | None = None) -> Select[Device]:
+def matching(shape: Shape, values: Mapping[str, Any] | None = None) -> Select[DeviceRow]:
     """The devices that all conditions of a shape fit. `values`: of the parameters; else they are
     given when it is executed.
     """
@@ -92,7 +92,7 @@ def matching(shape: Shape, values: Mapping[str, Any] | None = None) -> Select[De
     if SEARCH in asked:
         found = [make(parameter(name)) for name, make in FOUND.items() if name in asked]
         conditions.append(or_(*found) if found else false())
-    return select(Device).where(*conditions)
+    return select(DeviceRow).where(*conditions)
 
 
 def _presence(value: Any) -> Presence:
@@ -108,22 +108,22 @@ def _named(
 
 
 NAMES: Conditions = {
-    "owner": _named(Owner, Device.owner_id),
-    "place": _named(Place, Device.place_id),
-    "type": _named(MeasurementType, Device.measurement_type_id),
+    "owner": _named(OwnerRow, DeviceRow.owner_id),
+    "place": _named(PlaceRow, DeviceRow.place_id),
+    "type": _named(MeasurementTypeRow, DeviceRow.measurement_type_id),
 }
 EQUAL: Conditions = {
-    "of_owner": lambda owner: Device.owner_id == owner,
-    "of_device": lambda device: Device.id == device,
+    "of_owner": lambda owner: DeviceRow.owner_id == owner,
+    "of_device": lambda device: DeviceRow.id == device,
     **NAMES,
-    "model": lambda model: func.lower(Device.sensor_model) == func.lower(model),
-    "state": lambda state: Device.state == state,
+    "model": lambda model: func.lower(DeviceRow.sensor_model) == func.lower(model),
+    "state": lambda state: DeviceRow.state == state,
 }
 # In the words of the partial indexes, which `IS TRUE` would not match.
 FLAGS: dict[str, InstrumentedAttribute[bool]] = {
-    "awaits_approval": Device.awaits_approval,
-    "in_sync": Device.synced,
-    "online": Device.online,
+    "awaits_approval": DeviceRow.awaits_approval,
+    "in_sync": DeviceRow.synced,
+    "online": DeviceRow.online,
 }
-FOUND: Conditions = {"words": has_words, "of_mac": lambda device: Device.id == device}
+FOUND: Conditions = {"words": has_words, "of_mac": lambda device: DeviceRow.id == device}
 TYPES: dict[str, Any] = {"of_owner": Integer, "words": TSQUERY}

@@ -7,7 +7,7 @@ from typing import Any, Self
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tables.devices import Device, Owner
+from db.tables.devices import DeviceRow, OwnerRow
 from domain.access.caller import Scope
 from domain.devices.enrolment import DeviceState
 
@@ -57,17 +57,17 @@ async def fleet_counts(session: AsyncSession, scope: Scope | None = None) -> Fle
 
     `scope`: of these devices, and for each owner, by name.
     """
-    kinds = (Device.state, Device.online, Device.synced)
+    kinds = (DeviceRow.state, DeviceRow.online, DeviceRow.synced)
     counted = func.count().label("devices")
     if scope is None:
         rows = (await session.execute(select(*kinds, counted).group_by(*kinds))).all()
         return FleetCounts.of(rows)
-    owned = select(Device.owner_id, *kinds, counted).group_by(Device.owner_id, *kinds)
+    owned = select(DeviceRow.owner_id, *kinds, counted).group_by(DeviceRow.owner_id, *kinds)
     if scope.owner_id is not None:
-        owned = owned.where(Device.owner_id == scope.owner_id)
+        owned = owned.where(DeviceRow.owner_id == scope.owner_id)
     groups = owned.subquery()
-    named = select(Owner.name, groups).join(Owner, Owner.id == groups.c.owner_id)
-    rows = (await session.execute(named.order_by(Owner.name_key))).all()
+    named = select(OwnerRow.name, groups).join(OwnerRow, OwnerRow.id == groups.c.owner_id)
+    rows = (await session.execute(named.order_by(OwnerRow.name_key))).all()
     by_name: dict[str, list[Any]] = {}
     for row in rows:
         by_name.setdefault(row.name, []).append(row)

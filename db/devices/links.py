@@ -8,87 +8,87 @@ from sqlalchemy.orm import joinedload
 
 from db import counting
 from db.devices.queries import WITH_NAMES, in_scope
-from db.paging import Rows, cursor, position
+from db.paging import Slice, cursor, position
 from db.postgres import advisory_locks
 from db.postgres.advisory_locks import Lock
-from db.tables.devices import AnyDevice, Device, MeasurementType, Place
-from db.tables.links import Link
+from db.tables.devices import AnyDevice, DeviceRow, MeasurementTypeRow, PlaceRow
+from db.tables.links import LinkRow
 from domain.access.caller import Scope
 from domain.inputs import Page
 
 # Whoever changes links or topics holds it: so one of them sees what the other has done, and
 # several devices can be changed in any order.
 WITH_SELECTOR = (
-    joinedload(Link.owner, innerjoin=True),
-    joinedload(Link.place),
-    joinedload(Link.measurement_type),
-    joinedload(Link.source),
+    joinedload(LinkRow.owner, innerjoin=True),
+    joinedload(LinkRow.place),
+    joinedload(LinkRow.measurement_type),
+    joinedload(LinkRow.source),
 )
 
 
-async def hold(session: AsyncSession) -> None:
+async def lock_links(session: AsyncSession) -> None:
     """To be called before any device is locked."""
-    await advisory_locks.hold(session, Lock.LINKS)
+    await advisory_locks.lock(session, Lock.LINKS)
 
 
-async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> Link | None:
-    found = select(Link).where(Link.id == id).options(*WITH_SELECTOR)
+async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> LinkRow | None:
+    found = select(LinkRow).where(LinkRow.id == id).options(*WITH_SELECTOR)
     if owner_id is not None:
-        found = found.where(Link.owner_id == owner_id)
+        found = found.where(LinkRow.owner_id == owner_id)
     return (await session.scalars(found)).one_or_none()
 
 
 async def same(
     session: AsyncSession,
-    listener: Device,
-    place: Place | None,
-    measurement_type: MeasurementType | None,
-    source: Device | None,
-) -> Link | None:
+    listener: DeviceRow,
+    place: PlaceRow | None,
+    measurement_type: MeasurementTypeRow | None,
+    source: DeviceRow | None,
+) -> LinkRow | None:
     """A link of that listener with that selector."""
-    found = select(Link).where(
-        Link.listener_id == listener.id,
-        Link.place_id.is_not_distinct_from(place.id if place else None),
-        Link.measurement_type_id.is_not_distinct_from(
+    found = select(LinkRow).where(
+        LinkRow.listener_id == listener.id,
+        LinkRow.place_id.is_not_distinct_from(place.id if place else None),
+        LinkRow.measurement_type_id.is_not_distinct_from(
             measurement_type.id if measurement_type else None
         ),
-        Link.source_id.is_not_distinct_from(source.id if source else None),
+        LinkRow.source_id.is_not_distinct_from(source.id if source else None),
     )
     return (await session.scalars(found.options(*WITH_SELECTOR))).one_or_none()
 
 
-async def of_listeners(session: AsyncSession, ids: Collection[str]) -> dict[str, list[Link]]:
+async def of_listeners(session: AsyncSession, ids: Collection[str]) -> dict[str, list[LinkRow]]:
     """The links of some devices, the oldest first."""
-    wanted = select(Link).where(Link.listener_id.in_(ids)).options(*WITH_SELECTOR)
-    found: dict[str, list[Link]] = {id: [] for id in ids}
-    for link in await session.scalars(wanted.order_by(Link.id)):
+    wanted = select(LinkRow).where(LinkRow.listener_id.in_(ids)).options(*WITH_SELECTOR)
+    found: dict[str, list[LinkRow]] = {id: [] for id in ids}
+    for link in await session.scalars(wanted.order_by(LinkRow.id)):
         found[link.listener_id].append(link)
     return found
 
 
 async def listener_ids(session: AsyncSession, source_id: str) -> Sequence[str]:
     """The devices that hear one device by its id."""
-    wanted = select(Link.listener_id).where(Link.source_id == source_id)
-    return (await session.scalars(wanted.order_by(Link.listener_id))).all()
+    wanted = select(LinkRow.listener_id).where(LinkRow.source_id == source_id)
+    return (await session.scalars(wanted.order_by(LinkRow.listener_id))).all()
 
 
 async def remove(session: AsyncSession, *which: ColumnElement[bool]) -> None:
-    await session.execute(delete(Link).where(*which))
+    await session.execute(delete(LinkRow).where(*which))
 
 
 async def take_over(session: AsyncSession, old_id: str, new_id: str) -> None:
     """All that one device hears, and all who hear it by its id, are another one's, which has no
     links of its own.
     """
-    for column in (Link.listener_id, Link.source_id):
-        await session.execute(update(Link).where(column == old_id).values({column: new_id}))
-    for found in [row for row in session if isinstance(row, Link)]:
+    for column in (LinkRow.listener_id, LinkRow.source_id):
+        await session.execute(update(LinkRow).where(column == old_id).values({column: new_id}))
+    for found in [row for row in session if isinstance(row, LinkRow)]:
         session.expire(found)
 
 
 async def sources(
     session: AsyncSession, scope: Scope, listener: AnyDevice, page: Page
-) -> Rows[Device]:
+) -> Slice[DeviceRow]:
     """The devices that a listener hears now, in the order of their registration."""
     heard = (await of_listeners(session, {listener.id}))[listener.id]
     return await _page(session, _of(scope, or_(false(), *map(_matches, heard))), page)
@@ -96,9 +96,9 @@ async def sources(
 
 async def listeners(
     session: AsyncSession, scope: Scope, source: AnyDevice, page: Page
-) -> Rows[Device]:
+) -> Slice[DeviceRow]:
     """The devices that hear this one now."""
-    return await _page(session, _of(scope, Device.id.in_(_hearing(source))), page)
+    return await _page(session, _of(scope, DeviceRow.id.in_(_hearing(source))), page)
 
 
 async def count_sources(
@@ -111,40 +111,40 @@ async def count_sources(
 async def count_listeners(
     session: AsyncSession, scope: Scope, source: AnyDevice
 ) -> tuple[int, bool]:
-    return await counting.count(session, _of(scope, Device.id.in_(_hearing(source))))
+    return await counting.count(session, _of(scope, DeviceRow.id.in_(_hearing(source))))
 
 
 def _hearing(source: AnyDevice) -> Select[str]:
-    return select(Link.listener_id).where(
-        Link.owner_id == source.owner_id,
-        or_(Link.place_id.is_(None), Link.place_id == source.place_id),
+    return select(LinkRow.listener_id).where(
+        LinkRow.owner_id == source.owner_id,
+        or_(LinkRow.place_id.is_(None), LinkRow.place_id == source.place_id),
         or_(
-            Link.measurement_type_id.is_(None),
-            Link.measurement_type_id == source.measurement_type_id,
+            LinkRow.measurement_type_id.is_(None),
+            LinkRow.measurement_type_id == source.measurement_type_id,
         ),
-        or_(Link.source_id.is_(None), Link.source_id == source.id),
+        or_(LinkRow.source_id.is_(None), LinkRow.source_id == source.id),
     )
 
 
-def _matches(link: Link) -> ColumnElement[bool]:
-    condition = Device.owner_id == link.owner_id
+def _matches(link: LinkRow) -> ColumnElement[bool]:
+    condition = DeviceRow.owner_id == link.owner_id
     for column, wanted in (
-        (Device.place_id, link.place_id),
-        (Device.measurement_type_id, link.measurement_type_id),
-        (Device.id, link.source_id),
+        (DeviceRow.place_id, link.place_id),
+        (DeviceRow.measurement_type_id, link.measurement_type_id),
+        (DeviceRow.id, link.source_id),
     ):
         if wanted is not None:
             condition &= column == wanted
     return condition
 
 
-def _of(scope: Scope, condition: ColumnElement[bool]) -> Select[Device]:
+def _of(scope: Scope, condition: ColumnElement[bool]) -> Select[DeviceRow]:
     return in_scope(scope).where(condition)
 
 
-async def _page(session: AsyncSession, wanted: Select[Device], page: Page) -> Rows[Device]:
-    statement = wanted.options(*WITH_NAMES).order_by(Device.number)
+async def _page(session: AsyncSession, wanted: Select[DeviceRow], page: Page) -> Slice[DeviceRow]:
+    statement = wanted.options(*WITH_NAMES).order_by(DeviceRow.number)
     if page.after is not None:
-        statement = statement.where(Device.number > position("device", page.after))
+        statement = statement.where(DeviceRow.number > position("device", page.after))
     found = (await session.scalars(statement.limit(page.first + 1))).all()
-    return Rows.of(found, page, lambda device: cursor("device", device.number))
+    return Slice.of(found, page, lambda device: cursor("device", device.number))

@@ -8,51 +8,53 @@ from sqlalchemy.orm import joinedload
 
 from db import counting
 from db.devices.filters import filter_values, matching, shape_of
-from db.tables.devices import Device
+from db.tables.devices import DeviceRow
 from domain.access.caller import Scope
 from domain.devices.identity import is_device_id
 from domain.devices.inputs import DeviceFilter
 
 WITH_NAMES = (
-    joinedload(Device.owner, innerjoin=True),
-    joinedload(Device.place, innerjoin=True),
-    joinedload(Device.measurement_type, innerjoin=True),
+    joinedload(DeviceRow.owner, innerjoin=True),
+    joinedload(DeviceRow.place, innerjoin=True),
+    joinedload(DeviceRow.measurement_type, innerjoin=True),
 )
 
 
-def in_scope(scope: Scope) -> Select[Device]:
+def in_scope(scope: Scope) -> Select[DeviceRow]:
     """The devices that a caller can see. Everything that reads devices for somebody starts here."""
-    statement = select(Device)
+    statement = select(DeviceRow)
     if scope.owner_id is not None:
-        statement = statement.where(Device.owner_id == bindparam("of_owner", scope.owner_id))
+        statement = statement.where(DeviceRow.owner_id == bindparam("of_owner", scope.owner_id))
     if scope.device_id is not None:
-        statement = statement.where(Device.id == bindparam("of_device", scope.device_id))
+        statement = statement.where(DeviceRow.id == bindparam("of_device", scope.device_id))
     return statement
 
 
-async def find(session: AsyncSession, scope: Scope, id: str) -> Device | None:
+async def find(session: AsyncSession, scope: Scope, id: str) -> DeviceRow | None:
     if not is_device_id(id):
         return None
-    found = in_scope(scope).where(Device.id == id).options(*WITH_NAMES)
+    found = in_scope(scope).where(DeviceRow.id == id).options(*WITH_NAMES)
     return (await session.scalars(found)).one_or_none()
 
 
-async def find_for_update(session: AsyncSession, scope: Scope, id: str) -> Device | None:
+async def find_for_update(session: AsyncSession, scope: Scope, id: str) -> DeviceRow | None:
     """As `find`, and nobody else changes it before the transaction ends."""
     if not is_device_id(id):
         return None
-    found = in_scope(scope).where(Device.id == id).options(*WITH_NAMES)
-    return (await session.scalars(found.with_for_update(of=Device))).one_or_none()
+    found = in_scope(scope).where(DeviceRow.id == id).options(*WITH_NAMES)
+    return (await session.scalars(found.with_for_update(of=DeviceRow))).one_or_none()
 
 
-async def all_for_update(session: AsyncSession, ids: Collection[str]) -> Sequence[Device]:
-    found = select(Device).where(Device.id.in_(ids)).order_by(Device.id).options(*WITH_NAMES)
-    return (await session.scalars(found.with_for_update(of=Device))).all()
+async def all_for_update(session: AsyncSession, ids: Collection[str]) -> Sequence[DeviceRow]:
+    found = (
+        select(DeviceRow).where(DeviceRow.id.in_(ids)).order_by(DeviceRow.id).options(*WITH_NAMES)
+    )
+    return (await session.scalars(found.with_for_update(of=DeviceRow))).all()
 
 
-async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, Device]:
+async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, DeviceRow]:
     """In no caller's scope: whoever shows them looks at their owner."""
-    found = select(Device).where(Device.id.in_(ids)).options(*WITH_NAMES)
+    found = select(DeviceRow).where(DeviceRow.id.in_(ids)).options(*WITH_NAMES)
     return {device.id: device for device in await session.scalars(found)}
 
 

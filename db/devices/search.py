@@ -6,12 +6,12 @@ from sqlalchemy import BindParameter, ColumnElement, cast, func
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
 from sqlalchemy.types import Text
 
-from db.tables.devices import Device
+from db.tables.devices import DeviceRow
 from domain.devices.identity import device_id, parse_mac
 from domain.devices.search_words import all_words, words_in
 
 
-def words_of(device: Device) -> ColumnElement[TSVECTOR]:
+def words_of(device: DeviceRow) -> ColumnElement[TSVECTOR]:
     """What `devices.search` holds."""
     return func.array_to_tsvector(cast(all_words(device), ARRAY(Text)))
 
@@ -29,4 +29,4 @@ def search_values(search: str) -> dict[str, str]:
 
 
 def has_words(words: BindParameter[str]) -> ColumnElement[bool]:
-    return Device.search.op("@@")(cast(words, TSQUERY))
+    return DeviceRow.search.op("@@")(cast(words, TSQUERY))

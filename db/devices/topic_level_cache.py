@@ -2,8 +2,8 @@
 
 from collections import OrderedDict
 
-from db.devices.topic_levels import Levels
-from domain.devices.device import Name
+from db.devices.topic_levels import TopicLevels
+from domain.devices.device import NamedRef
 from domain.names import name_key
 
 MOST_LEVELS = 50_000
@@ -13,9 +13,9 @@ class TopicLevelCache:
     """Owners with a place and a measurement type, by their names. They never change."""
 
     def __init__(self) -> None:
-        self._by_owner: OrderedDict[tuple[str | int, str, str], tuple[Name, Name, Name]] = (
-            OrderedDict()
-        )
+        self._by_owner: OrderedDict[
+            tuple[str | int, str, str], tuple[NamedRef, NamedRef, NamedRef]
+        ] = OrderedDict()
 
     def close(self) -> None:
         """What was seen is forgotten: the next connection may be to a restored database."""
@@ -23,17 +23,17 @@ class TopicLevelCache:
 
     def get(
         self, owner: str | int, place: str, measurement_type: str
-    ) -> tuple[Name, Name, Name] | None:
+    ) -> tuple[NamedRef, NamedRef, NamedRef] | None:
         """`owner`: its name, or its id."""
         return self._by_owner.get((_key(owner), name_key(place), name_key(measurement_type)))
 
-    def learn(self, levels: Levels) -> tuple[Name, Name, Name]:
+    def learn(self, levels: TopicLevels) -> tuple[NamedRef, NamedRef, NamedRef]:
         """Only what is committed."""
         owner, place, type = levels.owner, levels.place, levels.measurement_type
         names = (
-            Name(owner.id, owner.name, owner.slug),
-            Name(place.id, place.name, place.slug),
-            Name(type.id, type.name, type.slug),
+            NamedRef(owner.id, owner.name, owner.slug),
+            NamedRef(place.id, place.name, place.slug),
+            NamedRef(type.id, type.name, type.slug),
         )
         for key in (owner.id, owner.name_key):
             self._by_owner[key, place.name_key, type.name_key] = names

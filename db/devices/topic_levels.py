@@ -6,45 +6,49 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.postgres.advisory_locks import Lock, hold
-from db.tables.devices import MeasurementType, Owner, Place
+from db.postgres.advisory_locks import Lock, lock
+from db.tables.devices import MeasurementTypeRow, OwnerRow, PlaceRow
 from domain.names import choose_slug, name_key, slug_root
 
 # One lock for all of them: new names are rare, and one lock can't deadlock with itself.
 
-Level = TypeVar("Level", Owner, Place, MeasurementType)
+Level = TypeVar("Level", OwnerRow, PlaceRow, MeasurementTypeRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    owner: Owner
-    place: Place
-    measurement_type: MeasurementType
+class TopicLevels:
+    owner: OwnerRow
+    place: PlaceRow
+    measurement_type: MeasurementTypeRow
 
 
-async def find_owner(session: AsyncSession, name: str) -> Owner | None:
-    return await _find(session, Owner, name, {})
+async def find_owner(session: AsyncSession, name: str) -> OwnerRow | None:
+    return await _find(session, OwnerRow, name, {})
 
 
-async def owner_named(session: AsyncSession, name: str) -> Owner:
-    return await _named(session, Owner, name, {}, "owner")
+async def get_or_create_owner(session: AsyncSession, name: str) -> OwnerRow:
+    return await _named(session, OwnerRow, name, {}, "owner")
 
 
-async def levels_named(session: AsyncSession, owner: Owner, place: str, measurement: str) -> Levels:
+async def get_or_create_levels(
+    session: AsyncSession, owner: OwnerRow, place: str, measurement: str
+) -> TopicLevels:
     """The place and the type among one owner's, made where the owner has none of that name."""
-    return Levels(
+    return TopicLevels(
         owner,
-        await place_named(session, owner, place),
-        await type_named(session, owner, measurement),
+        await get_or_create_place(session, owner, place),
+        await get_or_create_type(session, owner, measurement),
     )
 
 
-async def place_named(session: AsyncSession, owner: Owner, name: str) -> Place:
-    return await _named(session, Place, name, {"owner_id": owner.id}, "place")
+async def get_or_create_place(session: AsyncSession, owner: OwnerRow, name: str) -> PlaceRow:
+    return await _named(session, PlaceRow, name, {"owner_id": owner.id}, "place")
 
 
-async def type_named(session: AsyncSession, owner: Owner, name: str) -> MeasurementType:
-    return await _named(session, MeasurementType, name, {"owner_id": owner.id}, "type")
+async def get_or_create_type(
+    session: AsyncSession, owner: OwnerRow, name: str
+) -> MeasurementTypeRow:
+    return await _named(session, MeasurementTypeRow, name, {"owner_id": owner.id}, "type")
 
 
 async def _find(
@@ -65,7 +69,7 @@ async def _named(
 async def _make(
     session: AsyncSession, table: type[Level], name: str, scope: dict[str, Any], fallback: str
 ) -> Level:
-    await hold(session, Lock.TOPIC_LEVELS)
+    await lock(session, Lock.TOPIC_LEVELS)
     if found := await _find(session, table, name, scope):
         return found
     similar = (

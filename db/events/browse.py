@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.paging import Rows, cursor, position
-from db.tables.devices import Owner
-from db.tables.events import Event
+from db.paging import Slice, cursor, position
+from db.tables.devices import OwnerRow
+from db.tables.events import EventRow
 from domain.access.caller import Scope
 from domain.events.inputs import EventFilter
 from domain.events.kinds import EventKind
@@ -17,52 +17,56 @@ from domain.names import name_key
 DEVICE = "device:"
 
 
-async def page(session: AsyncSession, scope: Scope, wanted: EventFilter, page: Page) -> Rows[Event]:
+async def page(
+    session: AsyncSession, scope: Scope, wanted: EventFilter, page: Page
+) -> Slice[EventRow]:
     """In the order of their ids, from the highest down."""
-    statement = select(Event).where(*_conditions(scope, wanted)).order_by(Event.id.desc())
+    statement = select(EventRow).where(*_conditions(scope, wanted)).order_by(EventRow.id.desc())
     if page.after is not None:
-        statement = statement.where(Event.id < position("event", page.after))
+        statement = statement.where(EventRow.id < position("event", page.after))
     found = (await session.scalars(statement.limit(page.first + 1))).all()
-    return Rows.of(found, page, lambda event: cursor("event", event.id))
+    return Slice.of(found, page, lambda event: cursor("event", event.id))
 
 
 async def newest(session: AsyncSession, device_id: str, kinds: Collection[EventKind]) -> int | None:
     """The number of the last event of these kinds about a device."""
-    found = select(func.max(Event.id)).where(Event.device_id == device_id, Event.kind.in_(kinds))
+    found = select(func.max(EventRow.id)).where(
+        EventRow.device_id == device_id, EventRow.kind.in_(kinds)
+    )
     return (await session.execute(found)).scalar_one()
 
 
-async def owner_names(session: AsyncSession, events: Sequence[Event]) -> dict[int, str]:
+async def owner_names(session: AsyncSession, events: Sequence[EventRow]) -> dict[int, str]:
     ids: Collection[int] = {event.owner_id for event in events if event.owner_id is not None}
     if not ids:
         return {}
-    rows = await session.execute(select(Owner.id, Owner.name).where(Owner.id.in_(ids)))
+    rows = await session.execute(select(OwnerRow.id, OwnerRow.name).where(OwnerRow.id.in_(ids)))
     return {row.id: row.name for row in rows}
 
 
 def _conditions(scope: Scope, wanted: EventFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if scope.owner_id is not None:
-        conditions.append(Event.owner_id == scope.owner_id)
+        conditions.append(EventRow.owner_id == scope.owner_id)
     if wanted.device_id is not None:
-        conditions.append(Event.device_id == wanted.device_id.lower())
+        conditions.append(EventRow.device_id == wanted.device_id.lower())
     if wanted.owner is not None:
-        named = select(Owner.id).where(Owner.name_key == name_key(wanted.owner))
-        conditions.append(Event.owner_id == named.scalar_subquery())
+        named = select(OwnerRow.id).where(OwnerRow.name_key == name_key(wanted.owner))
+        conditions.append(EventRow.owner_id == named.scalar_subquery())
     if wanted.kinds is not None:
-        conditions.append(Event.kind.in_(wanted.kinds))
+        conditions.append(EventRow.kind.in_(wanted.kinds))
     if wanted.actor is not None:
         conditions += _by(wanted.actor)
     if wanted.since is not None:
-        conditions.append(Event.at >= wanted.since)
+        conditions.append(EventRow.at >= wanted.since)
     if wanted.until is not None:
-        conditions.append(Event.at < wanted.until)
+        conditions.append(EventRow.at < wanted.until)
     return conditions
 
 
 def _by(actor: str) -> list[ColumnElement[bool]]:
     """In the words of the indexes: what devices do, most of all, is found by the device."""
-    same = Event.actor == actor
+    same = EventRow.actor == actor
     if actor.startswith(DEVICE):
-        return [same, Event.device_id == actor.removeprefix(DEVICE)]
-    return [same, Event.actor.not_like(f"{DEVICE}%")]
+        return [same, EventRow.device_id == actor.removeprefix(DEVICE)]
+    return [same, EventRow.actor.not_like(f"{DEVICE}%")]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, and_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from db.tables.events import Event
+from db.tables.events import EventRow
 from domain.events.kinds import EventKind
 
 LAST_ID = 2**63 - 1
@@ -27,21 +27,21 @@ START: Position = (-(2**63), 0)
 class Batch:
     """`end`: where to read on. `more`: at once. `pending`: events wait for another transaction."""
 
-    events: Sequence[Event]
+    events: Sequence[EventRow]
     end: Position
     more: bool
     pending: bool
 
 
-async def settled(session: AsyncSession) -> Position:
+async def last_readable(session: AsyncSession) -> Position:
     """The last event that can be read now; START where there is none.
 
     Always an event's own position: its commit was flushed, whereas a bare transaction number may be
     given again after a crash.
     """
     oldest: int = (await session.execute(OLDEST_RUNNING)).scalar_one()
-    last = select(Event.tx, Event.id).where(Event.tx < oldest)
-    found = await session.execute(last.order_by(Event.tx.desc(), Event.id.desc()).limit(1))
+    last = select(EventRow.tx, EventRow.id).where(EventRow.tx < oldest)
+    found = await session.execute(last.order_by(EventRow.tx.desc(), EventRow.id.desc()).limit(1))
     row = found.one_or_none()
     return (row.tx, row.id) if row else START
 
@@ -54,7 +54,7 @@ async def read(
     until: Position | None = None,
 ) -> Batch:
     """What comes `after`, as far as it is settled, or `until` there."""
-    end = until or await settled(session)
+    end = until or await last_readable(session)
     found = (await session.scalars(_between(after, end).where(*which).limit(limit))).all()
     if len(found) == limit:
         return Batch(found, position_of(found[-1]), more=True, pending=False)
@@ -69,7 +69,7 @@ async def counts_after(
 
     All at one moment.
     """
-    place = tuple_(Event.tx, Event.id)
+    place = tuple_(EventRow.tx, EventRow.id)
     counts = [func.count().filter(place > position) for position in after]
     found = await session.execute(select(*counts).where(place > min(after), *which))
     return tuple(found.one())
@@ -81,24 +81,24 @@ async def read_ids(
     """The ids of what comes `after`, as far as it is settled; where to read on; and whether there
     is more at once.
     """
-    end = await settled(session)
-    place = _between(after, end).with_only_columns(Event.tx, Event.id).limit(limit)
+    end = await last_readable(session)
+    place = _between(after, end).with_only_columns(EventRow.tx, EventRow.id).limit(limit)
     found = (await session.execute(place)).all()
     more = len(found) == limit
     return [id for _, id in found], (found[-1].tx, found[-1].id) if more else end, more
 
 
 def of_kinds(kinds: Collection[EventKind]) -> ColumnElement[bool]:
-    return Event.kind.in_(kinds)
+    return EventRow.kind.in_(kinds)
 
 
-def position_of(event: Event) -> Position:
+def position_of(event: EventRow) -> Position:
     return (event.tx, event.id)
 
 
-async def find(session: AsyncSession, id: int) -> Position | None:
+async def position_of_id(session: AsyncSession, id: int) -> Position | None:
     """The position of an event; None where there is none with this id (any more)."""
-    found = await session.execute(select(Event.tx, Event.id).where(Event.id == id))
+    found = await session.execute(select(EventRow.tx, EventRow.id).where(EventRow.id == id))
     row = found.one_or_none()
     return (row.tx, row.id) if row else None
 
@@ -111,25 +111,26 @@ async def mend_after_restore(connection: AsyncConnection) -> None:
     """
     highest = (
         await connection.execute(
-            select(func.max(Event.tx)).having(
-                func.max(Event.tx) >= text("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            select(func.max(EventRow.tx)).having(
+                func.max(EventRow.tx)
+                >= text("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
             )
         )
     ).scalar_one_or_none()
     if highest is not None:
-        for moved in ("events", "notifier_position"):
+        for moved in ("events", "fan_out_position"):
             await connection.execute(
                 text(f"UPDATE {moved} SET tx = tx - :highest - 1"),  # noqa: S608
                 {"highest": highest},
             )
 
 
-def _between(after: Position, until: Position) -> Select[Event]:
-    place = tuple_(Event.tx, Event.id)
+def _between(after: Position, until: Position) -> Select[EventRow]:
+    place = tuple_(EventRow.tx, EventRow.id)
     inside = and_(place > after, place <= until)
-    return select(Event).where(inside).order_by(Event.tx, Event.id)
+    return select(EventRow).where(inside).order_by(EventRow.tx, EventRow.id)
 
 
 async def _exists_after(session: AsyncSession, end: Position) -> bool:
-    beyond = select(select(Event.id).where(Event.tx > end[0]).exists())
+    beyond = select(select(EventRow.id).where(EventRow.tx > end[0]).exists())
     return bool((await session.execute(beyond)).scalar_one())

@@ -5,20 +5,20 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.postgres.database import RECORDED
-from db.tables.devices import Device
-from db.tables.events import Event
-from db.tables.links import Link
-from db.tables.tokens import Token
+from db.tables.devices import DeviceRow
+from db.tables.events import EventRow
+from db.tables.links import LinkRow
+from db.tables.tokens import TokenRow
 from domain.access.caller import Caller
 from domain.events.kinds import EventKind
 
 
-def record(
+def record_event(
     session: AsyncSession,
     kind: EventKind,
     caller: Caller,
     *,
-    device: Device | None = None,
+    device: DeviceRow | None = None,
     owner_id: int | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
@@ -26,7 +26,7 @@ def record(
     """Becomes visible with the change, or not at all."""
     session.info[RECORDED] = True
     session.add(
-        Event(
+        EventRow(
             kind=kind,
             actor=caller.actor,
             device_id=device.id if device else None,
@@ -37,7 +37,7 @@ def record(
     )
 
 
-def link_facts(link: Link) -> dict[str, Any]:
+def link_facts(link: LinkRow) -> dict[str, Any]:
     """Needs its owner, place, measurement type and source at hand."""
     return {
         "id": link.id,
@@ -49,7 +49,7 @@ def link_facts(link: Link) -> dict[str, Any]:
     }
 
 
-def token_facts(token: Token) -> dict[str, Any]:
+def token_facts(token: TokenRow) -> dict[str, Any]:
     """Never the secret, nor its hash."""
     return {
         "id": token.id,

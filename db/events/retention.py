@@ -12,29 +12,29 @@ AT_ONCE = 2_000
 EVENTS = text("""
     WITH oldest AS (
         SELECT id, at FROM events WHERE kind = :kind AND NOT EXISTS (
-            SELECT FROM notices n WHERE n.event_id = events.id AND n.state = 'waiting'
+            SELECT FROM deliveries n WHERE n.event_id = events.id AND n.state = 'waiting'
         ) AND NOT EXISTS (
-            SELECT FROM notifier_position p WHERE (events.tx, events.id) > (p.tx, p.event_id)
+            SELECT FROM fan_out_position p WHERE (events.tx, events.id) > (p.tx, p.event_id)
         ) ORDER BY id LIMIT :most
     )
     DELETE FROM events USING oldest WHERE events.id = oldest.id AND oldest.at < :before
 """)
-NOTICES = text("""
-    DELETE FROM notices WHERE id IN (
-        SELECT id FROM notices WHERE state <> 'waiting' AND settled_at < :before
+DELIVERIES = text("""
+    DELETE FROM deliveries WHERE id IN (
+        SELECT id FROM deliveries WHERE state <> 'waiting' AND settled_at < :before
         ORDER BY settled_at LIMIT :most
     )
 """)
 
 
-async def forget_events(session: AsyncSession, kind: str, before: datetime) -> int:
+async def delete_old_events(session: AsyncSession, kind: str, before: datetime) -> int:
     """How many; `AT_ONCE` at most."""
     return await _deleted(session, EVENTS, {"kind": kind, "before": before})
 
 
-async def forget_notices(session: AsyncSession, before: datetime) -> int:
+async def delete_old_deliveries(session: AsyncSession, before: datetime) -> int:
     """Those that are settled: how many, `AT_ONCE` at most."""
-    return await _deleted(session, NOTICES, {"before": before})
+    return await _deleted(session, DELIVERIES, {"before": before})
 
 
 async def _deleted(session: AsyncSession, statement: TextClause, values: dict[str, Any]) -> int:

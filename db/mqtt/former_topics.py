@@ -7,47 +7,55 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tables.devices import Device
-from db.tables.mqtt import FormerTopic, StaleTopic
+from db.tables.devices import DeviceRow
+from db.tables.mqtt import FormerTopicRow, StaleTopicRow
 
 AGAIN_SECONDS = 3
 
 
-async def take(session: AsyncSession, topic: str) -> None:
+async def reclaim(session: AsyncSession, topic: str) -> None:
     """A base topic is a device's (again): nothing of it is cleared."""
-    for table in (FormerTopic, StaleTopic):
+    for table in (FormerTopicRow, StaleTopicRow):
         await session.execute(delete(table).where(table.topic == topic))
 
 
-async def leave(session: AsyncSession, device: Device, topic: str) -> None:
+async def start_move(session: AsyncSession, device: DeviceRow, topic: str) -> None:
     """The device moves to another base topic; it may still use the one that it has."""
-    await take(session, topic)
+    await reclaim(session, topic)
     again_at = datetime.now(UTC) + timedelta(seconds=AGAIN_SECONDS)
-    former = insert(FormerTopic).values(topic=device.topic, device_id=device.id, again_at=again_at)
+    former = insert(FormerTopicRow).values(
+        topic=device.topic, device_id=device.id, again_at=again_at
+    )
     await session.execute(former.on_conflict_do_nothing())
     device.topic = topic
 
 
-async def settle(session: AsyncSession, ids: Collection[str]) -> dict[str, list[str]]:
+async def finish_move(session: AsyncSession, ids: Collection[str]) -> dict[str, list[str]]:
     """The devices use their new topics: the former ones, which are returned, are to be cleared."""
-    gone = delete(FormerTopic).where(FormerTopic.device_id.in_(ids))
+    gone = delete(FormerTopicRow).where(FormerTopicRow.device_id.in_(ids))
     found: dict[str, list[str]] = {}
-    for row in await session.execute(gone.returning(FormerTopic.topic, FormerTopic.device_id)):
+    for row in await session.execute(
+        gone.returning(FormerTopicRow.topic, FormerTopicRow.device_id)
+    ):
         found.setdefault(row.device_id, []).append(row.topic)
     await _add_stale(session, [(topic, id) for id, topics in found.items() for topic in topics])
     return found
 
 
-async def abandon(session: AsyncSession, device: Device) -> None:
+async def clear_all(session: AsyncSession, device: DeviceRow) -> None:
     """The device is deleted: all its topics are to be cleared."""
-    await settle(session, [device.id])
+    await finish_move(session, [device.id])
     await _add_stale(session, [(device.topic, device.id)])
 
 
 async def former(session: AsyncSession, ids: Collection[str]) -> dict[str, list[str]]:
     """The base topics that devices may still use, beside their own."""
     found: dict[str, list[str]] = {}
-    wanted = select(FormerTopic).where(FormerTopic.device_id.in_(ids)).order_by(FormerTopic.topic)
+    wanted = (
+        select(FormerTopicRow)
+        .where(FormerTopicRow.device_id.in_(ids))
+        .order_by(FormerTopicRow.topic)
+    )
     for row in await session.scalars(wanted):
         found.setdefault(row.device_id, []).append(row.topic)
     return found
@@ -56,7 +64,7 @@ async def former(session: AsyncSession, ids: Collection[str]) -> dict[str, list[
 async def _add_stale(session: AsyncSession, topics: Collection[tuple[str, str]]) -> None:
     if topics:
         rows = [{"topic": topic, "device_id": device_id} for topic, device_id in topics]
-        again = insert(StaleTopic).values(rows)
+        again = insert(StaleTopicRow).values(rows)
         await session.execute(
             again.on_conflict_do_update(
                 index_elements=["topic"],

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.mqtt import former_topics as topics
-from domain.mqtt.messages import Desired, Retained, config_messages
+from db.mqtt import former_topics
+from domain.mqtt.messages import ConfigMessage, RetainedMessage, config_messages
 
 SHARDS = "0123456789abcdef"
 
@@ -21,7 +21,7 @@ COLUMNS = """
     extract(epoch FROM d.config_updated_at)::bigint AS at, d.listen
 """
 BEHIND = text(f"""
-    SELECT {COLUMNS} FROM undelivered u JOIN devices d ON d.id = u.device_id
+    SELECT {COLUMNS} FROM config_outbox u JOIN devices d ON d.id = u.device_id
     WHERE u.device_id >= :low AND u.device_id < :high AND d.state = 'active'
     ORDER BY u.device_id LIMIT :most
 """)  # noqa: S608
@@ -43,19 +43,20 @@ CLEARED_BEFORE = text("""
 WAITING = text("""
     SELECT shard,
         EXISTS (
-            SELECT FROM undelivered u WHERE u.device_id >= m.shard AND u.device_id < m.shard || 'g'
+            SELECT FROM config_outbox u
+            WHERE u.device_id >= m.shard AND u.device_id < m.shard || 'g'
         ) AS owed,
         EXISTS (
             SELECT FROM stale_topics s
             WHERE s.cleared_at IS NULL AND s.again_at <= now()
                 AND s.device_id >= m.shard AND s.device_id < m.shard || 'g'
         ) AS stale
-    FROM broker_markers m
+    FROM mqtt_checkpoints m
 """)
 # A config that was changed meanwhile is still owed, and one that somebody changes now is left.
 MARK = text("""
-    DELETE FROM undelivered WHERE device_id IN (
-        SELECT u.device_id FROM undelivered u
+    DELETE FROM config_outbox WHERE device_id IN (
+        SELECT u.device_id FROM config_outbox u
         JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS published (id, version)
             ON published.id = u.device_id AND published.version >= u.version
         FOR UPDATE OF u SKIP LOCKED
@@ -72,32 +73,32 @@ AGAIN = text("""
         UPDATE former_topics f SET again_at = now() + (now() - f.since)
         FROM due WHERE due.topic = f.topic
     )
-    INSERT INTO undelivered (device_id, version) SELECT DISTINCT id, config_version FROM due
+    INSERT INTO config_outbox (device_id, version) SELECT DISTINCT id, config_version FROM due
     ON CONFLICT DO NOTHING
 """)
-COUNT = text("SELECT count(*) FROM undelivered")
+COUNT = text("SELECT count(*) FROM config_outbox")
 CLEARED = text("""
     UPDATE stale_topics SET again_at = now() + interval '10 seconds',
         cleared_at = CASE WHEN since < now() - interval '10 seconds' THEN now() END
     WHERE topic = ANY(:topics)
 """)
 FORGOTTEN = text("DELETE FROM stale_topics WHERE cleared_at < now() - interval '30 days'")
-MARKER = text("SELECT topic, sequence FROM broker_markers WHERE shard = :shard")
-MARKER_TOPICS = text("SELECT topic FROM broker_markers")
-SEQUENCE = text("UPDATE broker_markers SET sequence = :sequence WHERE shard = :shard")
+MARKER = text("SELECT topic, sequence FROM mqtt_checkpoints WHERE shard = :shard")
+MARKER_TOPICS = text("SELECT topic FROM mqtt_checkpoints")
+SEQUENCE = text("UPDATE mqtt_checkpoints SET sequence = :sequence WHERE shard = :shard")
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class PendingConfig:
     """The config of one device: its version, and the messages that say it."""
 
     id: str
     version: int
-    messages: tuple[Retained, ...]
+    messages: tuple[RetainedMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class Checkpoint:
     """`sequence` rises with every delivery, here and in the message that is retained at `topic`."""
 
     topic: str
@@ -115,11 +116,13 @@ async def count(session: AsyncSession) -> int:
     return int((await session.execute(COUNT)).scalar_one())
 
 
-async def behind(session: AsyncSession, shard: str, most: int) -> Sequence[Delivery]:
+async def read_pending(session: AsyncSession, shard: str, most: int) -> Sequence[PendingConfig]:
     return await _deliveries(session, BEHIND, {**_range(shard), "most": most})
 
 
-async def all_of(session: AsyncSession, shard: str, after: str, most: int) -> Sequence[Delivery]:
+async def all_of(
+    session: AsyncSession, shard: str, after: str, most: int
+) -> Sequence[PendingConfig]:
     """In the order of ids, from `after` on."""
     values = {**_range(shard), "after": after, "most": most}
     return await _deliveries(session, ALL, values)
@@ -136,13 +139,13 @@ async def cleared_before(session: AsyncSession, shard: str, after: str, most: in
     return (await session.scalars(CLEARED_BEFORE, values)).all()
 
 
-async def mark(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
+async def mark_published(session: AsyncSession, deliveries: Sequence[PendingConfig]) -> None:
     """The broker has acknowledged them."""
     ids, versions = [d.id for d in deliveries], [d.version for d in deliveries]
     await session.execute(MARK, {"ids": ids, "versions": versions})
 
 
-async def tell_again(session: AsyncSession) -> None:
+async def publish_again(session: AsyncSession) -> None:
     """Devices that are online, but have not confirmed their new topic for a while."""
     await session.execute(AGAIN)
 
@@ -153,13 +156,13 @@ async def cleared(session: AsyncSession, topics: Sequence[str]) -> None:
     await session.execute(FORGOTTEN)
 
 
-async def marker_topics(session: AsyncSession) -> Collection[str]:
+async def checkpoint_topics(session: AsyncSession) -> Collection[str]:
     return (await session.scalars(MARKER_TOPICS)).all()
 
 
-async def marker(session: AsyncSession, shard: str) -> Marker:
+async def checkpoint(session: AsyncSession, shard: str) -> Checkpoint:
     row = (await session.execute(MARKER, {"shard": shard})).one()
-    return Marker(row.topic, row.sequence)
+    return Checkpoint(row.topic, row.sequence)
 
 
 async def set_sequence(session: AsyncSession, shard: str, sequence: int) -> None:
@@ -173,11 +176,11 @@ def _range(shard: str) -> dict[str, str]:
 
 async def _deliveries(
     session: AsyncSession, query: TextClause, values: dict[str, Any]
-) -> Sequence[Delivery]:
+) -> Sequence[PendingConfig]:
     rows = (await session.execute(query, values)).all()
-    former = await topics.former(session, [row[0] for row in rows])
+    former = await former_topics.former(session, [row[0] for row in rows])
     found = []
     for id, topic, version, interval, qos, at, listen in map(tuple, rows):
-        desired = Desired(topic, version, interval, qos, at, listen, former.get(id, ()))
-        found.append(Delivery(id, version, config_messages(desired)))
+        desired = ConfigMessage(topic, version, interval, qos, at, listen, former.get(id, ()))
+        found.append(PendingConfig(id, version, config_messages(desired)))
     return found

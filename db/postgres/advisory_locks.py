@@ -31,18 +31,18 @@ class Lock(IntEnum):
     DEVICE = 7_265_544
 
 
-async def hold(session: AsyncSession | AsyncConnection, lock: Lock) -> None:
+async def lock(session: AsyncSession | AsyncConnection, lock: Lock) -> None:
     """Wait for the lock, and hold it until the transaction ends."""
     await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
-async def hold_device(session: AsyncSession, id: str) -> None:
+async def lock_device(session: AsyncSession, id: str) -> None:
     """As `hold`, in turn with all others that call this for the device."""
     query = text("SELECT pg_advisory_xact_lock(:lock, hashtext(:id))")
     await session.execute(query, {"lock": Lock.DEVICE, "id": id})
 
 
-async def try_to_hold(session: AsyncSession, lock: Lock) -> bool:
+async def try_lock(session: AsyncSession, lock: Lock) -> bool:
     """As `hold`, but return False at once if another transaction holds it."""
     found = await session.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": lock})
     return bool(found.scalar_one())

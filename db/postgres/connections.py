@@ -25,7 +25,7 @@ MISTAKES = (
 )
 
 
-class Lane:
+class DedicatedConnection:
     """Opened when it is used, one use at a time; given up when anything goes wrong with it.
 
     `planned_once`: for statements whose plan does not depend on their values, but on how large the
@@ -39,14 +39,14 @@ class Lane:
         self._prepared: dict[str, Any] = {}
         self._planned_at = 0.0
         self._uses = 0
-        database.live.add_lane(self)
+        database.live.add_dedicated(self)
 
     @property
     def is_open(self) -> bool:
         return self._driver is not None
 
     def close_idle(self) -> bool:
-        """As `db.postgres.live.Lane`."""
+        """As `db.postgres.live.DedicatedConnection`."""
         if self._uses or self._driver is None:
             return False
         self.close()
@@ -119,28 +119,28 @@ class Lane:
             self._driver = None
 
 
-class Lanes:
+class ConnectionPool:
     """At most so many. The ones that were used last are used first, the others stay closed."""
 
     def __init__(self, database: Database, most: int) -> None:
-        self._free = [Lane(database) for _ in range(most)]
+        self._free = [DedicatedConnection(database) for _ in range(most)]
         self._all = tuple(self._free)
         self._places = asyncio.Semaphore(most)
 
     async def read(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
-        """As `Lane.read`. Raises Overloaded, too, where none comes free in time."""
+        """As `DedicatedConnection.read`. Raises Overloaded, too, where none comes free in time."""
         try:
             async with asyncio.timeout(POOL_WAIT_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
             raise Overloaded("The server has too much to do; try again soon.") from None
-        lane = self._free.pop()
+        connection = self._free.pop()
         try:
-            return await lane.read(work)
+            return await connection.read(work)
         finally:
-            self._free.append(lane)
+            self._free.append(connection)
             self._places.release()
 
     def close(self) -> None:
-        for lane in self._all:
-            lane.close()
+        for connection in self._all:
+            connection.close()

@@ -59,20 +59,23 @@ class Database:
         self.engine = self._engine(self.sizes.requests)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         # For what must go on however many requests there are.
-        self._own_engine = self._engine(self.sizes.background)
-        self._own_sessions = async_sessionmaker(self._own_engine, expire_on_commit=False)
+        self._background_engine = self._engine(self.sizes.background)
+        self._background_sessions = async_sessionmaker(
+            self._background_engine, expire_on_commit=False
+        )
         self.recorded = asyncio.Event()
 
     @asynccontextmanager
-    async def begin(self, *, own: bool = False) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, background: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end, rolled back by an exception.
 
-        `own`: not for a request, so it does not queue behind them. Raises Unavailable where the
-        database can't be reached or has gone away meanwhile, Overloaded where no connection came
-        free in time.
+        `background`: use the pool for background work, which requests can't exhaust.
+        Raises Unavailable if the connection fails, Overloaded if none is free in time.
         """
         try:
-            async with (self._own_sessions if own else self._sessions).begin() as session:
+            async with (
+                self._background_sessions if background else self._sessions
+            ).begin() as session:
                 yield session
             if RECORDED in session.info:
                 self.recorded.set()
@@ -158,7 +161,7 @@ class Database:
         """
         self.live.end_all()
         await self.engine.dispose()
-        await self._own_engine.dispose()
+        await self._background_engine.dispose()
 
     def _engine(self, pool_size: int) -> AsyncEngine:
         engine = create_async_engine(

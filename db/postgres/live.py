@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.postgres.connect import Driver
 
 
-class Lane(Protocol):
+class DedicatedConnection(Protocol):
     """Has a connection beside the pools."""
 
     def close_idle(self) -> bool:
@@ -22,7 +22,7 @@ class LiveConnections:
     def __init__(self) -> None:
         self._all: weakref.WeakSet[Driver] = weakref.WeakSet()
         self._pooled: weakref.WeakSet[Driver] = weakref.WeakSet()
-        self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+        self._dedicated: weakref.WeakSet[DedicatedConnection] = weakref.WeakSet()
 
     @property
     def count(self) -> int:
@@ -32,8 +32,8 @@ class LiveConnections:
         self._all.add(driver)
         return driver
 
-    def add_lane(self, lane: Lane) -> None:
-        self._lanes.add(lane)
+    def add_dedicated(self, connection: DedicatedConnection) -> None:
+        self._dedicated.add(connection)
 
     def follow(self, engine: AsyncEngine) -> None:
         """Learns which connections of its pool are idle, and replaces those that are closed."""
@@ -55,7 +55,7 @@ class LiveConnections:
         for driver in idle:
             driver.terminate()
         self._pooled.clear()
-        closed = [lane.close_idle() for lane in list(self._lanes)]
+        closed = [connection.close_idle() for connection in list(self._dedicated)]
         return bool(idle) or any(closed)
 
     def _checked_out(self, connection: DBAPIConnection, *_: object) -> None:

@@ -10,17 +10,17 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.devices.filters import Shape, filter_values, matching, shape_of
-from db.paging import Rows, cursor, position
-from db.postgres.connections import Lanes
+from db.paging import Slice, cursor, position
+from db.postgres.connections import ConnectionPool
 from db.postgres.database import Database
-from db.reads.devices import learn
-from db.tables.devices import Device
+from db.reads.devices import load_names
+from db.tables.devices import DeviceRow
 from domain.access.caller import Scope
-from domain.devices.device import COLUMNS, DeviceView, Names
+from domain.devices.device import COLUMNS, DeviceRecord, NameCache
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 
-VIEW = [getattr(Device, column) for column in COLUMNS]
+VIEW = [getattr(DeviceRow, column) for column in COLUMNS]
 MOST_SHAPES = 500
 
 
@@ -33,15 +33,15 @@ class PageShape(NamedTuple):
 
 
 class DevicePages:
-    def __init__(self, database: Database, names: Names) -> None:
-        self._lanes = Lanes(database, database.sizes.pages)
+    def __init__(self, database: Database, names: NameCache) -> None:
+        self._lanes = ConnectionPool(database, database.sizes.pages)
         self.names = names
         self._dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
         self._statements: dict[PageShape, tuple[str, Sequence[str]]] = {}
 
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool
-    ) -> Rows[DeviceView]:
+    ) -> Slice[DeviceRecord]:
         """In the order of registration, which never changes. `few`: not many devices match, so
         that they are found first, and then brought into their order.
 
@@ -55,14 +55,14 @@ class DevicePages:
         query, names = self._statement(shape)
         arguments = [values[name] for name in names]
 
-        async def read(driver: Any) -> list[DeviceView]:
+        async def read(driver: Any) -> list[DeviceRecord]:
             names = self.names
             rows = await driver.fetch(query, *arguments)
-            await learn(driver, names, rows)
-            return [DeviceView(row, names) for row in rows]
+            await load_names(driver, names, rows)
+            return [DeviceRecord(row, names) for row in rows]
 
         found = await self._lanes.read(read)
-        return Rows.of(found, page, lambda device: cursor("device", device.number))
+        return Slice.of(found, page, lambda device: cursor("device", device.number))
 
     def close(self) -> None:
         self._lanes.close()
@@ -77,13 +77,13 @@ class DevicePages:
         return known
 
     def _made(self, shape: PageShape) -> tuple[str, Sequence[str]]:
-        by_number: ColumnElement[int] = Device.number.expression
+        by_number: ColumnElement[int] = DeviceRow.number.expression
         # The planner does not know how rare the beginning of a word is, and would look for few
         # matches along the whole list: the sum keeps it from that.
         order = by_number + text("0") if shape.few else by_number
         statement = matching(shape.filter).with_only_columns(*VIEW).order_by(order)
         if shape.is_later:
-            statement = statement.where(Device.number > bindparam("after", type_=BigInteger))
+            statement = statement.where(DeviceRow.number > bindparam("after", type_=BigInteger))
         made = statement.limit(bindparam("most", type_=Integer)).compile(
             dialect=self._dialect, compile_kwargs={"render_postcompile": True}
         )

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domain.devices.device import Name, Names
+from domain.devices.device import NameCache, NamedRef
 
 SECONDS = 10
 
 
-async def learn(driver: Any, names: Names, rows: Sequence[Mapping[str, Any]]) -> None:
+async def load_names(driver: Any, names: NameCache, rows: Sequence[Mapping[str, Any]]) -> None:
     """All names that the rows need."""
-    for table, missing in zip(Names._fields, names.missing(rows), strict=True):
+    for table, missing in zip(NameCache._fields, names.missing(rows), strict=True):
         if missing:
             query = f"SELECT id, name, slug FROM {table} WHERE id = ANY($1::int[])"  # noqa: S608
             known = getattr(names, table)
             for row in await driver.fetch(query, list(missing), timeout=SECONDS):
-                known[row["id"]] = Name(*row)
+                known[row["id"]] = NamedRef(*row)

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from concurrency.batcher import Merged
-from db.paging import Rows
-from db.postgres.connections import Lane
+from concurrency.batcher import Batcher
+from db.paging import Slice
+from db.postgres.connections import DedicatedConnection
 from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
-from db.reads.devices import SECONDS, learn
+from db.reads.devices import SECONDS, load_names
 from db.reads.registration import REGISTRATION_COLUMNS, REGISTRATIONS, RegistrationRecord
 from domain.access.caller import Scope
-from domain.devices.device import COLUMNS, DeviceView, Names
+from domain.devices.device import COLUMNS, DeviceRecord, NameCache
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 
@@ -45,10 +45,10 @@ SPEAKER_COLUMNS = 2
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
 
 
-class TokenView(NamedTuple):
+class TokenRecord(NamedTuple):
     """`device`: the one whose token it is."""
 
-    device: DeviceView | None
+    device: DeviceRecord | None
     id: int
     kind: str
     owner_id: int | None
@@ -69,27 +69,29 @@ class Speaker(NamedTuple):
 
     base: str
     moving: bool
-    device: DeviceView
+    device: DeviceRecord
 
 
-class Reader:
+class Reads:
     """Each answer is of a statement that began after the question."""
 
     def __init__(self, database: Database) -> None:
-        names = Names({}, {}, {})
-        lanes = [_Reading(database, names) for _ in range(database.sizes.reads)]
-        self._lanes = lanes
+        names = NameCache({}, {}, {})
+        connections = [_Reading(database, names) for _ in range(database.sizes.reads)]
+        self._connections = connections
         self._pages = DevicePages(database, names)
-        self._tokens = Merged([lane.tokens for lane in lanes], MOST)
-        self._devices = Merged([lane.devices for lane in lanes], MOST)
-        self._moving = Merged([lane.moving for lane in lanes], MOST)
-        self._registrations = Merged([lane.registrations for lane in lanes], MOST)
+        self._tokens = Batcher([connection.tokens for connection in connections], MOST)
+        self._devices = Batcher([connection.devices for connection in connections], MOST)
+        self._moving = Batcher([connection.moving for connection in connections], MOST)
+        self._registrations = Batcher(
+            [connection.registrations for connection in connections], MOST
+        )
 
-    def token(self, hash: bytes) -> "asyncio.Future[TokenView | None]":
+    def token(self, hash: bytes) -> "asyncio.Future[TokenRecord | None]":
         """Raises Unavailable and Overloaded, as the other one does."""
         return self._tokens.get(hash)
 
-    def device(self, id: str) -> "asyncio.Future[DeviceView | None]":
+    def device(self, id: str) -> "asyncio.Future[DeviceRecord | None]":
         """In no caller's scope."""
         return self._devices.get(id)
 
@@ -106,57 +108,57 @@ class Reader:
 
         Raises Unavailable.
         """
-        return await self._lanes[0].speakers(bases)
+        return await self._connections[0].speakers(bases)
 
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
-    ) -> Rows[DeviceView]:
+    ) -> Slice[DeviceRecord]:
         """As `DevicePages.page`."""
         return await self._pages.page(scope, wanted, page, few=few)
 
     def close(self) -> None:
         """What was read is forgotten, too: the next connection may be to a restored database."""
-        names = Names({}, {}, {})
-        for lane in self._lanes:
-            lane.close()
-            lane.names = names
+        names = NameCache({}, {}, {})
+        for connection in self._connections:
+            connection.close()
+            connection.names = names
         self._pages.close()
         self._pages.names = names
 
 
-class _Reading(Lane):
+class _Reading(DedicatedConnection):
     """One statement at a time, whichever of its kinds."""
 
-    def __init__(self, database: Database, names: Names) -> None:
+    def __init__(self, database: Database, names: NameCache) -> None:
         super().__init__(database, planned_once=True)
         self.names = names
         self._one_at_a_time = asyncio.Lock()
 
-    async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenView]:
+    async def tokens(self, hashes: Sequence[bytes]) -> Mapping[bytes, TokenRecord]:
         rows, names = await self._fetch(TOKENS, hashes)
         return {
-            row[0]: TokenView(
-                DeviceView(row[TOKEN_COLUMNS:], names) if row[TOKEN_COLUMNS] else None,
+            row[0]: TokenRecord(
+                DeviceRecord(row[TOKEN_COLUMNS:], names) if row[TOKEN_COLUMNS] else None,
                 *row[1:TOKEN_COLUMNS],
             )
             for row in rows
         }
 
-    async def devices(self, ids: Sequence[str]) -> Mapping[str, DeviceView]:
+    async def devices(self, ids: Sequence[str]) -> Mapping[str, DeviceRecord]:
         rows, names = await self._fetch(DEVICES, ids)
-        return {row["id"]: DeviceView(row, names) for row in rows}
+        return {row["id"]: DeviceRecord(row, names) for row in rows}
 
     async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
         ids = [base.rpartition("/")[2] for base in bases]
         rows, names = await self._fetch(SPEAKERS, list(bases), ids)
-        return [Speaker(row[0], row[1], DeviceView(row[SPEAKER_COLUMNS:], names)) for row in rows]
+        return [Speaker(row[0], row[1], DeviceRecord(row[SPEAKER_COLUMNS:], names)) for row in rows]
 
     async def registrations(self, ids: Sequence[str]) -> Mapping[str, RegistrationRecord]:
         rows, names = await self._fetch(REGISTRATIONS, ids)
         first = REGISTRATION_COLUMNS
         return {
             row[0]: RegistrationRecord(
-                DeviceView(row[first:], names) if row[first] else None, *row[1:first]
+                DeviceRecord(row[first:], names) if row[first] else None, *row[1:first]
             )
             for row in rows
         }
@@ -167,13 +169,13 @@ class _Reading(Lane):
 
         return {row["device_id"]: True for row in await self._in_turn(read)}
 
-    async def _fetch(self, query: str, *keys: Sequence[Any]) -> tuple[Sequence[Any], Names]:
+    async def _fetch(self, query: str, *keys: Sequence[Any]) -> tuple[Sequence[Any], NameCache]:
         """With all names that the rows need. Raises Unavailable."""
 
-        async def read(driver: Any) -> tuple[Sequence[Any], Names]:
+        async def read(driver: Any) -> tuple[Sequence[Any], NameCache]:
             names = self.names
             rows = await self.fetch(driver, query, *keys, seconds=SECONDS)
-            await learn(driver, names, rows)
+            await load_names(driver, names, rows)
             return rows, names
 
         return await self._in_turn(read)

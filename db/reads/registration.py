@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from domain.devices.device import COLUMNS, DeviceView
+from domain.devices.device import COLUMNS, DeviceRecord
 
 # The newest of the unused tokens, of those that wait and of the others: to whom it was issued.
 REGISTRATIONS = f"""
@@ -30,7 +30,7 @@ class RegistrationRecord(NamedTuple):
     those that work, and of those that wait; None: there is no such token, or it is for any key.
     """
 
-    device: DeviceView | None
+    device: DeviceRecord | None
     deleted_version: int | None
     confirmed: bool
     refused: bool

@@ -19,13 +19,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.tables.base import Base
-from db.tables.devices import Owner
+from db.tables.devices import OwnerRow
 from domain.alerts.quiet_hours import QuietHours
 
 MAX_ID = 2**31 - 1
 
 
-class Recipient(Base):
+class RecipientRow(Base):
     """Somebody who is told of events, by a channel at an address (a chat's id, a URL).
 
     `role` and `owner_id` say what it may do and see. Among that it chooses: `kinds`, None for the
@@ -69,7 +69,7 @@ class Recipient(Base):
     last_error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    owner: Mapped[Owner | None] = relationship(lazy="raise")
+    owner: Mapped[OwnerRow | None] = relationship(lazy="raise")
 
     @property
     def target(self) -> str:
@@ -89,7 +89,7 @@ class Recipient(Base):
         self.quiet_zone = hours.zone if hours else None
 
 
-class Invite(Base):
+class InviteRow(Base):
     """A code, kept as its hash, by which one chat becomes a recipient with this role and owner.
 
     `token_id`: of the token that made it, without which it is not valid.
@@ -109,10 +109,10 @@ class Invite(Base):
     used_at: Mapped[datetime | None]
     used_by: Mapped[str | None]
 
-    owner: Mapped[Owner | None] = relationship(lazy="raise")
+    owner: Mapped[OwnerRow | None] = relationship(lazy="raise")
 
 
-class TelegramBot(Base):
+class TelegramBotRow(Base):
     """How people find the bot, as Telegram told it; one row."""
 
     __tablename__ = "telegram_bot"
@@ -121,22 +121,26 @@ class TelegramBot(Base):
     username: Mapped[str]
 
 
-class Notice(Base):
+class DeliveryRow(Base):
     """One event for one recipient, told in the order of ids. `state`: waiting, sent or dead."""
 
-    __tablename__ = "notices"
+    __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("recipient_id", "event_id"),
         Index(
-            "ix_notices_waiting",
+            "ix_deliveries_waiting",
             "recipient_id",
             "id",
             postgresql_where=text("state = 'waiting'"),
         ),
-        Index("ix_notices_state", "state", "id"),
-        Index("ix_notices_settled_at", "settled_at", postgresql_where=text("state <> 'waiting'")),
+        Index("ix_deliveries_state", "state", "id"),
+        Index(
+            "ix_deliveries_settled_at", "settled_at", postgresql_where=text("state <> 'waiting'")
+        ),
         # Their events are not forgotten yet.
-        Index("ix_notices_event_waiting", "event_id", postgresql_where=text("state = 'waiting'")),
+        Index(
+            "ix_deliveries_event_waiting", "event_id", postgresql_where=text("state = 'waiting'")
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -149,7 +153,7 @@ class Notice(Base):
     settled_at: Mapped[datetime | None]
 
 
-class MissedAlert(Base):
+class MissedAlertRow(Base):
     """How many events of a kind a recipient missed while it was away, from which to which."""
 
     __tablename__ = "missed_alerts"
@@ -164,10 +168,10 @@ class MissedAlert(Base):
     since: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class NotifierPosition(Base):
+class FanOutPositionRow(Base):
     """How far the log was handed out to recipients; one row."""
 
-    __tablename__ = "notifier_position"
+    __tablename__ = "fan_out_position"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     tx: Mapped[int] = mapped_column(BigInteger)

@@ -19,10 +19,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.tables.base import DEVICE_ID, Base
-from domain.devices.device import Derived, DeviceView
+from domain.devices.device import DeviceProperties, DeviceRecord
 
 
-class Owner(Base):
+class OwnerRow(Base):
     """A company or person, the first topic level. Name and slug are fixed once given."""
 
     __tablename__ = "owners"
@@ -33,7 +33,7 @@ class Owner(Base):
     slug: Mapped[str] = mapped_column(unique=True)
 
 
-class Place(Base):
+class PlaceRow(Base):
     """A city or room of one owner, the second topic level."""
 
     __tablename__ = "places"
@@ -49,7 +49,7 @@ class Place(Base):
     slug: Mapped[str]
 
 
-class MeasurementType(Base):
+class MeasurementTypeRow(Base):
     """What is measured, in one owner's words; the third topic level."""
 
     __tablename__ = "measurement_types"
@@ -65,7 +65,7 @@ class MeasurementType(Base):
     slug: Mapped[str]
 
 
-class Device(Derived, Base):
+class DeviceRow(DeviceProperties, Base):
     """A device and its desired config. `number` is the order of registration.
 
     `listen`: filters of the topics that it hears, from its links. `access_revision` rises with
@@ -148,12 +148,12 @@ class Device(Derived, Base):
     updated_at: Mapped[datetime]
     search: Mapped[Any] = mapped_column(TSVECTOR, deferred=True)
 
-    owner: Mapped[Owner] = relationship(lazy="raise")
-    place: Mapped[Place] = relationship(lazy="raise")
-    measurement_type: Mapped[MeasurementType] = relationship(lazy="raise")
+    owner: Mapped[OwnerRow] = relationship(lazy="raise")
+    place: Mapped[PlaceRow] = relationship(lazy="raise")
+    measurement_type: Mapped[MeasurementTypeRow] = relationship(lazy="raise")
 
 
-class PastConfig(Base):
+class PastConfigRow(Base):
     """A config version that a later one has replaced; the current one is in `devices`."""
 
     __tablename__ = "past_configs"
@@ -168,7 +168,7 @@ class PastConfig(Base):
     updated_by: Mapped[str]
 
 
-class DeletedDevice(Base):
+class DeletedDeviceRow(Base):
     """What must outlive a device: its config versions go on where they stopped."""
 
     __tablename__ = "deleted_devices"
@@ -179,4 +179,4 @@ class DeletedDevice(Base):
     deleted_at: Mapped[datetime]
 
 
-AnyDevice = Device | DeviceView
+AnyDevice = DeviceRow | DeviceRecord

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.tables.base import DEVICE_ID, Base
 
 
-class Event(Base):
+class EventRow(Base):
     """Append-only: outbox, audit log and source of subscriptions at once.
 
     Ids become visible out of order, so the log is read by `tx`, the transaction that wrote the row.

@@ -6,11 +6,11 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.tables.base import DEVICE_ID, Base
-from db.tables.devices import Device, MeasurementType, Owner, Place
+from db.tables.devices import DeviceRow, MeasurementTypeRow, OwnerRow, PlaceRow
 from domain.mqtt.topics import selector
 
 
-class Link(Base):
+class LinkRow(Base):
     """A listener hears an owner's devices: all, of a place, of a type, of both, or one (`source`).
 
     The owner is the listener's own.
@@ -38,11 +38,11 @@ class Link(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str]
 
-    listener: Mapped[Device] = relationship(lazy="raise", foreign_keys=[listener_id])
-    owner: Mapped[Owner] = relationship(lazy="raise")
-    place: Mapped[Place | None] = relationship(lazy="raise")
-    measurement_type: Mapped[MeasurementType | None] = relationship(lazy="raise")
-    source: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[source_id])
+    listener: Mapped[DeviceRow] = relationship(lazy="raise", foreign_keys=[listener_id])
+    owner: Mapped[OwnerRow] = relationship(lazy="raise")
+    place: Mapped[PlaceRow | None] = relationship(lazy="raise")
+    measurement_type: Mapped[MeasurementTypeRow | None] = relationship(lazy="raise")
+    source: Mapped[DeviceRow | None] = relationship(lazy="raise", foreign_keys=[source_id])
 
     @property
     def filter(self) -> str:

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.tables.base import DEVICE_ID, Base
 
 
-class Undelivered(Base):
+class ConfigOutboxRow(Base):
     """An active device whose config the broker does not have yet.
 
     Written by triggers on `devices` (`db.tables.triggers`), whoever changes them and however. In a
     table of its own, because a delivery then leaves the many indexes of `devices` alone.
     """
 
-    __tablename__ = "undelivered"
+    __tablename__ = "config_outbox"
 
     device_id: Mapped[str] = mapped_column(
         DEVICE_ID, ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
@@ -23,7 +23,7 @@ class Undelivered(Base):
     version: Mapped[int]
 
 
-class FormerTopic(Base):
+class FormerTopicRow(Base):
     """A base topic that a device may still use, until it confirms that it knows its new one.
 
     `again_at`: when a device that is online is told once more, since it may have confirmed before
@@ -40,7 +40,7 @@ class FormerTopic(Base):
     again_at: Mapped[datetime]
 
 
-class StaleTopic(Base):
+class StaleTopicRow(Base):
     """A base topic of nobody's any more: its retained messages have to go from the broker, twice,
     since whoever is cut off may still have a last word; at `cleared_at` they were gone.
     """
@@ -58,12 +58,12 @@ class StaleTopic(Base):
     cleared_at: Mapped[datetime | None]
 
 
-class BrokerMarker(Base):
+class MqttCheckpointRow(Base):
     """How far the broker was brought for a shard of the fleet. `sequence` is also retained there:
     a broker that has an older one, or none, has lost messages.
     """
 
-    __tablename__ = "broker_markers"
+    __tablename__ = "mqtt_checkpoints"
 
     shard: Mapped[str] = mapped_column(String(1, collation="C"), primary_key=True)
     topic: Mapped[str]

@@ -14,10 +14,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.tables.base import DEVICE_ID, Base
-from db.tables.devices import Owner
+from db.tables.devices import OwnerRow
 
 
-class Token(Base):
+class TokenRow(Base):
     """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for.
 
     `mqtt_hash`: the same secret as a password for Mosquitto; devices' and administrators' tokens.
@@ -45,4 +45,4 @@ class Token(Base):
     confirmed_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
-    owner: Mapped[Owner | None] = relationship(lazy="raise")
+    owner: Mapped[OwnerRow | None] = relationship(lazy="raise")

@@ -6,8 +6,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from concurrency.batcher import Merged
-from db.postgres.connections import MISTAKES, Lane
+from concurrency.batcher import Batcher
+from db.postgres.connections import MISTAKES, DedicatedConnection
 from db.postgres.database import RECORDED, Database
 from db.writes.given import encoded, given
 
@@ -40,7 +40,9 @@ class BatchWriter(Generic[Write]):
         self._same = same
         connections = range(database.sizes.commits)
         self._connections = [_Connection(database, statement, same) for _ in connections]
-        self.merged: Merged[Write, Any] = Merged([c.write for c in self._connections], MOST, LEAST)
+        self.batcher: Batcher[Write, Any] = Batcher(
+            [c.write for c in self._connections], MOST, LEAST
+        )
 
     def submit(self, write: Write) -> "asyncio.Future[Any | None]":
         """Its value, once it is committed; None after a conflict: the guard does not hold, another
@@ -48,7 +50,7 @@ class BatchWriter(Generic[Write]):
 
         Raises Unavailable and Overloaded, as the future does.
         """
-        return self.merged.get(write)
+        return self.batcher.get(write)
 
     async def write_in(self, session: AsyncSession, write: Write) -> Any | None:
         """As `submit`, in a transaction, after others that have the row locked."""
@@ -65,7 +67,7 @@ class BatchWriter(Generic[Write]):
             connection.close()
 
 
-class _Connection(Lane):
+class _Connection(DedicatedConnection):
     def __init__(self, database: Database, statement: str, same: Sequence[Any]) -> None:
         super().__init__(database, planned_once=True)
         self._recorded = database.recorded

@@ -24,7 +24,7 @@ WRITE = text("""
 """)
 
 
-class Sightings:
+class LastSeenBuffer:
     """Those that wait to be written. What a process that dies has not written is lost."""
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ ABSENT = text("""
 """)
 
 
-async def note_overdue(
+async def mark_overdue(
     session: AsyncSession, caller: Caller, now: datetime, intervals: float, least_seconds: float
 ) -> int:
     """Of configs that are not applied so many intervals after they were made; how many."""
@@ -60,7 +60,7 @@ async def note_overdue(
     return await _noted(session, OVERDUE, EventKind.CONFIG_OVERDUE, caller, values)
 
 
-async def note_absent(session: AsyncSession, caller: Caller, since: datetime) -> int:
+async def mark_offline(session: AsyncSession, caller: Caller, since: datetime) -> int:
     """Of devices that were online once, and are offline since then; how many."""
     return await _noted(session, ABSENT, EventKind.DEVICE_OFFLINE, caller, {"since": since})
 

@@ -5,12 +5,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from domain.errors import TooMany
+from domain.errors import RateLimited
 
 KEPT = 10_000
 
 
-class Rate:
+class TokenBucket:
     """So many a minute for each key, and as many at once after a quiet minute.
 
     It remembers the keys seen last, so its memory is bounded; it is of one process.
@@ -24,8 +24,8 @@ class Rate:
         self._clock = clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
-    def admit(self, key: Hashable) -> None:
-        """Raises TooMany, which says when to come again."""
+    def take(self, key: Hashable) -> None:
+        """Raises RateLimited, which says when to come again."""
         now = self._clock()
         left, since = self._buckets.pop(key, (float(self._most), now))
         left = min(self._most, left + (now - since) * self._most / 60)
@@ -34,7 +34,7 @@ class Rate:
         if len(self._buckets) > KEPT:
             self._buckets.popitem(last=False)
         if not allowed:
-            raise TooMany(
+            raise RateLimited(
                 f"More than {self._most} {self._what} a minute: come again later.",
                 math.ceil((1 - left) * 60 / self._most),
             )

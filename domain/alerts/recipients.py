@@ -24,7 +24,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
-USUAL = frozenset(
+DEFAULT_KINDS = frozenset(
     {
         EventKind.DEVICE_REGISTERED,
         EventKind.ENROLMENT_REQUESTED,

@@ -3,15 +3,15 @@
 from datetime import datetime
 
 from domain.devices.changes import ChangeConfig
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from domain.devices.facts import config_facts
 from domain.devices.inputs import ConfigChange
 from domain.errors import ErrorCode, InputError
 
 
 def decide_config_change(
-    device: DeviceView, wanted: ConfigChange, actor: str, at: datetime
-) -> tuple[ChangeConfig, DeviceView] | None:
+    device: DeviceRecord, wanted: ConfigChange, actor: str, at: datetime
+) -> tuple[ChangeConfig, DeviceRecord] | None:
     """The write, and the device after it; None if these values are in force already.
 
     Raises InputError if another version than the expected one is in force.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from domain.devices.config import Config
-from domain.mqtt.topics import Topics, listening
+from domain.mqtt.topics import Topics, topics_with_filters
 
 COLUMNS = (
     "id",
@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 
-class Name(NamedTuple):
+class NamedRef(NamedTuple):
     """Of an owner, a place or a measurement type; it never changes."""
 
     id: int
@@ -45,12 +45,12 @@ class Name(NamedTuple):
     slug: str
 
 
-class Names(NamedTuple):
+class NameCache(NamedTuple):
     """By id. Only ever added to."""
 
-    owners: dict[int, Name]
-    places: dict[int, Name]
-    measurement_types: dict[int, Name]
+    owners: dict[int, NamedRef]
+    places: dict[int, NamedRef]
+    measurement_types: dict[int, NamedRef]
 
     def missing(self, rows: Sequence[Mapping[str, Any]]) -> tuple[set[int], set[int], set[int]]:
         """Of the devices in some rows; some may have none."""
@@ -65,14 +65,14 @@ class Names(NamedTuple):
         return missing
 
 
-class Derived:
+class DeviceProperties:
     """For classes with a device's columns as attributes."""
 
     __slots__ = ()
 
     @property
     def topics(self: Any) -> Topics:
-        return listening(self.topic, self.listen)
+        return topics_with_filters(self.topic, self.listen)
 
     @property
     def config(self: Any) -> Config:
@@ -89,12 +89,12 @@ class Derived:
         return bool(self.applied_version == self.config_version)
 
 
-class DeviceView(Derived):
+class DeviceRecord(DeviceProperties):
     """What the table `devices` has, read from one row; `names` are those of its three levels."""
 
     __slots__ = (*COLUMNS, "measurement_type", "owner", "place")
 
-    def __init__(self, row: Sequence[Any], names: Names) -> None:
+    def __init__(self, row: Sequence[Any], names: NameCache) -> None:
         (
             self.id,
             self.number,
@@ -128,12 +128,12 @@ class DeviceView(Derived):
         self.measurement_type = names.measurement_types[self.measurement_type_id]
 
     @classmethod
-    def of(cls, names: tuple[Name, Name, Name], **columns: Any) -> Self:
+    def of(cls, names: tuple[NamedRef, NamedRef, NamedRef], **columns: Any) -> Self:
         """One that is not in the database yet."""
         owner, place, type = names
         ids = {"owner_id": owner.id, "place_id": place.id, "measurement_type_id": type.id}
         values = {**dict.fromkeys(COLUMNS), **ids, **columns}
-        known = Names({owner.id: owner}, {place.id: place}, {type.id: type})
+        known = NameCache({owner.id: owner}, {place.id: place}, {type.id: type})
         return cls([values[column] for column in COLUMNS], known)
 
     def changed(self, **columns: Any) -> Self:

@@ -36,7 +36,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-class Step(Enum):
+class Decision(Enum):
     """What registration does with a device that is known already."""
 
     ANSWER = auto()
@@ -61,7 +61,7 @@ class Proof(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class EnrolmentStatus:
     """What is on record about a device.
 
     `confirmed`: its token has been used. `refused`: an administrator has refused it a new one.
@@ -76,24 +76,24 @@ class Known:
     waitable: bool
 
 
-def decide(known: Known, proof: Proof, policy: ReenrolmentPolicy) -> Step:
+def decide_known(known: EnrolmentStatus, proof: Proof, policy: ReenrolmentPolicy) -> Decision:
     if proof is Proof.WAITING_TOKEN:
-        return Step.KEEP_WAITING
+        return Decision.KEEP_WAITING
     if known.state is DeviceState.REJECTED:
-        return Step.REFUSE
+        return Decision.REFUSE
     if proof is Proof.ADMIN:
-        return Step.RENEW
+        return Decision.RENEW
     if proof is Proof.TOKEN:
-        return Step.ANSWER
+        return Decision.ANSWER
     return _by_key(known, policy)
 
 
-def _by_key(known: Known, policy: ReenrolmentPolicy) -> Step:
+def _by_key(known: EnrolmentStatus, policy: ReenrolmentPolicy) -> Decision:
     if known.refused:
-        return Step.REFUSE
+        return Decision.REFUSE
     if known.state is DeviceState.ACTIVE:
         if policy is ReenrolmentPolicy.ALLOW:
-            return Step.RENEW
+            return Decision.RENEW
         if not known.confirmed and known.renewable:
-            return Step.RENEW
-    return Step.WAIT if known.waitable else Step.KEEP_WAITING
+            return Decision.RENEW
+    return Decision.WAIT if known.waitable else Decision.KEEP_WAITING

@@ -34,7 +34,7 @@ class Location(Input):
         return self
 
 
-class Registration(Input):
+class RegistrationInput(Input):
     mac: Mac
     owner: Name | None = None
     location: Location

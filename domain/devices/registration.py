@@ -7,11 +7,11 @@ from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret
 from domain.devices.changes import CreateDevice, IssueToken
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
-from domain.devices.device import DeviceView, Name
+from domain.devices.device import DeviceRecord, NamedRef
 from domain.devices.enrolment import DeviceState
 from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
-from domain.devices.inputs import Registration
+from domain.devices.inputs import RegistrationInput
 from domain.devices.search_words import all_words
 from domain.mqtt.accounts import mosquitto_hash
 from domain.mqtt.topics import base_topic
@@ -19,17 +19,17 @@ from domain.mqtt.topics import base_topic
 
 def new_device(
     caller: Caller,
-    wanted: Registration,
-    names: tuple[Name, Name, Name],
+    wanted: RegistrationInput,
+    names: tuple[NamedRef, NamedRef, NamedRef],
     config_version: int,
-) -> DeviceView:
+) -> DeviceRecord:
     """The device as it will be if it may run at once, but for its `number`.
 
     `names`: of its owner, place and type.
     """
     owner, place, type = names
     id = device_id(wanted.mac)
-    return DeviceView.of(
+    return DeviceRecord.of(
         names,
         **_first_values(caller, wanted),
         topic=base_topic(owner.slug, place.slug, type.slug, id),
@@ -37,7 +37,7 @@ def new_device(
     )
 
 
-def creation(caller: Caller, device: DeviceView, secret: str) -> CreateDevice:
+def creation(caller: Caller, device: DeviceRecord, secret: str) -> CreateDevice:
     return CreateDevice(
         id=device.id,
         owner_id=device.owner_id,
@@ -85,7 +85,7 @@ def _issued_by(caller: Caller) -> int | None:
     return caller.token_id if caller.kind is TokenKind.ENROL else None
 
 
-def _first_values(caller: Caller, wanted: Registration) -> dict[str, Any]:
+def _first_values(caller: Caller, wanted: RegistrationInput) -> dict[str, Any]:
     """The columns of a new device that follow from who registers it, and with what."""
     now = datetime.now(UTC)
     return {

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.devices.changes import RecordReport
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from domain.devices.facts import changes
 from domain.devices.search_words import all_words
 
@@ -21,8 +21,8 @@ class Report:
 
 
 def decide_report(
-    device: DeviceView, report: Report, actor: str, at: datetime, *, arrived: bool | None = None
-) -> tuple[RecordReport, DeviceView]:
+    device: DeviceRecord, report: Report, actor: str, at: datetime, *, arrived: bool | None = None
+) -> tuple[RecordReport, DeviceRecord]:
     """The write, and the device after it.
 
     `arrived`: whether the device uses its present topic; None: if it is in sync after this.
@@ -73,14 +73,14 @@ def says_something_new(write: RecordReport) -> bool:
     return bool(write.hardware_after or write.applied_after)
 
 
-def _hardware(device: DeviceView, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+def _hardware(device: DeviceRecord, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
     """Only what the hardware itself knows; the rest stays as an administrator may have set it."""
     known = {"sensorModel": device.sensor_model, "firmware": device.firmware}
     said = {"sensorModel": report.sensor_model, "firmware": report.firmware}
     return changes(known, {name: value for name, value in said.items() if value is not None})
 
 
-def _applied(device: DeviceView, report: Report) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _applied(device: DeviceRecord, report: Report) -> tuple[dict[str, Any], dict[str, Any]] | None:
     version, error, old = report.version, report.error, device.applied_version
     if version is None or version > device.config_version:
         return None

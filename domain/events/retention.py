@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
-from domain.durations import parse_span
+from domain.durations import parse_duration
 from domain.events.kinds import EventKind
 
 # Whoever follows the log may get that far behind.
@@ -44,7 +44,7 @@ class Retention:
 def _age(text: str) -> timedelta | None:
     if text == FOREVER:
         return None
-    age = parse_span(text)
+    age = parse_duration(text)
     if age < LEAST:
         raise ValueError("Keep events for a day (1d) at least.")
     return age

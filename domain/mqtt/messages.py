@@ -15,7 +15,7 @@ STATUSES = {b"online": True, b"offline": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Retained:
+class RetainedMessage:
     """A message that the broker keeps for its topic; an empty one removes what it keeps."""
 
     topic: str
@@ -23,7 +23,7 @@ class Retained:
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class ConfigMessage:
     """What a device is told. `former`: base topics of it where it may still listen.
 
     `at`: when the config was made, in seconds since 1970.
@@ -51,7 +51,7 @@ class StateReport:
     fresh: bool = True
 
 
-def config_messages(desired: Desired) -> tuple[Retained, ...]:
+def config_messages(desired: ConfigMessage) -> tuple[RetainedMessage, ...]:
     """A device's config on its config topic, and on those that it leaves.
 
     At most 256 bytes with its topic, apart from filters and a new base topic.
@@ -62,7 +62,7 @@ def config_messages(desired: Desired) -> tuple[Retained, ...]:
     goes = b',"topic":' + _compact(desired.topic).encode() if desired.former else b""
     bases = (desired.topic, *desired.former)
     return tuple(
-        Retained(
+        RetainedMessage(
             config_topic(base),
             # An owner whom it has left is not told what it hears from now on.
             start + (listen if same_owner(base, desired.topic) else b"") + goes + b"}",
@@ -71,10 +71,12 @@ def config_messages(desired: Desired) -> tuple[Retained, ...]:
     )
 
 
-def clearing(base: str) -> tuple[Retained, ...]:
+def clear_messages(base: str) -> tuple[RetainedMessage, ...]:
     """Removes all that is retained for a device."""
     topics = topics_of(base)
-    return tuple(Retained(t, b"") for t in (topics.config, topics.state, topics.status, base))
+    return tuple(
+        RetainedMessage(t, b"") for t in (topics.config, topics.state, topics.status, base)
+    )
 
 
 def parse_state(payload: bytes) -> StateReport | None:

@@ -35,10 +35,10 @@ def config_topic(base: str) -> str:
 
 
 def topics_of(base: str) -> Topics:
-    return listening(base, ())
+    return topics_with_filters(base, ())
 
 
-def listening(base: str, listen: Iterable[str]) -> Topics:
+def topics_with_filters(base: str, listen: Iterable[str]) -> Topics:
     """The topics of a device that hears others."""
     return Topics(base, config_topic(base), f"{base}/state", f"{base}/status", tuple(listen))
 
@@ -77,7 +77,7 @@ def is_filter(text: str) -> bool:
     return bool(text) and "\0" not in text and not wildcards and "#" not in levels[:-1]
 
 
-def shortest(filters: Iterable[str]) -> tuple[str, ...]:
+def minimal_filters(filters: Iterable[str]) -> tuple[str, ...]:
     """The fewest of the filters that match all that the others match, in a stable order."""
     distinct = sorted(set(filters))
     return tuple(

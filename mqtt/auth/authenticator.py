@@ -15,7 +15,7 @@ class Login:
     token_id: int | None
 
 
-class Access(Protocol):
+class Authenticator(Protocol):
     async def login(self, username: str, password: str) -> Login | None:
         """None: not with this user name and password. Raises Unavailable."""
 

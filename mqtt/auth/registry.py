@@ -7,16 +7,16 @@ from domain.errors import Unavailable
 from domain.mqtt.rights import SERVER_RIGHTS, Rights
 from mqtt.auth.authenticator import Login
 from resolvers.access.mqtt import broker_login, broker_rights
-from resolvers.services import Desk
+from resolvers.services import Services
 
 SERVER_USER = "rollcall"
 
 
-class RegistryAccess:
+class RegistryAuthenticator:
     """`desk` gives None while the database is away; the server itself can connect all the same."""
 
-    def __init__(self, desk: Callable[[], Desk | None]) -> None:
-        self._desk = desk
+    def __init__(self, services: Callable[[], Services | None]) -> None:
+        self._services = services
         self.server_password = secrets.token_urlsafe()
 
     async def login(self, username: str, password: str) -> Login | None:
@@ -32,11 +32,11 @@ class RegistryAccess:
         found = await broker_rights(self._reached(), ids) if ids else {}
         return {login: rights for login in logins if (rights := _of(login, found)) is not None}
 
-    def _reached(self) -> Desk:
-        desk = self._desk()
-        if desk is None:
+    def _reached(self) -> Services:
+        services = self._services()
+        if services is None:
             raise Unavailable("The database is not available; try again soon.")
-        return desk
+        return services
 
 
 def _of(login: Login, found: Mapping[int, Rights]) -> Rights | None:

@@ -10,9 +10,9 @@ from concurrency.tasks import run_together
 from db.postgres.advisory_locks import Locks, LocksLost
 from mqtt.address import Address
 from mqtt.client.connection import Connection, ConnectionLost, connected
-from mqtt.client.publisher import DeliveryLoop
-from mqtt.client.report_receiver import ReportLoop
-from resolvers.services import Desk
+from mqtt.client.publisher import ConfigPublisher
+from mqtt.client.report_receiver import ReportReceiver
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.mqtt")
 
@@ -24,7 +24,7 @@ STEADY_SECONDS = 5.0
 KEEP_SECONDS = 10.0
 
 
-class BrokerClient:
+class MqttClient:
     """`connected` says whether there is a connection to the broker now; `noted` is called when that
     changes. `volatile`: the broker keeps nothing when it stops, as the embedded one.
     """
@@ -36,7 +36,7 @@ class BrokerClient:
         self.noted: Callable[[bool], None] = lambda _: None
         self._address = address
         self._volatile = volatile
-        self._delivery: DeliveryLoop | None = None
+        self._delivery: ConfigPublisher | None = None
 
     @property
     def connected(self) -> bool:
@@ -47,14 +47,14 @@ class BrokerClient:
         if self._delivery:
             self._delivery.wake()
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled; connects again by itself. Raises Unavailable."""
         backoff, logged = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), ""
         while True:
             began = time.monotonic()
             try:
-                async with desk.database.locks() as locks:
-                    await self._session(desk, locks)
+                async with services.database.locks() as locks:
+                    await self._session(services, locks)
             except (ConnectionLost, LocksLost) as lost:
                 reason = str(lost) or type(lost).__name__
                 if reason != logged:
@@ -65,17 +65,19 @@ class BrokerClient:
                 logged = ""
             await backoff.pause()
 
-    async def _session(self, desk: Desk, locks: Locks) -> None:
+    async def _session(self, services: Services, locks: Locks) -> None:
         """Raises ConnectionLost, LocksLost and Unavailable."""
-        loops: list[DeliveryLoop | ReportLoop] = []
+        loops: list[ConfigPublisher | ReportReceiver] = []
 
         def receive(topic: str, payload: bytes, kept: bool) -> None:
             for loop in loops:
                 loop.received(topic, payload, kept=kept)
 
         async with connected(self._address(), receive) as connection:
-            delivery = DeliveryLoop(desk.database, locks, connection, volatile=self._volatile)
-            reports = ReportLoop(desk, locks, connection)
+            delivery = ConfigPublisher(
+                services.database, locks, connection, volatile=self._volatile
+            )
+            reports = ReportReceiver(services, locks, connection)
             loops += (delivery, reports)
             self._note(delivery)
             log.info("Connected to the MQTT broker.")
@@ -86,7 +88,7 @@ class BrokerClient:
             finally:
                 self._note(None)
 
-    def _note(self, delivery: DeliveryLoop | None) -> None:
+    def _note(self, delivery: ConfigPublisher | None) -> None:
         self._delivery = delivery
         self.noted(self.connected)
 

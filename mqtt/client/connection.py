@@ -16,7 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from concurrency.threads import in_daemon_thread
-from domain.mqtt.messages import Retained
+from domain.mqtt.messages import RetainedMessage
 from mqtt.address import Address, tls_context
 from mqtt.client.paho_poll import use_poll
 
@@ -45,7 +45,7 @@ class Connection:
         self._receive = receive
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self._to_publish: deque[tuple[Retained, _Batch]] = deque()
+        self._to_publish: deque[tuple[RetainedMessage, _Batch]] = deque()
         self._on_the_way = 0
         self._waiting: dict[int, _Batch] = {}
         self._early: set[int] = set()
@@ -59,7 +59,7 @@ class Connection:
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
-    async def publish(self, messages: Sequence[Retained]) -> None:
+    async def publish(self, messages: Sequence[RetainedMessage]) -> None:
         """In this order; returns when the broker has acknowledged all. Raises ConnectionLost.
 
         Only the first is handed to paho here: two threads that both publish would wait for each
@@ -91,13 +91,13 @@ class Connection:
                 f"it refuses {' and '.join(filters)}: this server needs all rights"
             )
 
-    def _take(self, most: int) -> list[tuple[Retained, "_Batch"]]:
+    def _take(self, most: int) -> list[tuple[RetainedMessage, "_Batch"]]:
         """With the lock held."""
         count = min(most, WINDOW - self._on_the_way, len(self._to_publish))
         self._on_the_way += count
         return [self._to_publish.popleft() for _ in range(count)]
 
-    def _hand_over_first(self, message: Retained, batch: "_Batch") -> None:
+    def _hand_over_first(self, message: RetainedMessage, batch: "_Batch") -> None:
         """The acknowledgement may come, in the other thread, before the id that it is about."""
         mid = self._send(message)
         with self._lock:
@@ -109,7 +109,7 @@ class Connection:
         if done:
             self._tell(_done, batch.done)
 
-    def _send(self, message: Retained) -> int:
+    def _send(self, message: RetainedMessage) -> int:
         info = self._client.publish(message.topic, message.payload, qos=1, retain=True)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             self._tell(self._over, paho.error_string(info.rc))

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from concurrency.tasks import run_all
-from db.mqtt import outbox as deliveries
-from db.mqtt.outbox import Delivery, Marker
+from db.mqtt import outbox
+from db.mqtt.outbox import Checkpoint, PendingConfig
 from db.postgres.advisory_locks import Lock, Locks
 from db.postgres.database import Database
-from domain.mqtt.messages import Retained, clearing
+from domain.mqtt.messages import RetainedMessage, clear_messages
 from mqtt.client.connection import Connection, ConnectionLost
 
 log = logging.getLogger("rollcall.mqtt")
@@ -31,7 +31,7 @@ ECHO_SECONDS = 10.0
 MARKER_ON_ITS_WAY_SECONDS = 0.2
 
 
-class DeliveryLoop:
+class ConfigPublisher:
     """Of one connection. Several processes share the work: a shard is one's at a time.
 
     `volatile`: the broker is expected to be empty when it starts.
@@ -49,7 +49,7 @@ class DeliveryLoop:
         # As they are retained on the broker, by topic.
         self._sequences: dict[str, int] = {}
         self._marker_came = asyncio.Event()
-        self._unverified: set[str] = set(deliveries.SHARDS)
+        self._unverified: set[str] = set(outbox.SHARDS)
         self._patient_until = 0.0
         self._again = 0.0
         self._stale: Collection[str] = ()
@@ -65,17 +65,17 @@ class DeliveryLoop:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises ConnectionLost, LocksLost and Unavailable."""
-        async with self._database.begin(own=True) as session:
-            self._markers = set(await deliveries.marker_topics(session))
+        async with self._database.transaction(background=True) as session:
+            self._markers = set(await outbox.checkpoint_topics(session))
         await self._connection.subscribe(*self._markers)
         self._patient_until = time.monotonic() + MARKER_SECONDS
         while True:
             self._woken.clear()
-            async with self._database.begin(own=True) as session:
+            async with self._database.transaction(background=True) as session:
                 if time.monotonic() > self._again:
-                    await deliveries.tell_again(session)
+                    await outbox.publish_again(session)
                     self._again = time.monotonic() + POLL_SECONDS
-                owed, self._stale = await deliveries.waiting(session)
+                owed, self._stale = await outbox.waiting(session)
             await self._deliver({*self._unverified, *owed, *self._stale})
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
@@ -101,38 +101,40 @@ class DeliveryLoop:
             self._unverified.discard(shard)
         if shard in self._stale:
             await self._clear(shard)
-        found: Sequence[Delivery] | None = None
+        found: Sequence[PendingConfig] | None = None
         while found is None or len(found) == BATCH:
-            async with self._database.begin(own=True) as session:
-                found = await deliveries.behind(session, shard, BATCH)
-                marker = await deliveries.marker(session, shard)
+            async with self._database.transaction(background=True) as session:
+                found = await outbox.read_pending(session, shard, BATCH)
+                marker = await outbox.checkpoint(session, shard)
             if found:
                 await self._publish(shard, found, marker)
 
     async def _has_lost_messages(self, shard: str) -> bool:
         """Whether the broker's marker is older than ours, or missing."""
-        async with self._database.begin(own=True) as session:
-            marker = await deliveries.marker(session, shard)
+        async with self._database.transaction(background=True) as session:
+            marker = await outbox.checkpoint(session, shard)
         if not marker.sequence:
             return False
         left = max(self._patient_until - time.monotonic(), MARKER_ON_ITS_WAY_SECONDS)
         return not await self._has(marker, left)
 
-    async def _publish(self, shard: str, found: Sequence[Delivery], marker: Marker) -> None:
+    async def _publish(
+        self, shard: str, found: Sequence[PendingConfig], marker: Checkpoint
+    ) -> None:
         """`marker`: the one so far; the next one comes after the messages."""
         marker = _next(marker)
         await self._connection.publish([*_messages(found), _retained(marker)])
         await self._came_back(marker)
-        async with self._database.begin(own=True) as session:
-            await deliveries.mark(session, found)
-            await deliveries.set_sequence(session, shard, marker.sequence)
+        async with self._database.transaction(background=True) as session:
+            await outbox.mark_published(session, found)
+            await outbox.set_sequence(session, shard, marker.sequence)
 
-    async def _came_back(self, marker: Marker) -> None:
+    async def _came_back(self, marker: Checkpoint) -> None:
         """Some brokers acknowledge what they drop, for want of rights. Raises ConnectionLost."""
         if not await self._has(marker, ECHO_SECONDS):
             raise ConnectionLost("it drops what is published: this server needs all rights there")
 
-    async def _has(self, marker: Marker, seconds: float) -> bool:
+    async def _has(self, marker: Checkpoint, seconds: float) -> bool:
         """Whether the broker has this marker, or a later one, within so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -148,50 +150,50 @@ class DeliveryLoop:
         log.log(level, "The broker has lost messages: publishing shard %s again.", shard)
         after: str | None = ""
         while after is not None:
-            async with self._database.begin(own=True) as session:
-                found = await deliveries.all_of(session, shard, after, BATCH)
+            async with self._database.transaction(background=True) as session:
+                found = await outbox.all_of(session, shard, after, BATCH)
             await self._connection.publish(list(_messages(found)))
-            async with self._database.begin(own=True) as session:
-                await deliveries.mark(session, found)
+            async with self._database.transaction(background=True) as session:
+                await outbox.mark_published(session, found)
             after = found[-1].id if len(found) == BATCH else None
         await self._clear_again(shard)
-        async with self._database.begin(own=True) as session:
-            marker = await deliveries.marker(session, shard)
+        async with self._database.transaction(background=True) as session:
+            marker = await outbox.checkpoint(session, shard)
         await self._publish(shard, (), marker)
 
     async def _clear(self, shard: str) -> None:
         """As `_publish`: the marker comes last, and tells whether a broker still knows of it."""
         while True:
-            async with self._database.begin(own=True) as session:
-                bases = await deliveries.stale(session, shard, BATCH)
-                marker = _next(await deliveries.marker(session, shard))
+            async with self._database.transaction(background=True) as session:
+                bases = await outbox.stale(session, shard, BATCH)
+                marker = _next(await outbox.checkpoint(session, shard))
             if not bases:
                 return
-            messages = [message for base in bases for message in clearing(base)]
+            messages = [message for base in bases for message in clear_messages(base)]
             await self._connection.publish([*messages, _retained(marker)])
             await self._came_back(marker)
-            async with self._database.begin(own=True) as session:
-                await deliveries.cleared(session, bases)
-                await deliveries.set_sequence(session, shard, marker.sequence)
+            async with self._database.transaction(background=True) as session:
+                await outbox.cleared(session, bases)
+                await outbox.set_sequence(session, shard, marker.sequence)
 
     async def _clear_again(self, shard: str) -> None:
         """A broker that came back with an old state has what was cleared since."""
         after: str | None = ""
         while after is not None:
-            async with self._database.begin(own=True) as session:
-                bases = await deliveries.cleared_before(session, shard, after, BATCH)
-            await self._connection.publish([m for base in bases for m in clearing(base)])
+            async with self._database.transaction(background=True) as session:
+                bases = await outbox.cleared_before(session, shard, after, BATCH)
+            await self._connection.publish([m for base in bases for m in clear_messages(base)])
             after = bases[-1] if len(bases) == BATCH else None
 
 
-def _messages(found: Iterable[Delivery]) -> Iterable[Retained]:
+def _messages(found: Iterable[PendingConfig]) -> Iterable[RetainedMessage]:
     return (message for delivery in found for message in delivery.messages)
 
 
-def _next(marker: Marker) -> Marker:
+def _next(marker: Checkpoint) -> Checkpoint:
     """Never a number that was used before, also where its message was lost."""
-    return Marker(marker.topic, max(marker.sequence + 1, time.time_ns() // 1_000_000))
+    return Checkpoint(marker.topic, max(marker.sequence + 1, time.time_ns() // 1_000_000))
 
 
-def _retained(marker: Marker) -> Retained:
-    return Retained(marker.topic, b"%d" % marker.sequence)
+def _retained(marker: Checkpoint) -> RetainedMessage:
+    return RetainedMessage(marker.topic, b"%d" % marker.sequence)

@@ -13,8 +13,8 @@ from db.postgres.advisory_locks import Lock, Locks
 from domain.devices.identity import is_device_id
 from domain.mqtt.messages import StateReport, parse_state, parse_status
 from mqtt.client.connection import Connection
-from resolvers.devices import mqtt_reports as reports
-from resolvers.services import Desk
+from resolvers.devices import mqtt_reports
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.mqtt")
 
@@ -29,19 +29,19 @@ GRACE_SECONDS = 90.0
 Told = TypeVar("Told")
 
 
-class ReportLoop:
+class ReportReceiver:
     """Of one connection. One process listens for all; if it goes, another does."""
 
-    def __init__(self, desk: Desk, locks: Locks, connection: Connection) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, locks: Locks, connection: Connection) -> None:
+        self._services = services
         self._locks = locks
         self._connection = connection
         # By base topic: what a device says again replaces what it said before.
         self._states: dict[str, StateReport] = {}
         self._statuses: dict[str, bool] = {}
         self._kinds: tuple[tuple[dict[str, Any], Any], ...] = (
-            (self._statuses, reports.note_statuses),
-            (self._states, reports.note_states),
+            (self._statuses, mqtt_reports.record_presence),
+            (self._states, mqtt_reports.record_states),
         )
         self._came = asyncio.Event()
         # Who was online since we listen; None once everybody had the time to come back.
@@ -80,7 +80,7 @@ class ReportLoop:
             await asyncio.sleep(GATHER_SECONDS)
             # In turns: neither waits for all of the other.
             for told, note in self._kinds:
-                await _write_some(self._desk, told, note)
+                await _write_some(self._services, told, note)
             if any(told for told, _ in self._kinds):
                 self._came.set()
             if self._present is not None and time.monotonic() > since + GRACE_SECONDS:
@@ -90,7 +90,7 @@ class ReportLoop:
     async def _note_absent(self, present: Collection[str]) -> None:
         """In pieces, so that nobody waits for a large fleet."""
         absent, after = 0, ""
-        while found := await reports.note_absent(self._desk, present, after):
+        while found := await mqtt_reports.mark_silent_offline(self._services, present, after):
             count, after = found
             absent += count
         if absent:
@@ -98,14 +98,14 @@ class ReportLoop:
 
 
 async def _write_some(
-    desk: Desk,
+    services: Services,
     told: dict[str, Told],
-    note: Callable[[Desk, Mapping[str, Told]], Awaitable[Collection[str]]],
+    note: Callable[[Services, Mapping[str, Told]], Awaitable[Collection[str]]],
 ) -> None:
     batch = dict(islice(told.items(), BATCH))
     if not batch:
         return
-    busy = await note(desk, batch)
+    busy = await note(services, batch)
     for base, what in batch.items():
         # Meanwhile it may have said something else.
         if told[base] == what:

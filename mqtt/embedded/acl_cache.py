@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Collection
 
 from domain.errors import Unavailable
-from mqtt.auth.authenticator import Access
+from mqtt.auth.authenticator import Authenticator
 from mqtt.embedded.client import Client
 
 # A client that is refused again and again makes us ask no more often than this.
 ASK_SECONDS = 1
 
 
-class Permits:
-    def __init__(self, access: Access) -> None:
+class AclCache:
+    def __init__(self, access: Authenticator) -> None:
         self._access = access
 
     async def may_publish(self, client: Client, topic: str) -> bool:
@@ -41,7 +41,7 @@ class Permits:
             if client.login in rights:
                 client.rights = rights[client.login]
             else:
-                client.wire.abort()
+                client.stream.abort()
 
     async def _asked(self, client: Client) -> bool:
         """Afresh, for rights that are new."""

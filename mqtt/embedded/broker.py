@@ -13,12 +13,12 @@ from amqtt.session import ApplicationMessage, Session
 
 from concurrency.tasks import end_all
 from domain.mqtt.topics import covers
-from mqtt.embedded.acl_cache import Permits
+from mqtt.embedded.acl_cache import AclCache
 from mqtt.embedded.client import Client, of_user
 from mqtt.embedded.handler import REFUSED, Handler
-from mqtt.embedded.limits import Bounds
+from mqtt.embedded.limits import BrokerLimits
 from mqtt.embedded.packets import Refused
-from mqtt.embedded.subscription_tree import Hearers
+from mqtt.embedded.subscription_tree import SubscriptionTree
 
 MAX_LEVELS = 64
 # After so many retained topics looked at, others get their turn.
@@ -33,17 +33,17 @@ class Broker(amqtt.broker.Broker):
     retained message that anybody is subscribed to).
     """
 
-    def __init__(self, permits: Permits, bounds: Bounds) -> None:
+    def __init__(self, acl_cache: AclCache, limits: BrokerLimits) -> None:
         listener = ListenerConfig(type=ListenerType.EXTERNAL, bind="")
         super().__init__(
             BrokerConfig(
                 listeners={"default": listener},
-                session_expiry_interval=bounds.session_seconds,
+                session_expiry_interval=limits.session_seconds,
                 plugins={},
             )
         )
-        self.permits, self.bounds = permits, bounds
-        self.hearers = Hearers()
+        self.acl_cache, self.limits = acl_cache, limits
+        self.subscribers = SubscriptionTree()
 
     @property
     def clients(self) -> list[Client]:
@@ -78,7 +78,7 @@ class Broker(amqtt.broker.Broker):
 
     async def publish(self, client: Client, packet: PublishPacket) -> None:
         topic, data = packet.topic_name or "", packet.data or b""
-        if not await self.permits.may_publish(client, topic):
+        if not await self.acl_cache.may_publish(client, topic):
             return
         await self._broadcast_message(client, topic, data, packet.qos)
         if packet.retain_flag:
@@ -94,18 +94,18 @@ class Broker(amqtt.broker.Broker):
 
     async def add_subscription(self, subscription: tuple[str, int], session: Session) -> int:
         client, (filter, qos) = cast("Client", session), subscription
-        full = len(client.filters) >= self.bounds.filters and filter not in client.filters
+        full = len(client.filters) >= self.limits.filters and filter not in client.filters
         if full or filter.count("/") >= MAX_LEVELS:
             return REFUSED
-        if not await self.permits.may_subscribe(client, filter):
+        if not await self.acl_cache.may_subscribe(client, filter):
             return REFUSED
         client.filters[filter] = qos
-        self.hearers.add(filter, client.client_id, qos)
+        self.subscribers.add(filter, client.client_id, qos)
         return qos
 
     def forget_subscription(self, filter: str, client: Client) -> None:
         if client.filters.pop(filter, None) is not None:
-            self.hearers.remove(filter, client.client_id)
+            self.subscribers.remove(filter, client.client_id)
 
     async def retain_message(
         self,
@@ -120,7 +120,7 @@ class Broker(amqtt.broker.Broker):
     async def _take_over(self, client: Client) -> None:
         """The former connection ends first, will and all: amqtt lets both go on."""
         while (former := self._of(client.client_id)) and former.connected:
-            former.wire.abort()
+            former.stream.abort()
             await former.gone.wait()
         if former and not client.clean_session:
             client.resume(former)
@@ -134,7 +134,7 @@ class Broker(amqtt.broker.Broker):
     async def _make_room(self, client: Client) -> None:
         start = of_user(client.login.username)
         held = [client_id for client_id in self._sessions if client_id.startswith(start)]
-        if client.login.token_id is None or len(held) < self.bounds.sessions:
+        if client.login.token_id is None or len(held) < self.limits.sessions:
             return
         away = [c for c in map(self._of, held) if c and not c.connected]
         if not away:
@@ -167,7 +167,7 @@ class Broker(amqtt.broker.Broker):
         """At once, at most at the QoS it was published with (MQTT 3.1.1, section 3.8.4)."""
         if topic is None:
             return
-        for client_id, granted in self.hearers.of(topic).items():
+        for client_id, granted in self.subscribers.of(topic).items():
             client, handler = cast("tuple[Client, Handler]", self._sessions[client_id])
             if not client.rights.may_receive(topic):
                 continue
@@ -176,7 +176,7 @@ class Broker(amqtt.broker.Broker):
             if client.connected:
                 handler.deliver(message)
             else:
-                client.keep(message, self.bounds.kept_messages)
+                client.keep(message, self.limits.kept_messages)
 
     async def _del_all_subscriptions(self, session: Session) -> None:
         for filter in [*cast("Client", session).filters]:

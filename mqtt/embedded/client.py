@@ -7,7 +7,7 @@ from amqtt.session import ApplicationMessage, Session
 
 from domain.mqtt.rights import Rights
 from mqtt.auth.authenticator import Login
-from mqtt.embedded.packet_stream import Wire
+from mqtt.embedded.packet_stream import PacketStream
 
 # MQTT 3.1.1, section 3.1.2.10
 SILENT_KEEP_ALIVES = 1.5
@@ -23,9 +23,11 @@ class Client(Session):
 
     client_id: str
 
-    def __init__(self, connect: ConnectPacket, wire: Wire, login: Login, rights: Rights) -> None:
+    def __init__(
+        self, connect: ConnectPacket, stream: PacketStream, login: Login, rights: Rights
+    ) -> None:
         super().__init__()
-        self.wire, self.login, self.rights = wire, login, rights
+        self.stream, self.login, self.rights = stream, login, rights
         self.client_id = f"{of_user(login.username)}{connect.client_id}"
         self.clean_session = connect.clean_session_flag
         self.will_flag, self.will_retain = connect.will_flag, connect.will_retain_flag
@@ -53,7 +55,7 @@ class Client(Session):
             self.retained_messages.put_nowait(message)
 
     def is_silent(self, now: float) -> bool:
-        return 0 < self.silent_seconds < now - self.wire.heard_at
+        return 0 < self.silent_seconds < now - self.stream.heard_at
 
 
 def of_user(username: str) -> str:

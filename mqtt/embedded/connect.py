@@ -11,37 +11,37 @@ from amqtt.mqtt.connect import ConnectPacket
 
 from domain.errors import Unavailable
 from domain.mqtt.rights import SERVER_RIGHTS, Rights
-from mqtt.auth.authenticator import Access, Login
+from mqtt.auth.authenticator import Authenticator, Login
 from mqtt.embedded.client import Client
-from mqtt.embedded.packet_stream import Malformed, Wire
+from mqtt.embedded.packet_stream import Malformed, PacketStream
 from mqtt.embedded.packets import Refused, read_connect
 
 
-class Admission:
-    def __init__(self, access: Access, seconds: float) -> None:
+class ConnectAuthenticator:
+    def __init__(self, access: Authenticator, seconds: float) -> None:
         self._access = access
         self._seconds = seconds
 
-    async def admit(self, wire: Wire) -> Client:
+    async def admit(self, stream: PacketStream) -> Client:
         """The client of a connection that has just been made.
 
         Raises Refused, and Malformed for who doesn't send a CONNECT in time.
         """
         try:
             async with asyncio.timeout(self._seconds):
-                packet = await wire.packet()
+                packet = await stream.packet()
         except TimeoutError as error:
             raise Malformed("no CONNECT in time") from error
         if packet is None:
             raise Malformed("closed before a CONNECT")
-        return await self._let_in(await read_connect(packet), wire)
+        return await self._let_in(await read_connect(packet), stream)
 
-    async def _let_in(self, connect: ConnectPacket, wire: Wire) -> Client:
+    async def _let_in(self, connect: ConnectPacket, stream: PacketStream) -> Client:
         """A will it may not publish is refused here: else a device would never be told."""
         try:
             async with asyncio.timeout(self._seconds):
                 login = await self._login(connect)
-                client = Client(connect, wire, login, await self._rights(login))
+                client = Client(connect, stream, login, await self._rights(login))
         except (Unavailable, TimeoutError) as error:
             raise Refused(SERVER_UNAVAILABLE) from error
         if client.will_flag and not client.rights.may_publish(client.will_topic or ""):

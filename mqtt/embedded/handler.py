@@ -61,7 +61,7 @@ class Handler(BrokerProtocolHandler):
     def __init__(self, broker: "Broker", client: Client) -> None:
         super().__init__(broker.plugins_manager, client)
         self.broker, self.client = broker, client
-        self.writer = client.wire
+        self.writer = client.stream
         self._deliveries: dict[asyncio.Task[OutgoingApplicationMessage], ApplicationMessage] = {}
         self._wanted: dict[str, int] = {}
         self._retained: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class Handler(BrokerProtocolHandler):
         """Until the client leaves: the DISCONNECT, or None if it went without one."""
         try:
             for number in itertools.count(1):
-                data = await self.client.wire.packet()
+                data = await self.client.stream.packet()
                 packet = await read_packet(data) if data else None
                 if packet is None or isinstance(packet, DisconnectPacket):
                     return packet
@@ -108,7 +108,7 @@ class Handler(BrokerProtocolHandler):
             await self._send_packet(PubackPacket.build(packet_id))
         elif packet_id and qos == QOS_2:
             self.client.unreleased.add(packet_id)
-            if len(self.client.unreleased) > self.broker.bounds.unsent_messages:
+            if len(self.client.unreleased) > self.broker.limits.unsent_messages:
                 raise Malformed("too many messages without PUBREL")
             await self._send_packet(PubrecPacket.build(packet_id))
 
@@ -137,13 +137,13 @@ class Handler(BrokerProtocolHandler):
 
     def deliver(self, message: ApplicationMessage) -> None:
         """At once, without waiting for the client; one that takes too little is cut off."""
-        wire = self.client.wire
-        if wire.is_closed:
-            self.client.keep(message, self.broker.bounds.kept_messages)
+        stream = self.client.stream
+        if stream.is_closed:
+            self.client.keep(message, self.broker.limits.kept_messages)
         elif message.qos == QOS_0:
-            wire.write(message.build_publish_packet().to_bytes())
-        elif len(self._deliveries) >= self.broker.bounds.unsent_messages:
-            wire.abort()
+            stream.write(message.build_publish_packet().to_bytes())
+        elif len(self._deliveries) >= self.broker.limits.unsent_messages:
+            stream.abort()
         else:
             publishing = self.mqtt_publish(message.topic, message.data, message.qos, message.retain)
             task = asyncio.create_task(publishing)
@@ -154,10 +154,10 @@ class Handler(BrokerProtocolHandler):
         """Or not: amqtt waits five seconds for an acknowledgement."""
         message = self._deliveries.pop(task)
         if task.cancelled() or task.exception():
-            self.client.keep(message, self.broker.bounds.kept_messages)
+            self.client.keep(message, self.broker.limits.kept_messages)
 
     async def _send_retained(self) -> None:
-        while self._wanted and not self.client.wire.is_closed:
+        while self._wanted and not self.client.stream.is_closed:
             filter, qos = self._wanted.popitem()
             async for message in self.broker.retained_under(filter):
                 await self._room()
@@ -165,7 +165,7 @@ class Handler(BrokerProtocolHandler):
                     self.deliver(_of(message, min(qos, message.qos or 0)))
 
     async def _room(self) -> None:
-        await self.client.wire.room()
+        await self.client.stream.room()
         while len(self._deliveries) >= WINDOW:
             await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
 

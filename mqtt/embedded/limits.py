@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class BrokerLimits:
     """`packet_bytes`: the largest packet taken, without its fixed header.
 
     `unsent_bytes`, `unsent_messages`: what a client leaves unread, unacknowledged or unreleased

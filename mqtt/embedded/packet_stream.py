@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from amqtt.adapters import StreamWriterAdapter
 
-from mqtt.embedded.limits import Bounds
+from mqtt.embedded.limits import BrokerLimits
 
 # What is still to be sent when a connection is closed has this long.
 LINGER_SECONDS = 2
@@ -16,7 +16,7 @@ class Malformed(Exception):
     """Not MQTT 3.1.1, or larger than is taken: the connection is closed without an answer."""
 
 
-class Wire(StreamWriterAdapter):
+class PacketStream(StreamWriterAdapter):
     """What amqtt writes to, and what packets are read from.
 
     amqtt would wait for a packet of any size, in pieces of its own, and for a peer that reads
@@ -24,11 +24,11 @@ class Wire(StreamWriterAdapter):
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bounds: Bounds
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: BrokerLimits
     ) -> None:
         super().__init__(writer)
         self._reader = reader
-        self._bounds = bounds
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self.heard_at = self._loop.time()
 
@@ -39,7 +39,7 @@ class Wire(StreamWriterAdapter):
         """
         try:
             head = await self._head()
-            body = await self._reader.readexactly(_remaining(head, self._bounds.packet_bytes))
+            body = await self._reader.readexactly(_remaining(head, self._limits.packet_bytes))
         except (asyncio.IncompleteReadError, OSError):
             return None
         self.heard_at = self._loop.time()
@@ -58,7 +58,7 @@ class Wire(StreamWriterAdapter):
         and uvloop would, for a connection that has just been lost.
         """
         transport = self._writer.transport
-        too_much = transport.get_write_buffer_size() + len(data) > self._bounds.unsent_bytes
+        too_much = transport.get_write_buffer_size() + len(data) > self._limits.unsent_bytes
         if too_much or transport.is_closing():
             self.abort()
         super().write(data)

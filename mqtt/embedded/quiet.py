@@ -5,7 +5,7 @@ import logging
 LATE = ("Received PUB", "PUBACK waiter", "PUBREC waiter", "PUBCOMP waiter", "Timeout waiting for")
 
 
-def hush() -> None:
+def silence_late_ack_warnings() -> None:
     logging.getLogger("amqtt.mqtt.protocol.handler").addFilter(_says_more_than_late)
 
 

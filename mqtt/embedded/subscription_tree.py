@@ -6,7 +6,7 @@ from typing import cast
 from paho.mqtt.matcher import MQTTMatcher
 
 
-class Hearers:
+class SubscriptionTree:
     """Filters in a tree: a message costs nothing for who is subscribed to something else.
 
     amqtt compares each message with each filter there is.
@@ -16,24 +16,24 @@ class Hearers:
         self._tree = MQTTMatcher()  # type: ignore[no-untyped-call]
 
     def add(self, filter: str, client_id: str, qos: int) -> None:
-        hearers = self._of_filter(filter)
-        if hearers is None:
+        subscribers = self._of_filter(filter)
+        if subscribers is None:
             self._tree[filter] = {client_id: qos}
         else:
-            hearers[client_id] = qos
+            subscribers[client_id] = qos
 
     def remove(self, filter: str, client_id: str) -> None:
-        hearers = self._of_filter(filter) or {}
-        hearers.pop(client_id, None)
-        if not hearers and self._of_filter(filter) is not None:
+        subscribers = self._of_filter(filter) or {}
+        subscribers.pop(client_id, None)
+        if not subscribers and self._of_filter(filter) is not None:
             del self._tree[filter]  # type: ignore[no-untyped-call]
 
     def of(self, topic: str) -> dict[str, int]:
         """Client ids, each with the highest QoS that one of its filters has."""
         heard: dict[str, int] = {}
         matching: Iterator[dict[str, int]] = self._tree.iter_match(topic)  # type: ignore[no-untyped-call]
-        for hearers in matching:
-            for client_id, qos in hearers.items():
+        for subscribers in matching:
+            for client_id, qos in subscribers.items():
                 heard[client_id] = max(qos, heard.get(client_id, 0))
         return heard
 

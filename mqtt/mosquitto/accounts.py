@@ -16,7 +16,7 @@ from domain.events.kinds import EventKind
 from domain.mqtt.accounts import Account
 from mqtt.mosquitto.files import MosquittoFiles
 from resolvers.access.mqtt import broker_accounts_of
-from resolvers.services import Desk
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.mqtt")
 
@@ -44,7 +44,7 @@ OF_RELEVANT_KIND = event_log.of_kinds(RELEVANT)
 EVERY_SECONDS = 60.0
 
 
-class MosquittoAccounts:
+class MosquittoSync:
     """`server`: the account by which this server itself connects."""
 
     name = "Mosquitto accounts"
@@ -63,21 +63,21 @@ class MosquittoAccounts:
         """Something was written to the database."""
         self._woken.set()
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled. Raises Unavailable."""
         async with _only_writer(self._files.folder):
             self._files.resume()
             try:
-                await self._keep_up(desk)
+                await self._keep_up(services)
             finally:
                 self._files.cancel()
 
-    async def _keep_up(self, desk: Desk) -> None:
+    async def _keep_up(self, services: Services) -> None:
         self._position, retry = None, RETRY_SECONDS
         while True:
             self._woken.clear()
             try:
-                pause = await self._turn(desk)
+                pause = await self._turn(services)
                 retry = RETRY_SECONDS
             except Unavailable:
                 raise
@@ -92,16 +92,16 @@ class MosquittoAccounts:
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._woken.wait()
 
-    async def _turn(self, desk: Desk) -> float:
+    async def _turn(self, services: Services) -> float:
         """Writes if something has happened; returns for how many seconds to leave it at that."""
-        if not await self._something_happened(desk):
+        if not await self._something_happened(services):
             return 0
         await asyncio.sleep(GATHER_SECONDS)
-        async with desk.database.begin(own=True) as session:
-            position = await event_log.settled(session)
+        async with services.database.transaction(background=True) as session:
+            position = await event_log.last_readable(session)
             [seen] = await event_log.counts_after(session, [position], OF_RELEVANT_KIND)
         started, cpu = time.monotonic(), time.thread_time()
-        accounts = [account async for account in broker_accounts_of(desk, self._server)]
+        accounts = [account async for account in broker_accounts_of(services, self._server)]
         cpu = time.thread_time() - cpu
         cpu += await asyncio.to_thread(self._write, accounts)
         self._position, self._seen, self._again = position, seen, started + EVERY_SECONDS
@@ -117,12 +117,12 @@ class MosquittoAccounts:
         own = time.thread_time() - started
         return own + self._files.reload_seconds if changed else own
 
-    async def _something_happened(self, desk: Desk) -> bool:
+    async def _something_happened(self, services: Services) -> bool:
         """Also if a transaction that has been open for long holds back what is settled."""
         if self._position is None or time.monotonic() > self._again:
             return True
-        async with desk.database.begin(own=True) as session:
-            settled = await event_log.settled(session)
+        async with services.database.transaction(background=True) as session:
+            settled = await event_log.last_readable(session)
             places = self._position, settled
             seen, beyond = await event_log.counts_after(session, places, OF_RELEVANT_KIND)
         if seen != self._seen:

@@ -10,7 +10,7 @@ MODE = 0o640
 BUFFER_BYTES = 1 << 20
 
 
-class Draft:
+class AtomicFile:
     """A file beside the one that it is to replace, and no more than that if all ends now.
 
     It gets the folder's group, which may read it and nothing else. `head`: its first line, which

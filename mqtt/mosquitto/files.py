@@ -10,7 +10,7 @@ from pathlib import Path
 from domain.mqtt.accounts import Account
 from domain.mqtt.topics import is_filter
 from mqtt.address import Address
-from mqtt.mosquitto.atomic_file import Draft, first_line, lines_of
+from mqtt.mosquitto.atomic_file import AtomicFile, first_line, lines_of
 from mqtt.mosquitto.probe import PREFIX, Probe, new_name
 from mqtt.mosquitto.process import MosquittoProcess
 from mqtt.mosquitto.reload import Reload
@@ -69,7 +69,10 @@ class MosquittoFiles:
     def _put_in_place(self, accounts: Iterable[Account], name: str, *, whole: bool) -> bool:
         """Whether it was needed. `whole`: the files belong together."""
         heads = self._heads(name)
-        with Draft(self.passwords, heads[0]) as passwords, Draft(self.acl, heads[1]) as acl:
+        with (
+            AtomicFile(self.passwords, heads[0]) as passwords,
+            AtomicFile(self.acl, heads[1]) as acl,
+        ):
             lines = _render(accounts, passwords, acl)
             if process := self._process():
                 process.require_readable(acl.path)
@@ -109,7 +112,7 @@ class MosquittoFiles:
         So whoever goes or has a new password is out before the rights change, and whoever comes is
         in after that: Mosquitto may read the files between any two of these steps.
         """
-        with Draft(self.passwords, b"#\n", "kept") as kept:
+        with AtomicFile(self.passwords, b"#\n", "kept") as kept:
             for line in lines_of(self.passwords):
                 if hash(line) in lines:
                     kept.write(line)
@@ -117,7 +120,7 @@ class MosquittoFiles:
                 kept.replace()
 
 
-def _render(accounts: Iterable[Account], passwords: Draft, acl: Draft) -> set[int]:
+def _render(accounts: Iterable[Account], passwords: AtomicFile, acl: AtomicFile) -> set[int]:
     """Returns the hashes of all lines of the password file."""
     lines: set[int] = set()
     names: set[str] = set()

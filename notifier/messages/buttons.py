@@ -12,28 +12,28 @@ APPROVE, REJECT, DEVICE = "approve", "reject", "device"
 SEPARATOR = ":"
 
 
-def pressed(what: str, *about: object) -> str:
+def callback_data(what: str, *about: object) -> str:
     """The data of a button: what is wanted, and of whom."""
     return SEPARATOR.join([what, *map(str, about)])
 
 
-def offers(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Buttons:
+def event_buttons(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Buttons:
     """`decides`: it is for somebody who may approve devices."""
     if told.device is None:
         return ()
-    details = [Button(words["buttons"]["device"], pressed(DEVICE, told.device.id))]
+    details = [Button(words["buttons"]["device"], callback_data(DEVICE, told.device.id))]
     asks = decides and told.event.kind in REQUESTS
-    return [*decision(told.device, told.event.id if asks else None, words), details]
+    return [*approval_buttons(told.device, told.event.id if asks else None, words), details]
 
 
-def decision(device: AnyDevice, request: int | None, words: Mapping[str, Any]) -> Buttons:
+def approval_buttons(device: AnyDevice, request: int | None, words: Mapping[str, Any]) -> Buttons:
     """Under a device that waits. `request` None: none was made, or another chat decides."""
     if request is None or not device.awaits_approval:
         return ()
     labels = words["buttons"]
     return [
         [
-            Button(labels["approve"], pressed(APPROVE, device.id, request)),
-            Button(labels["reject"], pressed(REJECT, device.id, request)),
+            Button(labels["approve"], callback_data(APPROVE, device.id, request)),
+            Button(labels["reject"], callback_data(REJECT, device.id, request)),
         ]
     ]

@@ -11,7 +11,7 @@ from typing import Any
 from domain.devices.enrolment import DeviceState
 from domain.events.kinds import EventKind
 from notifier.channels.channel import Message
-from notifier.messages.buttons import offers
+from notifier.messages.buttons import event_buttons
 from resolvers.feed.entries import AuditEvent
 
 FOLDER = Path(__file__).parent / "languages"
@@ -35,7 +35,7 @@ def single(told: AuditEvent, language: str, *, decides: bool = False) -> Message
     """One event. It ends with its number in the log. `decides`: see `offers`."""
     words = texts(language)
     number = words["number"].format(number=told.event.id)
-    buttons = offers(told, words, decides=decides)
+    buttons = event_buttons(told, words, decides=decides)
     return Message(f"{_sentence(told, words)}\n{number}", [told], buttons)
 
 

@@ -20,9 +20,9 @@ from notifier.telegram.api import TelegramApi
 from notifier.telegram.menu import offer_menu
 from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, rest, until_done
 from notifier.telegram.updates.dispatch import Dispatch
-from notifier.telegram.updates.update import Heard
-from resolvers.alerts.chats import bot_met_before, meet_bot
-from resolvers.services import Desk
+from notifier.telegram.updates.update import ReceivedUpdate
+from resolvers.alerts.chats import bot_met_before, store_bot_name
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.bot")
 
@@ -71,64 +71,64 @@ class TelegramBot:
     def wake(self) -> None:
         """What happens to devices is the notifier's to tell."""
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled. Raises Unavailable."""
         try:
-            await self._run(desk)
+            await self._run(services)
         finally:
             await self._chats.end()
 
-    async def _run(self, desk: Desk) -> NoReturn:
-        naming = asyncio.create_task(self._find_name(desk), name="bot's name")
+    async def _run(self, services: Services) -> NoReturn:
+        naming = asyncio.create_task(self._find_name(services), name="bot's name")
         try:
             await asyncio.wait([naming], timeout=NAME_SECONDS)
             if self._dispatch.username is None:
-                self._dispatch.username = await bot_met_before(desk)
-            await self._take_turns(desk)
+                self._dispatch.username = await bot_met_before(services)
+            await self._take_turns(services)
         finally:
             await end_all([naming])
 
-    async def _take_turns(self, desk: Desk) -> NoReturn:
+    async def _take_turns(self, services: Services) -> NoReturn:
         while True:
             try:
-                async with desk.database.locks() as locks:
-                    await self._stand_by(desk, locks)
+                async with services.database.locks() as locks:
+                    await self._stand_by(services, locks)
             except LocksLost as lost:
                 log.warning("Another server may talk for the bot now: %s", lost)
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
-    async def receive(self, desk: Desk, update: dict[str, Any]) -> None:
+    async def receive(self, services: Services, update: dict[str, Any]) -> None:
         """What came to the webhook: perhaps long after it was said."""
-        await self._hear(desk, [Heard(update, prompt=False)])
+        await self._hear(services, [ReceivedUpdate(update, prompt=False)])
 
-    async def _find_name(self, desk: Desk) -> None:
-        await until_done("The bot's name is not known", lambda: self._ask_name(desk))
+    async def _find_name(self, services: Services) -> None:
+        await until_done("The bot's name is not known", lambda: self._ask_name(services))
 
-    async def _ask_name(self, desk: Desk) -> None:
+    async def _ask_name(self, services: Services) -> None:
         me = await self._api.ask("getMe", AsyncTeleBot.get_me)
         self._dispatch.username = me.username or ""
-        await meet_bot(desk, self._dispatch.username)
+        await store_bot_name(services, self._dispatch.username)
 
-    async def _stand_by(self, desk: Desk, locks: Locks) -> NoReturn:
+    async def _stand_by(self, services: Services, locks: Locks) -> NoReturn:
         while True:
             async with locks.attempt(Lock.TELEGRAM_BOT) as ours:
                 if ours:
-                    await self._talk_alone(desk, locks)
+                    await self._talk_alone(services, locks)
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
-    async def _talk_alone(self, desk: Desk, locks: Locks) -> None:
+    async def _talk_alone(self, services: Services, locks: Locks) -> None:
         log.info("This server talks for the bot.")
-        await run_together(_keep(locks), self._talk(desk))
+        await run_together(_keep(locks), self._talk(services))
 
-    async def _talk(self, desk: Desk) -> None:
-        hearing = self._be_told() if self._webhook else self._listen(desk)
+    async def _talk(self, services: Services) -> None:
+        hearing = self._be_told() if self._webhook else self._listen(services)
         await run_all(hearing, offer_menu(self._api))
 
     async def _be_told(self) -> None:
         await until_done("The bot's webhook is not set", self._set_webhook)
         await asyncio.Event().wait()
 
-    async def _listen(self, desk: Desk) -> NoReturn:
+    async def _listen(self, services: Services) -> NoReturn:
         """What waited at Telegram comes in answers to questions that do not wait for more."""
         pause, offset, heard_until = FIRST_PAUSE_SECONDS, None, float("-inf")
         while True:
@@ -145,7 +145,7 @@ class TelegramBot:
             if len(updates) < MOST_UPDATES:
                 heard_until = time.monotonic()
             if updates:
-                await self._hear(desk, [Heard(raw, prompt=prompt) for raw in updates])
+                await self._hear(services, [ReceivedUpdate(raw, prompt=prompt) for raw in updates])
                 offset = updates[-1]["update_id"] + 1
 
     async def _set_webhook(self) -> None:
@@ -169,19 +169,21 @@ class TelegramBot:
             return False
         return True
 
-    async def _hear(self, desk: Desk, updates: Sequence[Heard]) -> None:
+    async def _hear(self, services: Services, updates: Sequence[ReceivedUpdate]) -> None:
         """Chats at the same time, and in each chat one thing after the other. What takes its time
         goes on while others are heard.
         """
-        heard = [self._chats.add(each.chat, partial(self._deal, desk, each)) for each in updates]
+        heard = [
+            self._chats.add(each.chat, partial(self._deal, services, each)) for each in updates
+        ]
         await asyncio.wait(heard, timeout=LISTEN_SECONDS)
 
-    async def _deal(self, desk: Desk, heard: Heard) -> None:
+    async def _deal(self, services: Services, heard: ReceivedUpdate) -> None:
         """With one update, which must not stand in the way of others, whatever is wrong with it."""
         for pause in (*AGAIN_SECONDS, None):
             try:
                 async with asyncio.timeout(HANDLE_SECONDS):
-                    await self._dispatch(desk, heard)
+                    await self._dispatch(services, heard)
             except Unavailable as error:
                 log.warning("The bot could not do what it was told: %s", error)
                 if pause is not None:

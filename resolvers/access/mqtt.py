@@ -9,10 +9,10 @@ from domain.errors import Unauthenticated
 from domain.mqtt.accounts import Account
 from domain.mqtt.rights import ADMIN_USER, Rights
 from resolvers.access.authenticate import authenticate
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-async def broker_login(desk: Desk, username: str, password: str) -> int | None:
+async def broker_login(services: Services, username: str, password: str) -> int | None:
     """The token's id; None where user name and password don't belong together, or to nobody.
 
     Devices connect by their id, administrators as `admin-` and the token's id, or, unless confined
@@ -20,29 +20,29 @@ async def broker_login(desk: Desk, username: str, password: str) -> int | None:
     Raises Unavailable.
     """
     try:
-        caller = await authenticate(desk, password)
+        caller = await authenticate(services, password)
     except Unauthenticated:
         return None
     return caller.token_id if username in _usernames(caller) else None
 
 
-async def broker_rights(desk: Desk, token_ids: Collection[int]) -> Mapping[int, Rights]:
+async def broker_rights(services: Services, token_ids: Collection[int]) -> Mapping[int, Rights]:
     """What the holders of some tokens may do now; those that may do nothing are left out."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         return await broker_accounts.rights(session, token_ids)
 
 
-async def rights_of_user(desk: Desk, username: str) -> Rights | None:
+async def rights_of_user(services: Services, username: str) -> Rights | None:
     """What a user name stands for, whichever of its tokens it came with; None: for nobody."""
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         return await broker_accounts.rights_of_user(session, username)
 
 
-async def broker_accounts_of(desk: Desk, server: Account | None) -> AsyncIterator[Account]:
+async def broker_accounts_of(services: Services, server: Account | None) -> AsyncIterator[Account]:
     """All accounts, for a broker that keeps a list of them; `server`: this server's own."""
     if server is not None:
         yield server
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         async for account in broker_accounts.all_accounts(session):
             yield account
 

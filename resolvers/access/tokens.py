@@ -6,12 +6,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.access import tokens
-from db.devices import queries as devices
-from db.events.record import record, token_facts
+from db.devices import queries as device_queries
+from db.events.record import record_event, token_facts
 from db.mqtt.speakers import set_offline_without_token
-from db.paging import Rows, number_of
-from db.tables.devices import Owner
-from db.tables.tokens import Token
+from db.paging import Slice, number_of
+from db.tables.devices import OwnerRow
+from db.tables.tokens import TokenRow
 from domain.access.caller import Action, Caller, Scope
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind, hash_secret, new_secret
@@ -20,13 +20,15 @@ from domain.events.kinds import EventKind
 from domain.inputs import Page
 from domain.mqtt.accounts import mosquitto_hash
 from resolvers.devices.topic_levels import owner_for
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-async def create_token(desk: Desk, caller: Caller, wanted: NewToken) -> tuple[Token, str]:
+async def create_token(
+    services: Services, caller: Caller, wanted: NewToken
+) -> tuple[TokenRow, str]:
     """The secret is in the answer, and nowhere else."""
     caller.require(Action.MANAGE_TOKENS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         confined = wanted.owner is not None or caller.owner_id is not None
         owner = await owner_for(session, caller, wanted.owner) if confined else None
         secret = new_secret(wanted.kind)
@@ -34,9 +36,9 @@ async def create_token(desk: Desk, caller: Caller, wanted: NewToken) -> tuple[To
 
 
 async def add_token(
-    session: AsyncSession, caller: Caller, wanted: NewToken, owner: Owner | None, secret: str
-) -> Token:
-    token = Token(
+    session: AsyncSession, caller: Caller, wanted: NewToken, owner: OwnerRow | None, secret: str
+) -> TokenRow:
+    token = TokenRow(
         kind=wanted.kind,
         hash=hash_secret(secret),
         mqtt_hash=mosquitto_hash(secret) if wanted.kind is TokenKind.ADMIN else None,
@@ -50,7 +52,7 @@ async def add_token(
     )
     session.add(token)
     await session.flush()
-    record(
+    record_event(
         session,
         EventKind.TOKEN_CREATED,
         caller,
@@ -61,21 +63,23 @@ async def add_token(
 
 
 async def list_tokens(
-    desk: Desk, caller: Caller, kind: TokenKind | None, page: Page
-) -> Rows[Token]:
+    services: Services, caller: Caller, kind: TokenKind | None, page: Page
+) -> Slice[TokenRow]:
     caller.require(Action.MANAGE_TOKENS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         return await tokens.listed(session, caller.owner_id, kind, page)
 
 
-async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
+async def revoke_token(services: Services, caller: Caller, id: str) -> TokenRow:
     """At once and for good. Revoking it again changes nothing."""
     caller.require(Action.MANAGE_TOKENS)
     number = number_of(id)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         # A device is locked before its tokens.
         device_id = await tokens.device_of(session, number)
-        device = await devices.find_for_update(session, Scope(), device_id) if device_id else None
+        device = (
+            await device_queries.find_for_update(session, Scope(), device_id) if device_id else None
+        )
         token = await tokens.by_id(session, caller.owner_id, number)
         if token is None:
             raise InputError.at("id", "There is no such token.", ErrorCode.NOT_FOUND)
@@ -87,7 +91,7 @@ async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
             if token.device_id:
                 await session.flush()
                 await set_offline_without_token(session, token.device_id)
-            record(
+            record_event(
                 session,
                 EventKind.TOKEN_REVOKED,
                 caller,
@@ -97,17 +101,17 @@ async def revoke_token(desk: Desk, caller: Caller, id: str) -> Token:
         return token
 
 
-async def _check_not_last(session: AsyncSession, token: Token) -> None:
+async def _check_not_last(session: AsyncSession, token: TokenRow) -> None:
     if token.kind != TokenKind.ADMIN or token.owner_id is not None:
         return
     others = (
         select(func.count())
-        .select_from(Token)
+        .select_from(TokenRow)
         .where(
-            Token.kind == TokenKind.ADMIN,
-            Token.owner_id.is_(None),
-            Token.revoked_at.is_(None),
-            Token.id != token.id,
+            TokenRow.kind == TokenKind.ADMIN,
+            TokenRow.owner_id.is_(None),
+            TokenRow.revoked_at.is_(None),
+            TokenRow.id != token.id,
         )
     )
     if (await session.execute(others)).scalar_one() == 0:

@@ -4,38 +4,39 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from db.alerts import deliveries as notices
-from db.alerts import invites, recipients
-from db.tables.alerts import Recipient
+from db.alerts import deliveries, invites, recipients
+from db.tables.alerts import RecipientRow
 from domain.access.caller import Caller
 from domain.alerts.quiet_hours import QuietHours
 from domain.alerts.recipients import TELEGRAM
 from domain.events.kinds import EventKind
-from resolvers.alerts.recipients import dismiss
-from resolvers.services import Desk
+from resolvers.alerts.recipients import remove
+from resolvers.services import Services
 
 MAX_OWNERS = 1_000
 # What Telegram says of a group's General topic, where only administrators may write.
 CLOSED = "TOPIC_CLOSED"
 
 
-async def meet_bot(desk: Desk, username: str) -> None:
+async def store_bot_name(services: Services, username: str) -> None:
     """Remembers how people find the bot."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         await invites.set_bot_name(session, username)
 
 
-async def bot_met_before(desk: Desk) -> str | None:
+async def bot_met_before(services: Services) -> str | None:
     """The bot's name, as Telegram told it before; None if it never did."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         return await invites.bot_name(session)
 
 
-async def known_chat(desk: Desk, chat: str, topic: int | None = None) -> Recipient | None:
+async def known_chat(
+    services: Services, chat: str, topic: int | None = None
+) -> RecipientRow | None:
     """None for a chat that nobody let in, or that was sent away. A group whose General topic is
     closed gets its alerts in the topic in which it is heard from.
     """
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         recipient = await recipients.find_chat(session, chat, topic)
         if not recipients.is_let_in(recipient):
             return None
@@ -45,25 +46,25 @@ async def known_chat(desk: Desk, chat: str, topic: int | None = None) -> Recipie
         return recipient
 
 
-async def chat_moved(desk: Desk, chat: str, to: str) -> None:
+async def chat_moved(services: Services, chat: str, to: str) -> None:
     """A group has become a supergroup, which has another id."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         await recipients.redirect_group(session, chat, to)
 
 
-async def chat_is_back(desk: Desk, chat: str, username: str | None = None) -> None:
+async def chat_is_back(services: Services, chat: str, username: str | None = None) -> None:
     """The bot may write there again: what waits and what was missed is sent at once."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         await recipients.welcome(session, [chat, *([f"@{username}"] if username else [])])
 
 
 async def greet_again(
-    desk: Desk, address: str, topic: int | None, name: str | None, language: str
-) -> Recipient | None:
+    services: Services, address: str, topic: int | None, name: str | None, language: str
+) -> RecipientRow | None:
     """A chat that blocked the bot, or had not begun to talk to it, is told again: in this topic,
     unless its address names one.
     """
-    async with _changed(desk, address) as recipient:
+    async with _changed(services, address) as recipient:
         if recipient:
             recipient.name, recipient.language = name, language
             if ":" not in address:
@@ -72,19 +73,19 @@ async def greet_again(
         return recipient
 
 
-async def mute(desk: Desk, address: str, span: timedelta | None) -> datetime | None:
+async def mute(services: Services, address: str, span: timedelta | None) -> datetime | None:
     """What happens meanwhile is told then. None: be told again. Returns until when."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         recipient = await recipients.find(session, TELEGRAM, address, change=True)
         if recipient is None or not recipients.is_let_in(recipient):
             return None
-        now = await notices.now(session)
+        now = await deliveries.now(session)
         recipient.muted_until, recipient.muted_at = (now + span, now) if span else (None, None)
         return recipient.muted_until
 
 
-async def set_quiet_hours(desk: Desk, address: str, hours: QuietHours | None) -> None:
-    async with _changed(desk, address) as recipient:
+async def set_quiet_hours(services: Services, address: str, hours: QuietHours | None) -> None:
+    async with _changed(services, address) as recipient:
         if recipient:
             recipient.quiet_hours = hours
             if not recipient.attempts:
@@ -92,12 +93,12 @@ async def set_quiet_hours(desk: Desk, address: str, hours: QuietHours | None) ->
 
 
 async def choose_kinds(
-    desk: Desk,
+    services: Services,
     address: str,
     choose: Callable[[Collection[EventKind] | None], Collection[EventKind]],
-) -> Recipient | None:
+) -> RecipientRow | None:
     """`choose` makes the new choice of the present one (None: the usual kinds)."""
-    async with _changed(desk, address) as recipient:
+    async with _changed(services, address) as recipient:
         if recipient:
             kinds = recipient.kinds
             present = None if kinds is None else {EventKind(kind) for kind in kinds}
@@ -105,9 +106,11 @@ async def choose_kinds(
         return recipient
 
 
-async def choose_owner(desk: Desk, address: str, owner_id: int | None) -> Recipient | None:
+async def choose_owner(
+    services: Services, address: str, owner_id: int | None
+) -> RecipientRow | None:
     """Adds the owner to those it hears of, or takes it away; None, and the last one: all."""
-    async with _changed(desk, address) as recipient:
+    async with _changed(services, address) as recipient:
         if recipient and owner_id is None:
             recipient.owner_ids = None
         elif recipient and owner_id is not None:
@@ -115,30 +118,30 @@ async def choose_owner(desk: Desk, address: str, owner_id: int | None) -> Recipi
         return recipient
 
 
-async def owners_to_choose(desk: Desk) -> Sequence[tuple[int, str]]:
+async def owners_to_choose(services: Services) -> Sequence[tuple[int, str]]:
     """Id and name, by name; a thousand at most."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         return [(owner.id, owner.name) for owner in await recipients.owners(session, MAX_OWNERS)]
 
 
-async def leave(desk: Desk, caller: Caller, address: str) -> bool:
+async def leave(services: Services, caller: Caller, address: str) -> bool:
     """It is told nothing any more; False for one that the settings name."""
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         recipient = await recipients.find(session, TELEGRAM, address, change=True)
         if recipient is None:
             return True
         if recipient.source == recipients.SETTINGS:
             return False
-        await dismiss(session, caller, recipient)
+        await remove(session, caller, recipient)
         return True
 
 
 @asynccontextmanager
-async def _changed(desk: Desk, address: str) -> AsyncIterator[Recipient | None]:
-    async with desk.database.begin(own=True) as session:
+async def _changed(services: Services, address: str) -> AsyncIterator[RecipientRow | None]:
+    async with services.database.transaction(background=True) as session:
         recipient = await recipients.find(session, TELEGRAM, address, change=True)
         yield recipient if recipients.is_let_in(recipient) else None
 
 
-def _closed(recipient: Recipient) -> bool:
+def _closed(recipient: RecipientRow) -> bool:
     return recipient.topic is None and CLOSED in (recipient.last_error or "")

@@ -2,40 +2,40 @@
 
 from dataclasses import dataclass
 
-from db.alerts import delivery_pages as delivery_list
-from db.paging import Rows
-from db.tables.alerts import Notice, Recipient
+from db.alerts import delivery_pages
+from db.paging import Slice
+from db.tables.alerts import DeliveryRow, RecipientRow
 from domain.access.caller import Action, Caller
 from domain.alerts.inputs import DeliveryFilter
 from domain.inputs import Page
-from resolvers.feed.entries import AuditEvent, with_subjects
-from resolvers.services import Desk
+from resolvers.feed.entries import AuditEvent, load_entries
+from resolvers.services import Services
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class ListedDelivery:
     """`event` None: it was forgotten by age."""
 
-    notice: Notice
-    recipient: Recipient
+    delivery: DeliveryRow
+    recipient: RecipientRow
     event: AuditEvent | None
 
 
 async def list_deliveries(
-    desk: Desk, caller: Caller, wanted: DeliveryFilter, page: Page
-) -> Rows[DeliveryRow]:
+    services: Services, caller: Caller, wanted: DeliveryFilter, page: Page
+) -> Slice[ListedDelivery]:
     """The newest first."""
     caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
-        found = await delivery_list.page(session, caller.owner_id, wanted, page)
+    async with services.database.transaction() as session:
+        found = await delivery_pages.page(session, caller.owner_id, wanted, page)
         events = [row.event for row in found.rows if row.event]
-        subjects = await with_subjects(session, events)
+        subjects = await load_entries(session, events)
     rows = [
-        DeliveryRow(
-            row.notice,
+        ListedDelivery(
+            row.delivery,
             row.recipient,
             subjects[row.event.id].seen_by(caller) if row.event else None,
         )
         for row in found.rows
     ]
-    return Rows(rows, found.cursors, found.has_next, found.has_previous)
+    return Slice(rows, found.cursors, found.has_next, found.has_previous)

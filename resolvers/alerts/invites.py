@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.access import tokens
 from db.alerts import invites, recipients
-from db.devices import topic_levels as levels
-from db.events.record import record
-from db.paging import Rows, number_of
-from db.tables.alerts import MAX_ID, Invite, Recipient
-from db.tables.devices import Owner
+from db.devices import topic_levels
+from db.events.record import record_event
+from db.paging import Slice, number_of
+from db.tables.alerts import MAX_ID, InviteRow, RecipientRow
+from db.tables.devices import OwnerRow
 from domain.access.caller import Action, Caller
 from domain.access.tokens import hash_secret
 from domain.alerts.inputs import NewInvite
@@ -22,7 +22,7 @@ from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page
 from resolvers.devices.topic_levels import owner_for
-from resolvers.services import Desk
+from resolvers.services import Services
 
 # What a deep link can carry: letters, digits, - and _ (core.telegram.org/bots/features).
 CODE_BYTES = 16
@@ -33,15 +33,15 @@ VALID = timedelta(days=7)
 class NewCode:
     """`bot`: the name of the bot that takes the code."""
 
-    invite: Invite
+    invite: InviteRow
     code: str
     bot: str
 
 
-async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) -> NewCode:
+async def create_telegram_invite(services: Services, caller: Caller, wanted: NewInvite) -> NewCode:
     """The code is in the answer, and nowhere else; it is good for one chat."""
     caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         bot = await invites.bot_name(session)
         if bot is None:
             raise InputError.at(
@@ -52,7 +52,7 @@ async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) 
             )
         owner = await _owner(session, caller, wanted.owner)
         code, now = secrets.token_urlsafe(CODE_BYTES), datetime.now(UTC)
-        invite = Invite(
+        invite = InviteRow(
             hash=hash_secret(code),
             role=wanted.role,
             owner=owner,
@@ -65,7 +65,7 @@ async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) 
         session.add(invite)
         await session.flush()
         facts = {"channel": TELEGRAM, "role": invite.role, "note": invite.note}
-        record(
+        record_event(
             session,
             EventKind.RECIPIENT_INVITED,
             caller,
@@ -75,10 +75,10 @@ async def create_telegram_invite(desk: Desk, caller: Caller, wanted: NewInvite) 
         return NewCode(invite, code, bot)
 
 
-async def revoke_telegram_invite(desk: Desk, caller: Caller, id: str) -> Invite:
+async def revoke_telegram_invite(services: Services, caller: Caller, id: str) -> InviteRow:
     """It lets nobody in any more; whom it has let in stays."""
     caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         invite = await invites.by_id(session, caller.owner_id, number_of(id, MAX_ID))
         if invite is None:
             raise InputError.at("id", "There is no such invitation.", ErrorCode.NOT_FOUND)
@@ -87,34 +87,34 @@ async def revoke_telegram_invite(desk: Desk, caller: Caller, id: str) -> Invite:
         return invite
 
 
-async def list_telegram_invites(desk: Desk, caller: Caller, page: Page) -> Rows[Invite]:
+async def list_telegram_invites(services: Services, caller: Caller, page: Page) -> Slice[InviteRow]:
     """The newest first."""
     caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         return await invites.page(session, caller.owner_id, page)
 
 
-async def _owner(session: AsyncSession, caller: Caller, name: str | None) -> Owner | None:
+async def _owner(session: AsyncSession, caller: Caller, name: str | None) -> OwnerRow | None:
     """One that is there: whoever mistypes a name lets nobody in."""
     if name is None and caller.owner_id is None:
         return None
     if caller.owner_id is not None:
         return await owner_for(session, caller, name)
-    owner = await levels.find_owner(session, name or "")
+    owner = await topic_levels.find_owner(session, name or "")
     if owner is None:
         raise InputError.at("owner", f"There is no owner {name}.", ErrorCode.NOT_FOUND)
     return owner
 
 
 async def accept_telegram_invite(
-    desk: Desk, code: str, where: str, name: str | None, language: str
-) -> Recipient | None:
+    services: Services, code: str, where: str, name: str | None, language: str
+) -> RecipientRow | None:
     """None for a code that is unknown, used by another chat or too old, or whose maker's token was
     revoked. A used one changes nothing more. `where`: the chat's id, and after a colon the topic of
     it. The chat is let in as a whole; its alerts go to this topic.
     """
     chat, _, topic = where.partition(":")
-    async with desk.database.begin(own=True) as session:
+    async with services.database.transaction(background=True) as session:
         invite = await invites.by_hash(session, hash_secret(code))
         recipient = await recipients.find(session, TELEGRAM, chat, change=True)
         if invite is None or invite.used_by is not None:
@@ -124,7 +124,7 @@ async def accept_telegram_invite(
             return None
         if recipient is None:
             since = await recipients.last_event(session)
-            recipient = Recipient(
+            recipient = RecipientRow(
                 channel=TELEGRAM, address=chat, source=invite.created_by, since_event=since
             )
             session.add(recipient)
@@ -147,7 +147,7 @@ async def accept_telegram_invite(
             await recipients.forget_other_owners(session, recipient)
         caller = telegram_caller(Role(recipient.role), recipient.owner_id, chat, None)
         facts = {**recipient_facts(recipient), "invitedBy": invite.created_by}
-        record(
+        record_event(
             session,
             EventKind.RECIPIENT_ADDED,
             caller,
@@ -157,20 +157,20 @@ async def accept_telegram_invite(
         return recipient
 
 
-async def _valid(session: AsyncSession, invite: Invite) -> bool:
+async def _valid(session: AsyncSession, invite: InviteRow) -> bool:
     if invite.expires_at <= datetime.now(UTC):
         return False
     return invite.token_id is None or bool(await tokens.valid(session, [invite.token_id]))
 
 
-def _may_change(invite: Invite, recipient: Recipient) -> bool:
+def _may_change(invite: InviteRow, recipient: RecipientRow) -> bool:
     """An invitation for one owner takes nobody away from all owners, or from another one."""
     if invite.owner_id is None or not recipients.is_let_in(recipient):
         return True
     return recipient.owner_id == invite.owner_id
 
 
-def _let_in(recipient: Recipient, invite: Invite) -> None:
+def _let_in(recipient: RecipientRow, invite: InviteRow) -> None:
     if recipient.source != recipients.SETTINGS or not recipients.is_let_in(recipient):
         recipient.source, recipient.configured_as = invite.created_by, None
     if recipient.owner_id != invite.owner_id:
@@ -178,7 +178,7 @@ def _let_in(recipient: Recipient, invite: Invite) -> None:
     recipient.owner, recipient.role = invite.owner, invite.role
 
 
-def recipient_facts(recipient: Recipient) -> dict[str, Any]:
+def recipient_facts(recipient: RecipientRow) -> dict[str, Any]:
     """As the audit log shows it."""
     return {
         "channel": recipient.channel,

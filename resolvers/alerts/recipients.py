@@ -3,27 +3,27 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.alerts import recipients
-from db.events.record import record
-from db.paging import Rows, number_of
-from db.tables.alerts import MAX_ID, Recipient
+from db.events.record import record_event
+from db.paging import Slice, number_of
+from db.tables.alerts import MAX_ID, RecipientRow
 from domain.access.caller import Action, Caller
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page
 from resolvers.alerts.invites import recipient_facts
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-async def list_recipients(desk: Desk, caller: Caller, page: Page) -> Rows[Recipient]:
+async def list_recipients(services: Services, caller: Caller, page: Page) -> Slice[RecipientRow]:
     caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         return await recipients.page(session, caller.owner_id, page)
 
 
-async def remove_recipient(desk: Desk, caller: Caller, id: str) -> Recipient:
+async def remove_recipient(services: Services, caller: Caller, id: str) -> RecipientRow:
     """It is told nothing any more, and may do nothing."""
     caller.require(Action.MANAGE_RECIPIENTS)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         recipient = await recipients.by_id(session, caller.owner_id, number_of(id, MAX_ID))
         if recipient is None:
             raise InputError.at("id", "There is no such recipient.", ErrorCode.NOT_FOUND)
@@ -33,13 +33,13 @@ async def remove_recipient(desk: Desk, caller: Caller, id: str) -> Recipient:
                 "The server's settings name this recipient: take it out there.",
                 ErrorCode.CONFLICT,
             )
-        await dismiss(session, caller, recipient)
+        await remove(session, caller, recipient)
         return recipient
 
 
-async def dismiss(session: AsyncSession, caller: Caller, recipient: Recipient) -> None:
+async def remove(session: AsyncSession, caller: Caller, recipient: RecipientRow) -> None:
     await recipients.remove(session, recipient)
-    record(
+    record_event(
         session,
         EventKind.RECIPIENT_REMOVED,
         caller,

@@ -3,54 +3,58 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.access import tokens
-from db.events import browse as audit
-from db.events.record import record
-from db.tables.devices import AnyDevice, Device
+from db.events import browse as event_pages
+from db.events.record import record_event
+from db.tables.devices import AnyDevice, DeviceRow
 from domain.access.caller import Action, Caller
 from domain.devices.enrolment import DeviceState
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
-from resolvers.devices.lookup import existing
-from resolvers.services import Desk
+from resolvers.devices.lookup import get_device_for_update
+from resolvers.services import Services
 
 # What an administrator is asked by.
 REQUESTS = (EventKind.DEVICE_REGISTERED, EventKind.ENROLMENT_REQUESTED)
 
 
-async def request_of(desk: Desk, device: AnyDevice) -> int | None:
+async def request_of(services: Services, device: AnyDevice) -> int | None:
     """The number of the event by which a waiting device has asked for approval."""
     if not device.awaits_approval:
         return None
-    async with desk.database.begin() as session:
-        return await audit.newest(session, device.id, REQUESTS)
+    async with services.database.transaction() as session:
+        return await event_pages.newest(session, device.id, REQUESTS)
 
 
-async def approve_device(desk: Desk, caller: Caller, id: str, request: int | None = None) -> Device:
+async def approve_device(
+    services: Services, caller: Caller, id: str, request: int | None = None
+) -> DeviceRow:
     """A waiting token works from now on. A device that was rejected may ask again.
 
     `request`: what was decided upon, if it may have been something else than waits now.
     """
     caller.require(Action.CHANGE_DEVICE)
-    async with desk.database.begin() as session:
-        device = await existing(session, caller, id)
+    async with services.database.transaction() as session:
+        device = await get_device_for_update(session, caller, id)
         await _check_request(session, device, request)
         if not (device.awaits_approval or _refused(device)):
             raise InputError.at("id", "This device does not wait for approval.", ErrorCode.CONFLICT)
         _settle(session, caller, device, EventKind.DEVICE_APPROVED, DeviceState.ACTIVE)
         device.reenrolment_refused = False
         if waiting := await tokens.unused_of(session, device.id, waiting=True):
-            await tokens.forget_unused(session, device, waiting=False)
+            await tokens.delete_unused(session, device, waiting=False)
             waiting.waiting = False
         return device
 
 
-async def reject_device(desk: Desk, caller: Caller, id: str, request: int | None = None) -> Device:
+async def reject_device(
+    services: Services, caller: Caller, id: str, request: int | None = None
+) -> DeviceRow:
     """A new device stays out; a known one keeps the token it has, and only that. `request`: as for
     `approve_device`.
     """
     caller.require(Action.CHANGE_DEVICE)
-    async with desk.database.begin() as session:
-        device = await existing(session, caller, id)
+    async with services.database.transaction() as session:
+        device = await get_device_for_update(session, caller, id)
         await _check_request(session, device, request)
         if not device.awaits_approval:
             raise InputError.at("id", "This device does not wait for approval.", ErrorCode.CONFLICT)
@@ -63,28 +67,28 @@ async def reject_device(desk: Desk, caller: Caller, id: str, request: int | None
             DeviceState.REJECTED if new else DeviceState.ACTIVE,
         )
         device.reenrolment_refused = not new
-        await tokens.forget_unused(session, device, waiting=True)
+        await tokens.delete_unused(session, device, waiting=True)
         return device
 
 
 async def rotate_device_token(
-    desk: Desk,
+    services: Services,
     caller: Caller,
     id: str,
     *,
     revoke_old: bool,
-) -> tuple[Device, str]:
+) -> tuple[DeviceRow, str]:
     """A new token. The old one works until the new one is used, unless it is revoked at once."""
     caller.require(Action.ROTATE_TOKEN)
-    async with desk.database.begin() as session:
-        device = await existing(session, caller, id)
+    async with services.database.transaction() as session:
+        device = await get_device_for_update(session, caller, id)
         if device.state != DeviceState.ACTIVE:
             raise InputError.at("id", "This device has not been approved.", ErrorCode.CONFLICT)
-        await tokens.forget_unused(session, device, waiting=False)
+        await tokens.delete_unused(session, device, waiting=False)
         if revoke_old:
             await tokens.revoke_all(session, device)
         secret = tokens.issue_for_device(session, device, None, caller.actor, waiting=False)
-        record(
+        record_event(
             session,
             EventKind.TOKEN_RENEWED,
             caller,
@@ -94,24 +98,27 @@ async def rotate_device_token(
         return device, secret
 
 
-async def _check_request(session: AsyncSession, device: Device, request: int | None) -> None:
+async def _check_request(session: AsyncSession, device: DeviceRow, request: int | None) -> None:
     if request is None:
         return
-    if not device.awaits_approval or await audit.newest(session, device.id, REQUESTS) != request:
+    if (
+        not device.awaits_approval
+        or await event_pages.newest(session, device.id, REQUESTS) != request
+    ):
         raise InputError.at(
             "id", "This device does not wait for that any more.", ErrorCode.CONFLICT
         )
 
 
-def _refused(device: Device) -> bool:
+def _refused(device: DeviceRow) -> bool:
     return device.reenrolment_refused or device.state == DeviceState.REJECTED
 
 
 def _settle(
-    session: AsyncSession, caller: Caller, device: Device, kind: EventKind, state: DeviceState
+    session: AsyncSession, caller: Caller, device: DeviceRow, kind: EventKind, state: DeviceState
 ) -> None:
     before = {"state": str(device.state), "awaitsApproval": device.awaits_approval}
     device.state, device.awaits_approval = state, False
     device.access_revision += 1
     after = {"state": str(state), "awaitsApproval": False}
-    record(session, kind, caller, device=device, before=before, after=after)
+    record_event(session, kind, caller, device=device, before=before, after=after)

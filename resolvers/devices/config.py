@@ -4,40 +4,42 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.events.record import record
-from db.tables.devices import Device, PastConfig
+from db.events.record import record_event
+from db.tables.devices import DeviceRow, PastConfigRow
 from domain.access.caller import Action, Caller
 from domain.devices.config_change import decide_config_change
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from domain.devices.facts import config_facts
 from domain.devices.inputs import ConfigChange
 from domain.events.kinds import EventKind
-from resolvers.devices.lookup import no_such_device, visible
+from resolvers.devices.lookup import get_device, no_such_device
 from resolvers.retry import until_written
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-async def update_config(desk: Desk, caller: Caller, id: str, wanted: ConfigChange) -> DeviceView:
+async def update_config(
+    services: Services, caller: Caller, id: str, wanted: ConfigChange
+) -> DeviceRecord:
     """Values that are in force already change nothing, not even the version."""
     caller.require(Action.CHANGE_DEVICE)
 
-    async def attempt(session: AsyncSession | None) -> DeviceView | None:
-        device = await visible(desk, caller, id)
+    async def attempt(session: AsyncSession | None) -> DeviceRecord | None:
+        device = await get_device(services, caller, id)
         if device is None:
             raise no_such_device("deviceId")
         decided = decide_config_change(device, wanted, caller.actor, datetime.now(UTC))
         if decided is None:
             return device
         write, changed = decided
-        return changed if await desk.writes.change_config(write, session) else None
+        return changed if await services.writes.change_config(write, session) else None
 
-    return await until_written(desk, id.lower(), attempt)
+    return await until_written(services, id.lower(), attempt)
 
 
-def next_config(
+def start_new_version(
     session: AsyncSession,
     caller: Caller,
-    device: Device,
+    device: DeviceRow,
     *,
     interval_seconds: int | None = None,
     qos: int | None = None,
@@ -46,7 +48,7 @@ def next_config(
     """Begins a new version, with these values, and keeps the present one as history."""
     before = config_facts(device)
     session.add(
-        PastConfig(
+        PastConfigRow(
             device_id=device.id,
             version=device.config_version,
             interval_seconds=device.interval_seconds,
@@ -65,4 +67,6 @@ def next_config(
     if listen is not None:
         device.listen = listen
     after = config_facts(device)
-    record(session, EventKind.CONFIG_CHANGED, caller, device=device, before=before, after=after)
+    record_event(
+        session, EventKind.CONFIG_CHANGED, caller, device=device, before=before, after=after
+    )

@@ -2,34 +2,34 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.devices import queries as devices
-from db.tables.devices import Device
+from db.devices import queries as device_queries
+from db.tables.devices import DeviceRow
 from domain.access.caller import Caller
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from domain.devices.identity import is_device_id
 from domain.errors import ErrorCode, InputError
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-async def existing(
+async def get_device_for_update(
     session: AsyncSession,
     caller: Caller,
     id: str,
     field: str = "id",
-) -> Device:
+) -> DeviceRow:
     """One that the caller can see, locked for the change; raises InputError where there is none."""
-    device = await devices.find_for_update(session, caller.scope, id.lower())
+    device = await device_queries.find_for_update(session, caller.scope, id.lower())
     if device is None:
         raise no_such_device(field)
     return device
 
 
-async def visible(desk: Desk, caller: Caller, id: str) -> DeviceView | None:
+async def get_device(services: Services, caller: Caller, id: str) -> DeviceRecord | None:
     """One that the caller can see, as it is now; None where there is none."""
     id = id.lower()
     if not is_device_id(id) or caller.device_id not in (None, id):
         return None
-    found = await desk.reader.device(id)
+    found = await services.reads.device(id)
     return found if found and caller.owner_id in (None, found.owner_id) else None
 
 

@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Collection, Mapping
 from datetime import UTC, datetime
 
-from db.mqtt import speakers as presence
+from db.mqtt import speakers
 from db.reads.reads import Speaker
 from domain.access.caller import Caller, system
 from domain.access.tokens import TokenKind
 from domain.devices.changes import RecordPresence, RecordReport
 from domain.devices.reports import Report, decide_report, says_something_new
 from domain.mqtt.messages import StateReport
-from resolvers.services import Desk
+from resolvers.services import Services
 
 SYSTEM = system("system")
 
 
-async def note_states(desk: Desk, reports: Mapping[str, StateReport]) -> Collection[str]:
+async def record_states(services: Services, reports: Mapping[str, StateReport]) -> Collection[str]:
     """By base topic. What is not a device's own topic, or older than what is known, is ignored.
 
     Returns the base topics of devices that another transaction has locked: try them again.
@@ -24,38 +24,40 @@ async def note_states(desk: Desk, reports: Mapping[str, StateReport]) -> Collect
     """
     now = datetime.now(UTC)
     writes: dict[str, Awaitable[bool]] = {}
-    for speaker in await desk.reader.speakers(reports):
+    for speaker in await services.reads.speakers(reports):
         report = reports[speaker.base]
         known = _is_known(speaker, report)
         write = _write(speaker, report, now, known=known)
         if says_something_new(write) or (write.arrived and speaker.moving):
-            writes[speaker.base] = desk.writes.record_report(write)
+            writes[speaker.base] = services.writes.record_report(write)
         elif not known:
-            desk.sightings.note(speaker.device.id, speaker.device.last_seen_at)
+            services.last_seen.note(speaker.device.id, speaker.device.last_seen_at)
     return await _conflicts(writes)
 
 
-async def note_statuses(desk: Desk, online: Mapping[str, bool]) -> Collection[str]:
-    """By base topic; returns and raises what `note_states` does."""
+async def record_presence(services: Services, online: Mapping[str, bool]) -> Collection[str]:
+    """By base topic; returns and raises what `record_states` does."""
     now = datetime.now(UTC)
     writes = {
-        base: desk.writes.record_presence(
+        base: services.writes.record_presence(
             RecordPresence(device.id, online[base], now, SYSTEM.actor)
         )
-        for base, _, device in await desk.reader.speakers(online)
+        for base, _, device in await services.reads.speakers(online)
         if device.online != online[base]
     }
     return await _conflicts(writes)
 
 
-async def note_absent(desk: Desk, present: Collection[str], after: str) -> tuple[int, str] | None:
+async def mark_silent_offline(
+    services: Services, present: Collection[str], after: str
+) -> tuple[int, str] | None:
     """Some of the devices that were online and of which nothing is heard any more; `present`: the
     others; `after`: the id up to which they were looked at.
 
     Returns how many there were and where to go on; None at the end.
     """
-    async with desk.database.begin(own=True) as session:
-        return await presence.set_offline_but(session, present, after)
+    async with services.database.transaction(background=True) as session:
+        return await speakers.mark_silent_offline(session, present, after)
 
 
 async def _conflicts(writes: Mapping[str, Awaitable[bool]]) -> Collection[str]:

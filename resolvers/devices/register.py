@@ -8,27 +8,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.reads.registration import RegistrationRecord
 from domain.access.caller import Action, Caller
 from domain.access.tokens import TokenKind, new_secret
-from domain.devices.device import DeviceView, Name
+from domain.devices.device import DeviceRecord, NamedRef
 from domain.devices.enrolment import (
     RETRY_PENDING_SECONDS,
     RETRY_REJECTED_SECONDS,
+    Decision,
     DeviceState,
     EnrolmentPolicy,
-    Known,
+    EnrolmentStatus,
     Outcome,
     Proof,
-    Step,
-    decide,
+    decide_known,
 )
 from domain.devices.identity import device_id
-from domain.devices.inputs import Registration
+from domain.devices.inputs import RegistrationInput
 from domain.devices.registration import creation, new_device, renewal
 from domain.devices.reports import Report
 from domain.errors import ErrorCode, InputError, Unauthenticated
 from resolvers.devices.reports import record_report
 from resolvers.devices.topic_levels import known_names, make_names
 from resolvers.retry import until_written
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Registered:
     """`device` only where it may run now; `token` only where a new one was issued."""
 
     outcome: Outcome
-    device: DeviceView | None = None
+    device: DeviceRecord | None = None
     token: str | None = None
     retry_after_seconds: int | None = None
 
@@ -46,90 +46,90 @@ REJECTED = Registered(Outcome.REJECTED, retry_after_seconds=RETRY_REJECTED_SECON
 
 
 async def register_device(
-    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None = None
+    services: Services, caller: Caller, wanted: RegistrationInput, own: DeviceRecord | None = None
 ) -> Registered:
     """Idempotent: the same hardware gets the same id, topics and config. `own`: the device whose
     token this is, if it was just read.
 
     Raises InputError if the caller may not register this device, or no more devices.
     """
-    if caller.kind is not None or desk.enrolment is not EnrolmentPolicy.OPEN:
+    if caller.kind is not None or services.enrolment is not EnrolmentPolicy.OPEN:
         caller.require(Action.REGISTER)
-    if desk.admission:
-        desk.admission.admit(caller)
+    if services.rate_limiter:
+        services.rate_limiter.check(caller)
     id = device_id(wanted.mac)
     if caller.device_id not in (None, id):
         raise _not_allowed("mac", "This token belongs to another device.")
     if caller.kind is TokenKind.DEVICE and not caller.waiting:
-        return await _register_own(desk, caller, wanted, own)
-    if names := _names_of_a_guess(desk, caller, wanted):
-        created = await _create(desk, caller, new_device(caller, wanted, names, 1), None)
+        return await _register_own(services, caller, wanted, own)
+    if names := _names_of_a_guess(services, caller, wanted):
+        created = await _create(services, caller, new_device(caller, wanted, names, 1), None)
         if created:
             return created
 
     async def attempt(session: AsyncSession | None) -> Registered | None:
-        found = await desk.reader.registration(id)
+        found = await services.reads.registration(id)
         assert found is not None  # noqa: S101  it answers for each id
         if found.device:
-            return await _register_known(desk, caller, found.device, found, session)
-        return await _register_unknown(desk, caller, wanted, found.deleted_version, session)
+            return await _register_known(services, caller, found.device, found, session)
+        return await _register_unknown(services, caller, wanted, found.deleted_version, session)
 
-    return await until_written(desk, id, attempt)
+    return await until_written(services, id, attempt)
 
 
 def _names_of_a_guess(
-    desk: Desk, caller: Caller, wanted: Registration
-) -> tuple[Name, Name, Name] | None:
+    services: Services, caller: Caller, wanted: RegistrationInput
+) -> tuple[NamedRef, NamedRef, NamedRef] | None:
     """Most devices that come with a key are unknown: a guess saves a read, and the statement that
     creates the device finds out.
     """
     if caller.kind is TokenKind.DEVICE or caller.max_uses is not None:
         return None
-    return known_names(desk, caller, wanted)
+    return known_names(services, caller, wanted)
 
 
 async def _register_own(
-    desk: Desk, caller: Caller, wanted: Registration, own: DeviceView | None
+    services: Services, caller: Caller, wanted: RegistrationInput, own: DeviceRecord | None
 ) -> Registered:
     """Only what the hardware itself knows is noted; the rest stays as it is."""
-    own = own or await desk.reader.device(device_id(wanted.mac))
+    own = own or await services.reads.device(device_id(wanted.mac))
     if own is None:
         raise Unauthenticated("This token is unknown.")
-    known = Known(DeviceState(own.state), True, False, False, False)
-    if decide(known, Proof.TOKEN, desk.reenrolment) is Step.REFUSE:
+    known = EnrolmentStatus(DeviceState(own.state), True, False, False, False)
+    if decide_known(known, Proof.TOKEN, services.reenrolment) is Decision.REFUSE:
         return REJECTED
     report = Report(wanted.applied_version, None, wanted.sensor_model, wanted.firmware)
-    device = await record_report(desk, caller, report, own)
+    device = await record_report(services, caller, report, own)
     if device is None:
         raise Unauthenticated("This token is unknown.")
     return Registered(Outcome.KNOWN, device)
 
 
 async def _register_unknown(
-    desk: Desk,
+    services: Services,
     caller: Caller,
-    wanted: Registration,
+    wanted: RegistrationInput,
     deleted_version: int | None,
     session: AsyncSession | None,
 ) -> Registered | None:
     if caller.kind is TokenKind.DEVICE:
         raise Unauthenticated("This token is unknown.")
     if caller.max_uses is not None:
-        await _check_uses(desk, caller, caller.max_uses, in_turn=session is not None)
-    names = known_names(desk, caller, wanted)
-    names = names or await make_names(desk, caller, wanted, in_turn=session is not None)
+        await _check_uses(services, caller, caller.max_uses, in_turn=session is not None)
+    names = known_names(services, caller, wanted)
+    names = names or await make_names(services, caller, wanted, in_turn=session is not None)
     device = new_device(caller, wanted, names, (deleted_version or 0) + 1)
-    return await _create(desk, caller, device, session)
+    return await _create(services, caller, device, session)
 
 
 async def _create(
-    desk: Desk, caller: Caller, device: DeviceView, session: AsyncSession | None
+    services: Services, caller: Caller, device: DeviceRecord, session: AsyncSession | None
 ) -> Registered | None:
     """None after a conflict."""
-    if desk.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN:
+    if services.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN:
         device = device.changed(state=DeviceState.PENDING, awaits_approval=True)
     secret = new_secret(TokenKind.DEVICE)
-    number = await desk.writes.create_device(creation(caller, device, secret), session)
+    number = await services.writes.create_device(creation(caller, device, secret), session)
     if number is None:
         return None
     device.number = number
@@ -139,24 +139,24 @@ async def _create(
 
 
 async def _register_known(
-    desk: Desk,
+    services: Services,
     caller: Caller,
-    device: DeviceView,
+    device: DeviceRecord,
     found: RegistrationRecord,
     session: AsyncSession | None,
 ) -> Registered | None:
     """None after a conflict."""
     if caller.owner_id not in (None, device.owner_id):
         raise _not_allowed("mac", "This device is registered with another owner.")
-    step = decide(_known(caller, device, found), _proof(caller), desk.reenrolment)
-    if step is Step.KEEP_WAITING:
+    step = decide_known(_known(caller, device, found), _proof(caller), services.reenrolment)
+    if step is Decision.KEEP_WAITING:
         return PENDING
-    if step is Step.REFUSE:
+    if step is Decision.REFUSE:
         return REJECTED
     assert found.access_revision is not None  # noqa: S101  there is a device
-    waiting, secret = step is Step.WAIT, new_secret(TokenKind.DEVICE)
+    waiting, secret = step is Decision.WAIT, new_secret(TokenKind.DEVICE)
     write = renewal(caller, device.id, found.access_revision, secret, waiting=waiting)
-    if not await desk.writes.issue_token(write, session):
+    if not await services.writes.issue_token(write, session):
         return None
     if waiting:
         return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
@@ -164,8 +164,8 @@ async def _register_known(
     return Registered(Outcome.RENEWED, active, secret)
 
 
-def _known(caller: Caller, device: DeviceView, found: RegistrationRecord) -> Known:
-    return Known(
+def _known(caller: Caller, device: DeviceRecord, found: RegistrationRecord) -> EnrolmentStatus:
+    return EnrolmentStatus(
         state=DeviceState(device.state),
         confirmed=found.confirmed,
         refused=found.refused,
@@ -180,9 +180,9 @@ def _proof(caller: Caller) -> Proof:
     return Proof.KEY if caller.device_id is None else Proof.WAITING_TOKEN
 
 
-async def _check_uses(desk: Desk, caller: Caller, most: int, *, in_turn: bool) -> None:
+async def _check_uses(services: Services, caller: Caller, most: int, *, in_turn: bool) -> None:
     """Before names are made in vain. Raises InputError, Unauthenticated."""
-    async with desk.database.begin(own=in_turn) as session:
+    async with services.database.transaction(background=in_turn) as session:
         left = await session.scalar(
             text("SELECT max_uses - uses FROM tokens WHERE id = :id AND revoked_at IS NULL"),
             {"id": caller.token_id},

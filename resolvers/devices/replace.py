@@ -6,38 +6,38 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import links
 from db.devices.search import words_of
-from db.events.record import record
-from db.mqtt import former_topics as topics
-from db.tables.devices import Device
+from db.events.record import record_event
+from db.mqtt import former_topics
+from db.tables.devices import DeviceRow
 from domain.access.caller import Action, Caller
 from domain.devices.enrolment import DeviceState
 from domain.devices.facts import device_facts, registered_facts
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.mqtt.topics import base_topic
-from resolvers.devices.config import next_config
+from resolvers.devices.config import start_new_version
 from resolvers.devices.delete import remove_device
-from resolvers.devices.links import follow_topic, heard_by, unlink_all
-from resolvers.devices.lookup import existing
-from resolvers.services import Desk
+from resolvers.devices.links import filters_for, unlink_all, update_listeners_of
+from resolvers.devices.lookup import get_device_for_update
+from resolvers.services import Services
 
 
-async def replace_device(desk: Desk, caller: Caller, id: str, by_id: str) -> Device:
+async def replace_device(services: Services, caller: Caller, id: str, by_id: str) -> DeviceRow:
     """The new device takes over owner, location, type, config and links; the old one is deleted.
 
     What the hardware itself knows (sensor model, firmware) is its own. Links that the new device
     had are removed.
     """
     caller.require(Action.CHANGE_DEVICE)
-    async with desk.database.begin() as session:
-        await links.hold(session)
+    async with services.database.transaction() as session:
+        await links.lock_links(session)
         old, new = await _both(session, caller, id, by_id)
         before = device_facts(new)
         await unlink_all(session, caller, new)
         await links.take_over(session, old.id, new.id)
         await _settle_in(session, caller, old, new)
         await remove_device(session, caller, old, after={"replacedBy": new.id})
-        record(
+        record_event(
             session,
             EventKind.DEVICE_REPLACED,
             caller,
@@ -50,10 +50,12 @@ async def replace_device(desk: Desk, caller: Caller, id: str, by_id: str) -> Dev
 
 async def _both(
     session: AsyncSession, caller: Caller, id: str, by_id: str
-) -> tuple[Device, Device]:
+) -> tuple[DeviceRow, DeviceRow]:
     """In the order in which everybody locks devices."""
     wanted = sorted({(id.lower(), "id"), (by_id.lower(), "byId")})
-    found = {field: await existing(session, caller, one, field) for one, field in wanted}
+    found = {
+        field: await get_device_for_update(session, caller, one, field) for one, field in wanted
+    }
     old, new = found["id"], found["byId"]
     if old.id == new.id:
         raise InputError.at("byId", "A device does not replace itself: name the new one.")
@@ -63,21 +65,21 @@ async def _both(
     return old, new
 
 
-async def _settle_in(session: AsyncSession, caller: Caller, old: Device, new: Device) -> None:
+async def _settle_in(session: AsyncSession, caller: Caller, old: DeviceRow, new: DeviceRow) -> None:
     new.owner, new.place, new.measurement_type = old.owner, old.place, old.measurement_type
     new.owner_id = old.owner_id
     new.latitude, new.longitude = old.latitude, old.longitude
     new.updated_at, new.search = datetime.now(UTC), words_of(new)
     topic = base_topic(old.owner.slug, old.place.slug, old.measurement_type.slug, new.id)
     if topic != new.topic:
-        await topics.leave(session, new, topic)
+        await former_topics.start_move(session, new, topic)
     await session.flush()
-    next_config(
+    start_new_version(
         session,
         caller,
         new,
         interval_seconds=old.interval_seconds,
         qos=old.qos,
-        listen=await heard_by(session, new),
+        listen=await filters_for(session, new),
     )
-    await follow_topic(session, caller, new)
+    await update_listeners_of(session, caller, new)

@@ -4,31 +4,32 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.devices import links
-from db.devices import topic_levels as levels
+from db.devices import links, topic_levels
 from db.devices.search import words_of
-from db.events.record import record
-from db.mqtt import former_topics as topics
-from db.tables.devices import Device
+from db.events.record import record_event
+from db.mqtt import former_topics
+from db.tables.devices import DeviceRow
 from domain.access.caller import Action, Caller
 from domain.devices.facts import changes, device_facts
 from domain.devices.inputs import DeviceChange
 from domain.events.kinds import EventKind
 from domain.mqtt.topics import base_topic
-from resolvers.devices.config import next_config
-from resolvers.devices.links import follow_topic, unlink_all
-from resolvers.devices.lookup import existing
+from resolvers.devices.config import start_new_version
+from resolvers.devices.links import unlink_all, update_listeners_of
+from resolvers.devices.lookup import get_device_for_update
 from resolvers.devices.topic_levels import owner_for
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-async def update_device(desk: Desk, caller: Caller, id: str, change: DeviceChange) -> Device:
+async def update_device(
+    services: Services, caller: Caller, id: str, change: DeviceChange
+) -> DeviceRow:
     """A new owner, place or type gives it a new topic, and that a new config version."""
     caller.require(Action.CHANGE_DEVICE)
-    async with desk.database.begin() as session:
+    async with services.database.transaction() as session:
         if change.owner or change.location or change.measurement_type:
-            await links.hold(session)
-        device = await existing(session, caller, id)
+            await links.lock_links(session)
+        device = await get_device_for_update(session, caller, id)
         before = device_facts(device)
         await _move(session, caller, device, change)
         if change.sensor_model is not None:
@@ -39,7 +40,7 @@ async def update_device(desk: Desk, caller: Caller, id: str, change: DeviceChang
         if changed[1]:
             device.updated_at = datetime.now(UTC)
             device.search = words_of(device)
-            record(
+            record_event(
                 session,
                 EventKind.DEVICE_UPDATED,
                 caller,
@@ -51,12 +52,12 @@ async def update_device(desk: Desk, caller: Caller, id: str, change: DeviceChang
 
 
 async def _move(
-    session: AsyncSession, caller: Caller, device: Device, change: DeviceChange
+    session: AsyncSession, caller: Caller, device: DeviceRow, change: DeviceChange
 ) -> None:
     owner = device.owner
     if change.owner is not None:
         owner = await owner_for(session, caller, change.owner)
-    at = await levels.levels_named(
+    at = await topic_levels.get_or_create_levels(
         session,
         owner,
         change.location.place if change.location else device.place.name,
@@ -73,6 +74,6 @@ async def _move(
         device.longitude = change.location.longitude
     topic = base_topic(owner.slug, at.place.slug, at.measurement_type.slug, device.id)
     if topic != device.topic:
-        await topics.leave(session, device, topic)
-        next_config(session, caller, device)
-        await follow_topic(session, caller, device)
+        await former_topics.start_move(session, device, topic)
+        start_new_version(session, caller, device)
+        await update_listeners_of(session, caller, device)

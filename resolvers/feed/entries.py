@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.devices import queries as devices
-from db.events import browse as audit
+from db.devices import queries as device_queries
+from db.events import browse as event_pages
 from db.postgres.database import Database
-from db.tables.devices import Device
-from db.tables.events import Event
+from db.tables.devices import DeviceRow
+from db.tables.events import EventRow
 from domain.access.caller import Caller
 from domain.devices.config import Config
 from domain.events.kinds import EventKind
@@ -28,7 +28,7 @@ class ConfigChange:
     """
 
     cursor: str
-    device: Device | None
+    device: DeviceRow | None
     config: Config
     previous: Config
     answers: dict[Any, Any] = field(default_factory=dict, compare=False)
@@ -41,8 +41,10 @@ def config_feed(database: Database, capacity: int) -> ConfigFeed:
     return Feed(database, KINDS, _prepare, capacity)
 
 
-async def _prepare(session: AsyncSession, events: Sequence[Event]) -> Mapping[int, ConfigChange]:
-    found = await devices.by_ids(session, {event.device_id for event in events if event.device_id})
+async def _prepare(session: AsyncSession, events: Sequence[EventRow]) -> Mapping[int, ConfigChange]:
+    found = await device_queries.by_ids(
+        session, {event.device_id for event in events if event.device_id}
+    )
     return {
         event.id: ConfigChange(
             str(event.id),
@@ -69,8 +71,8 @@ def _config(facts: Mapping[str, Any] | None) -> Config:
 class AuditEvent:
     """`device` and `answers`: as of `ConfigChange`."""
 
-    event: Event
-    device: Device | None
+    event: EventRow
+    device: DeviceRow | None
     owner: str | None
     answers: dict[Any, Any] = field(default_factory=dict, compare=False)
 
@@ -90,14 +92,16 @@ EventFeed = Feed[AuditEvent]
 
 
 def event_feed(database: Database, capacity: int) -> EventFeed:
-    return Feed(database, frozenset(EventKind), with_subjects, capacity)
+    return Feed(database, frozenset(EventKind), load_entries, capacity)
 
 
-async def with_subjects(session: AsyncSession, events: Sequence[Event]) -> Mapping[int, AuditEvent]:
+async def load_entries(
+    session: AsyncSession, events: Sequence[EventRow]
+) -> Mapping[int, AuditEvent]:
     """By the events' ids."""
     ids = {event.device_id for event in events if event.device_id}
-    found = await devices.by_ids(session, ids) if ids else {}
-    owners = await audit.owner_names(session, events)
+    found = await device_queries.by_ids(session, ids) if ids else {}
+    owners = await event_pages.owner_names(session, events)
     return {
         event.id: AuditEvent(
             event, found.get(event.device_id or ""), owners.get(event.owner_id or 0)

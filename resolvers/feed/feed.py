@@ -18,12 +18,12 @@ from typing import Generic
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from concurrency.batcher import Merged
+from concurrency.batcher import Batcher
 from db.events import log as event_log
 from db.events.log import Position
 from db.postgres.database import Database
-from db.tables.events import Event
-from domain.errors import CutOff, ErrorCode, InputError, Unavailable
+from db.tables.events import EventRow
+from domain.errors import ErrorCode, InputError, SlowConsumer, Unavailable
 from domain.events.kinds import EventKind
 from resolvers.feed.subscriber import Item, Selection, Subscriber
 
@@ -38,7 +38,7 @@ PENDING_SECONDS = 0.02
 MAX_DIGITS = 19
 RESTORED = "The log was restored: resume with the last cursor."
 
-Prepare = Callable[[AsyncSession, Sequence[Event]], Awaitable[Mapping[int, Item]]]
+Prepare = Callable[[AsyncSession, Sequence[EventRow]], Awaitable[Mapping[int, Item]]]
 
 
 class Feed(Generic[Item]):
@@ -59,7 +59,7 @@ class Feed(Generic[Item]):
         self._kinds = event_log.of_kinds(kinds)
         self._prepare = prepare
         self._capacity = capacity
-        self._ends: Merged[None, Position] = Merged([self._read_end], 1)
+        self._ends: Batcher[None, Position] = Batcher([self._read_end], 1)
         self._woken = asyncio.Event()
         self._followers = 0
         self._patience = PENDING_SECONDS
@@ -105,8 +105,8 @@ class Feed(Generic[Item]):
     async def subscribe(self, selection: Selection, after: str | None) -> AsyncGenerator[Item]:
         """From the event `after` on, or from now on.
 
-        Raises InputError for an `after` that is no event's id, CutOff where more than the capacity
-        waits, or the log is another one: whoever was cut off can resume.
+        Raises InputError if `after` is not an event id, SlowConsumer if the queue is full or the
+        log was restored: the subscriber can resume.
         """
         self._followers += 1
         subscriber: Subscriber[Item] | None = None
@@ -121,7 +121,7 @@ class Feed(Generic[Item]):
                         # Whoever reads fast would else keep everybody waiting for its past.
                         await asyncio.sleep(0)
             if number != self._log:
-                raise CutOff(RESTORED)
+                raise SlowConsumer(RESTORED)
             # Nothing is awaited between the look at the position and this.
             subscriber = Subscriber(selection, seen, self._capacity)
             self._subscribers[selection.key].add(subscriber)
@@ -137,7 +137,7 @@ class Feed(Generic[Item]):
     async def _begin(self, after: str | None) -> Position:
         start = None
         if after is not None:
-            async with self._database.begin() as session:
+            async with self._database.transaction() as session:
                 start = await _start(session, after)
         end = await self._ends.get(None)
         assert end is not None  # noqa: S101
@@ -148,15 +148,15 @@ class Feed(Generic[Item]):
 
     async def _read_end(self, _: Sequence[None]) -> Mapping[None, Position]:
         """For all who begin at the same time."""
-        async with self._database.begin() as session:
-            return {None: await event_log.settled(session)}
+        async with self._database.transaction() as session:
+            return {None: await event_log.last_readable(session)}
 
     def _reached(self) -> Position:
         assert self._position is not None  # noqa: S101
         return self._position
 
     async def _past(self, seen: Position, selection: Selection) -> tuple[list[Item], Position]:
-        async with self._database.begin() as session:
+        async with self._database.transaction() as session:
             batch = await event_log.read(
                 session, seen, BATCH, self._kinds, *selection.where, until=self._reached()
             )
@@ -167,7 +167,7 @@ class Feed(Generic[Item]):
         """Hands out what is new; returns how long to wait for more, in seconds."""
         if self._position is None:
             return POLL_SECONDS
-        async with self._database.begin(own=True) as session:
+        async with self._database.transaction(background=True) as session:
             batch = await event_log.read(session, self._reached(), BATCH, self._kinds)
             prepared: dict[int, Item] = {}
             # Somebody may have come while others' events were prepared.
@@ -188,10 +188,10 @@ class Feed(Generic[Item]):
         if self._position is not None:
             self._position = batch.end
 
-    def _wanted(self, event: Event) -> bool:
+    def _wanted(self, event: EventRow) -> bool:
         return any(True for _ in self._wanting(event))
 
-    def _wanting(self, event: Event) -> Iterator["Subscriber[Item]"]:
+    def _wanting(self, event: EventRow) -> Iterator["Subscriber[Item]"]:
         for key in {event.device_id, event.owner_id, None}:
             for subscriber in self._subscribers.get(key, ()):
                 if subscriber.wants(event):
@@ -207,22 +207,22 @@ class Feed(Generic[Item]):
         position = self._position
         if position is None or position == event_log.START:
             return
-        async with self._database.begin(own=True) as session:
-            same = await event_log.find(session, position[1]) == position
-            end = await event_log.settled(session)
+        async with self._database.transaction(background=True) as session:
+            same = await event_log.position_of_id(session, position[1]) == position
+            end = await event_log.last_readable(session)
         if not same:
             self._start_anew(end, RESTORED)
 
     async def _pass_over(self) -> None:
         """After a bug, for which an event may be the reason: those who resume are told of it."""
-        async with self._database.begin(own=True) as session:
-            end = await event_log.settled(session)
+        async with self._database.transaction(background=True) as session:
+            end = await event_log.last_readable(session)
         self._start_anew(end, "Changes could not be read: resume with the last cursor.")
 
     def _start_anew(self, end: Position, reason: str) -> None:
         self._log += 1
         for subscriber in chain.from_iterable(self._subscribers.values()):
-            subscriber.end(CutOff(reason))
+            subscriber.end(SlowConsumer(reason))
         if self._followers:
             self._position = end
 
@@ -231,7 +231,7 @@ async def _start(session: AsyncSession, after: str) -> Position:
     if after == "0":
         return event_log.START
     if after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS:
-        found = await event_log.find(session, min(int(after), event_log.LAST_ID))
+        found = await event_log.position_of_id(session, min(int(after), event_log.LAST_ID))
         if found:
             return found
     raise InputError.at(

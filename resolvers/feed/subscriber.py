@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement
 
 from db.events import log as event_log
 from db.events.log import Position
-from db.tables.events import Event
-from domain.errors import CutOff
+from db.tables.events import EventRow
+from domain.errors import SlowConsumer
 from domain.events.kinds import EventKind
 
 Item = TypeVar("Item")
@@ -24,7 +24,7 @@ class Selection:
     owner_id: int | None = None
     kinds: frozenset[EventKind] | None = None
 
-    def wants(self, event: Event) -> bool:
+    def wants(self, event: EventRow) -> bool:
         return (
             self.owner_id in (None, event.owner_id)
             and self.device_id in (None, event.device_id)
@@ -36,9 +36,9 @@ class Selection:
         """The same in SQL."""
         conditions: list[ColumnElement[bool]] = []
         if self.owner_id is not None:
-            conditions.append(Event.owner_id == self.owner_id)
+            conditions.append(EventRow.owner_id == self.owner_id)
         if self.device_id is not None:
-            conditions.append(Event.device_id == self.device_id)
+            conditions.append(EventRow.device_id == self.device_id)
         if self.kinds is not None:
             conditions.append(event_log.of_kinds(self.kinds))
         return conditions
@@ -58,9 +58,9 @@ class Subscriber(Generic[Item]):
         # There are thousands, who wait most of the time: nothing is there before it is needed.
         self._waiting: deque[Item] | None = None
         self._ready: asyncio.Future[None] | None = None
-        self._end: CutOff | None = None
+        self._end: SlowConsumer | None = None
 
-    def wants(self, event: Event) -> bool:
+    def wants(self, event: EventRow) -> bool:
         # Another process, which it left, may have been ahead of this one.
         return self._selection.wants(event) and event_log.position_of(event) > self._seen
 
@@ -71,13 +71,13 @@ class Subscriber(Generic[Item]):
         if self._waiting is None:
             self._waiting = deque()
         if len(self._waiting) >= self._capacity:
-            self.end(CutOff("This subscriber reads too slowly: resume with the last cursor."))
+            self.end(SlowConsumer("This subscriber reads too slowly: resume with the last cursor."))
             return False
         self._waiting.append(item)
         self._wake()
         return True
 
-    def end(self, reason: CutOff) -> None:
+    def end(self, reason: SlowConsumer) -> None:
         self._waiting = None
         self._end = self._end or reason
         self._wake()

@@ -45,7 +45,7 @@ class CreateTokenPayload:
 )
 async def create_token(info: RollcallInfo, input: CreateTokenInput) -> CreateTokenPayload:
     wanted = NewToken.check(values_of(input))
-    row, secret = await tokens.create_token(info.context.desk, info.context.caller, wanted)
+    row, secret = await tokens.create_token(info.context.services, info.context.caller, wanted)
     return CreateTokenPayload(token=Token(row=row), secret=secret)
 
 
@@ -65,5 +65,5 @@ class RevokeTokenPayload:
     extensions=[UserErrors(RevokeTokenPayload)],
 )
 async def revoke_token(info: RollcallInfo, input: RevokeTokenInput) -> RevokeTokenPayload:
-    row = await tokens.revoke_token(info.context.desk, info.context.caller, input.id)
+    row = await tokens.revoke_token(info.context.services, info.context.caller, input.id)
     return RevokeTokenPayload(token=Token(row=row))

@@ -2,8 +2,8 @@ from datetime import datetime
 
 import strawberry
 
-from db.paging import Rows
-from db.tables.tokens import Token as TokenRow
+from db.paging import Slice
+from db.tables.tokens import TokenRow
 from domain.access.tokens import TokenKind as Kind
 from schema.common.page_info import PageInfo
 
@@ -74,7 +74,7 @@ class TokenEdge:
 
 @strawberry.type(description="A page of tokens, the oldest first.")
 class TokenConnection:
-    page: strawberry.Private[Rows[TokenRow]]
+    page: strawberry.Private[Slice[TokenRow]]
 
     @strawberry.field(description="The tokens of this page.")
     def nodes(self) -> list[Token]:

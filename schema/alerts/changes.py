@@ -58,7 +58,7 @@ async def create_telegram_invite(
     info: RollcallInfo, input: CreateTelegramInviteInput
 ) -> CreateTelegramInvitePayload:
     wanted = NewInvite.check(values_of(input))
-    new = await invites.create_telegram_invite(info.context.desk, info.context.caller, wanted)
+    new = await invites.create_telegram_invite(info.context.services, info.context.caller, wanted)
     bot = f"https://t.me/{new.bot}"
     return CreateTelegramInvitePayload(
         invite=TelegramInvite(row=new.invite),
@@ -89,7 +89,7 @@ class RevokeTelegramInvitePayload:
 async def revoke_telegram_invite(
     info: RollcallInfo, input: RevokeTelegramInviteInput
 ) -> RevokeTelegramInvitePayload:
-    row = await invites.revoke_telegram_invite(info.context.desk, info.context.caller, input.id)
+    row = await invites.revoke_telegram_invite(info.context.services, info.context.caller, input.id)
     return RevokeTelegramInvitePayload(invite=TelegramInvite(row=row))
 
 
@@ -114,5 +114,5 @@ class RemoveRecipientPayload:
 async def remove_recipient(
     info: RollcallInfo, input: RemoveRecipientInput
 ) -> RemoveRecipientPayload:
-    row = await recipients.remove_recipient(info.context.desk, info.context.caller, input.id)
+    row = await recipients.remove_recipient(info.context.services, info.context.caller, input.id)
     return RemoveRecipientPayload(recipient=Recipient(row=row))

@@ -2,9 +2,9 @@ from datetime import datetime
 
 import strawberry
 
-from db.paging import Rows
+from db.paging import Slice
 from domain.alerts.recipients import DeliveryState as State
-from resolvers.alerts.deliveries import DeliveryRow
+from resolvers.alerts.deliveries import ListedDelivery
 from schema.alerts.recipient import Recipient
 from schema.common.page_info import PageInfo
 from schema.events.event import Event
@@ -21,11 +21,11 @@ DeliveryState = strawberry.enum(
 
 @strawberry.type(description="One event on its way to one recipient.")
 class Delivery:
-    of: strawberry.Private[DeliveryRow]
+    of: strawberry.Private[ListedDelivery]
 
     @strawberry.field(description="Its number; those of one recipient are told in their order.")
     def id(self) -> strawberry.ID:
-        return strawberry.ID(str(self.of.notice.id))
+        return strawberry.ID(str(self.of.delivery.id))
 
     @strawberry.field(description="Who is told.")
     def recipient(self) -> Recipient:
@@ -37,11 +37,11 @@ class Delivery:
 
     @strawberry.field(description="What became of it.")
     def state(self) -> State:
-        return State(self.of.notice.state)
+        return State(self.of.delivery.state)
 
     @strawberry.field(description="How often it was sent, or tried to be.")
     def attempts(self) -> int:
-        return self.of.notice.attempts
+        return self.of.delivery.attempts
 
     @strawberry.field(
         description="When it is tried, at the earliest; null for one that does not wait, and where "
@@ -49,23 +49,23 @@ class Delivery:
     )
     def next_attempt_at(self) -> datetime | None:
         recipient = self.of.recipient
-        if self.of.notice.state != State.WAITING or recipient.off_reason is not None:
+        if self.of.delivery.state != State.WAITING or recipient.off_reason is not None:
             return None
         return max(filter(None, (recipient.next_send_at, recipient.muted_until)))
 
     @strawberry.field(description="Why it failed the last time.")
     def last_error(self) -> str | None:
-        notice = self.of.notice
-        waits = notice.state == State.WAITING
-        return notice.last_error or (self.of.recipient.last_error if waits else None)
+        delivery = self.of.delivery
+        waits = delivery.state == State.WAITING
+        return delivery.last_error or (self.of.recipient.last_error if waits else None)
 
     @strawberry.field(description="Since when it is to be told.")
     def created_at(self) -> datetime:
-        return self.of.notice.created_at
+        return self.of.delivery.created_at
 
     @strawberry.field(description="When it was sent, or given up.")
     def settled_at(self) -> datetime | None:
-        return self.of.notice.settled_at
+        return self.of.delivery.settled_at
 
 
 @strawberry.input(description="All that is given must hold.")
@@ -84,7 +84,7 @@ class DeliveryEdge:
 
 @strawberry.type(description="A page of deliveries, the newest first.")
 class DeliveryConnection:
-    page: strawberry.Private[Rows[DeliveryRow]]
+    page: strawberry.Private[Slice[ListedDelivery]]
 
     @strawberry.field(description="The deliveries of this page.")
     def nodes(self) -> list[Delivery]:

@@ -2,8 +2,8 @@ from datetime import datetime
 
 import strawberry
 
-from db.paging import Rows
-from db.tables.alerts import Invite as InviteRow
+from db.paging import Slice
+from db.tables.alerts import InviteRow
 from domain.alerts.recipients import Role
 from schema.common.page_info import PageInfo
 
@@ -57,7 +57,7 @@ class TelegramInviteEdge:
 
 @strawberry.type(description="A page of invitations, the newest first.")
 class TelegramInviteConnection:
-    page: strawberry.Private[Rows[InviteRow]]
+    page: strawberry.Private[Slice[InviteRow]]
 
     @strawberry.field(description="The invitations of this page.")
     def nodes(self) -> list[TelegramInvite]:

@@ -3,9 +3,9 @@ from datetime import datetime
 import strawberry
 
 import schema.events.event  # noqa: F401  where EventKind is described
-from db.paging import Rows
-from db.tables.alerts import Recipient as RecipientRow
-from domain.alerts.recipients import USUAL, Role
+from db.paging import Slice
+from db.tables.alerts import RecipientRow
+from domain.alerts.recipients import DEFAULT_KINDS, Role
 from domain.events.kinds import EventKind as Kind
 from schema.common.page_info import PageInfo
 
@@ -46,7 +46,7 @@ class Recipient:
 
     @strawberry.field(description="What it has chosen to be told.")
     def kinds(self) -> list[Kind]:
-        return sorted(USUAL if self.row.kinds is None else map(Kind, self.row.kinds))
+        return sorted(DEFAULT_KINDS if self.row.kinds is None else map(Kind, self.row.kinds))
 
     @strawberry.field(description="Who let it in: `settings`, or an actor of the audit log.")
     def source(self) -> str:
@@ -75,7 +75,7 @@ class RecipientEdge:
 
 @strawberry.type(description="A page of recipients, in the order in which they came.")
 class RecipientConnection:
-    page: strawberry.Private[Rows[RecipientRow]]
+    page: strawberry.Private[Slice[RecipientRow]]
 
     @strawberry.field(description="The recipients of this page.")
     def nodes(self) -> list[Recipient]:

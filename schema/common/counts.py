@@ -7,7 +7,7 @@ from typing import TypeVar
 Count = TypeVar("Count")
 
 
-def shared(count: Callable[[], Awaitable[Count]]) -> Callable[[], Awaitable[Count]]:
+def cached_count(count: Callable[[], Awaitable[Count]]) -> Callable[[], Awaitable[Count]]:
     """Counts once, however many fields of a connection ask."""
     counting: asyncio.Task[Count] | None = None
 

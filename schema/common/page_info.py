@@ -2,7 +2,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from db.paging import Rows
+from db.paging import Slice
 
 First = Annotated[int, strawberry.argument(description="How many at most, 1 to 500.")]
 After = Annotated[
@@ -20,7 +20,7 @@ class PageInfo:
     )
 
     @classmethod
-    def of(cls, page: Rows[Any]) -> "PageInfo":
+    def of(cls, page: Slice[Any]) -> "PageInfo":
         return cls(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,

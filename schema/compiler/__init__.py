@@ -29,12 +29,12 @@ graphql-core from the beginning.
 from schema.compiler.codegen import Unsupported
 from schema.compiler.compile import Compiler
 from schema.compiler.inputs import Variables
-from schema.compiler.run import Astray, Compiled, Run, replay
+from schema.compiler.run import Compiled, FallBack, Run, replay
 
 __all__ = [
-    "Astray",
     "Compiled",
     "Compiler",
+    "FallBack",
     "Run",
     "Unsupported",
     "Variables",

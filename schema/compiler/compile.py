@@ -29,7 +29,7 @@ from schema.compiler.graphql_internals import (
     collect_fields,
     collect_subfields,
 )
-from schema.compiler.leaves import told
+from schema.compiler.leaves import serialize_leaf
 from schema.compiler.run import BUILT_IN, Compiled, Root
 from schema.compiler.strawberry_internals import DEFINITION, core_schema
 
@@ -183,7 +183,7 @@ class _Operation:
         null = not isinstance(type, GraphQLNonNull)
         inner: Any = type if null else type.of_type  # type: ignore[union-attr]
         if is_leaf_type(inner):
-            return Expression(told(self._source, inner, value, null=null))
+            return Expression(serialize_leaf(self._source, inner, value, null=null))
         v = self._source.fresh("v")
         done = self._structure(inner, v, found)
         none = ("absent()" if done.awaited else "None") if null else "missing()"

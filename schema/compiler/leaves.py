@@ -23,7 +23,7 @@ AS_THEY_ARE = {
 }
 
 
-def told(source: Source, type: GraphQLLeafType, value: str, *, null: bool) -> str:
+def serialize_leaf(source: Source, type: GraphQLLeafType, value: str, *, null: bool) -> str:
     """An expression for the value of an expression. `null`: whether it may be null."""
     v = source.fresh("v")
     test = AS_THEY_ARE.get(type.name) if isinstance(type, GraphQLScalarType) else None

@@ -12,7 +12,7 @@ from schema.compiler.strawberry_internals import info_of
 gather = asyncio.gather
 
 
-class Astray(Exception):
+class FallBack(Exception):
     """graphql-core has to tell what happened."""
 
 
@@ -62,7 +62,7 @@ class Compiled:
         self.text = text
         self.plain_variables = plain_variables
 
-    def at_once(self, run: Run) -> dict[str, Any] | None:
+    def try_sync(self, run: Run) -> dict[str, Any] | None:
         """The answer's `data`, of a query `of_caller` whose own device was read; None where it goes
         another way than that on which all goes well.
         """
@@ -85,19 +85,19 @@ class Compiled:
         if len(run.roots) < len(self._roots) or any(
             isinstance(value, Exception) for value in run.roots.values()
         ):
-            raise Astray
+            raise FallBack
         done = [_completed(root, run.roots[root.key], run) for root in self._roots]
         return dict(zip([root.key for root in self._roots], await gather(*done), strict=True))
 
 
 def _ended(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What it returns; raises Astray where it waits."""
+    """What it returns; raises FallBack where it waits."""
     try:
         coroutine.send(None)
     except StopIteration as ended:
         return ended.value
     coroutine.close()
-    raise Astray
+    raise FallBack
 
 
 async def _value(root: Root, run: Run) -> Any:
@@ -107,7 +107,7 @@ async def _value(root: Root, run: Run) -> Any:
             value = await value
     except Exception as error:
         run.roots[root.key] = error
-        raise Astray from error
+        raise FallBack from error
     run.roots[root.key] = value
     return value
 
@@ -117,7 +117,7 @@ async def _completed(root: Root, value: Any, run: Run) -> Any:
         done = root.complete(value, run)
         return await done if root.completed else done
     except Exception as error:
-        raise Astray from error
+        raise FallBack from error
 
 
 def replay(run: Run) -> Callable[..., Any]:

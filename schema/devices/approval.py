@@ -25,7 +25,7 @@ class ApproveDevicePayload:
     extensions=[UserErrors(ApproveDevicePayload)],
 )
 async def approve_device(info: RollcallInfo, input: ApproveDeviceInput) -> ApproveDevicePayload:
-    row = await approval.approve_device(info.context.desk, info.context.caller, input.id)
+    row = await approval.approve_device(info.context.services, info.context.caller, input.id)
     return ApproveDevicePayload(device=Device(row=row))
 
 
@@ -46,7 +46,7 @@ class RejectDevicePayload:
     extensions=[UserErrors(RejectDevicePayload)],
 )
 async def reject_device(info: RollcallInfo, input: RejectDeviceInput) -> RejectDevicePayload:
-    row = await approval.reject_device(info.context.desk, info.context.caller, input.id)
+    row = await approval.reject_device(info.context.services, info.context.caller, input.id)
     return RejectDevicePayload(device=Device(row=row))
 
 
@@ -74,6 +74,6 @@ async def rotate_device_token(
     info: RollcallInfo, input: RotateDeviceTokenInput
 ) -> RotateDeviceTokenPayload:
     row, secret = await approval.rotate_device_token(
-        info.context.desk, info.context.caller, input.id, revoke_old=input.revoke_old
+        info.context.services, info.context.caller, input.id, revoke_old=input.revoke_old
     )
     return RotateDeviceTokenPayload(device=Device(row=row), token=secret)

@@ -38,7 +38,7 @@ class UpdateDevicePayload:
 )
 async def update_device(info: RollcallInfo, input: UpdateDeviceInput) -> UpdateDevicePayload:
     change = DeviceChange.check(values_of(input))
-    row = await update.update_device(info.context.desk, info.context.caller, input.id, change)
+    row = await update.update_device(info.context.services, info.context.caller, input.id, change)
     return UpdateDevicePayload(device=Device(row=row))
 
 
@@ -64,7 +64,7 @@ class ReplaceDevicePayload:
 )
 async def replace_device(info: RollcallInfo, input: ReplaceDeviceInput) -> ReplaceDevicePayload:
     row = await replace.replace_device(
-        info.context.desk, info.context.caller, input.id, input.by_id
+        info.context.services, info.context.caller, input.id, input.by_id
     )
     return ReplaceDevicePayload(device=Device(row=row))
 
@@ -87,5 +87,5 @@ class DeleteDevicePayload:
     extensions=[UserErrors(DeleteDevicePayload)],
 )
 async def delete_device(info: RollcallInfo, input: DeleteDeviceInput) -> DeleteDevicePayload:
-    row = await delete.delete_device(info.context.desk, info.context.caller, input.id)
+    row = await delete.delete_device(info.context.services, info.context.caller, input.id)
     return DeleteDevicePayload(id=strawberry.ID(row.id))

@@ -44,7 +44,7 @@ class UpdateConfigPayload:
 async def update_config(info: RollcallInfo, input: UpdateConfigInput) -> UpdateConfigPayload:
     change = ConfigChange.check(values_of(input))
     row = await config.update_config(
-        info.context.desk, info.context.caller, input.device_id, change
+        info.context.services, info.context.caller, input.device_id, change
     )
     return UpdateConfigPayload(config=Config.of(row.config), device=Device(row=row))
 
@@ -78,5 +78,5 @@ async def acknowledge_config(
 ) -> AcknowledgeConfigPayload:
     report = Acknowledgement.check(values_of(input))
     context = info.context
-    row = await reports.acknowledge_config(context.desk, context.caller, report, context.own)
+    row = await reports.acknowledge_config(context.services, context.caller, report, context.own)
     return AcknowledgeConfigPayload(device=Device(row=row))

@@ -3,15 +3,14 @@ from datetime import datetime
 
 import strawberry
 
-from db.paging import Rows
-from db.tables.devices import AnyDevice
-from db.tables.devices import Device as DeviceRow
-from domain.devices.device import DeviceView
+from db.paging import Slice
+from db.tables.devices import AnyDevice, DeviceRow
+from domain.devices.device import DeviceRecord
 from domain.devices.enrolment import DeviceState as State
 from domain.inputs import Page
 from resolvers.devices import links
-from resolvers.devices import queries as devices
-from schema.common.counts import shared
+from resolvers.devices import queries as device_queries
+from schema.common.counts import cached_count
 from schema.common.metadata import COST, READ
 from schema.common.page_info import After, First, PageInfo
 from schema.context import RollcallInfo
@@ -114,7 +113,7 @@ class Device:
 
     @strawberry.field(description="The newest versions of its config, the newest first.")
     async def config_history(self, info: RollcallInfo, first: int = 20) -> list[Config]:
-        devices.check_history(first)
+        device_queries.check_history(first)
         history = await info.context.config_histories.load((self.row, first))
         return [Config.of(config) for config in history]
 
@@ -128,11 +127,11 @@ class Device:
     async def sources(
         self, info: RollcallInfo, first: First = 50, after: After = None
     ) -> "DeviceConnection":
-        desk, caller = info.context.desk, info.context.caller
+        services, caller = info.context.services, info.context.caller
         page = Page.check({"first": first, "after": after})
         return DeviceConnection(
-            page=await links.sources(desk, caller, self.row, page),
-            count=shared(lambda: links.count_sources(desk, caller, self.row)),
+            page=await links.sources(services, caller, self.row, page),
+            count=cached_count(lambda: links.count_sources(services, caller, self.row)),
         )
 
     @strawberry.field(
@@ -141,11 +140,11 @@ class Device:
     async def listeners(
         self, info: RollcallInfo, first: First = 50, after: After = None
     ) -> "DeviceConnection":
-        desk, caller = info.context.desk, info.context.caller
+        services, caller = info.context.services, info.context.caller
         page = Page.check({"first": first, "after": after})
         return DeviceConnection(
-            page=await links.listeners(desk, caller, self.row, page),
-            count=shared(lambda: links.count_listeners(desk, caller, self.row)),
+            page=await links.listeners(services, caller, self.row, page),
+            count=cached_count(lambda: links.count_listeners(services, caller, self.row)),
         )
 
     @strawberry.field(description="Whether its MQTT session is up.")
@@ -204,7 +203,7 @@ class DeviceEdge:
 
 @strawberry.type(description="A page of devices, in the order of their registration.")
 class DeviceConnection:
-    page: strawberry.Private[Rows[DeviceRow] | Rows[DeviceView]]
+    page: strawberry.Private[Slice[DeviceRow] | Slice[DeviceRecord]]
     count: strawberry.Private[Callable[[], Awaitable[tuple[int, bool]]]]
 
     @strawberry.field(description="The devices of this page.")

@@ -2,7 +2,7 @@ from datetime import datetime
 
 import strawberry
 
-from db.tables.links import Link as LinkRow
+from db.tables.links import LinkRow
 
 
 @strawberry.type(description="Whom a device hears: an owner's devices, or one.")

@@ -44,7 +44,7 @@ async def link_device(info: RollcallInfo, input: LinkDeviceInput) -> LinkDeviceP
     values = values_of(input)
     listener_id = str(values.pop("listener_id"))
     wanted = NewLink.check(values)
-    row = await links.link_device(info.context.desk, info.context.caller, listener_id, wanted)
+    row = await links.link_device(info.context.services, info.context.caller, listener_id, wanted)
     return LinkDevicePayload(link=Link(row=row))
 
 
@@ -66,5 +66,5 @@ class UnlinkDevicePayload:
     extensions=[UserErrors(UnlinkDevicePayload)],
 )
 async def unlink_device(info: RollcallInfo, input: UnlinkDeviceInput) -> UnlinkDevicePayload:
-    row = await links.unlink_device(info.context.desk, info.context.caller, input.id)
+    row = await links.unlink_device(info.context.services, info.context.caller, input.id)
     return UnlinkDevicePayload(link=Link(row=row))

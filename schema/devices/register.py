@@ -1,9 +1,9 @@
 import strawberry
 
 from domain.devices.enrolment import Outcome as Result
-from domain.devices.inputs import Registration
+from domain.devices.inputs import RegistrationInput
 from resolvers.devices import register
-from resolvers.services import Broker as BrokerRow
+from resolvers.services import BrokerAddress as BrokerRow
 from schema.common.user_errors import UserError, UserErrors, errors_field
 from schema.common.values import values_of
 from schema.context import RollcallInfo
@@ -98,14 +98,14 @@ class RegisterDevicePayload:
 )
 async def register_device(info: RollcallInfo, input: RegisterDeviceInput) -> RegisterDevicePayload:
     context = info.context
-    desk = context.desk
-    wanted = Registration.check(values_of(input))
-    result = await register.register_device(desk, context.caller, wanted, context.own)
+    services = context.services
+    wanted = RegistrationInput.check(values_of(input))
+    result = await register.register_device(services, context.caller, wanted, context.own)
     device = result.device
     return RegisterDevicePayload(
         outcome=result.outcome,
         device=Device(row=device) if device else None,
         token=result.token,
         retry_after_seconds=result.retry_after_seconds,
-        broker=Broker.of(desk.broker, device.id) if device and desk.broker else None,
+        broker=Broker.of(services.broker, device.id) if device and services.broker else None,
     )

@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 Key = TypeVar("Key")
 
 
-class Patience(Generic[Key]):
+class IdleTimer(Generic[Key]):
     """`expired` is told of what was not stopped after so many seconds, or a twentieth more."""
 
     def __init__(self, seconds: float, expired: Callable[[Key], None]) -> None:
@@ -48,7 +48,7 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._running: Patience[asyncio.Task[Any]] = Patience(seconds, self._cancel)
+        self._running: IdleTimer[asyncio.Task[Any]] = IdleTimer(seconds, self._cancel)
         self._late: set[asyncio.Task[Any]] = set()
 
     async def held(self, work: Awaitable[Result]) -> Result:

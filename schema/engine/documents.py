@@ -124,7 +124,7 @@ class Documents:
             raise BadTrustedDocument(f"Trusted document {id}: {error}") from None
         if len(document.plans) != 1:
             raise BadTrustedDocument(f"Trusted document {id}: give it one operation.")
-        document.plan(None).will_come()
+        document.plan(None).compile_eagerly()
         return document
 
     def get(self, text: str, *, suggest: bool) -> Document:

@@ -15,9 +15,9 @@ from graphql import (
     get_variable_values,
 )
 
-from domain.errors import IntrospectionDisabled, OnlyTrusted, TimedOut
+from domain.errors import IntrospectionDisabled, TimedOut, TrustedDocumentsOnly
 from schema.build import Schema
-from schema.compiler import Astray, Compiler, Run, replay
+from schema.compiler import Compiler, FallBack, Run, replay
 from schema.compiler.strawberry_internals import core_schema
 from schema.context import Context
 from schema.engine.deadlines import Deadlines
@@ -92,14 +92,14 @@ class Engine:
     ) -> Operation:
         """`sender`: for whom documents are persisted; None: for this caller they are not.
 
-        Raises BadDocument, IntrospectionDisabled or OnlyTrusted.
+        Raises BadDocument, IntrospectionDisabled or TrustedDocumentsOnly.
         """
         if request.sha256 and not request.query:
             request = self._found(request.sha256, request, sender)
         if request.document_id is not None:
             document = self._documents.trusted(request.document_id)
         elif only_trusted:
-            raise OnlyTrusted("Send the `documentId` of a trusted document.")
+            raise TrustedDocumentsOnly("Send the `documentId` of a trusted document.")
         else:
             document = self._documents.get(request.query, suggest=may_introspect)
         if document.introspects and not may_introspect:
@@ -139,14 +139,14 @@ class Engine:
                 )
             )
 
-    def at_once(self, operation: Operation, context: Context) -> dict[str, Any] | None:
+    def try_sync(self, operation: Operation, context: Context) -> dict[str, Any] | None:
         """The `data` of what is read from the caller's own device, with nothing to wait for. None,
         and nothing is executed, for all else.
         """
         if context.own is None:
             return None
         compiled = operation.plan.of_caller
-        return compiled.at_once(Run(context, NO_VARIABLES)) if compiled else None
+        return compiled.try_sync(Run(context, NO_VARIABLES)) if compiled else None
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
         """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
@@ -167,7 +167,7 @@ class Engine:
         run = Run(context, variables)
         try:
             return ExecutionResult(await compiled(run), None)
-        except Astray:
+        except FallBack:
             return await execute(self._executor(operation, context, replay(run)))
 
     def _variables(self, operation: Operation) -> VariableValues:
@@ -229,7 +229,7 @@ class Engine:
     async def _of_event(self, operation: Operation, run: Run) -> ExecutionResult:
         compiled = operation.plan.compiled(run.variables.coerced)
         if compiled:
-            with suppress(Astray):
+            with suppress(FallBack):
                 return ExecutionResult(await compiled(run), None)
         return await execute_event(self._executor(operation, run.context), run.event)
 

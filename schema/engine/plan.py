@@ -64,7 +64,7 @@ class Plan:
             self._cost = found
         return found
 
-    def will_come(self) -> None:
+    def compile_eagerly(self) -> None:
         """It is compiled when it comes first: it was not made for one time only."""
         self._times = 1
 

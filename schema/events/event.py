@@ -4,7 +4,7 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
-from db.paging import Rows
+from db.paging import Slice
 from domain.events.kinds import EventKind as Kind
 from resolvers.feed.entries import AuditEvent
 from schema.common.page_info import PageInfo
@@ -101,7 +101,7 @@ class EventEdge:
 
 @strawberry.type(description="A page of events, the newest first.")
 class EventConnection:
-    page: strawberry.Private[Rows[AuditEvent]]
+    page: strawberry.Private[Slice[AuditEvent]]
 
     @strawberry.field(description="The events of this page.")
     def nodes(self) -> list[Event]:

@@ -29,7 +29,7 @@ from server.cli.notify import notify
 from server.cli.tokens import tokens
 from server.observability.logs import configure_logging
 from server.runtime.mqtt import Embedded
-from server.runtime.processes import CantStart, Workers
+from server.runtime.processes import CantStart, ProcessPool
 from server.runtime.shared_flag import SharedFlag
 from server.settings import Settings, unknown_variables
 from server.transport.listen import listen, listen_for_mqtt, reachable, server_for
@@ -83,7 +83,7 @@ def serve(
         return _serve(create_app(settings, embedded), settings, listening, broker, welcome=welcome)
 
     try:
-        Workers(settings.workers, work, settings.drain_seconds).run()
+        ProcessPool(settings.workers, work, settings.drain_seconds).run()
     except CantStart as error:
         _exit_with(str(error))
 
@@ -107,7 +107,7 @@ def _serve(
     server.alone = True
     if welcome:
         server.started_up = partial(_welcome, settings, listening, broker)
-    application.state.keeper.give_up = server.give_up
+    application.state.database_supervisor.give_up = server.give_up
     server.run(sockets=[listening])
     return server.failure
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from notifier.channels.channel import Failed, Gone, Message, Refused
-from notifier.notifier import Told
+from notifier.notifier import ConfiguredChannel
 from server.cli.database import settings_or_exit
-from server.runtime.alerts import telegram_api, told_by
+from server.runtime.alerts import configured_channels, telegram_api
 
 TEXT = "This is a test of Rollcall's alerts. It works."
 NOT_SET_UP = (
@@ -39,14 +39,14 @@ def notify(
 ) -> None:
     """Say who is told of events, and try it."""
     settings = settings_or_exit()
-    told = told_by(settings, telegram_api(settings))
+    told = configured_channels(settings, telegram_api(settings))
     for each in told:
         typer.echo(f"{each.channel.name}: {', '.join(each.addresses) or 'nobody'}")
     if test and not asyncio.run(_all_arrived(told)):
         sys.exit(1)
 
 
-async def _all_arrived(told: list[Told]) -> bool:
+async def _all_arrived(told: list[ConfiguredChannel]) -> bool:
     if told[0].channel.name == "log":
         typer.echo(NOT_SET_UP, err=True)
         return False
@@ -61,7 +61,7 @@ async def _all_arrived(told: list[Told]) -> bool:
     return well
 
 
-async def _arrived(told: Told, address: str) -> bool:
+async def _arrived(told: ConfiguredChannel, address: str) -> bool:
     try:
         await told.channel.send(address, Message(TEXT, []))
     except (Failed, Refused, Gone) as error:

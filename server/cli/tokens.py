@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from db.postgres.database import Database
-from db.tables.tokens import Token
+from db.tables.tokens import TokenRow
 from domain.access.caller import system
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind
 from domain.inputs import Page
 from resolvers.access.tokens import create_token, list_tokens, revoke_token
-from resolvers.services import Desk
+from resolvers.services import Services
 from server.cli.database import with_database
 
 CALLER = system("command line")
@@ -51,7 +51,7 @@ def create(
                 "max_uses": max_uses,
             }
         )
-        return (await create_token(Desk.on(database), CALLER, wanted))[1]
+        return (await create_token(Services.on(database), CALLER, wanted))[1]
 
     typer.echo(with_database(work))
 
@@ -62,11 +62,13 @@ def show(
 ) -> None:
     """List tokens: number, kind, owner, state, note."""
 
-    async def work(database: Database) -> list[Token]:
-        rows: list[Token] = []
+    async def work(database: Database) -> list[TokenRow]:
+        rows: list[TokenRow] = []
         after: str | None = None
         while True:
-            page = await list_tokens(Desk.on(database), CALLER, kind, Page(first=500, after=after))
+            page = await list_tokens(
+                Services.on(database), CALLER, kind, Page(first=500, after=after)
+            )
             rows += page.rows
             if not page.has_next:
                 return rows
@@ -82,11 +84,11 @@ def show(
 @tokens.command()
 def revoke(id: Annotated[str, typer.Argument(help="Its number.")]) -> None:
     """Revoke a token at once and for good."""
-    with_database(lambda database: revoke_token(Desk.on(database), CALLER, id))
+    with_database(lambda database: revoke_token(Services.on(database), CALLER, id))
     typer.echo(f"Token {id} is revoked.")
 
 
-def _state(token: Token) -> str:
+def _state(token: TokenRow) -> str:
     if token.revoked_at:
         return f"revoked {token.revoked_at:%Y-%m-%d}"
     if token.expires_at:

@@ -15,9 +15,9 @@ from domain.access.tokens import TokenKind
 from domain.devices.identity import is_device_id
 from domain.errors import RollcallError, Unauthenticated, Unavailable
 from resolvers.access.mqtt import broker_login, rights_of_user
-from resolvers.services import Desk
-from server.graphql.service import Service
-from server.http.body import Wrong, read_body
+from resolvers.services import Services
+from server.graphql.service import GraphQLService
+from server.http.body import BadRequest, read_body
 from server.http.errors import RESPONSES
 
 MAX_BYTES = 16_384
@@ -31,7 +31,7 @@ class BrokerAuth:
     the whole fleet; 400 for another shape; 503 while the database is away.
     """
 
-    def __init__(self, service: Service, server: tuple[str | None, str | None]) -> None:
+    def __init__(self, service: GraphQLService, server: tuple[str | None, str | None]) -> None:
         self._service = service
         self._server = server
 
@@ -44,7 +44,7 @@ class BrokerAuth:
             return await self._is(asked)
         except (Unauthenticated, Unavailable) as error:
             return _failed(RESPONSES[error.code].status, str(error))
-        except Wrong as wrong:
+        except BadRequest as wrong:
             return _failed(wrong.status, wrong.message)
 
     async def _check_caller(self, http: Request) -> None:
@@ -68,20 +68,20 @@ class BrokerAuth:
         if is_device_id(client) and client != username:
             # A broker ends the connection that has the same client id.
             return _result(allowed=False)
-        return _result(await broker_login(self._desk(), username, password) is not None)
+        return _result(await broker_login(self._services(), username, password) is not None)
 
     async def _may(self, asked: dict[str, str]) -> Response:
         """Whether somebody may publish or subscribe."""
-        rights = await rights_of_user(self._desk(), asked.get("username", ""))
+        rights = await rights_of_user(self._services(), asked.get("username", ""))
         topic = asked.get("topic", "")
         if asked["action"] == "publish":
             return _result(rights is not None and rights.may_publish(topic))
         if asked["action"] == "subscribe":
             return _result(rights is not None and rights.may_subscribe(topic))
-        raise Wrong(400, "`action` must be publish or subscribe.")
+        raise BadRequest(400, "`action` must be publish or subscribe.")
 
-    def _desk(self) -> Desk:
-        return self._service.desk()
+    def _services(self) -> Services:
+        return self._service.services()
 
 
 def _sees_all(caller: Caller) -> bool:
@@ -89,13 +89,13 @@ def _sees_all(caller: Caller) -> bool:
 
 
 async def _asked(http: Request) -> dict[str, str]:
-    """The values that are texts. Raises Wrong."""
+    """The values that are texts. Raises BadRequest."""
     try:
         values: Any = json.loads(await read_body(http, MAX_BYTES))
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise Wrong(400, "Send a JSON object with username and password, or action and topic.")
+        raise BadRequest(400, "Send a JSON object with username and password, or action and topic.")
     return {key: value for key, value in values.items() if isinstance(value, str)}
 
 

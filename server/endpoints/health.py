@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from concurrency.supervisor import Supervisor
-from server.runtime.database import DatabaseKeeper
+from server.runtime.database import DatabaseSupervisor
 from server.runtime.stopping import Stop
 
 
@@ -13,8 +13,10 @@ class Readiness:
     in one line.
     """
 
-    def __init__(self, keeper: DatabaseKeeper, supervisor: Supervisor, stop: Stop) -> None:
-        self._keeper = keeper
+    def __init__(
+        self, database_supervisor: DatabaseSupervisor, supervisor: Supervisor, stop: Stop
+    ) -> None:
+        self._database_supervisor = database_supervisor
         self._supervisor = supervisor
         self._stop = stop
 
@@ -25,7 +27,7 @@ class Readiness:
     def _reason(self) -> str | None:
         if self._stop.begun:
             return "The server is stopping."
-        if self._keeper.desk is None:
+        if self._database_supervisor.services is None:
             return "The database is not available."
         if missing := self._supervisor.not_running:
             return f"Not running: {', '.join(missing)}."

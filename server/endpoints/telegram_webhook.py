@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from notifier.telegram.bot import TelegramBot
-from server.http.body import Wrong, read_body
-from server.runtime.database import DatabaseKeeper
+from server.http.body import BadRequest, read_body
+from server.runtime.database import DatabaseSupervisor
 
 MAX_BYTES = 1_000_000
 PATH = "/telegram"
@@ -20,22 +20,22 @@ class TelegramWebhook:
     away (core.telegram.org/bots/api#setwebhook).
     """
 
-    def __init__(self, bot: TelegramBot, keeper: DatabaseKeeper) -> None:
+    def __init__(self, bot: TelegramBot, database_supervisor: DatabaseSupervisor) -> None:
         self._bot = bot
-        self._keeper = keeper
+        self._database_supervisor = database_supervisor
 
     async def __call__(self, http: Request) -> Response:
         given = http.headers.get("x-telegram-bot-api-secret-token", "")
         if not compare_digest(given.encode(), self._bot.secret.encode()):
             return PlainTextResponse("Only Telegram may do that.\n", 401)
-        desk = self._keeper.desk
-        if desk is None:
+        services = self._database_supervisor.services
+        if services is None:
             return PlainTextResponse("The database is not available.\n", 503)
         try:
-            await self._bot.receive(desk, _update(await read_body(http, MAX_BYTES)))
+            await self._bot.receive(services, _update(await read_body(http, MAX_BYTES)))
         except ValueError:
             return PlainTextResponse("That is no update.\n", 400)
-        except Wrong as wrong:
+        except BadRequest as wrong:
             return PlainTextResponse(f"{wrong.message}\n", wrong.status)
         return PlainTextResponse("")
 

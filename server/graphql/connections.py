@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind
-from domain.errors import TooMany, Unauthenticated, Unavailable
+from domain.errors import RateLimited, Unauthenticated, Unavailable
 from resolvers.access.authenticate import valid_tokens
-from resolvers.services import Desk
+from resolvers.services import Services
 from server.http.errors import close_code
 from server.observability.metrics import Metrics
 from server.settings import Settings
@@ -24,7 +24,7 @@ CLOSE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class CloseReason:
     """A WebSocket close code (RFC 6455, section 7.4; 4000 and above: graphql-transport-ws's and
     ours), what to say, and the code of the error where there are no close codes.
     """
@@ -34,7 +34,7 @@ class Closing:
     error: str
 
     @classmethod
-    def by_error(cls, error: str, reason: str) -> "Closing":
+    def by_error(cls, error: str, reason: str) -> "CloseReason":
         """`error`: its code. Raises ValueError if it closes no WebSocket."""
         return cls(close_code(error), reason, error)
 
@@ -42,9 +42,9 @@ class Closing:
 # No one caller's own.
 SHARED = (None, TokenKind.ENROL)
 
-RESTARTING = Closing.by_error("RESTARTING", "The server restarts: come back soon.")
-AWAY = Closing.by_error(Unavailable.code, "The database is not available: try again soon.")
-TOKEN_ENDED = Closing.by_error(Unauthenticated.code, "This token was revoked or has expired.")
+RESTARTING = CloseReason.by_error("RESTARTING", "The server restarts: come back soon.")
+AWAY = CloseReason.by_error(Unavailable.code, "The database is not available: try again soon.")
+TOKEN_ENDED = CloseReason.by_error(Unauthenticated.code, "This token was revoked or has expired.")
 
 
 class Connection:
@@ -52,20 +52,20 @@ class Connection:
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
-        self.ended: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
 
-    def end(self, closing: Closing) -> None:
+    def end(self, close_reason: CloseReason) -> None:
         if not self.ended.done():
-            self.ended.set_result(closing)
+            self.ended.set_result(close_reason)
 
 
 class Connections:
     """Of one process. `desk` gives None while the database is away."""
 
     def __init__(
-        self, desk: Callable[[], Desk | None], metrics: Metrics, settings: Settings
+        self, services: Callable[[], Services | None], metrics: Metrics, settings: Settings
     ) -> None:
-        self._desk = desk
+        self._services = services
         self._metrics = metrics
         self._per_token = settings.max_connections_per_token
         self._subscriptions_per_token = settings.max_subscriptions_per_token
@@ -88,7 +88,7 @@ class Connections:
 
     @contextmanager
     def open(self, caller: Caller, protocol: str) -> Iterator[Connection]:
-        """Raises TooMany over the limit for a token. `protocol`: websocket or sse."""
+        """Raises RateLimited over the limit for a token. `protocol`: websocket or sse."""
         with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
             connection = Connection(caller)
             self._open.add(connection)
@@ -105,13 +105,13 @@ class Connections:
                     self._none_open.set()
 
     def check(self, caller: Caller) -> None:
-        """Raises TooMany where `open` would."""
+        """Raises RateLimited where `open` would."""
         with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
             pass
 
     @contextmanager
     def subscription(self, caller: Caller) -> Iterator[None]:
-        """Raises TooMany over the limit for a token."""
+        """Raises RateLimited over the limit for a token."""
         most = self._subscriptions_per_token
         with _counted(self._subscriptions, caller.token_id, most, "subscriptions"):
             self._metrics.subscription_started()
@@ -121,7 +121,7 @@ class Connections:
                 self._metrics.subscription_ended()
 
     def begin_operation(self, caller: Caller) -> None:
-        """Raises TooMany over the limit for a token; a key is shared by a fleet, and has none."""
+        """Raises RateLimited if the token has too many. Enrolment keys have no limit."""
         most = self._operations_per_token
         if most is not None and caller.kind not in SHARED:
             running = self._operations[caller.token_id]
@@ -152,12 +152,12 @@ class Connections:
         """Ends the connections of tokens that are not valid any more, until it is cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            desk = self._desk()
+            services = self._services()
             tokens = {id for id in self._of_token if id is not None}
-            if not desk or not tokens:
+            if not services or not tokens:
                 continue
             with suppress(Unavailable):
-                self._end(tokens - await valid_tokens(desk, tokens))
+                self._end(tokens - await valid_tokens(services, tokens))
 
     def _end(self, tokens: Collection[int]) -> None:
         for connection in list(self._open):
@@ -165,8 +165,8 @@ class Connections:
                 connection.end(TOKEN_ENDED)
 
 
-def _too_many(most: int, what: str, retry_after: int = RETRY_SECONDS) -> TooMany:
-    return TooMany(f"This token has {most} {what} open, which is the most.", retry_after)
+def _too_many(most: int, what: str, retry_after: int = RETRY_SECONDS) -> RateLimited:
+    return RateLimited(f"This token has {most} {what} open, which is the most.", retry_after)
 
 
 @contextmanager

@@ -10,34 +10,34 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from domain.access.caller import Caller
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from domain.errors import RollcallError
-from resolvers.access.authenticate import Presented, identify
+from resolvers.access.authenticate import Credential, identify
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation, Request
 from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.request import EVENTS, GRAPHQL, media_type, read_request, takes_events
 from server.graphql.responses import (
     causes,
-    encoded,
+    encode_json,
     failure_body,
     format_errors,
     format_exception,
     result_body,
 )
-from server.graphql.service import Service
+from server.graphql.service import GraphQLService
 from server.graphql.sse import EventStream
-from server.http.body import JSON, Wrong
+from server.http.body import JSON, BadRequest
 from server.http.errors import RESPONSES
 
 BODY_SECONDS = 20
-TOO_SLOW = Wrong(
+TOO_SLOW = BadRequest(
     408, f"Send the body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
 )
 
 
 @dataclass(slots=True)
-class Asked:
+class GraphQLHTTPRequest:
     """A GraphQL request, and what of its HTTP request matters for the answer.
 
     `media`: the type that the client likes best; `events`: whether it takes a stream of them, too;
@@ -51,15 +51,15 @@ class Asked:
     events: bool
     authorization: str | None
     address: str | None
-    presented: Presented | None = None
-    accepted: "Accepted | None" = None
+    credential: Credential | None = None
+    accepted: "PreparedRequest | None" = None
 
 
-class Accepted(NamedTuple):
+class PreparedRequest(NamedTuple):
     """What is executed, and for whom; `own`: the device whose token it is, if it was just read."""
 
     caller: Caller
-    own: DeviceView | None
+    own: DeviceRecord | None
     operation: Operation
     media: str
 
@@ -77,7 +77,7 @@ class GraphQLEndpoint:
     401 for a token that is not valid, 429 over a rate, 503 while the database is away.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: GraphQLService) -> None:
         self.service = service
         self._most_errors = service.settings.limits.errors
 
@@ -85,7 +85,7 @@ class GraphQLEndpoint:
         media = media_type(http.headers.get("accept"))
         try:
             asked = await self._asked(http, media)
-        except Wrong as wrong:
+        except BadRequest as wrong:
             answer: Answer | EventStream = self.refusal(
                 wrong, _without_events(media), http.state.log
             )
@@ -100,42 +100,42 @@ class GraphQLEndpoint:
             media_type=f"{answer.media}; charset=utf-8",
         )
 
-    def at_once(self, asked: Asked, log: dict[str, Any]) -> Answer | None:
+    def try_sync(self, asked: GraphQLHTTPRequest, log: dict[str, Any]) -> Answer | None:
         """As `answer`, where its token is found and there is nothing else to wait for. None, and
         nothing is executed, for all else: `answer` goes on from here.
         """
         service = self.service
-        if asked.presented is None:
+        if asked.credential is None:
             return None
         try:
-            found = service.recognized(asked.presented, asked.address)
+            found = service.resolve_if_confirmed(asked.credential, asked.address)
             if found is None:
                 return None
             asked.accepted = accepted = self._accepted(asked, *found, log)
-            data = service.at_once(accepted.operation, accepted.caller, accepted.own)
-        except (RollcallError, Wrong, BadDocument) as error:
+            data = service.try_sync(accepted.operation, accepted.caller, accepted.own)
+        except (RollcallError, BadRequest, BadDocument) as error:
             return self.refusal(error, _without_events(asked.media), log)
         if data is None:
             return None
         log["outcome"] = "ok"
-        return Answer(200, accepted.media, encoded({"data": data}))
+        return Answer(200, accepted.media, encode_json({"data": data}))
 
-    async def answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
+    async def answer(self, asked: GraphQLHTTPRequest, log: dict[str, Any]) -> Answer | EventStream:
         """`log` gets what is known of the request: `operation`, `actor`, `outcome`, `error`."""
         try:
             return await self._answer(asked, log)
-        except (RollcallError, Wrong, BadDocument) as error:
+        except (RollcallError, BadRequest, BadDocument) as error:
             return self.refusal(error, _without_events(asked.media), log)
 
-    async def _asked(self, http: HTTPRequest, media: str | None) -> Asked:
+    async def _asked(self, http: HTTPRequest, media: str | None) -> GraphQLHTTPRequest:
         if media is None:
-            raise Wrong(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}.")
+            raise BadRequest(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}.")
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 request = await read_request(http, self.service.settings.max_body_bytes)
         except TimeoutError:
             raise TOO_SLOW from None
-        return Asked(
+        return GraphQLHTTPRequest(
             request,
             http.method,
             media,
@@ -144,11 +144,11 @@ class GraphQLEndpoint:
             http.client.host if http.client else None,
         )
 
-    async def _answer(self, asked: Asked, log: dict[str, Any]) -> Answer | EventStream:
+    async def _answer(self, asked: GraphQLHTTPRequest, log: dict[str, Any]) -> Answer | EventStream:
         service, accepted = self.service, asked.accepted
         if accepted is None:
-            presented = asked.presented or service.present(asked.authorization)
-            found = await identify(service.desk(), presented, asked.address)
+            credential = asked.credential or service.look_up(asked.authorization)
+            found = await identify(service.services(), credential, asked.address)
             accepted = self._accepted(asked, *found, log)
         operation, caller = accepted.operation, accepted.caller
         if accepted.media == EVENTS:
@@ -161,30 +161,34 @@ class GraphQLEndpoint:
         return self._told(result, accepted.media)
 
     def _accepted(
-        self, asked: Asked, caller: Caller, own: DeviceView | None, log: dict[str, Any]
-    ) -> Accepted:
-        """Raises BadDocument, Forbidden or Wrong."""
+        self,
+        asked: GraphQLHTTPRequest,
+        caller: Caller,
+        own: DeviceRecord | None,
+        log: dict[str, Any],
+    ) -> PreparedRequest:
+        """Raises BadDocument, Forbidden or BadRequest."""
         media, operation = asked.media, self.service.prepare(asked.request, caller)
         if operation.type is OperationType.SUBSCRIPTION and asked.events:
             media = EVENTS
         _check_method(operation, asked.method, media)
         log["operation"], log["actor"] = operation.label, caller
-        return Accepted(caller, own, operation, media)
+        return PreparedRequest(caller, own, operation, media)
 
     def refusal(
-        self, error: RollcallError | Wrong | BadDocument, media: str, log: dict[str, Any]
+        self, error: RollcallError | BadRequest | BadDocument, media: str, log: dict[str, Any]
     ) -> Answer:
         """For a request that was not executed."""
         log["outcome"], log["error"] = error_label(error), describe_error(error)
         match error:
-            case Wrong():
+            case BadRequest():
                 body = failure_body(error.message, error.code)
-                return Answer(error.status, media, encoded(body), error.headers)
+                return Answer(error.status, media, encode_json(body), error.headers)
             case BadDocument():
                 body = {"errors": format_errors(error.errors, self._most_errors)}
                 response = RESPONSES[error.code]
                 status = response.graphql_status(media)
-                return Answer(status, media, encoded(body), response.headers)
+                return Answer(status, media, encode_json(body), response.headers)
             case _:
                 return _failed({"errors": [format_exception(error)]}, error, media)
 
@@ -194,7 +198,7 @@ class GraphQLEndpoint:
             for cause in causes(result):
                 if RESPONSES[cause.code].retry_after:
                     return _failed(body, cause, media)
-        return Answer(200, media, encoded(body))
+        return Answer(200, media, encode_json(body))
 
 
 def _without_events(media: str | None) -> str:
@@ -203,9 +207,9 @@ def _without_events(media: str | None) -> str:
 
 def _check_method(operation: Operation, method: str, media: str) -> None:
     if operation.type is OperationType.MUTATION and method != "POST":
-        raise Wrong(405, "Send mutations by POST.", headers={"Allow": "POST"})
+        raise BadRequest(405, "Send mutations by POST.", headers={"Allow": "POST"})
     if operation.type is OperationType.SUBSCRIPTION and media != EVENTS:
-        raise Wrong(
+        raise BadRequest(
             406,
             f"Follow a subscription over WebSocket, or with `Accept: {EVENTS}`.",
         )
@@ -214,4 +218,4 @@ def _check_method(operation: Operation, method: str, media: str) -> None:
 def _failed(body: Mapping[str, Any], error: RollcallError, media: str) -> Answer:
     response = RESPONSES[error.code]
     status = response.graphql_status(media)
-    return Answer(status, media, encoded(body), response.headers_for(error))
+    return Answer(status, media, encode_json(body), response.headers_for(error))

@@ -7,7 +7,7 @@ from graphql import ExecutionResult, GraphQLError
 
 from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
 from schema.engine.documents import BAD_DOCUMENT, BadDocument
-from server.http.body import Wrong
+from server.http.body import BadRequest
 
 # Codes that the log shows of one request.
 MOST_CODES = 5
@@ -26,7 +26,7 @@ def outcome_label(result: ExecutionResult) -> str:
     return "ok"
 
 
-def error_label(error: RollcallError | Wrong | BadDocument) -> str:
+def error_label(error: RollcallError | BadRequest | BadDocument) -> str:
     """Refused (the input), or the code of the error."""
     refused = isinstance(error, InputError) or not isinstance(error, RollcallError)
     return "refused" if refused else error.code
@@ -72,7 +72,7 @@ def _of_error(error: BaseException) -> Iterator[str]:
         case Unauthenticated():
             # Its text is one of a few, with nothing of the request in it.
             yield f"{error.code} {error}"
-        case RollcallError() | Wrong() | BadDocument():
+        case RollcallError() | BadRequest() | BadDocument():
             yield error.code
         case GraphQLError():
             yield BAD_DOCUMENT

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request as HTTPRequest
 
 from schema.engine.execution import Request
-from server.http.body import JSON, Wrong, check_preflight, parse_json, read_object
+from server.http.body import JSON, BadRequest, check_preflight, parse_json, read_object
 
 GRAPHQL = "application/graphql-response+json"
 EVENTS = "text/event-stream"
@@ -20,7 +20,7 @@ PERSISTED = '{"version": 1, "sha256Hash": "<SHA-256 of `query` in UTF-8, in lowe
 
 
 async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
-    """Raises Wrong; ClientDisconnect where the client went away."""
+    """Raises BadRequest; ClientDisconnect where the client went away."""
     if http.method not in ("GET", "HEAD"):
         return request_of(await read_object(http, most_bytes))
     check_preflight(http.headers)
@@ -32,36 +32,36 @@ async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
 
 
 def request_of(values: Mapping[str, Any]) -> Request:
-    """From the parameters that the specification names; raises Wrong."""
+    """From the parameters that the specification names; raises BadRequest."""
     query, variables, name, extensions, id = (
         values.get(key)
         for key in ("query", "variables", "operationName", "extensions", "documentId")
     )
     for key, value in (("variables", variables), ("extensions", extensions)):
         if not isinstance(value, dict | None):
-            raise Wrong(400, f"`{key}` must be a JSON object.")
+            raise BadRequest(400, f"`{key}` must be a JSON object.")
     hash = _persisted(extensions) if extensions else None
     if id is not None:
         if query is not None or hash:
-            raise Wrong(400, "Send either `query` or `documentId`.")
+            raise BadRequest(400, "Send either `query` or `documentId`.")
         if not isinstance(id, str):
-            raise Wrong(400, "`documentId` must be a string: the id of a trusted document.")
+            raise BadRequest(400, "`documentId` must be a string: the id of a trusted document.")
         query = ""
     elif hash and query is None:
         query = ""
     elif not isinstance(query, str):
-        raise Wrong(400, "`query` must be a string: the GraphQL document.")
+        raise BadRequest(400, "`query` must be a string: the GraphQL document.")
     elif hash:
         _check_hash(hash, query)
         # An empty text is none that could be kept.
         hash = hash if query else None
     if not isinstance(name, str | None):
-        raise Wrong(400, "`operationName` must be a string.")
+        raise BadRequest(400, "`operationName` must be a string.")
     return Request(query, variables, name, id, hash)
 
 
 def _persisted(extensions: Mapping[str, Any]) -> str | None:
-    """The hash of an automatic persisted query; None: it is none. Raises Wrong."""
+    """The hash of an automatic persisted query; None: it is none. Raises BadRequest."""
     asked = extensions.get("persistedQuery")
     if asked is None:
         return None
@@ -69,15 +69,15 @@ def _persisted(extensions: Mapping[str, Any]) -> str | None:
         (asked.get("version"), asked.get("sha256Hash")) if isinstance(asked, dict) else (None, None)
     )
     if version.__class__ is not int or version != 1:
-        raise Wrong(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
+        raise BadRequest(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
     if not isinstance(hash, str) or not HASH.fullmatch(hash):
-        raise Wrong(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
+        raise BadRequest(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
     return hash
 
 
 def _check_hash(hash: str, query: str) -> None:
     if sha256(query.encode(errors="surrogatepass")).hexdigest() != hash:
-        raise Wrong(
+        raise BadRequest(
             400,
             "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`: hash the text "
             "that you send, in UTF-8.",

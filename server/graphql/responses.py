@@ -66,7 +66,7 @@ def failure_body(message: str, code: str) -> dict[str, Any]:
     return {"errors": [_entry(message, code)]}
 
 
-def encoded(body: Mapping[str, Any]) -> bytes:
+def encode_json(body: Mapping[str, Any]) -> bytes:
     """JSON in UTF-8."""
     try:
         return orjson.dumps(body)

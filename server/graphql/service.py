@@ -12,17 +12,17 @@ from starlette.responses import PlainTextResponse, Response
 
 from domain.access.caller import ANONYMOUS, Caller
 from domain.access.tokens import TokenKind
-from domain.devices.device import DeviceView
+from domain.devices.device import DeviceRecord
 from domain.errors import (
-    CutOff,
     Forbidden,
     Interrupted,
     RollcallError,
+    SlowConsumer,
     Unauthenticated,
     Unavailable,
 )
-from resolvers.access.authenticate import Presented, identify, present, recognized
-from resolvers.services import Desk
+from resolvers.access.authenticate import Credential, identify, look_up, resolve_if_confirmed
+from resolvers.services import Services
 from schema.context import Context
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Operation, Request
@@ -32,7 +32,7 @@ from server.http.body import bearer
 from server.http.errors import RESPONSES
 from server.observability.metrics import Metrics
 from server.observability.tracing import Tracing
-from server.runtime.database import DatabaseKeeper
+from server.runtime.database import DatabaseSupervisor
 from server.settings import Environment, Settings, TrustedOnly
 
 PEOPLE = frozenset({TokenKind.ADMIN, TokenKind.VIEWER})
@@ -44,11 +44,11 @@ class Observers:
     tracing: Tracing
 
 
-class Service:
+class GraphQLService:
     def __init__(
         self,
         engine: Engine,
-        keeper: DatabaseKeeper,
+        database_supervisor: DatabaseSupervisor,
         connections: Connections,
         observers: Observers,
         settings: Settings,
@@ -56,7 +56,7 @@ class Service:
         self.settings = settings
         self.connections = connections
         self._engine = engine
-        self._keeper = keeper
+        self._database_supervisor = database_supervisor
         self._metrics = observers.metrics
         self._tracing = observers.tracing
 
@@ -66,15 +66,15 @@ class Service:
 
     async def identify(
         self, authorization: str | None, address: str | None
-    ) -> tuple[Caller, DeviceView | None]:
+    ) -> tuple[Caller, DeviceRecord | None]:
         """As `caller`, with the device whose token it is."""
-        return await identify(self.desk(), self.present(authorization), address)
+        return await identify(self.services(), self.look_up(authorization), address)
 
-    def present(self, authorization: str | None) -> Presented:
+    def look_up(self, authorization: str | None) -> Credential:
         """The token of an Authorization header. Raises Unauthenticated for another scheme,
         Unavailable.
         """
-        return present(self.desk(), bearer(authorization))
+        return look_up(self.services(), bearer(authorization))
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
@@ -84,7 +84,7 @@ class Service:
         try:
             return self._engine.prepare(
                 request,
-                may_introspect=self._is_let_in(caller),
+                may_introspect=self._may_introspect(caller),
                 only_trusted=only_trusted,
                 sender=caller.token_id if persists else None,
             )
@@ -92,23 +92,23 @@ class Service:
             self._metrics.graphql("none", "refused", perf_counter() - started)
             raise
 
-    def recognized(
-        self, presented: Presented, address: str | None
-    ) -> tuple[Caller, DeviceView | None] | None:
+    def resolve_if_confirmed(
+        self, credential: Credential, address: str | None
+    ) -> tuple[Caller, DeviceRecord | None] | None:
         """As `identify`, once the token is found; None where something has to be noted of it."""
-        return recognized(self.desk(), presented, address)
+        return resolve_if_confirmed(self.services(), credential, address)
 
-    def at_once(
-        self, operation: Operation, caller: Caller, own: DeviceView | None
+    def try_sync(
+        self, operation: Operation, caller: Caller, own: DeviceRecord | None
     ) -> dict[str, Any] | None:
         """The `data` of what has nothing to wait for; None, and nothing is executed, for all else.
 
-        Raises TooMany or Unavailable.
+        Raises RateLimited or Unavailable.
         """
         started = perf_counter()
         self.connections.begin_operation(caller)
         try:
-            data = self._engine.at_once(operation, Context(self.desk(), caller, own))
+            data = self._engine.try_sync(operation, Context(self.services(), caller, own))
         finally:
             self.connections.end_operation(caller)
         if data is not None:
@@ -116,14 +116,14 @@ class Service:
         return data
 
     async def run(
-        self, operation: Operation, caller: Caller, own: DeviceView | None = None
+        self, operation: Operation, caller: Caller, own: DeviceRecord | None = None
     ) -> tuple[ExecutionResult, str]:
         """A query or mutation, and what became of it in a word.
 
-        Raises BadDocument, TimedOut, TooMany or Unavailable.
+        Raises BadDocument, TimedOut, RateLimited or Unavailable.
         """
         started, outcome = perf_counter(), "failed"
-        context = Context(self.desk(), caller, own)
+        context = Context(self.services(), caller, own)
         self.connections.begin_operation(caller)
         try:
             with self._tracing.operation_span(operation.label):
@@ -143,39 +143,39 @@ class Service:
     async def results(
         self, operation: Operation, caller: Caller
     ) -> AsyncGenerator[ExecutionResult]:
-        """Of any operation. Raises what `run` does, and CutOff."""
+        """Of any operation. Raises what `run` does, and SlowConsumer."""
         if operation.type is not OperationType.SUBSCRIPTION:
             yield (await self.run(operation, caller))[0]
             return
         with self.connections.subscription(caller):
             try:
-                context = Context(self.desk(), caller)
+                context = Context(self.services(), caller)
                 async with aclosing(self._engine.follow(operation, context)) as results:
                     async for result in results:
                         self._metrics.events_sent()
                         yield result
-            except CutOff:
+            except SlowConsumer:
                 self._metrics.cut_off("slow")
                 raise
             except Unavailable as error:
                 raise Interrupted(str(error)) from error
 
-    async def refuse_all_but_people(self, http: HTTPRequest) -> Response | None:
+    async def require_operator(self, http: HTTPRequest) -> Response | None:
         """For pages that not everybody should see where this is a production server."""
         try:
             caller = await self.caller(http.headers.get("authorization"), None)
         except (Unauthenticated, Unavailable):
             caller = ANONYMOUS
-        if self._is_let_in(caller):
+        if self._may_introspect(caller):
             return None
         response, text = RESPONSES[Unauthenticated.code], "Send a viewer's or an admin's token.\n"
         return PlainTextResponse(text, response.status, response.headers)
 
-    def desk(self) -> Desk:
+    def services(self) -> Services:
         """Raises Unavailable."""
-        if self._keeper.desk is None:
+        if self._database_supervisor.services is None:
             raise Unavailable("The database is not available; try again soon.")
-        return self._keeper.desk
+        return self._database_supervisor.services
 
     def _takes_no_documents(self, caller: Caller) -> bool:
         match self.settings.trusted_only:
@@ -186,5 +186,5 @@ class Service:
             case TrustedOnly.EVERYONE:
                 return True
 
-    def _is_let_in(self, caller: Caller) -> bool:
+    def _may_introspect(self, caller: Caller) -> bool:
         return caller.kind in PEOPLE or self.settings.env is Environment.DEVELOPMENT

@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 
 from concurrency.tasks import end_all
 from domain.access.caller import Caller
-from domain.errors import CutOff, Interrupted, TooMany
+from domain.errors import Interrupted, RateLimited, SlowConsumer
 from schema.engine.execution import Operation
-from server.graphql.connections import TOKEN_ENDED, Closing
-from server.graphql.responses import encoded, failure_body, format_exception, result_body
-from server.graphql.service import Service
+from server.graphql.connections import TOKEN_ENDED, CloseReason
+from server.graphql.responses import encode_json, failure_body, format_exception, result_body
+from server.graphql.service import GraphQLService
 
 # A comment now and then keeps proxies from closing a quiet stream.
 HEARTBEAT_SECONDS = 12
@@ -29,7 +29,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream; charset=utf-8"
 
-    def __init__(self, service: Service, operation: Operation, caller: Caller) -> None:
+    def __init__(self, service: GraphQLService, operation: Operation, caller: Caller) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._service = service
@@ -76,18 +76,18 @@ class EventStream(Response):
         try:
             async with aclosing(self._service.results(self._operation, self._caller)) as results:
                 async for result in results:
-                    yield _next(encoded(result_body(result, most)))
-        except (CutOff, Interrupted, TooMany) as error:
-            yield _next(encoded({"errors": [format_exception(error)]}))
+                    yield _next(encode_json(result_body(result, most)))
+        except (SlowConsumer, Interrupted, RateLimited) as error:
+            yield _next(encode_json({"errors": [format_exception(error)]}))
             return
         except Exception as error:  # noqa: BLE001  whatever it is, the client is told
-            yield _next(encoded({"errors": [format_exception(error)]}))
+            yield _next(encode_json({"errors": [format_exception(error)]}))
         yield COMPLETE
 
 
-def _last_words(closing: Closing) -> bytes:
-    told = _next(encoded(failure_body(closing.reason, closing.error)))
-    return told + COMPLETE if closing is TOKEN_ENDED else told
+def _last_words(close_reason: CloseReason) -> bytes:
+    told = _next(encode_json(failure_body(close_reason.reason, close_reason.error)))
+    return told + COMPLETE if close_reason is TOKEN_ENDED else told
 
 
 def _next(data: bytes) -> bytes:

@@ -15,14 +15,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from concurrency.tasks import end_all
 from domain.access.caller import ANONYMOUS, Caller
-from domain.errors import AccessError, CutOff, Interrupted, TooMany, Unavailable
+from domain.errors import AccessError, Interrupted, RateLimited, SlowConsumer, Unavailable
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation
-from server.graphql.connections import AWAY, Closing, Connection
+from server.graphql.connections import AWAY, CloseReason, Connection
 from server.graphql.request import request_of
-from server.graphql.responses import encoded, format_errors, format_exception, result_body
-from server.graphql.service import Service
-from server.http.body import Wrong, no_constant
+from server.graphql.responses import encode_json, format_errors, format_exception, result_body
+from server.graphql.service import GraphQLService
+from server.http.body import BadRequest, no_constant
 from server.http.errors import close_code
 
 PROTOCOL = "graphql-transport-ws"
@@ -40,7 +40,7 @@ TOO_LARGE = 1009
 
 
 class WebSocketEndpoint:
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: GraphQLService) -> None:
         self.service = service
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,20 +74,20 @@ class WebSocketEndpoint:
 class Ended(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
-        self.closing = Closing(code, reason, "")
+        self.close_reason = CloseReason(code, reason, "")
 
 
 class Session:
     """One socket from its `connection_init` to its end."""
 
-    def __init__(self, service: Service, websocket: WebSocket) -> None:
+    def __init__(self, service: GraphQLService, websocket: WebSocket) -> None:
         self._service = service
         self._websocket = websocket
         self._settings = service.settings
         self._write: Callable[[bytes], bool] | None = websocket.scope.get(WRITE)
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
+        self._closing: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Returns when the socket is closed, and nothing of it is left."""
@@ -97,9 +97,9 @@ class Session:
                 await self._send({"type": "connection_ack"})
                 await self._close(await self._serve(connection))
         except Ended as ended:
-            await self._close(ended.closing)
-        except TooMany as error:
-            await self._close(Closing.by_error(error.code, str(error)))
+            await self._close(ended.close_reason)
+        except RateLimited as error:
+            await self._close(CloseReason.by_error(error.code, str(error)))
         except WebSocketDisconnect:
             pass
 
@@ -142,7 +142,7 @@ class Session:
             raise Ended(NO_TOKEN, f"Send a token: {example} as the payload.")
         return caller
 
-    async def _serve(self, connection: Connection) -> Closing:
+    async def _serve(self, connection: Connection) -> CloseReason:
         """Returns how to close it, with no operation left. Raises WebSocketDisconnect."""
         reading = asyncio.create_task(self._read(connection.caller))
         waiting: set[asyncio.Future[Any]] = {reading, connection.ended, self._closing}
@@ -184,7 +184,7 @@ class Session:
             raise Ended(TOO_MANY, "Too many operations at once on this connection.")
         try:
             operation = self._service.prepare(request_of(payload), caller)
-        except Wrong as wrong:
+        except BadRequest as wrong:
             raise Ended(BAD_MESSAGE, wrong.message) from None
         except (AccessError, BadDocument) as error:
             await self._refuse(id, error)
@@ -208,8 +208,8 @@ class Session:
                 async for result in results:
                     body = result_body(result, most)
                     await self._send({"id": id, "type": "next", "payload": body})
-        except CutOff as error:
-            self._end(Closing.by_error(error.code, str(error)))
+        except SlowConsumer as error:
+            self._end(CloseReason.by_error(error.code, str(error)))
         except Interrupted:
             self._end(AWAY)
         except WebSocketDisconnect:
@@ -233,9 +233,9 @@ class Session:
         if self._operations.get(id) is asyncio.current_task():
             del self._operations[id]
 
-    def _end(self, closing: Closing) -> None:
+    def _end(self, close_reason: CloseReason) -> None:
         if not self._closing.done():
-            self._closing.set_result(closing)
+            self._closing.set_result(close_reason)
 
     async def _received(self) -> dict[str, Any]:
         """The next message, an object with a `type`; raises Ended for anything else."""
@@ -263,18 +263,20 @@ class Session:
     async def _send(self, message: dict[str, Any]) -> None:
         if self._websocket.application_state is not WebSocketState.CONNECTED:
             raise WebSocketDisconnect(1006)
-        text = encoded(message)
+        text = encode_json(message)
         if self._write is None or not self._write(text):
             await self._websocket.send_text(text.decode())
 
-    async def _close(self, closing: Closing) -> None:
+    async def _close(self, close_reason: CloseReason) -> None:
         """Bounded, because a client that reads nothing takes no close frame either."""
         if self._websocket.client_state is not WebSocketState.CONNECTED:
             return
-        reason = closing.reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
+        reason = close_reason.reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(
+            errors="ignore"
+        )
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._websocket.close(closing.code, reason)
+                await self._websocket.close(close_reason.code, reason)
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             pass
 

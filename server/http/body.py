@@ -16,7 +16,7 @@ SAME_SITE = ("same-origin", "none")
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong(Exception):
+class BadRequest(Exception):
     """The HTTP request is no GraphQL request."""
 
     status: int
@@ -30,13 +30,13 @@ async def read_object(http: HTTPRequest, most_bytes: int) -> dict[str, Any]:
     _check_content(http.headers)
     values = parse_json(await read_body(http, most_bytes), "The body")
     if not isinstance(values, dict):
-        raise Wrong(400, "The body must be a JSON object.")
+        raise BadRequest(400, "The body must be a JSON object.")
     return values
 
 
 async def read_body(http: HTTPRequest, most: int) -> bytes:
-    """Raises Wrong for more than so many bytes."""
-    too_large = Wrong(
+    """Raises BadRequest for more than so many bytes."""
+    too_large = BadRequest(
         413, f"The body may have {most} bytes at most.", "OVER_LIMIT", {"Connection": "close"}
     )
     length = http.headers.get("content-length", "")
@@ -65,26 +65,26 @@ def check_preflight(headers: Mapping[str, str]) -> None:
     if any(headers.get(name) for name in PREFLIGHTED):
         return
     if "origin" in headers or headers.get("sec-fetch-site", "none") not in SAME_SITE:
-        raise Wrong(400, "From another site, send the header `GraphQL-Require-Preflight: 1`.")
+        raise BadRequest(400, "From another site, send the header `GraphQL-Require-Preflight: 1`.")
 
 
 def _check_content(headers: Mapping[str, str]) -> None:
     name, *parameters = [part.strip() for part in headers.get("content-type", "").split(";")]
     if name.lower() != JSON:
-        raise Wrong(415, f"Send `Content-Type: {JSON}`.")
+        raise BadRequest(415, f"Send `Content-Type: {JSON}`.")
     for parameter in parameters:
         key, _, value = parameter.lower().partition("=")
         if key == "charset" and value.strip('"') not in ("utf-8", "utf8"):
-            raise Wrong(415, "Send the body in UTF-8.")
+            raise BadRequest(415, "Send the body in UTF-8.")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Wrong(415, "Send the body without Content-Encoding.")
+        raise BadRequest(415, "Send the body without Content-Encoding.")
 
 
 def parse_json(text: bytes | str, what: str) -> Any:
     try:
         return json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError):
-        raise Wrong(400, f"{what} is not valid JSON.") from None
+        raise BadRequest(400, f"{what} is not valid JSON.") from None
 
 
 def no_constant(name: str) -> Any:

@@ -39,7 +39,7 @@ NOT_CACHED = {"Cache-Control": "private, no-cache, must-revalidate"}
 
 # Codes of the WebSocket protocol itself: RFC 6455, section 7.4, and graphql-transport-ws.
 RESPONSES: Mapping[str, Response] = {
-    # `Wrong` has a status of its own.
+    # `BadRequest` has a status of its own.
     "BAD_REQUEST": Response(400, close_code=4400),
     # REST sends the errors of variables as INVALID.
     "BAD_DOCUMENT": Response(400, json_status=200),

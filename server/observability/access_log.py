@@ -26,7 +26,7 @@ HEADER = b"x-request-id"
 GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 LONGEST_PATH = 200
 # Asked for every few seconds by machines: their successes say nothing.
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+UNLOGGED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 # As the answer's status says: nginx's code for a client that has gone before its answer.
 CLIENT_GONE = 499
 INTERNAL = RESPONSES["INTERNAL"].status
@@ -41,7 +41,7 @@ def current_request_id() -> str | None:
     return _request_id.get()
 
 
-class Known:
+class RequestRecord:
     """An HTTP request that is answered: its id, what is known of it for the log, and its answer's
     status.
     """
@@ -58,19 +58,21 @@ class Known:
         self.status: int | None = None
 
 
-class Journal:
+class AccessLog:
     """`answered` is told the method and status of each HTTP request; 499: the client has gone."""
 
     def __init__(self, answered: Answered | None = None) -> None:
         self._answered = answered
 
-    def begin(self, given: bytes | None, method: str, path: str, client: str | None) -> Known:
+    def begin(
+        self, given: bytes | None, method: str, path: str, client: str | None
+    ) -> RequestRecord:
         """A request is worked on, in this context, until `end`. `given`: the id of the client's."""
-        known = Known(_id(given), method, path, client)
+        known = RequestRecord(_id(given), method, path, client)
         _request_id.set(known.id.decode())
         return known
 
-    def failed(self, known: Known) -> bytes:
+    def failed(self, known: RequestRecord) -> bytes:
         """Logs the exception that is being handled. The body to tell it with, where nothing was
         sent yet.
         """
@@ -79,13 +81,13 @@ class Journal:
         known.log["outcome"] = "INTERNAL"
         return json.dumps({"errors": [internal_error(id)]}, separators=(",", ":")).encode()
 
-    def end(self, known: Known) -> None:
+    def end(self, known: RequestRecord) -> None:
         """It is counted and, if need be, logged."""
         status = known.status or CLIENT_GONE
         if self._answered:
             self._answered(known.method, status)
         failed = status >= 400  # noqa: PLR2004
-        if known.path in QUIET and not failed:
+        if known.path in UNLOGGED_PATHS and not failed:
             return
         well = not failed and known.log.get("outcome", "ok") == "ok"
         level = logging.DEBUG if well else logging.INFO
@@ -110,7 +112,7 @@ class RequestIds:
 
     def __init__(self, app: ASGIApp, answered: Answered | None = None) -> None:
         self.app = app
-        self._journal = Journal(answered)
+        self._journal = AccessLog(answered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -135,7 +137,7 @@ class RequestIds:
             _request_id.set(before)
         return None
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send, known: Known) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send, known: RequestRecord) -> None:
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 known.status = message["status"]

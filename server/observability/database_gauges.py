@@ -10,9 +10,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy import QueuePool
 
 from db.devices.fleet_counts import FleetCounts, fleet_counts
-from db.mqtt import outbox as deliveries
+from db.mqtt import outbox
 from domain.errors import Unavailable
-from resolvers.services import Desk
+from resolvers.services import Services
 
 log = logging.getLogger("rollcall.metrics")
 
@@ -24,8 +24,8 @@ COUNT_WITHIN_SECONDS = 5
 class DatabaseGauges(Collector):
     """Numbers that can't be had are left out rather than told as they were."""
 
-    def __init__(self, desk: Callable[[], Desk | None]) -> None:
-        self._desk = desk
+    def __init__(self, services: Callable[[], Services | None]) -> None:
+        self._services = services
         self._counting = asyncio.Lock()
         self._counts: FleetCounts | None = None
         self._undelivered = 0
@@ -35,19 +35,22 @@ class DatabaseGauges(Collector):
     async def refresh(self) -> None:
         """Counts, unless that was done a moment ago. Never raises."""
         async with self._counting:
-            desk = self._desk()
-            if desk is None:
+            services = self._services()
+            if services is None:
                 self._counts, self._count_again = None, 0.0
             elif monotonic() >= self._count_again:
                 self._count_again = monotonic() + COUNT_EVERY_SECONDS
-                await self._count(desk)
+                await self._count(services)
 
-    async def _count(self, desk: Desk) -> None:
+    async def _count(self, services: Services) -> None:
         self._counts, self._reached = None, True
         try:
-            async with asyncio.timeout(COUNT_WITHIN_SECONDS), desk.database.begin() as session:
+            async with (
+                asyncio.timeout(COUNT_WITHIN_SECONDS),
+                services.database.transaction() as session,
+            ):
                 self._counts = await fleet_counts(session)
-                self._undelivered = await deliveries.count(session)
+                self._undelivered = await outbox.count(session)
         except Unavailable:
             self._reached, self._count_again = False, 0.0
         except TimeoutError:
@@ -56,19 +59,19 @@ class DatabaseGauges(Collector):
             log.exception("The devices could not be counted.")
 
     def collect(self) -> Iterator[Metric]:
-        desk = self._desk()
-        up = desk is not None and self._reached
+        services = self._services()
+        up = services is not None and self._reached
         yield _gauge("database_up", "Whether the database answers.", up)
-        if desk is not None:
-            yield from _pool(desk)
-        if desk is not None and self._counts is not None:
+        if services is not None:
+            yield from _pool(services)
+        if services is not None and self._counts is not None:
             yield from _fleet(self._counts)
             told = "Configs that the MQTT broker does not have yet."
             yield _gauge("configs_undelivered", told, self._undelivered)
 
 
-def _pool(desk: Desk) -> Iterator[Metric]:
-    pool = desk.database.engine.pool
+def _pool(services: Services) -> Iterator[Metric]:
+    pool = services.database.engine.pool
     assert isinstance(pool, QueuePool)  # noqa: S101
     told = "Connections of the pool to the database."
     connections = GaugeMetricFamily("rollcall_database_pool_connections", told, labels=["state"])

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from concurrency.supervisor import Supervisor
-from resolvers.services import Desk
+from resolvers.services import Services
 from server.observability.background_gauges import BackgroundGauges
 from server.observability.database_gauges import DatabaseGauges
 from server.observability.request_counts import RequestCounts
@@ -38,12 +38,12 @@ class Metrics:
 
     def __init__(
         self,
-        desk: Callable[[], Desk | None],
+        services: Callable[[], Services | None],
         broker: Callable[[], bool] | None = None,
         supervisor: Supervisor | None = None,
     ) -> None:
         self.registry = registry = CollectorRegistry()
-        self._database = DatabaseGauges(desk)
+        self._database = DatabaseGauges(services)
         registry.register(self._database)
         if supervisor:
             registry.register(BackgroundGauges(supervisor))

@@ -15,7 +15,7 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode
 
-from server.observability.access_log import QUIET, current_request_id
+from server.observability.access_log import UNLOGGED_PATHS, current_request_id
 from server.observability.statement_spans import StatementSpans
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Tracing:
             "logs": False,
             "operation_spans": False,
             "auto_configure": False,
-            "exclude": lambda scope: scope["path"] in QUIET,
+            "exclude": lambda scope: scope["path"] in UNLOGGED_PATHS,
         }
 
     def operation_span(self, operation: str) -> AbstractContextManager[Span]:

@@ -18,15 +18,15 @@ from schema.engine.execution import Request
 from schema.routes.routes import Route
 from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
 from server.graphql.outcomes import describe_error, describe_result, error_label
-from server.graphql.responses import encoded
-from server.graphql.service import Service
-from server.http.body import JSON, Wrong, check_preflight, read_object
+from server.graphql.responses import encode_json
+from server.graphql.service import GraphQLService
+from server.http.body import JSON, BadRequest, check_preflight, read_object
 from server.rest.openapi import openapi
 from server.rest.responses import refused, told
 
 
 def add_rest(
-    app: FastAPI, service: Service, schema: GraphQLSchema, routes: Sequence[Route]
+    app: FastAPI, service: GraphQLService, schema: GraphQLSchema, routes: Sequence[Route]
 ) -> None:
     """Adds the routes, and `/openapi.json`, which describes them.
 
@@ -38,14 +38,14 @@ def add_rest(
     # A path without names comes before one that would match it, too.
     for path in sorted(by_path, key=lambda path: path.replace("{", "~")):
         app.router.routes.append(HTTPRoute(path, RestEndpoint(service, by_path[path])))
-    description = encoded(openapi(schema, routes))
+    description = encode_json(openapi(schema, routes))
     app.add_route("/openapi.json", lambda _: Response(description, media_type=JSON))
 
 
 class RestEndpoint:
     """An ASGI application for one path; `routes` by method."""
 
-    def __init__(self, service: Service, routes: Mapping[str, Route]) -> None:
+    def __init__(self, service: GraphQLService, routes: Mapping[str, Route]) -> None:
         self._service = service
         self._routes = routes
 
@@ -57,11 +57,11 @@ class RestEndpoint:
         route = self._routes.get("GET" if http.method == "HEAD" else http.method)
         if route is None:
             allowed = ", ".join(sorted(self._routes))
-            wrong = Wrong(405, f"Here it is {allowed}.", headers={"Allow": allowed})
+            wrong = BadRequest(405, f"Here it is {allowed}.", headers={"Allow": allowed})
             return refused(wrong, lambda field: field)
         try:
             return await self._answer(http, route)
-        except (RollcallError, Wrong, BadDocument) as error:
+        except (RollcallError, BadRequest, BadDocument) as error:
             log = http.state.log
             log["outcome"], log["error"] = error_label(error), describe_error(error)
             return refused(error, route.parameters.named)
@@ -71,7 +71,7 @@ class RestEndpoint:
         values = await self._values(http, route)
         address = http.client.host if http.client else None
         caller, own = await service.identify(http.headers.get("authorization"), address)
-        if caller.kind is None and service.desk().enrolment is not EnrolmentPolicy.OPEN:
+        if caller.kind is None and service.services().enrolment is not EnrolmentPolicy.OPEN:
             # Before it is told what is wrong with the rest.
             raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
         route.parameters.check(values)
@@ -83,11 +83,12 @@ class RestEndpoint:
         return told(route, result)
 
     async def _values(self, http: HTTPRequest, route: Route) -> dict[str, Any]:
-        """By the names of the document's variables; not checked. Raises Wrong, or InputError where
-        one is given twice.
+        """Unchecked, by the names of the document's variables.
+
+        Raises BadRequest if the body is not a JSON object, InputError if a value is given twice.
         """
         if route.has_body and http.query_params:
-            raise Wrong(400, "Send the values in the JSON body, not in the query.")
+            raise BadRequest(400, "Send the values in the JSON body, not in the query.")
         if route.has_body and _brings_something(http):
             values = await self._body(http)
         else:

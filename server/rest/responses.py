@@ -9,8 +9,8 @@ from starlette.responses import Response
 from domain.errors import ErrorCode, InputError, RollcallError
 from schema.engine.documents import BadDocument
 from schema.routes.routes import Route
-from server.graphql.responses import encoded, format_exception
-from server.http.body import JSON, Wrong
+from server.graphql.responses import encode_json, format_exception
+from server.http.body import JSON, BadRequest
 from server.http.errors import RESPONSES
 
 NOTHING = {
@@ -41,7 +41,7 @@ def told(route: Route, result: ExecutionResult) -> Response:
 def refused(error: BaseException, named: Named) -> Response:
     """`named`: what the caller calls a field of the input."""
     match error:
-        case Wrong():
+        case BadRequest():
             headers = error.headers
             return _failed(error.status, [_entry(error.code, error.message)], headers)
         case BadDocument():
@@ -83,4 +83,4 @@ def _failed(
 def _json(
     status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
-    return Response(encoded(body), status, headers, media_type=JSON)
+    return Response(encode_json(body), status, headers, media_type=JSON)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from domain.alerts.recipients import TELEGRAM
 from notifier.channels.log import LogChannel
 from notifier.channels.webhook import WebhookChannel
-from notifier.notifier import Notifier, Told
-from server.runtime.background import Worker
+from notifier.notifier import ConfiguredChannel, Notifier
+from server.runtime.background import BackgroundTask
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 CHANNELS = (TELEGRAM, WebhookChannel.name, LogChannel.name)
 
 
-class AlertSide:
+class NotifierRuntime:
     """`workers` tell people, and listen to them. `bot` None: there is none."""
 
     def __init__(self, settings: Settings) -> None:
         self.bot: TelegramBot | None = None
         api = self._api = telegram_api(settings)
-        told = told_by(settings, api)
-        self.workers: list[Worker] = [Notifier(told, CHANNELS, settings.language)]
+        told = configured_channels(settings, api)
+        self.workers: list[BackgroundTask] = [Notifier(told, CHANNELS, settings.language)]
         if api:
             from notifier.telegram import bot  # noqa: PLC0415  as below
 
@@ -45,14 +45,14 @@ def telegram_api(settings: Settings) -> "TelegramApi | None":
     return TelegramApi(settings.telegram_bot_token.get_secret_value(), settings.telegram_api_url)
 
 
-def told_by(settings: Settings, api: "TelegramApi | None") -> list[Told]:
+def configured_channels(settings: Settings, api: "TelegramApi | None") -> list[ConfiguredChannel]:
     """Telegram and a webhook, as far as they are set; the log where neither is."""
     told = []
     if api:
         from notifier.telegram.channel import TelegramChannel  # noqa: PLC0415  as above
 
-        told.append(Told(TelegramChannel(api), settings.telegram_chat_id))
+        told.append(ConfiguredChannel(TelegramChannel(api), settings.telegram_chat_id))
     if settings.webhook_url is not None:
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
-        told.append(Told(WebhookChannel(secret), [settings.webhook_url]))
-    return told or [Told(LogChannel(), ["log"])]
+        told.append(ConfiguredChannel(WebhookChannel(secret), [settings.webhook_url]))
+    return told or [ConfiguredChannel(LogChannel(), ["log"])]

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from resolvers.services import Desk
+from resolvers.services import Services
 
 
-class Worker(Protocol):
+class BackgroundTask(Protocol):
     """`name` in logs and metrics. `needed`: the server is not ready while it does not run."""
 
     name: str
@@ -14,5 +14,5 @@ class Worker(Protocol):
     def wake(self) -> None:
         """New events were written."""
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled. Raises Unavailable."""

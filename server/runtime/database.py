@@ -16,13 +16,13 @@ from db.postgres.database import Database
 from db.postgres.event_signal import EventSignal
 from db.postgres.permanent import permanent_reason
 from db.postgres.transient import is_transient
-from db.reads.reads import Reader
+from db.reads.reads import Reads
 from db.writes.writes import Writes
 from domain.access.tokens import TokenKind
 from domain.errors import Unavailable
 from resolvers.feed.entries import feeds
-from resolvers.services import Broker, Desk
-from server.runtime.background import Worker
+from resolvers.services import BrokerAddress, Services
+from server.runtime.background import BackgroundTask
 from server.runtime.first_tokens import first_tokens
 from server.settings import Settings
 
@@ -39,22 +39,22 @@ FEEDS = ("config feed", "event feed")
 Announce = Callable[[dict[TokenKind, str]], None]
 
 
-class DatabaseKeeper:
+class DatabaseSupervisor:
     """`desk` is there while the database is: None means that requests can't be served now."""
 
     def __init__(self, settings: Settings, announce: Announce, supervisor: Supervisor) -> None:
-        self.desk: Desk | None = None
+        self.services: Services | None = None
         # `tried`: it is there, or was not when it was first looked for.
         self.opened, self.tried = asyncio.Event(), asyncio.Event()
         # Set before it runs.
-        self.workers: Sequence[Worker] = ()
-        self.broker: Callable[[], Broker | None] = lambda: None
+        self.workers: Sequence[BackgroundTask] = ()
+        self.broker: Callable[[], BrokerAddress | None] = lambda: None
         self._settings = settings
         self._announce = announce
         self._supervisor = supervisor
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         # Made once, when the database's address is known, and kept through all outages.
-        self._made: Desk | None = None
+        self._made: Services | None = None
         self._reason = ""
         # Called with one line that says what to do: waiting can't heal it.
         self.give_up: Callable[[str], None] = end_process
@@ -64,9 +64,9 @@ class DatabaseKeeper:
         backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
-                desk = await self._open()
+                services = await self._open()
                 backoff.reset()
-                await self._watch(desk)
+                await self._watch(services)
             except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
                 self._lose()
                 if not self.opened.is_set() and (reason := permanent_reason(error)):
@@ -93,20 +93,22 @@ class DatabaseKeeper:
         if self._embedded:
             await in_daemon_thread(self._embedded.stop, seconds)
 
-    async def _open(self) -> Desk:
+    async def _open(self) -> Services:
         url = await self._address()
-        desk = self._made = self._made or self._make(url)
-        desk.database.move_to(url)
-        await migrate(desk.database)
+        services = self._made = self._made or self._make(url)
+        services.database.move_to(url)
+        await migrate(services.database)
         admin = self._settings.admin_token
         async with asyncio.timeout(FIRST_TOKENS_SECONDS):
-            made = await first_tokens(desk.database, admin.get_secret_value() if admin else None)
-        self.desk, self._reason = desk, ""
+            made = await first_tokens(
+                services.database, admin.get_secret_value() if admin else None
+            )
+        self.services, self._reason = services, ""
         log.info("The database is ready.")
         self._announce(made)
         self.opened.set()
         self.tried.set()
-        return desk
+        return services
 
     async def _address(self) -> str:
         """Starts an embedded database that does not run. Raises PostgresFailed."""
@@ -115,49 +117,49 @@ class DatabaseKeeper:
         assert self._settings.database_url is not None  # noqa: S101
         return self._settings.database_url
 
-    def _make(self, url: str) -> Desk:
+    def _make(self, url: str) -> Services:
         settings = self._settings
         database = Database(url, connections=settings.connections_per_process)
-        return Desk(
+        return Services(
             database,
-            Reader(database),
+            Reads(database),
             Writes(database),
             feeds(database, settings.max_waiting_events),
             settings.enrolment,
             settings.reenrolment,
             self.broker(),
-            settings.admission,
+            settings.rate_limiter,
         )
 
-    async def _watch(self, desk: Desk) -> None:
+    async def _watch(self, services: Services) -> None:
         """Returns by an exception, when the database no longer answers."""
-        async with desk.database.watched(partial(self._wake, desk)) as watch:
+        async with services.database.watched(partial(self._wake, services)) as watch:
             await run_together(
-                self._until_lost(desk, watch), self._supervisor.run(*self._background(desk))
+                self._until_lost(services, watch), self._supervisor.run(*self._background(services))
             )
 
-    async def _until_lost(self, desk: Desk, watch: EventSignal) -> None:
+    async def _until_lost(self, services: Services, watch: EventSignal) -> None:
         try:
-            await self._announce_events(desk, watch)
+            await self._announce_events(services, watch)
         finally:
             # Before the background tasks have ended: they may be waiting for the database.
             self._lose()
 
-    def _background(self, desk: Desk) -> Iterator[Background]:
-        feeds = (desk.feeds.changes.run, desk.feeds.events.run)
+    def _background(self, services: Services) -> Iterator[Background]:
+        feeds = (services.feeds.changes.run, services.feeds.events.run)
         for name, run in zip(FEEDS, feeds, strict=True):
             yield Background(name, run)
         for worker in self.workers:
-            yield Background(worker.name, partial(worker.run, desk), worker.needed)
+            yield Background(worker.name, partial(worker.run, services), worker.needed)
 
-    def _wake(self, desk: Desk) -> None:
-        desk.feeds.wake()
+    def _wake(self, services: Services) -> None:
+        services.feeds.wake()
         for worker in self.workers:
             worker.wake()
 
-    async def _announce_events(self, desk: Desk, watch: EventSignal) -> None:
+    async def _announce_events(self, services: Services, watch: EventSignal) -> None:
         """Notifies the other processes of new events; without any, asks for a sign of life."""
-        recorded = desk.database.recorded
+        recorded = services.database.recorded
         while True:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
@@ -171,10 +173,10 @@ class DatabaseKeeper:
 
     def _lose(self) -> None:
         """Requests get 503 from now on, and connections are closed: they are as dead as it is."""
-        self.desk = None
+        self.services = None
         if self._made:
             made = self._made
-            for each in (made.reader, made.levels, made.writes):
+            for each in (made.reads, made.levels, made.writes):
                 each.close()
 
     def _log(self, error: Exception) -> None:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.postgres.advisory_locks import Lock, hold
+from db.postgres.advisory_locks import Lock, lock
 from db.postgres.database import Database
-from db.tables.tokens import Token
+from db.tables.tokens import TokenRow
 from domain.access.caller import system
 from domain.access.inputs import NewToken
 from domain.access.tokens import TokenKind, hash_secret, new_secret
@@ -22,8 +22,8 @@ async def first_tokens(database: Database, admin_token: str | None) -> dict[Toke
 
     A token from the environment is made known instead, and the one that was set before revoked.
     """
-    async with database.begin() as session:
-        await hold(session, Lock.FIRST_TOKENS)
+    async with database.transaction() as session:
+        await lock(session, Lock.FIRST_TOKENS)
         if admin_token is not None:
             await _set_admin_token(session, admin_token)
         return {
@@ -35,7 +35,7 @@ async def first_tokens(database: Database, admin_token: str | None) -> dict[Toke
 
 async def _any(session: AsyncSession, kind: TokenKind) -> bool:
     return (
-        await session.scalars(select(Token.id).where(Token.kind == kind).limit(1))
+        await session.scalars(select(TokenRow.id).where(TokenRow.kind == kind).limit(1))
     ).first() is not None
 
 
@@ -46,11 +46,13 @@ async def _make(session: AsyncSession, kind: TokenKind, note: str) -> str:
 
 
 async def _set_admin_token(session: AsyncSession, secret: str) -> None:
-    earlier = update(Token).where(Token.note == FROM_ENVIRONMENT, Token.hash != hash_secret(secret))
-    await session.execute(
-        earlier.where(Token.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
+    earlier = update(TokenRow).where(
+        TokenRow.note == FROM_ENVIRONMENT, TokenRow.hash != hash_secret(secret)
     )
-    known = select(Token.id).where(Token.hash == hash_secret(secret))
+    await session.execute(
+        earlier.where(TokenRow.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
+    )
+    known = select(TokenRow.id).where(TokenRow.hash == hash_secret(secret))
     if (await session.scalars(known)).first() is None:
         wanted = NewToken(kind=TokenKind.ADMIN, note=FROM_ENVIRONMENT)
         await add_token(session, SYSTEM, wanted, None, secret)

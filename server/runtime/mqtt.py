@@ -11,13 +11,13 @@ from concurrency.supervisor import Background
 from domain.mqtt.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS
 from mqtt.address import Address
-from mqtt.auth.registry import SERVER_USER, RegistryAccess
-from mqtt.client.client import BrokerClient
+from mqtt.auth.registry import SERVER_USER, RegistryAuthenticator
+from mqtt.client.client import MqttClient
 from mqtt.embedded import EmbeddedBroker, listen
-from mqtt.mosquitto.accounts import MosquittoAccounts
+from mqtt.mosquitto.accounts import MosquittoSync
 from mqtt.mosquitto.files import MosquittoFiles
-from resolvers.services import Broker, Desk
-from server.runtime.background import Worker
+from resolvers.services import BrokerAddress, Services
+from server.runtime.background import BackgroundTask
 from server.runtime.shared_flag import SharedFlag
 from server.settings import Settings
 from server.settings_checks import MQTT_PORTS
@@ -34,38 +34,38 @@ class Embedded:
     connected: SharedFlag | None = None
 
 
-class BrokerSide:
+class MqttRuntime:
     """`workers` bring the broker in line with the database, where that is `wanted` of us."""
 
     def __init__(
-        self, settings: Settings, desk: Callable[[], Desk | None], embedded: Embedded | None
+        self, settings: Settings, services: Callable[[], Services | None], embedded: Embedded | None
     ) -> None:
         self._settings = settings
         self._listening = embedded.listening if embedded else None
         self._elsewhere = embedded is not None and embedded.elsewhere
         self.wanted = settings.mqtt_wanted and not self._elsewhere
-        self._access = RegistryAccess(desk)
+        self._access = RegistryAuthenticator(services)
         self._embedded: EmbeddedBroker | None = None
         self._running = AsyncExitStack()
         self._flag = embedded.connected if embedded else None
-        self.client = BrokerClient(self._address, volatile=settings.embedded_mqtt)
+        self.client = MqttClient(self._address, volatile=settings.embedded_mqtt)
         if self._flag and self.wanted:
             self.client.noted = self._flag.set
-        self.workers: list[Worker] = []
+        self.workers: list[BackgroundTask] = []
         if self.wanted:
             self.workers.append(self.client)
         if settings.mosquitto_dir:
             address = self._address() if settings.mqtt_url else None
             files = MosquittoFiles(settings.mosquitto_dir, settings.mosquitto_pid_file, address)
-            self.workers.append(MosquittoAccounts(files, _own_account(settings)))
+            self.workers.append(MosquittoSync(files, _own_account(settings)))
 
     @property
-    def told(self) -> Broker | None:
+    def told(self) -> BrokerAddress | None:
         """What devices are told; host None: where they reached this server."""
         if self._embedded:
-            return Broker(None, self._embedded.port, tls=False)
+            return BrokerAddress(None, self._embedded.port, tls=False)
         if self._elsewhere and self._listening:
-            return Broker(None, self._listening.getsockname()[1], tls=False)
+            return BrokerAddress(None, self._listening.getsockname()[1], tls=False)
         return self._settings.broker
 
     @property

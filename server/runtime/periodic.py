@@ -7,14 +7,14 @@ from db.events.retention import AT_ONCE as FORGOTTEN
 from db.writes.mark_late import AT_ONCE as MISSED
 from resolvers.maintenance import SIGHTINGS_AT_ONCE as SEEN
 from resolvers.maintenance import (
-    forget_events,
-    forget_notices,
-    note_absences,
-    note_overdue,
-    write_sightings,
+    delete_old_deliveries,
+    delete_old_events,
+    mark_offline,
+    mark_overdue,
+    write_last_seen,
 )
-from resolvers.services import Desk
-from server.runtime.background import Worker
+from resolvers.services import Services
+from server.runtime.background import BackgroundTask
 from server.settings import Settings
 
 LOOK_SECONDS = 5.0
@@ -25,7 +25,7 @@ SEEN_SECONDS = 0.5
 STEP_SECONDS = 0.05
 
 
-class Rounds:
+class PeriodicTask:
     """`step` deals with some of what is due, and says with how much. Where that is `most`, there
     may be more, `soon`; else it has time for so many `seconds`.
     """
@@ -33,7 +33,7 @@ class Rounds:
     def __init__(
         self,
         name: str,
-        step: Callable[[Desk], Awaitable[int]],
+        step: Callable[[Services], Awaitable[int]],
         most: int,
         seconds: float = LOOK_SECONDS,
         soon: float = STEP_SECONDS,
@@ -50,30 +50,38 @@ class Rounds:
     def wake(self) -> None:
         """Events make nothing due."""
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, services: Services) -> None:
         """Until it is cancelled. Raises Unavailable."""
         while True:
-            full = await self._step(desk) == self._most
+            full = await self._step(services) == self._most
             await asyncio.sleep(self._soon if full else self._seconds)
 
 
-def rounds_for(settings: Settings) -> list[Worker]:
+def periodic_tasks(settings: Settings) -> list[BackgroundTask]:
     """As far as the settings want them; 0 is never."""
     intervals, absent = settings.config_overdue_intervals, settings.offline_after_seconds
     ages = settings.keep_events.ages()
     rounds = [
-        Rounds("alert retention", forget_notices, FORGOTTEN, FORGET_SECONDS, needed=False),
-        Rounds("last seen", write_sightings, SEEN, SEEN_SECONDS, SEEN_SECONDS),
+        PeriodicTask(
+            "alert retention", delete_old_deliveries, FORGOTTEN, FORGET_SECONDS, needed=False
+        ),
+        PeriodicTask("last seen", write_last_seen, SEEN, SEEN_SECONDS, SEEN_SECONDS),
     ]
     if intervals:
-        rounds.append(Rounds("overdue configs", lambda desk: note_overdue(desk, intervals), MISSED))
+        rounds.append(
+            PeriodicTask(
+                "overdue configs", lambda services: mark_overdue(services, intervals), MISSED
+            )
+        )
     if absent:
-        rounds.append(Rounds("offline devices", lambda desk: note_absences(desk, absent), MISSED))
+        rounds.append(
+            PeriodicTask("offline devices", lambda services: mark_offline(services, absent), MISSED)
+        )
     if ages:
         rounds.append(
-            Rounds(
+            PeriodicTask(
                 "event retention",
-                lambda desk: forget_events(desk, ages),
+                lambda services: delete_old_events(services, ages),
                 FORGOTTEN,
                 FORGET_SECONDS,
                 needed=False,

@@ -39,7 +39,7 @@ class _Stop(BaseException):
     """Somebody wants us to end."""
 
 
-class Workers:
+class ProcessPool:
     """`serve` is called in each of the processes, with its number from 0 on, and whether it is the
     first of that number; one that ends is replaced by another. It returns why it can't start, in
     one line, or None. `drain_seconds`: as for `Stop`.

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from db.reads.reads import TokenView
+from db.reads.reads import TokenRecord
 from domain.errors import RollcallError
-from schema.engine.deadlines import Patience
+from schema.engine.deadlines import IdleTimer
 from schema.engine.execution import Request
-from server.graphql.endpoint import TOO_SLOW, Answer, Asked, GraphQLEndpoint
+from server.graphql.endpoint import TOO_SLOW, Answer, GraphQLEndpoint, GraphQLHTTPRequest
 from server.graphql.request import GRAPHQL, request_of
 from server.graphql.sse import EventStream
-from server.http.body import JSON, Wrong
-from server.observability.access_log import HEADER, INTERNAL, Journal, Known
+from server.http.body import JSON, BadRequest
+from server.observability.access_log import HEADER, INTERNAL, AccessLog, RequestRecord
 
 PATH = "/graphql"
 URL = PATH.encode()
@@ -60,27 +60,27 @@ class Connection(Protocol):
 
     async def drained(self) -> None: ...
 
-    def tell(self, exchange: "Exchange", answer: list[bytes]) -> None: ...
+    def tell(self, exchange: "FastRequestCycle", answer: list[bytes]) -> None: ...
 
 
 class Closing(Protocol):
     def timeout_keep_alive_handler(self) -> None: ...
 
 
-class LeanWay:
+class FastPath:
     """Of one application. `idle`: connections that wait for their next request."""
 
-    def __init__(self, endpoint: GraphQLEndpoint, journal: Journal) -> None:
+    def __init__(self, endpoint: GraphQLEndpoint, journal: AccessLog) -> None:
         self.endpoint = endpoint
         self.journal = journal
         self._most = min(MOST_BYTES, endpoint.service.settings.max_body_bytes)
         self._kept: dict[bytes, Request] = {}
         self.default_lines = DefaultLines().of
-        self.idle: Patience[Closing] = Patience(
+        self.idle: IdleTimer[Closing] = IdleTimer(
             IDLE_SECONDS, lambda connection: connection.timeout_keep_alive_handler()
         )
 
-    def exchange(self, connection: Connection, headers: Headers) -> "Exchange | None":
+    def exchange(self, connection: Connection, headers: Headers) -> "FastRequestCycle | None":
         """For a POST to `/graphql`. None where the long way has to look at it."""
         named = dict(headers)
         media = MEDIA.get(named.get(b"accept", b""))
@@ -91,7 +91,7 @@ class LeanWay:
             or not UNUSUAL.isdisjoint(named)
         ):
             return None
-        return Exchange(self, connection, media, named)
+        return FastRequestCycle(self, connection, media, named)
 
     def request(self, body: bytes) -> Request | None:
         """None where the long way has to look at it."""
@@ -108,7 +108,7 @@ class LeanWay:
             return None
         try:
             request = request_of(values)
-        except Wrong:
+        except BadRequest:
             return None
         if not request.variables and len(body) <= KEPT_BYTES:
             if len(self._kept) >= MOST_KEPT:
@@ -117,7 +117,7 @@ class LeanWay:
         return request
 
 
-class Exchange:
+class FastRequestCycle:
     """One request and its answer, in the place of uvicorn's `RequestResponseCycle`.
 
     Its token is looked up before there is a task for it, along with those of all others.
@@ -143,7 +143,7 @@ class Exchange:
 
     def __init__(
         self,
-        way: LeanWay,
+        way: FastPath,
         connection: Connection,
         media: str,
         headers: Mapping[bytes, bytes],
@@ -168,7 +168,7 @@ class Exchange:
             return False
         self.reading = False
         authorization = self.authorization
-        self.asked = asked = Asked(
+        self.asked = asked = GraphQLHTTPRequest(
             request,
             "POST",
             self._media,
@@ -179,9 +179,9 @@ class Exchange:
         if authorization:
             # What it raises is told when it is tried again.
             with suppress(RollcallError):
-                asked.presented = way.endpoint.service.present(asked.authorization)
-        if asked.presented and asked.presented.token:
-            asked.presented.token.add_done_callback(self._found)
+                asked.credential = way.endpoint.service.look_up(asked.authorization)
+        if asked.credential and asked.credential.token:
+            asked.credential.token.add_done_callback(self._found)
         else:
             self._start()
         return True
@@ -193,13 +193,13 @@ class Exchange:
         self._tell(self._way.endpoint.refusal(TOO_SLOW, self._media, known.log), known)
         self._way.journal.end(known)
 
-    def _found(self, token: "asyncio.Future[TokenView | None]") -> None:
+    def _found(self, token: "asyncio.Future[TokenRecord | None]") -> None:
         """Its token; so it is answered, where that is all that it has to wait for."""
         way, connection = self._way, self._connection
         known = self._begin()
         if not token.cancelled() and token.exception() is None and not connection.paused:
             try:
-                answer = way.endpoint.at_once(self.asked, known.log)
+                answer = way.endpoint.try_sync(self.asked, known.log)
             except Exception:  # noqa: BLE001  it is logged
                 answer = Answer(INTERNAL, JSON, way.journal.failed(known))
             if answer is not None:
@@ -208,16 +208,16 @@ class Exchange:
                 return
         self._start(known)
 
-    def _start(self, known: Known | None = None) -> None:
+    def _start(self, known: RequestRecord | None = None) -> None:
         tasks = self._connection.tasks
         task = self._connection.loop.create_task(self._run(known))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def _begin(self) -> Known:
+    def _begin(self) -> RequestRecord:
         return self._way.journal.begin(self.given_id, "POST", PATH, self._address)
 
-    async def _run(self, known: Known | None) -> None:
+    async def _run(self, known: RequestRecord | None) -> None:
         way, known = self._way, known or self._begin()
         try:
             answer = await way.endpoint.answer(self.asked, known.log)
@@ -228,7 +228,7 @@ class Exchange:
         self._tell(answer, known)
         way.journal.end(known)
 
-    def _tell(self, answer: Answer, known: Known) -> None:
+    def _tell(self, answer: Answer, known: RequestRecord) -> None:
         self.response_complete = True
         if self.disconnected:
             return

@@ -6,9 +6,9 @@ from typing import Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from schema.engine.deadlines import Patience
+from schema.engine.deadlines import IdleTimer
 from server.graphql.endpoint import BODY_SECONDS
-from server.transport.fast_path import MOST_BYTES, URL, Closing, Exchange, LeanWay
+from server.transport.fast_path import MOST_BYTES, URL, Closing, FastPath, FastRequestCycle
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
@@ -20,19 +20,19 @@ TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Len
 class HTTPProtocol(HttpToolsProtocol):
     """A request's head has to be complete in time, and of a bounded size.
 
-    A request that the application's `lean_way` takes goes there as soon as its body is complete;
+    A request that the application's `fast_path` takes goes there as soon as its body is complete;
     all else is uvicorn's, and ASGI's.
     """
 
     _in_head = True
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
-    _way: LeanWay | None = None
-    _idle: Patience[Closing] | None = None
+    _way: FastPath | None = None
+    _idle: IdleTimer[Closing] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if way := getattr(self.config.app, "lean_way", None):
+        if way := getattr(self.config.app, "fast_path", None):
             self._way, self._idle = way, way.idle
         self._wait_for_more()
 
@@ -74,7 +74,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         exchange: Any = self.cycle
-        if exchange.__class__ is not Exchange:
+        if exchange.__class__ is not FastRequestCycle:
             super().on_body(body)
             return
         if exchange.reading:
@@ -84,14 +84,14 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         exchange: Any = self.cycle
-        if exchange.__class__ is Exchange:
+        if exchange.__class__ is FastRequestCycle:
             self._stop_waiting()
             if not exchange.reading or exchange.begin():
                 return
             self._go_the_long_way(exchange)
         super().on_message_complete()
 
-    def _exchange(self) -> Exchange | None:
+    def _exchange(self) -> FastRequestCycle | None:
         """None where the request has to go the long way, or after another that is not answered."""
         if (
             self._way is None
@@ -102,7 +102,7 @@ class HTTPProtocol(HttpToolsProtocol):
             return None
         return self._way.exchange(self, self.headers)
 
-    def _go_the_long_way(self, exchange: Exchange) -> None:
+    def _go_the_long_way(self, exchange: FastRequestCycle) -> None:
         self._stop_waiting()
         self.cycle = None  # type: ignore[assignment]
         self._make_scope()
@@ -130,7 +130,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if self.flow.write_paused:
             await self.flow.drain()
 
-    def tell(self, exchange: Exchange, answer: list[bytes]) -> None:
+    def tell(self, exchange: FastRequestCycle, answer: list[bytes]) -> None:
         """`answer`: its status line, its own headers, an empty line and its body, in pieces."""
         if not exchange.keep_alive:
             answer.insert(2, CLOSE)
@@ -152,7 +152,7 @@ class HTTPProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         if self._in_head:
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-        elif cycle.__class__ is Exchange and cycle.reading:
+        elif cycle.__class__ is FastRequestCycle and cycle.reading:
             self._timer = self.loop.call_later(BODY_SECONDS, cycle.too_slow)
 
     def _stop_waiting(self) -> None:

@@ -25,7 +25,7 @@ def mac(number: int) -> str:
 
 
 async def value(database: Database, query: str, **values: Any) -> Any:
-    async with database.begin() as session:
+    async with database.transaction() as session:
         return (await session.execute(text(query), values)).scalar_one()
 
 
@@ -73,7 +73,7 @@ async def test_a_first_use_revokes_the_other_tokens_and_ends_their_session(
     first = await api.register(await api.key())
     id = first["device"]["id"]
     await api.ask(ME, first["token"])
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("UPDATE devices SET online = true, status_at = now()"))
     second = (await api.change("rotateDeviceToken", fields="token", id=id))["token"]
     assert (await api.ask(ME, first["token"]))["me"]["online"]
@@ -86,7 +86,7 @@ async def test_a_first_use_revokes_the_other_tokens_and_ends_their_session(
 
 async def test_a_locked_device_is_waited_for(api: Api, database: Database) -> None:
     made = await api.register(await api.key())
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
         asking = asyncio.create_task(api.post(ME, made["token"]))
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -106,7 +106,7 @@ async def test_a_token_that_is_replaced_during_its_first_use_is_refused(
     """The device asks for another one, after the server has looked the first one up."""
     key = await api.key()
     made = await api.register(key)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
         asking = asyncio.create_task(api.post(ME, made["token"]))
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -126,7 +126,7 @@ async def test_a_token_issued_during_a_first_use_is_not_overlooked(
     """It can't be seen by the statement that revokes the others: the guard has to fail."""
     made = await api.register(await api.key())
     id = made["device"]["id"]
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
         asking = asyncio.create_task(api.post(ME, made["token"]))
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -149,7 +149,7 @@ async def test_an_old_token_gets_its_password_for_brokers(api: Api, database: Da
     no_password = text("UPDATE tokens SET mqtt_hash = NULL")
     missing = "SELECT count(*) FROM tokens WHERE mqtt_hash IS NULL AND kind IN ('device', 'admin')"
     for token in (made["token"], made["token"], api.admin):
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(no_password)
         before = await value(database, missing)
         assert (await api.post(ME, token)).status_code == 200
@@ -234,7 +234,7 @@ async def test_a_guard_that_does_not_hold_is_a_conflict(
     api: Api, database: Database, in_turn: bool
 ) -> None:
     made = await api.register(await api.key())
-    writes = api.app.state.keeper.desk.writes
+    writes = api.app.state.database_supervisor.services.writes
     token = await value(database, "SELECT id FROM tokens WHERE kind = 'device'")
     hash = await value(database, "SELECT hash FROM tokens WHERE kind = 'device'")
     at = await value(database, "SELECT now()")
@@ -255,7 +255,7 @@ async def test_a_guard_that_does_not_hold_is_a_conflict(
     async def written(write: ConfirmToken) -> bool:
         if not in_turn:
             return bool(await writes.confirm_token(write))
-        async with database.begin() as session:
+        async with database.transaction() as session:
             return bool(await writes.confirm_token(write, session))
 
     other: list[dict[str, Any]] = [
@@ -274,8 +274,8 @@ async def test_a_guard_that_does_not_hold_is_a_conflict(
 async def test_events_of_a_write_in_turn_are_announced(api: Api) -> None:
     """Else subscribers would hear of them a second later."""
     made = await api.register(await api.key())
-    database: Database = api.app.state.keeper.desk.database
-    async with database.begin() as session:
+    database: Database = api.app.state.database_supervisor.services.database
+    async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
         asking = asyncio.create_task(api.post(ME, made["token"]))
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.postgres.database import Database
-from db.tables.tokens import Token
+from db.tables.tokens import TokenRow
 from tests.support.client import Api
 from tests.support.events import events_of
 
@@ -42,8 +42,8 @@ async def test_a_token_expires(api: Api, database: Database) -> None:
         "createToken", fields="secret token { id expiresAt }", kind="VIEWER", expiresAt=soon
     )
     assert (await api.post("{ devices { totalCount } }", made["secret"])).status_code == 200
-    async with database.begin() as session:
-        token = await session.get_one(Token, int(made["token"]["id"]))
+    async with database.transaction() as session:
+        token = await session.get_one(TokenRow, int(made["token"]["id"]))
         token.expires_at = datetime.now(UTC)
     response = await api.post("{ devices { totalCount } }", made["secret"])
     assert response.status_code == 401

@@ -35,16 +35,18 @@ async def alerted(
 
 async def started(api: Api) -> None:
     """From now on each event is told of: those before that are passed over."""
-    await until_rows(api.app.state.keeper.desk.database, "SELECT 1 FROM notifier_position")
+    await until_rows(
+        api.app.state.database_supervisor.services.database, "SELECT 1 FROM fan_out_position"
+    )
 
 
 async def rows(database: Database, query: str) -> list[Any]:
-    async with database.begin() as session:
+    async with database.transaction() as session:
         return list(await session.execute(text(query)))
 
 
 async def rows_changed(database: Database, query: str) -> None:
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text(query))
 
 

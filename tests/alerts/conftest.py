@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from notifier import sender as sending
+from notifier import sender
 from tests.alerts.alerted import CHAT, GROUP
 from tests.alerts.bot_api import BotApi
 
@@ -20,5 +20,5 @@ async def telegram() -> AsyncIterator[BotApi]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(sending, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "POLL_SECONDS", 0.05)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from notifier import sender as sending
+from notifier import sender
 from server.settings import Settings
 from tests.alerts.alerted import (
     CHAT,
@@ -40,8 +40,8 @@ async def telegram() -> AsyncIterator[BotApi]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(sending, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "POLL_SECONDS", 0.05)
 
 
 async def test_a_registration_reaches_the_chat(settings: Settings, telegram: BotApi) -> None:
@@ -104,8 +104,8 @@ async def test_what_fails_is_told_later_and_in_order(
         numbers = [number_of(message.text) for message in telegram.messages(CHAT)]
         assert numbers == sorted(numbers)
         failed = await rows(
-            api.app.state.keeper.desk.database,
-            "SELECT attempts, last_error FROM notices WHERE attempts > 1",
+            api.app.state.database_supervisor.services.database,
+            "SELECT attempts, last_error FROM deliveries WHERE attempts > 1",
         )
     assert failed
 
@@ -135,7 +135,7 @@ async def test_who_blocks_the_bot_is_told_no_more_and_others_are(
     async with alerted(settings, telegram, CHAT, GROUP) as api:
         await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages(GROUP)) == 1)
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         off = "SELECT off_reason FROM recipients WHERE off_reason IS NOT NULL"
         assert "blocked" in (await until_rows(database, off))[0].off_reason
         await registered(api, 2)
@@ -151,8 +151,8 @@ async def test_what_is_refused_is_put_aside_and_the_next_is_told(
         await registered(api, 1)
         await registered(api, 2)
         await telegram.until(lambda: len(telegram.messages(CHAT)) == 1)
-        dead = "SELECT last_error FROM notices WHERE state = 'dead'"
-        [row] = await rows(api.app.state.keeper.desk.database, dead)
+        dead = "SELECT last_error FROM deliveries WHERE state = 'dead'"
+        [row] = await rows(api.app.state.database_supervisor.services.database, dead)
         assert "can't be sent" in row.last_error
 
 
@@ -162,15 +162,15 @@ async def test_a_storm_is_a_digest_that_counts_everything(
     async with alerted(settings, telegram) as api:
         telegram.misbehave(faults.HANG, chat_id=CHAT)  # the first takes its time
         await asyncio.gather(*(registered(api, number) for number in range(60)))
-        database = api.app.state.keeper.desk.database
-        await until_rows(database, "SELECT 1 FROM notices", 60)
+        database = api.app.state.database_supervisor.services.database
+        await until_rows(database, "SELECT 1 FROM deliveries", 60)
         await rows_changed(database, "UPDATE recipients SET leased_until = NULL")
         await telegram.until(lambda: bool(telegram.messages(CHAT)))
         [message] = telegram.messages(CHAT)
         assert "60 events" in message.text
         assert "60 registered" in message.text
         assert message.text.count("•") == 5
-        await until_rows(database, "SELECT 1 FROM notices WHERE state = 'sent'", 60)
+        await until_rows(database, "SELECT 1 FROM deliveries WHERE state = 'sent'", 60)
 
 
 async def test_limits_of_telegram_are_kept(settings: Settings) -> None:
@@ -220,7 +220,7 @@ async def test_what_goes_wrong_with_one_recipient_is_no_others_business(
     settings: Settings, telegram: BotApi
 ) -> None:
     async with alerted(settings, telegram, CHAT, GROUP) as api:
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         await rows_changed(
             database,
             "UPDATE recipients SET quiet_from = '00:00', quiet_until = '23:59', "
@@ -238,14 +238,14 @@ async def test_a_device_that_went_to_another_owner_is_not_told_of(
     settings: Settings, telegram: BotApi
 ) -> None:
     async with alerted(settings, telegram) as api:
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         await rows_changed(database, "UPDATE recipients SET muted_until = now() + interval '1 h'")
         id = await registered(api, 1)
         await api.change("updateConfig", deviceId=id, qos=2)
         change = {"location": {"place": "Secret"}, "measurementType": "plutonium"}
         await api.change("updateDevice", id=id, owner="Globex", **change)
         acme = "owner_id = (SELECT id FROM owners WHERE name = 'Acme'), muted_until = NULL"
-        await until_rows(database, "SELECT 1 FROM notices", 3)
+        await until_rows(database, "SELECT 1 FROM deliveries", 3)
         await rows_changed(database, f"UPDATE recipients SET {acme}")
         await telegram.until(lambda: any("New config" in m.text for m in telegram.messages(CHAT)))
         told = next(m.text for m in telegram.messages(CHAT) if "New config" in m.text)
@@ -260,7 +260,7 @@ async def test_a_recipient_that_is_removed_while_it_is_told(
     async with alerted(settings, telegram, CHAT, GROUP) as api:
         await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages(CHAT)) == 1)
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         await rows_changed(database, f"DELETE FROM recipients WHERE address = '{CHAT}'")
         await registered(api, 2)
         await telegram.until(lambda: len(telegram.messages(GROUP)) == 2)
@@ -269,15 +269,15 @@ async def test_a_recipient_that_is_removed_while_it_is_told(
 async def test_many_recipients(settings: Settings, telegram: BotApi) -> None:
     """Handed out in bounded steps, all in the database."""
     async with alerted(settings, telegram) as api:
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         await rows_changed(
             database,
             "INSERT INTO recipients (channel, address, language, source) "
             "SELECT 'elsewhere', n::text, 'en', 'x' FROM generate_series(1, 3000) n",
         )
         await asyncio.gather(*(registered(api, number) for number in range(20)))
-        await until_rows(database, "SELECT 1 FROM notices", 20 * 3001)
-        told = "SELECT event_id FROM notices WHERE recipient_id = 5 ORDER BY id"
+        await until_rows(database, "SELECT 1 FROM deliveries", 20 * 3001)
+        told = "SELECT event_id FROM deliveries WHERE recipient_id = 5 ORDER BY id"
         ids = [row.event_id for row in await rows(database, told)]
         log = "SELECT id FROM events WHERE kind = 'device_registered' ORDER BY tx, id"
         assert ids == [row.id for row in await rows(database, log)]
@@ -305,8 +305,8 @@ async def test_a_signed_webhook(settings: Settings) -> None:
         async with asyncio.timeout(WAIT_SECONDS):
             (first, _), (headers, body) = await arrived.get(), await arrived.get()
         await registered(api, 2)
-        moved = "SELECT 1 FROM notices WHERE state = 'dead' AND last_error = 'it answered 302'"
-        await until_rows(api.app.state.keeper.desk.database, moved)
+        moved = "SELECT 1 FROM deliveries WHERE state = 'dead' AND last_error = 'it answered 302'"
+        await until_rows(api.app.state.database_supervisor.services.database, moved)
     assert first["x-rollcall-signature"].startswith("sha256=")
     signed = f"{headers['x-rollcall-timestamp']}.".encode() + body
     expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()

@@ -11,7 +11,7 @@ import pytest_asyncio
 from bench.serving import ready, serving
 from db.embedded import EmbeddedPostgres
 from db.postgres.database import Database
-from notifier import sender as sending
+from notifier import sender
 from server.settings import Settings
 from tests.alerts.alerted import CHAT, GROUP, alerted, registered, rows, rows_changed, until_rows
 from tests.alerts.bot.chat import Phone
@@ -69,18 +69,18 @@ async def test_the_databases_clock_jumps_and_comes_back(
     ahead: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sending, "LONGEST_PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr(sender, "LONGEST_PAUSE_SECONDS", 2.0)
     boss = Phone(telegram, CHAT)
     async with alerted(jumping, telegram) as api:
         await arrives(telegram, boss, await registered(api, 1))
         clock.set(ahead)
-        await is_ahead(api.app.state.keeper.desk.database, ahead)
+        await is_ahead(api.app.state.database_supervisor.services.database, ahead)
         friend = await invited(api, telegram, 31)
         await arrives(telegram, boss, await registered(api, 2))
         telegram.misbehave(*[BAD_GATEWAY] * 3)
         third = await registered(api, 3)
         failed = "SELECT 1 FROM recipients WHERE attempts > 0"
-        await until_rows(api.app.state.keeper.desk.database, failed)
+        await until_rows(api.app.state.database_supervisor.services.database, failed)
         clock.set(0)
         await arrives(telegram, boss, third)
         for number in (4, 5):
@@ -106,15 +106,15 @@ async def test_a_mute_that_was_set_while_the_clock_was_ahead(
     boss = Phone(telegram, CHAT)
     async with alerted(jumping, telegram) as api:
         clock.set(20 * DAY)
-        await is_ahead(api.app.state.keeper.desk.database, 20 * DAY)
+        await is_ahead(api.app.state.database_supervisor.services.database, 20 * DAY)
         await boss.says("/mute 2h")
         clock.set(0)
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         soon = "SELECT muted_until - now() AS left FROM recipients WHERE muted_until < now() + "
         [row] = await until_rows(database, f"{soon} interval '3 hours'")
         assert timedelta(hours=1, minutes=59) < row.left <= timedelta(hours=2)
         await registered(api, 1)
-        await until_rows(database, "SELECT 1 FROM notices WHERE state = 'waiting'")
+        await until_rows(database, "SELECT 1 FROM deliveries WHERE state = 'waiting'")
     assert boss.told == []
 
 
@@ -199,7 +199,7 @@ async def test_a_log_restored_to_another_server_is_told_on(
     boss = Phone(telegram, CHAT)
     async with alerted(settings, telegram) as api:
         await arrives(telegram, boss, await registered(api, 1))
-    for moved in ("events", "notifier_position"):
+    for moved in ("events", "fan_out_position"):
         await rows_changed(database, f"UPDATE {moved} SET tx = tx + 1000000000")
     async with alerted(settings, telegram) as api:
         await arrives(telegram, boss, await registered(api, 2))

@@ -35,8 +35,8 @@ async def test_an_administrator_sees_what_failed_and_why(
     telegram.misbehave(*[faults.too_many(600)] * 2, chat_id=GROUP)
     async with alerted(settings, telegram, CHAT, GROUP) as api:
         id = await registered(api, 1)
-        database = api.app.state.keeper.desk.database
-        await until_rows(database, "SELECT 1 FROM notices WHERE last_error IS NOT NULL", 2)
+        database = api.app.state.database_supervisor.services.database
+        await until_rows(database, "SELECT 1 FROM deliveries WHERE last_error IS NOT NULL", 2)
         found = (await api.ask(QUERY))["deliveries"]
         assert not found["pageInfo"]["hasNextPage"]
         by_chat = {node["recipient"]["address"]: node for node in found["nodes"]}
@@ -63,7 +63,9 @@ async def test_pages_have_the_newest_first(settings: Settings, telegram: BotApi)
     async with alerted(settings, telegram) as api:
         ids = [await registered(api, number) for number in range(3)]
         await until_rows(
-            api.app.state.keeper.desk.database, "SELECT 1 FROM notices WHERE state = 'sent'", 3
+            api.app.state.database_supervisor.services.database,
+            "SELECT 1 FROM deliveries WHERE state = 'sent'",
+            3,
         )
         first = (await api.ask(QUERY))["deliveries"]
         after = first["pageInfo"]["endCursor"]

@@ -3,15 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from db.postgres.advisory_locks import Lock, hold
+from db.postgres.advisory_locks import Lock, lock
 from db.postgres.database import Database
 from domain.events.kinds import EventKind
 from domain.events.retention import Retention
-from resolvers.maintenance import forget_events, forget_notices
+from resolvers.maintenance import delete_old_deliveries, delete_old_events
 from tests.alerts.alerted import rows, rows_changed, started, until_rows
 from tests.support.client import Api
 
-TOLD = "SELECT 1 FROM notices n, events e WHERE n.event_id = e.id AND n.state = 'sent'"
+TOLD = "SELECT 1 FROM deliveries n, events e WHERE n.event_id = e.id AND n.state = 'sent'"
 
 
 async def kinds(database: Database) -> list[str]:
@@ -19,7 +19,7 @@ async def kinds(database: Database) -> list[str]:
 
 
 async def test_events_are_forgotten_by_kind_and_age(api: Api, database: Database) -> None:
-    desk: Any = api.app.state.keeper.desk
+    services: Any = api.app.state.database_supervisor.services
     await started(api)
     for number in range(4):
         await api.register(api.admin, mac=f"24:6f:28:00:60:0{number}")
@@ -29,17 +29,17 @@ async def test_events_are_forgotten_by_kind_and_age(api: Api, database: Database
     before = await kinds(database)
     assert before.count("device_registered") == 5
     ages = Retention.parse("forever,device_registered=30d").ages()
-    assert await forget_events(desk, ages) == 4
+    assert await delete_old_events(services, ages) == 4
     after = await kinds(database)
     assert after.count("device_registered") == 1
     assert [k for k in after if k != "device_registered"] == [
         k for k in before if k != "device_registered"
     ]
-    assert await forget_events(desk, ages) == 0
+    assert await delete_old_events(services, ages) == 0
 
 
 async def test_what_somebody_is_still_to_be_told_of_stays(api: Api, database: Database) -> None:
-    desk: Any = api.app.state.keeper.desk
+    services: Any = api.app.state.database_supervisor.services
     await started(api)
     await api.register(api.admin)
     await until_rows(database, TOLD)
@@ -50,41 +50,41 @@ async def test_what_somebody_is_still_to_be_told_of_stays(api: Api, database: Da
     )
     await rows_changed(
         database,
-        "INSERT INTO notices (recipient_id, event_id) SELECT r.id, e.id FROM recipients r, "
+        "INSERT INTO deliveries (recipient_id, event_id) SELECT r.id, e.id FROM recipients r, "
         "events e WHERE r.channel = 'x' AND e.kind = 'device_registered'",
     )
     ages = {EventKind.DEVICE_REGISTERED: timedelta(days=1)}
-    assert await forget_events(desk, ages) == 0
-    await rows_changed(database, "UPDATE notices SET state = 'sent', settled_at = now()")
-    assert await forget_events(desk, ages) == 1
+    assert await delete_old_events(services, ages) == 0
+    await rows_changed(database, "UPDATE deliveries SET state = 'sent', settled_at = now()")
+    assert await delete_old_events(services, ages) == 1
 
 
 async def test_what_was_not_handed_out_yet_stays(api: Api, database: Database) -> None:
-    desk: Any = api.app.state.keeper.desk
+    services: Any = api.app.state.database_supervisor.services
     await started(api)
     await api.register(api.admin)
     await until_rows(database, TOLD)
     await rows_changed(database, "UPDATE events SET at = now() - interval '40 days'")
     ages = {EventKind.DEVICE_REGISTERED: timedelta(days=1)}
-    async with database.begin() as session:
-        await hold(session, Lock.FAN_OUT)
-        await rows_changed(database, "UPDATE notifier_position SET tx = 0, event_id = 0")
-        assert await forget_events(desk, ages) == 0
-    await until_rows(database, "SELECT 1 FROM notifier_position WHERE tx > 0")
-    assert await forget_events(desk, ages) == 1
+    async with database.transaction() as session:
+        await lock(session, Lock.FAN_OUT)
+        await rows_changed(database, "UPDATE fan_out_position SET tx = 0, event_id = 0")
+        assert await delete_old_events(services, ages) == 0
+    await until_rows(database, "SELECT 1 FROM fan_out_position WHERE tx > 0")
+    assert await delete_old_events(services, ages) == 1
 
 
 async def test_deliveries_are_kept_for_a_month(api: Api, database: Database) -> None:
-    desk: Any = api.app.state.keeper.desk
+    services: Any = api.app.state.database_supervisor.services
     await rows_changed(
         database,
         "INSERT INTO recipients (channel, address, language, source) VALUES ('x', 'y', 'en', 'z')",
     )
     await rows_changed(
         database,
-        "INSERT INTO notices (recipient_id, event_id, state, settled_at) SELECT id, n, 'sent', "
+        "INSERT INTO deliveries (recipient_id, event_id, state, settled_at) SELECT id, n, 'sent', "
         "now() - make_interval(days => 51 - n) FROM recipients, generate_series(1, 40) n "
         "WHERE channel = 'x'",
     )
-    await forget_notices(desk)
-    assert len(await rows(database, "SELECT 1 FROM notices")) == 19
+    await delete_old_deliveries(services)
+    assert len(await rows(database, "SELECT 1 FROM deliveries")) == 19

@@ -19,7 +19,7 @@ from amqtt.session import ApplicationMessage, Session
 from mqtt.embedded.broker import Broker
 from mqtt.embedded.client import Client
 from mqtt.embedded.handler import TAKEN, Handler
-from mqtt.embedded.packet_stream import Wire
+from mqtt.embedded.packet_stream import PacketStream
 from tests.mqtt.embedded.broker import publish, until
 
 LAMP = "ann/hall/light/lamp"
@@ -37,9 +37,9 @@ REPLACED = {
     (Handler, "handle_pubrel"): ["pubrel"],
     (Handler, "handle_subscribe"): ["subscribe"],
     (Handler, "handle_unsubscribe"): ["unsubscribe"],
-    (Wire, "write"): ["data"],
-    (Wire, "drain"): [],
-    (Wire, "close"): [],
+    (PacketStream, "write"): ["data"],
+    (PacketStream, "drain"): [],
+    (PacketStream, "close"): [],
 }
 # What ours call or set.
 USED = {
@@ -92,7 +92,7 @@ class Recorder(amqtt.broker.Broker):
 
 
 class Sink(StreamWriterAdapter):
-    """Where a handler writes; as `Wire` it has no peer of amqtt's own."""
+    """Where a handler writes; as `PacketStream` it has no peer of amqtt's own."""
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -132,7 +132,7 @@ def parameters(function: Any) -> list[str]:
 
 @pytest.mark.parametrize(("ours", "name"), REPLACED)
 def test_what_is_replaced_is_there(ours: type, name: str) -> None:
-    """`Broker`, `Handler` and `Wire`."""
+    """`Broker`, `Handler` and `PacketStream`."""
     base = ours.__mro__[1]
     assert name in vars(ours)
     assert parameters(getattr(base, name)) == REPLACED[ours, name]

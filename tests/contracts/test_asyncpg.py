@@ -151,7 +151,7 @@ async def test_a_plan_after_a_migration_in_a_transaction(driver: Any, widened: A
 
 
 async def test_a_prepared_statement_after_a_migration(driver: Any, widened: Any) -> None:
-    """`Lane.fetch` in `connections`: it gives up such a statement with its connection."""
+    """`DedicatedConnection.fetch` closes its connection after such an error."""
     statement = await driver.prepare("SELECT * FROM few", timeout=5)
     assert [*map(tuple, await statement.fetch(timeout=5))] == [(1,)]
     await widened()

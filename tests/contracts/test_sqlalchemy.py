@@ -164,7 +164,7 @@ async def test_what_a_statements_events_are_given(engine: AsyncEngine) -> None:
 
 async def test_a_statement_inside_a_statement(database: Database) -> None:
     """`counting`: the inner one's parameters are the outer one's."""
-    async with database.begin() as session:
+    async with database.transaction() as session:
         inner = select(literal("a", Text)).where(literal(2, Integer) > 1)
         plan = (await session.execute(_Explain(inner))).scalar_one()
     plan = json.loads(plan) if isinstance(plan, str) else plan

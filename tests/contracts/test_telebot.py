@@ -13,7 +13,7 @@ import pytest_asyncio
 from telebot import asyncio_helper, util
 from telebot.async_telebot import AsyncTeleBot
 
-from notifier.telegram import api as ours
+from notifier.telegram import api as telegram_api
 from notifier.telegram.api import TelegramApi
 from tests.alerts.bot_api import TOKEN, BotApi
 from tests.alerts.telegram.client import CHAT
@@ -114,7 +114,7 @@ async def test_what_its_errors_say(telegram: BotApi, api: TelegramApi) -> None:
     assert isinstance(error.description, str)
     for fault in (faults.BAD_GATEWAY, faults.TRUNCATED, faults.DROP_BEFORE):
         telegram.misbehave(fault)
-        with pytest.raises(ours.ERRORS):
+        with pytest.raises(telegram_api.ERRORS):
             await api._bot.send_message(CHAT, "x")
 
 

@@ -136,7 +136,7 @@ async def test_the_same_answers_through_asgi(kind: str) -> None:
 
 
 async def test_what_the_protocol_reads_of_a_connection() -> None:
-    """`HTTPProtocol` and `Exchange` use each of these."""
+    """`HTTPProtocol` and `FastRequestCycle` use each of these."""
     found: dict[str, Any] = {}
 
     class Reader(HttpToolsProtocol):
@@ -178,7 +178,7 @@ async def test_what_the_protocol_reads_of_a_connection() -> None:
 
 
 async def test_what_uvicorn_does_to_a_request_that_is_not_its_own() -> None:
-    """`Exchange` stands in `cycle` and has these attributes; it has slots, and no others."""
+    """`FastRequestCycle` takes the place of `cycle` and has only these attributes, as slots."""
     changed: list[tuple[str, Any]] = []
 
     class Cycle:
@@ -217,7 +217,7 @@ async def test_what_uvicorn_does_to_a_request_that_is_not_its_own() -> None:
 
 
 async def test_status_lines_and_default_headers() -> None:
-    """`Exchange` begins its answers with them; `DefaultLines` takes the same list for the same."""
+    """`FastRequestCycle` begins its responses with them; `DefaultLines` caches by identity."""
     assert STATUS_LINE[200] == b"HTTP/1.1 200 OK\r\n"
     assert all(STATUS_LINE[status].endswith(b"\r\n") for status in HTTPStatus)
     async with serving() as (server, _):
@@ -237,7 +237,7 @@ def test_trusted_proxies() -> None:
 
 
 async def test_the_idle_time_of_a_connection(recorder: type[Recorder]) -> None:
-    """`LeanWay.idle` ends connections by `timeout_keep_alive_handler`, as uvicorn does."""
+    """`FastPath.idle` ends connections by `timeout_keep_alive_handler`, as uvicorn does."""
     async with serving(http=recorder, timeout_keep_alive=60) as (server, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from db.postgres.connect import CANCEL_SECONDS, CONNECT_SECONDS
-from db.postgres.connections import Lane
+from db.postgres.connections import DedicatedConnection
 from db.postgres.database import Database
 from domain.errors import Unavailable
 from tests.support.postgres import Cluster
@@ -36,10 +36,10 @@ async def own(server: Cluster, url: str) -> AsyncIterator[Database]:
 
 async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> None:
     """In a pool, on a lane, and for locks; and the end waits for nobody."""
-    lane = Lane(own)
+    connection = DedicatedConnection(own)
 
     async def in_a_transaction() -> None:
-        async with own.begin() as session:
+        async with own.transaction() as session:
             await session.execute(text("SELECT 1"))
             used.release()
             await ready.wait()
@@ -51,7 +51,7 @@ async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> N
             await ready.wait()
             await driver.fetchval("SELECT 1")  # type: ignore[attr-defined]
 
-        await lane.read(work)
+        await connection.read(work)
 
     async def keeping_locks() -> None:
         async with own.locks() as locks:
@@ -69,7 +69,7 @@ async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> N
     await asyncio.sleep(0.2)
     began = time.monotonic()
     await own.close()
-    lane.close()
+    connection.close()
     # A lane tries once more.
     done, pending = await asyncio.wait(tasks, timeout=CONNECT_SECONDS + SLACK_SECONDS)
     assert not pending
@@ -79,7 +79,7 @@ async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> N
 
 
 async def test_the_close_does_not_wait(frozen: Cluster, own: Database) -> None:
-    async with own.begin() as session, own.begin(own=True) as other:
+    async with own.transaction() as session, own.transaction(background=True) as other:
         await session.execute(text("SELECT 1"))
         await other.execute(text("SELECT 1"))
     frozen.freeze()
@@ -90,7 +90,7 @@ async def test_the_close_does_not_wait(frozen: Cluster, own: Database) -> None:
 
 async def test_a_statement_that_is_cancelled_does_not_wait(frozen: Cluster, own: Database) -> None:
     async def ask() -> None:
-        async with own.begin() as session:
+        async with own.transaction() as session:
             await session.execute(text("SELECT 1"))
             used.set()
             await ready.wait()
@@ -113,14 +113,14 @@ async def test_a_connection_is_not_waited_for(frozen: Cluster, own: Database) ->
     frozen.freeze()
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        async with own.begin() as session:
+        async with own.transaction() as session:
             await session.execute(text("SELECT 1"))
     assert time.monotonic() - began < CONNECT_SECONDS + SLACK_SECONDS
 
 
 async def test_a_watch_ends_the_others_at_once(frozen: Cluster, own: Database) -> None:
     async def ask() -> None:
-        async with own.begin() as session:
+        async with own.transaction() as session:
             await session.execute(text("SELECT pg_sleep(60)"))
 
     async with own.watched(lambda: None) as watch:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from db.postgres.advisory_locks import LocksLost
-from db.postgres.connections import Lane
+from db.postgres.connections import DedicatedConnection
 from db.postgres.database import Database
 from db.postgres.transient import is_transient
 from domain.errors import Unavailable
@@ -27,15 +27,15 @@ def raising(state: str) -> str:
 @pytest.mark.parametrize("state", STATES)
 async def test_in_a_transaction(database: Database, state: str) -> None:
     with pytest.raises(Unavailable):
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(text(raising(state)))
-    async with database.begin() as session:
+    async with database.transaction() as session:
         assert await session.scalar(text("SELECT 1")) == 1
 
 
 @pytest.mark.parametrize("state", STATES)
 async def test_on_a_lane(database: Database, state: str) -> None:
-    lane = Lane(database)
+    connection = DedicatedConnection(database)
 
     async def fail(driver: Any) -> None:
         await driver.execute(raising(state))
@@ -44,15 +44,15 @@ async def test_on_a_lane(database: Database, state: str) -> None:
         return int(await driver.fetchval("SELECT 1"))
 
     with pytest.raises(Unavailable):
-        await lane.read(fail)
-    assert await lane.read(work) == 1
-    lane.close()
+        await connection.read(fail)
+    assert await connection.read(work) == 1
+    connection.close()
 
 
 @pytest.mark.parametrize("state", LASTING)
 async def test_others_are_not(database: Database, state: str) -> None:
     with pytest.raises(Exception, match=r"on purpose|42P01") as raised:
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(text(raising(state)))
     assert not is_transient(raised.value)
     assert not isinstance(raised.value, Unavailable)
@@ -79,19 +79,19 @@ def test_outside_of_transactions(error: Exception) -> None:
 
 async def test_connections_that_died_idle_are_replaced(database: Database) -> None:
     """Nobody notices: neither in the pool nor on a lane."""
-    lane = Lane(database)
+    connection = DedicatedConnection(database)
 
     async def work(driver: Any) -> int:
         return int(await driver.fetchval("SELECT pg_backend_pid()"))
 
-    first = await lane.use(work)
-    async with database.begin() as session:
+    first = await connection.use(work)
+    async with database.transaction() as session:
         await session.execute(text("SELECT 1"))
     database.live.end_all()
-    assert await lane.use(work) != first
-    async with database.begin() as session:
+    assert await connection.use(work) != first
+    async with database.transaction() as session:
         await session.execute(text("SELECT 1"))
-    lane.close()
+    connection.close()
 
 
 async def test_locks_that_are_lost(database: Database) -> None:
@@ -105,14 +105,14 @@ async def test_a_server_that_only_takes_reads_is_left(database: Database) -> Non
     """Its connections are ended, so that the next ones find what has become of it."""
 
     async def write() -> None:
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(text("SET TRANSACTION READ ONLY"))
             await session.execute(text("CREATE TABLE anything ()"))
 
     query = text("SELECT pg_backend_pid()")
-    async with database.begin() as session:
+    async with database.transaction() as session:
         before = await session.scalar(query)
     with pytest.raises(Unavailable):
         await write()
-    async with database.begin() as session:
+    async with database.transaction() as session:
         assert await session.scalar(query) != before

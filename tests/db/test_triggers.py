@@ -16,37 +16,37 @@ from db.tables import triggers
 from db.trigger_check import compare_triggers
 from server.cli.main import app
 
-OTHER_BODY = triggers.OWE_CONFIG.replace("CREATE", "CREATE OR REPLACE").replace(
+OTHER_BODY = triggers.QUEUE_CONFIG.replace("CREATE", "CREATE OR REPLACE").replace(
     "EXCLUDED.version;", "EXCLUDED.version + 1;"
 )
-OTHER_CONDITION = triggers.OWE_CONFIG_ON_UPDATE.replace("CREATE", "CREATE OR REPLACE").replace(
+OTHER_CONDITION = triggers.QUEUE_CONFIG_ON_UPDATE.replace("CREATE", "CREATE OR REPLACE").replace(
     "'active'", "'pending'"
 )
 SAME_WITH_OTHER_SPELLING = (
-    triggers.OWE_CONFIG_ON_UPDATE.replace("CREATE", "CREATE OR REPLACE")
+    triggers.QUEUE_CONFIG_ON_UPDATE.replace("CREATE", "CREATE OR REPLACE")
     .replace("AFTER UPDATE OF config_version, state", "after  update  of config_version,\n state")
     .replace("NEW.state = 'active'", "(new.state = ('active'::text))")
 )
-EXTRA = "CREATE TRIGGER extra AFTER DELETE ON tokens FOR EACH ROW EXECUTE FUNCTION owe_config()"
+EXTRA = "CREATE TRIGGER extra AFTER DELETE ON tokens FOR EACH ROW EXECUTE FUNCTION queue_config()"
 EXTRA_COLUMN = "ALTER TABLE tokens ADD COLUMN spare int"
 EXTRA_ON_COLUMN = EXTRA.replace("extra AFTER DELETE", "on_column AFTER UPDATE OF spare")
 EXTRA_FUNCTION = "CREATE FUNCTION spare(n int) RETURNS int LANGUAGE sql AS 'SELECT n % 7'"
-DROP = "DROP TRIGGER owe_configs_of_new ON devices"
+DROP = "DROP TRIGGER queue_new_configs ON devices"
 
 DIFFERENT_BODY = (
-    "The function owe_config() differs: db/tables/triggers.py has 'ON CONFLICT (device_id) DO "
+    "The function queue_config() differs: db/tables/triggers.py has 'ON CONFLICT (device_id) DO "
     "UPDATE SET version = EXCLUDED.version;', the database 'ON CONFLICT (device_id) DO "
     "UPDATE SET version = EXCLUDED.version + 1;'."
 )
 NOT_THERE = "The {} is in db/tables/triggers.py and not in the database."
 NOT_WRITTEN = "The {} is in the database and not in db/tables/triggers.py."
 REFUSAL = (
-    "PostgreSQL refuses 'CREATE TRIGGER owe_config AFTER UPDATE OF config_version, state ON "
+    "PostgreSQL refuses 'CREATE TRIGGER queue_config AFTER UPDATE OF config_version, state ON "
     "devices' of db/tables/triggers.py: column new.stat does not exist"
 )
 FOUND = {
     "a changed body": (OTHER_BODY, DIFFERENT_BODY),
-    "a dropped trigger": (DROP, NOT_THERE.format("trigger owe_configs_of_new ON devices")),
+    "a dropped trigger": (DROP, NOT_THERE.format("trigger queue_new_configs ON devices")),
     "an extra trigger": (EXTRA, NOT_WRITTEN.format("trigger extra ON tokens")),
     "an extra function": (EXTRA_FUNCTION, NOT_WRITTEN.format("function spare(integer)")),
 }
@@ -57,10 +57,10 @@ async def test_a_migrated_database_has_what_the_text_says(database: Database) ->
         compared = await connection.run_sync(compare_triggers)
     assert compared.in_database == compared.by_text
     assert set(compared.in_database) == {
-        "function owe_config()",
-        "function owe_configs_of_new()",
-        "trigger owe_config ON devices",
-        "trigger owe_configs_of_new ON devices",
+        "function queue_config()",
+        "function queue_new_configs()",
+        "trigger queue_config ON devices",
+        "trigger queue_new_configs ON devices",
     }
     assert await missing_migrations(database) == []
 
@@ -74,13 +74,13 @@ async def test_a_difference_is_named(database: Database, change: str, sentence: 
 async def test_a_trigger_with_another_condition_is_named(database: Database) -> None:
     await execute(database, OTHER_CONDITION)
     [sentence] = await missing_migrations(database)
-    assert sentence.startswith("The trigger owe_config ON devices differs: ")
+    assert sentence.startswith("The trigger queue_config ON devices differs: ")
 
 
 async def test_a_disabled_trigger_is_named(database: Database) -> None:
-    await execute(database, "ALTER TABLE devices DISABLE TRIGGER owe_config")
+    await execute(database, "ALTER TABLE devices DISABLE TRIGGER queue_config")
     [sentence] = await missing_migrations(database)
-    assert sentence.startswith("The trigger owe_config ON devices differs: ")
+    assert sentence.startswith("The trigger queue_config ON devices differs: ")
     assert sentence.endswith(' -- disabled".')
 
 
@@ -90,10 +90,10 @@ async def test_another_spelling_is_no_difference(database: Database) -> None:
 
 
 async def test_a_missing_function_is_named_with_its_trigger(database: Database) -> None:
-    await execute(database, "DROP FUNCTION owe_config CASCADE")
+    await execute(database, "DROP FUNCTION queue_config CASCADE")
     assert await missing_migrations(database) == [
-        NOT_THERE.format("function owe_config()"),
-        NOT_THERE.format("trigger owe_config ON devices"),
+        NOT_THERE.format("function queue_config()"),
+        NOT_THERE.format("trigger queue_config ON devices"),
     ]
 
 
@@ -153,9 +153,11 @@ def test_the_command_says_what_it_does_not_write(
 
 
 def refuse_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = triggers.OWE_CONFIG_ON_UPDATE.replace("NEW.state =", "NEW.stat =")
-    assert changed != triggers.OWE_CONFIG_ON_UPDATE
-    texts = [changed if sql == triggers.OWE_CONFIG_ON_UPDATE else sql for sql in triggers.IN_FORCE]
+    changed = triggers.QUEUE_CONFIG_ON_UPDATE.replace("NEW.state =", "NEW.stat =")
+    assert changed != triggers.QUEUE_CONFIG_ON_UPDATE
+    texts = [
+        changed if sql == triggers.QUEUE_CONFIG_ON_UPDATE else sql for sql in triggers.IN_FORCE
+    ]
     monkeypatch.setattr(triggers, "IN_FORCE", texts)
 
 

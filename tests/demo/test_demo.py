@@ -73,7 +73,7 @@ def test_it_shows_what_it_promises(terminal: Terminal) -> None:
     asked = time.monotonic()
     version = answer.json()["data"]["updateConfig"]["config"]["version"]
     wait_for(lambda: terminal.shows(f"Paris temperature +config v{version} applied"))
-    wait_for(lambda: terminal.shows(f"desk +paris/temperature has applied v{version} after"))
+    wait_for(lambda: terminal.shows(f"server +paris/temperature has applied v{version} after"))
     assert time.monotonic() - asked < APPLIED_WITHIN_SECONDS * delay()
     wait_for(lambda: terminal.shows("new: Living room temperature +connected"))
     new = r"broker +acme/living-room/temperature/(\w{6})\.\.\."

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from db.devices import config_history as rows
+from db.devices import config_history
 from db.postgres.database import Database
 from tests.support.client import Api
 from tests.support.events import events_of
@@ -149,13 +149,13 @@ async def test_the_histories_of_a_list_are_read_at_once(
     for id, interval in ((device["id"], 30), (device["id"], 31), (other, 32)):
         await api.change("updateConfig", deviceId=id, intervalSeconds=interval)
     asked = []
-    real = rows.config_histories
+    real = config_history.config_histories
 
     async def counted(session: Any, ids: Any, limit: int) -> Any:
         asked.append((set(ids), limit))
         return await real(session, ids, limit)
 
-    monkeypatch.setattr(rows, "config_histories", counted)
+    monkeypatch.setattr(config_history, "config_histories", counted)
     query = "{ devices { nodes { id configHistory(first: 2) { version intervalSeconds } } } }"
     nodes = (await api.ask(query))["devices"]["nodes"]
     assert {node["id"]: [c["version"] for c in node["configHistory"]] for node in nodes} == {

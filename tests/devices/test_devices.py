@@ -8,7 +8,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from resolvers.maintenance import write_sightings
+from resolvers.maintenance import write_last_seen
 from tests.support.client import Api
 from tests.support.events import events_of
 from tests.support.waiting import until
@@ -188,22 +188,22 @@ async def test_whoever_asks_was_heard_from(api: Api) -> None:
     """Soon after the answer, and no oftener than every minute."""
     device = await api.register(await api.key(), mac="24:6f:28:00:99:01")
     id, token = device["device"]["id"], device["token"]
-    desk = api.app.state.keeper.desk
-    database: Database = desk.database
+    services = api.app.state.database_supervisor.services
+    database: Database = services.database
 
     async def last_seen() -> tuple[datetime, float]:
         """The moment, and how many seconds it is ago."""
         found = "SELECT last_seen_at, extract(epoch FROM now() - last_seen_at) FROM devices"
-        async with database.begin() as session:
+        async with database.transaction() as session:
             moment, age = (await session.execute(text(found))).one()
         return moment, float(age)
 
     await api.ask("{ me { id } }", token)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         before = text("UPDATE devices SET last_seen_at = now() - interval '1 hour'")
         await session.execute(before)
     await api.ask('{ device(id: "' + id + '") { id } }')
-    assert await write_sightings(desk) == 0
+    assert await write_last_seen(services) == 0
     assert (await last_seen())[1] > 3500
     await api.ask("{ me { id } }", token)
 
@@ -213,5 +213,5 @@ async def test_whoever_asks_was_heard_from(api: Api) -> None:
     await until(seen_lately)
     first, _ = await last_seen()
     await api.ask("{ me { id } }", token)
-    assert await write_sightings(desk) == 0
+    assert await write_last_seen(services) == 0
     assert (await last_seen())[0] == first

@@ -3,11 +3,18 @@
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-from domain.devices.enrolment import DeviceState, Known, Proof, ReenrolmentPolicy, Step, decide
+from domain.devices.enrolment import (
+    Decision,
+    DeviceState,
+    EnrolmentStatus,
+    Proof,
+    ReenrolmentPolicy,
+    decide_known,
+)
 
 APPROVE, ALLOW = ReenrolmentPolicy.APPROVE, ReenrolmentPolicy.ALLOW
 ACTIVE, PENDING, REJECTED = DeviceState.ACTIVE, DeviceState.PENDING, DeviceState.REJECTED
-LETS_IN = {Step.ANSWER, Step.RENEW}
+LETS_IN = {Decision.ANSWER, Decision.RENEW}
 FLAGS = list(product((False, True), repeat=4))
 
 
@@ -16,10 +23,10 @@ def decided(
     states: Iterable[DeviceState] = DeviceState,
     proofs: Iterable[Proof] = Proof,
     policies: Iterable[ReenrolmentPolicy] = ReenrolmentPolicy,
-) -> Iterator[tuple[Known, Proof, Step]]:
+) -> Iterator[tuple[EnrolmentStatus, Proof, Decision]]:
     for state, flags, proof, policy in product(states, FLAGS, proofs, policies):
-        known = Known(state, *flags)
-        yield known, proof, decide(known, proof, policy)
+        known = EnrolmentStatus(state, *flags)
+        yield known, proof, decide_known(known, proof, policy)
 
 
 def test_a_rejected_device_stays_out_whatever_it_shows() -> None:
@@ -29,23 +36,23 @@ def test_a_rejected_device_stays_out_whatever_it_shows() -> None:
 
 def test_its_own_token_is_answered() -> None:
     for case in decided(states={ACTIVE}, proofs={Proof.TOKEN}):
-        assert case[2] is Step.ANSWER, case
+        assert case[2] is Decision.ANSWER, case
 
 
 def test_only_its_own_token_is_answered() -> None:
     """An answer has no new token in it: anybody else could do nothing with it."""
     for case in decided(proofs={*Proof} - {Proof.TOKEN}):
-        assert case[2] is not Step.ANSWER, case
+        assert case[2] is not Decision.ANSWER, case
 
 
 def test_a_waiting_token_only_waits() -> None:
     for case in decided(proofs={Proof.WAITING_TOKEN}):
-        assert case[2] is Step.KEEP_WAITING, case
+        assert case[2] is Decision.KEEP_WAITING, case
 
 
 def test_an_administrator_renews_all_but_the_rejected() -> None:
     for case in decided(proofs={Proof.ADMIN}):
-        assert case[2] is (Step.REFUSE if case[0].state is REJECTED else Step.RENEW), case
+        assert case[2] is (Decision.REFUSE if case[0].state is REJECTED else Decision.RENEW), case
 
 
 def test_nobody_takes_a_confirmed_device_over_by_its_mac() -> None:
@@ -55,7 +62,7 @@ def test_nobody_takes_a_confirmed_device_over_by_its_mac() -> None:
 
 def test_a_key_does_not_get_a_refused_device_in() -> None:
     for case in decided(proofs={Proof.KEY}):
-        assert not case[0].refused or case[2] is Step.REFUSE, case
+        assert not case[0].refused or case[2] is Decision.REFUSE, case
 
 
 def test_a_key_does_not_get_a_device_in_that_was_never_approved() -> None:
@@ -65,29 +72,29 @@ def test_a_key_does_not_get_a_device_in_that_was_never_approved() -> None:
 
 def test_a_key_does_not_take_a_token_that_was_issued_for_another() -> None:
     for case in decided(proofs={Proof.KEY}, policies={APPROVE}):
-        assert case[0].renewable or case[2] is not Step.RENEW, case
-        assert case[0].waitable or case[2] is not Step.WAIT, case
+        assert case[0].renewable or case[2] is not Decision.RENEW, case
+        assert case[0].waitable or case[2] is not Decision.WAIT, case
 
 
 def test_a_key_gets_a_lost_answer_again() -> None:
     for case in decided(states={ACTIVE}, proofs={Proof.KEY}, policies={APPROVE}):
         known = case[0]
         lost = known.renewable and not (known.confirmed or known.refused)
-        assert (case[2] is Step.RENEW) is lost, case
+        assert (case[2] is Decision.RENEW) is lost, case
 
 
 def test_a_trusted_key_gets_every_approved_device_in() -> None:
     for case in decided(states={ACTIVE}, proofs={Proof.KEY}, policies={ALLOW}):
-        assert case[2] is (Step.REFUSE if case[0].refused else Step.RENEW), case
+        assert case[2] is (Decision.REFUSE if case[0].refused else Decision.RENEW), case
 
 
 def test_a_device_that_waits_can_ask_again() -> None:
     for case in decided(states={PENDING}, proofs={Proof.KEY}):
         if not case[0].refused:
-            assert case[2] is (Step.WAIT if case[0].waitable else Step.KEEP_WAITING), case
+            assert case[2] is (Decision.WAIT if case[0].waitable else Decision.KEEP_WAITING), case
 
 
 def test_only_what_was_refused_or_rejected_is_turned_away() -> None:
     for case in decided():
-        if case[2] is Step.REFUSE:
+        if case[2] is Decision.REFUSE:
             assert case[0].state is REJECTED or case[0].refused, case

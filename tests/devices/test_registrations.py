@@ -55,7 +55,7 @@ async def test_a_crowd_gets_what_single_ones_get(api: Api, database: Database) -
     assert len(events) == 120
     assert {event.actor for event in events} == {events[0].actor}
     assert {tuple(event.after) for event in events} == {tuple(events[0].after)}
-    assert len(await rows(database, "SELECT 1 FROM undelivered")) == 120
+    assert len(await rows(database, "SELECT 1 FROM config_outbox")) == 120
     search = await api.ask('{ devices(filter: {search: "bme280"}) { totalCount } }')
     assert search["devices"]["totalCount"] == 120
     for answer in crowd[::40]:
@@ -151,7 +151,7 @@ def new(number: int, level: Level, **odd: Any) -> CreateDevice:
 
 async def test_one_bad_row_fails_no_neighbour(api: Api, database: Database) -> None:
     await api.register(ADMIN, mac=mac(0))
-    level, writes = await level_of(database), api.app.state.keeper.desk.writes
+    level, writes = await level_of(database), api.app.state.database_supervisor.services.writes
     good = [writes.create_device(new(number, level)) for number in range(1, 6)]
     bad = writes.create_device(new(9, level, owner_id=999_999))
     numbers = await asyncio.gather(*good, bad)
@@ -165,7 +165,7 @@ async def test_a_device_is_created_only_above_what_a_deleted_one_has_left(
     api: Api, database: Database, in_turn: bool
 ) -> None:
     await api.register(ADMIN, mac=mac(0))
-    level, writes = await level_of(database), api.app.state.keeper.desk.writes
+    level, writes = await level_of(database), api.app.state.database_supervisor.services.writes
     left = new(1, level).id
     await rows_changed(
         database, f"INSERT INTO deleted_devices VALUES ('{left}', 7, 'a/b/c/{left}', now())"
@@ -177,7 +177,7 @@ async def test_a_device_is_created_only_above_what_a_deleted_one_has_left(
     async def created(**odd: Any) -> bool:
         if not in_turn:
             return await writes.create_device(new(1, level, **odd)) is not None
-        async with database.begin() as session:
+        async with database.transaction() as session:
             return await writes.create_device(new(1, level, **odd), session) is not None
 
     assert [await created(config_version=version) for version in (1, 7, 9)] == [False] * 3
@@ -195,7 +195,7 @@ async def test_a_device_registered_while_it_is_deleted_comes_back_above_its_vers
     device = (await api.register(key, mac=mac(1)))["device"]
     for seconds in (10, 20, 30):
         await api.change("updateConfig", deviceId=device["id"], intervalSeconds=seconds)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         left = {"id": device["id"], "topic": device["topics"]["data"]}
         await session.execute(text("DELETE FROM devices WHERE id = :id"), left)
         await session.execute(
@@ -244,11 +244,11 @@ async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) ->
     """A caller that is cancelled while its batch is on its way."""
     key = await api.key()
     await api.register(key, mac=mac(0))
-    writes = api.app.state.keeper.desk.writes
-    async with database.begin() as session:
+    writes = api.app.state.database_supervisor.services.writes
+    async with database.transaction() as session:
         await session.execute(text("LOCK TABLE devices IN SHARE MODE"))
         tasks = [asyncio.create_task(api.register(key, mac=mac(n))) for n in range(1, 20)]
-        await until(lambda: bool(writes._create_device.merged._running))
+        await until(lambda: bool(writes._create_device.batcher._running))
         tasks[3].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     well = [answer for answer in found if isinstance(answer, dict)]
@@ -299,7 +299,7 @@ async def test_a_device_that_boots_has_moved(api: Api, database: Database) -> No
     id, token = device["device"]["id"], device["token"]
     await api.ask("{ me { id } }", token)
     await api.change("updateDevice", id=id, location={"place": "Rome"})
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("UPDATE devices SET applied_version = 2"))
     await api.register(token, appliedVersion=2)
     assert [e.device_id for e in await events_of(database, "device_moved")] == [id]
@@ -340,13 +340,13 @@ async def test_more_devices_in_turn_than_connections_do_not_wait_for_each_other(
 ) -> None:
     """Each has lost the first attempt, and makes names in a transaction beside the one it has."""
     key = await api.key(maxUses=100)
-    writes, lost = api.app.state.keeper.desk.writes, set[str]()
+    writes, lost = api.app.state.database_supervisor.services.writes, set[str]()
     create = writes.create_device
 
     async def create_device(write: CreateDevice, session: Any = None) -> int | None:
         if write.id not in lost:
             lost.add(write.id)
-            api.app.state.keeper.desk.levels.close()
+            api.app.state.database_supervisor.services.levels.close()
             return None
         return cast("int | None", await create(write, session))
 
@@ -366,7 +366,7 @@ async def test_a_token_is_issued_only_under_its_guard(
     api: Api, database: Database, in_turn: bool
 ) -> None:
     made = await api.register(await api.key())
-    id, writes = made["device"]["id"], api.app.state.keeper.desk.writes
+    id, writes = made["device"]["id"], api.app.state.database_supervisor.services.writes
     [(revision,)] = await rows(database, "SELECT access_revision FROM devices")
 
     async def issued(**odd: Any) -> bool:
@@ -383,7 +383,7 @@ async def test_a_token_is_issued_only_under_its_guard(
         write = IssueToken(**{**values, **odd})
         if not in_turn:
             return bool(await writes.issue_token(write))
-        async with database.begin() as session:
+        async with database.transaction() as session:
             return bool(await writes.issue_token(write, session))
 
     assert not await issued(access_revision=revision + 1)
@@ -439,7 +439,7 @@ async def test_a_token_that_is_replaced_while_it_is_first_used(
     api: Api, database: Database, meanwhile: str
 ) -> None:
     token = (await api.register(await api.key()))["token"]
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("SELECT 1 FROM devices FOR UPDATE"))
         using = asyncio.create_task(api.post("{ me { id } }", token))
         waits = text(

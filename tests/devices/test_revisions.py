@@ -85,7 +85,7 @@ async def test_a_change_that_waits_writes_the_same(api: Api, database: Database)
     """A device that another transaction has locked: the same is in the log."""
     (quick, _), (slow, _) = await fleet(api, 2)
     await api.change("updateConfig", deviceId=quick, intervalSeconds=5)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("SELECT 1 FROM devices WHERE id = :id FOR UPDATE"), {"id": slow})
         waiting = asyncio.create_task(
             api.change("updateConfig", deviceId=slow, intervalSeconds=5, fields=CONFIG)
@@ -152,13 +152,13 @@ async def test_a_device_that_arrives_has_moved(api: Api, alone: list[str]) -> No
     await api.change("updateDevice", id=id, location={"place": "Rome"})
     await api.change("acknowledgeConfig", token, version=2)
     assert alone == []
-    moved = await events_of(api.app.state.keeper.desk.database, "device_moved")
+    moved = await events_of(api.app.state.database_supervisor.services.database, "device_moved")
     assert [event.device_id for event in moved] == [id]
 
 
 async def test_one_bad_change_fails_no_neighbour(api: Api, database: Database) -> None:
     known = await fleet(api, 6)
-    writes = api.app.state.keeper.desk.writes
+    writes = api.app.state.database_supervisor.services.writes
 
     def change(id: str, qos: int) -> ChangeConfig:
         facts: dict[str, Any] = {}
@@ -172,14 +172,14 @@ async def test_one_bad_change_fails_no_neighbour(api: Api, database: Database) -
 
 async def test_who_goes_away_takes_nobody_along(api: Api, database: Database) -> None:
     known = await fleet(api, 12)
-    writes = api.app.state.keeper.desk.writes
-    async with database.begin() as session:
+    writes = api.app.state.database_supervisor.services.writes
+    async with database.transaction() as session:
         await session.execute(text("LOCK TABLE past_configs IN SHARE MODE"))
         tasks = [
             asyncio.create_task(api.change("updateConfig", deviceId=id, qos=0, fields=CONFIG))
             for id, _ in known
         ]
-        await until(lambda: bool(writes._change_config.merged._running))
+        await until(lambda: bool(writes._change_config.batcher._running))
         tasks[3].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert [f["config"]["version"] for f in found if isinstance(f, dict)] == [2] * 11

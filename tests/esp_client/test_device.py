@@ -21,9 +21,9 @@ STATE = f"{BASE}/state"
 
 
 @pytest.fixture
-def desk() -> Iterator[Scripted]:
-    with scripted() as desk:
-        yield desk
+def server() -> Iterator[Scripted]:
+    with scripted() as server:
+        yield server
 
 
 def answer(port: int | None, **values: Any) -> bytes:
@@ -44,17 +44,17 @@ def secured(folder: Path) -> Mosquitto:
     return Mosquitto(folder, "allow_anonymous false", f"password_file {passwords}")
 
 
-def test_refused_credentials_lead_back_to_the_desk(desk: Scripted, tmp_path: Path) -> None:
+def test_refused_credentials_lead_back_to_the_desk(server: Scripted, tmp_path: Path) -> None:
     broker = secured(tmp_path)
     broker.start()
     neighbour = Neighbour(broker.port, "neighbour", "secret")
     remember(tmp_path, broker.port)
-    desk.answers = [
+    server.answers = [
         answer(broker.port),
         answer(broker.port, outcome="RENEWED", token="rcd_new"),
         ACKNOWLEDGED,
     ]
-    device = begin(Running(tmp_path, Probe(), url=desk.url))
+    device = begin(Running(tmp_path, Probe(), url=server.url))
     try:
         neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
         device.says("connected")
@@ -66,9 +66,9 @@ def test_refused_credentials_lead_back_to_the_desk(desk: Scripted, tmp_path: Pat
             f"connected to 127.0.0.1:{broker.port}",
         ]
         # Registered twice; the new token is used at once, which confirms it.
-        assert len(desk.requests) == 3
-        assert b"Bearer rcd_new" in desk.requests[2]
-        assert b'"documentId": "a"' in desk.requests[2]
+        assert len(server.requests) == 3
+        assert b"Bearer rcd_new" in server.requests[2]
+        assert b'"documentId": "a"' in server.requests[2]
     finally:
         device.stop()
         neighbour.close()
@@ -76,29 +76,29 @@ def test_refused_credentials_lead_back_to_the_desk(desk: Scripted, tmp_path: Pat
 
 
 def test_a_broker_that_has_moved_is_found_through_the_desk(
-    broker: Mosquitto, neighbour: Neighbour, desk: Scripted, tmp_path: Path
+    broker: Mosquitto, neighbour: Neighbour, server: Scripted, tmp_path: Path
 ) -> None:
     remember(tmp_path, broker.port)
-    desk.answers = [answer(free_port()), answer(broker.port)]
-    device = begin(Running(tmp_path, Probe(), url=desk.url, desk_every=0.2))
+    server.answers = [answer(free_port()), answer(broker.port)]
+    device = begin(Running(tmp_path, Probe(), url=server.url, server_every=0.2))
     try:
         neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
-        assert len(desk.requests) == 2
+        assert len(server.requests) == 2
     finally:
         device.stop()
 
 
-def test_without_a_broker_the_desk_tells_the_configs(desk: Scripted, tmp_path: Path) -> None:
+def test_without_a_broker_the_desk_tells_the_configs(server: Scripted, tmp_path: Path) -> None:
     newer = {**DEVICE, "config": {**DEVICE["config"], "version": 4}}
-    desk.answers = [answer(None), answer(None, device=newer), ACKNOWLEDGED]
+    server.answers = [answer(None), answer(None, device=newer), ACKNOWLEDGED]
     remember(tmp_path, 1)
     plugin = Probe()
-    device = begin(Running(tmp_path, plugin, url=desk.url, desk_every=0.2))
+    device = begin(Running(tmp_path, plugin, url=server.url, server_every=0.2))
     try:
         wait_for(lambda: [config["v"] for config in plugin.configs] == [3, 4])
         assert device.stored["device"] == newer
         assert device.stored["broker"] is None
-        wait_for(lambda: len(desk.requests) >= 3)
+        wait_for(lambda: len(server.requests) >= 3)
     finally:
         device.stop()
 
@@ -125,16 +125,16 @@ def test_a_desk_that_is_away_keeps_nobody_from_the_broker(
     ],
 )
 def test_what_can_not_be_used_is_not_taken(
-    desk: Scripted, tmp_path: Path, spoilt: dict[str, Any]
+    server: Scripted, tmp_path: Path, spoilt: dict[str, Any]
 ) -> None:
     remember(tmp_path, 1883)
     before = store.load(str(tmp_path / "device.json"))
-    desk.answers = [registered(**{"device": DEVICE, **spoilt})]
-    device = Running(tmp_path, Probe(), url=desk.url)
+    server.answers = [registered(**{"device": DEVICE, **spoilt})]
+    device = Running(tmp_path, Probe(), url=server.url)
     device.device.ask()
     assert device.stored == before
     store.save(device.path, {**before, **spoilt})
-    again = Running(tmp_path, Probe(), url=desk.url)
+    again = Running(tmp_path, Probe(), url=server.url)
     assert not again.device.record.device or not again.device.record.broker
 
 

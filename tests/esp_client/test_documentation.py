@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from esp_client import config, desk, packets
+from esp_client import api, config, packets
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
 ID = "ec42179b76a53de03a9ace42975a4fc6"
@@ -25,7 +25,7 @@ def test_the_documented_request_is_the_real_one() -> None:
         "model": "BME280",
         "fw": "1.0.0",
     }
-    real = desk.request(desk.REGISTER, values)
+    real = api.request(api.REGISTER, values)
     assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", real.decode())
     assert f"Content-Length: {len(real)}\n" in head + "\n"
 

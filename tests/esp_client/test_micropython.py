@@ -51,5 +51,5 @@ def test_a_boot_and_a_session_fit_the_heap_of_an_esp8266(runner: Path, bytecode:
     assert kept["kept after the boot"] <= HEAP // 2, kept
     assert kept["kept in a session"] <= HEAP * 3 // 4, kept
     # Each half makes room for the other.
-    assert kept["kept without the desk"] < kept["kept after the boot"]
+    assert kept["kept without the server"] < kept["kept after the boot"]
     assert kept["kept without the broker"] < kept["kept in a session"] - 8 * 1024, kept

@@ -50,14 +50,14 @@ def test_refusal_desk_session_restart_and_config(bytecode: Path, tmp_path: Path)
     broker.start()
     output = tmp_path / "output"
     listen = ["acme/paris/temperature/+"]
-    with scripted() as desk:
-        desk.answers = [
+    with scripted() as server:
+        server.answers = [
             answer(broker.port, outcome="CREATED", token="rcd_old"),
             ACKNOWLEDGED,
             answer(broker.port, outcome="RENEWED", token="rcd_new"),
             ACKNOWLEDGED,
         ]
-        with live(tmp_path / "lib", desk.url, output):
+        with live(tmp_path / "lib", server.url, output):
             neighbour = Neighbour(broker.port, "neighbour", "secret")
             neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
             message = {"v": 4, "interval": 1, "qos": 2, "at": 1764000000, "listen": listen}

@@ -16,7 +16,7 @@ from schema.engine.cost import ROW
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Request
 from schema.engine.limits import Limits
-from server.graphql.responses import encoded, format_exception, result_body
+from server.graphql.responses import encode_json, format_exception, result_body
 from tests.support.client import Api
 from tests.support.timing import slowness
 
@@ -85,14 +85,14 @@ FULL = {
 async def test_the_fullest_answers_cost_little(query: str, api: Api, database: Database) -> None:
     """With as many rows as are let through: the best of five, on a machine that is busy."""
     await fill(database)
-    limited, desk = engine(), api.app.state.keeper.desk
+    limited, services = engine(), api.app.state.database_supervisor.services
     request = Request(longest(limited, query))
     took = []
     for _ in range(5):
         started = time.process_time()
         operation = limited.prepare(request, may_introspect=True)
-        result = await limited.run(operation, Context(desk, system("test")))
-        assert encoded(result_body(result, 1))
+        result = await limited.run(operation, Context(services, system("test")))
+        assert encode_json(result_body(result, 1))
         took.append(time.process_time() - started)
         assert not result.errors
     assert min(took) * 1000 < MILLISECONDS * slowness()
@@ -117,7 +117,7 @@ async def fill(database: Database) -> None:
         SELECT id, version, 60, 1, now(), 'system' FROM devices, generate_series(1, 99) version;
         UPDATE devices SET config_version = 100, applied_version = 50
     """
-    async with database.begin() as session:
+    async with database.transaction() as session:
         for statement in [*LEVELS.split(";")[:-1], *histories.split(";")]:
             if "past_configs" in statement:
                 await session.execute(text(FLEET), {"first": 1, "last": DEVICES})

@@ -16,7 +16,7 @@ from schema.build import build_schema
 from schema.context import Context
 from schema.engine.execution import Engine, Request
 from schema.engine.limits import Limits
-from server.graphql.responses import encoded, result_body
+from server.graphql.responses import encode_json, result_body
 
 CONFIG = Config(1, 60, 1, datetime.now(UTC), "test")
 EVENTS = 1_000
@@ -28,13 +28,13 @@ async def test_a_long_subscription_takes_no_more_memory(monkeypatch: pytest.Monk
         for number in range(EVENTS):
             yield ConfigChange(str(number), None, CONFIG, CONFIG)
 
-    monkeypatch.setattr(subscription, "config_changes", changes)
+    monkeypatch.setattr(subscription, "subscribe_config_changes", changes)
     engine = Engine(build_schema(), Limits(), seconds=5)
     operation = engine.prepare(Request(QUERY), may_introspect=True)
     context = Context(cast(Any, None), system("test"))
     objects = []
     async for result in engine.follow(operation, context):
-        data = json.loads(encoded(result_body(result, 1)))["data"]
+        data = json.loads(encode_json(result_body(result, 1)))["data"]
         if int(data["configChanged"]["cursor"]) in (EVENTS // 2, EVENTS - 1):
             gc.collect()
             objects.append(len(gc.get_objects()))

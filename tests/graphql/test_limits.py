@@ -225,7 +225,9 @@ async def test_the_worst_documents_cost_little(query: str, api: Api, defaults: E
         except BadDocument:
             took.append(time.process_time() - started)
             continue
-        await defaults.run(operation, Context(api.app.state.keeper.desk, system("test")))
+        await defaults.run(
+            operation, Context(api.app.state.database_supervisor.services, system("test"))
+        )
         took.append(time.process_time() - started)
     assert min(took) * 1000 < WORST_MILLISECONDS * slowness()
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from resolvers.devices import queries as devices
+from resolvers.devices import queries as device_queries
 from server.settings import Settings
 from tests.conftest import changed, served
 from tests.support.client import BENCH, REGISTER, Api
@@ -192,7 +192,7 @@ async def test_an_operation_that_takes_too_long_is_stopped(
         finally:
             stopped.set()
 
-    monkeypatch.setattr(devices, "me", hang)
+    monkeypatch.setattr(device_queries, "me", hang)
     async with served(changed(settings, max_operation_seconds=0.2)) as api:
         response = await api.post("{ me { id } }", api.admin)
     assert response.status_code == 503
@@ -230,14 +230,14 @@ async def test_what_one_token_asks_at_once_is_limited(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key is shared by a fleet that boots: it is not."""
-    real, here, go_on = devices.device, asyncio.Semaphore(0), asyncio.Event()
+    real, here, go_on = device_queries.device, asyncio.Semaphore(0), asyncio.Event()
 
     async def held_up(*args: Any) -> Any:
         here.release()
         await go_on.wait()
         return await real(*args)
 
-    monkeypatch.setattr(devices, "device", held_up)
+    monkeypatch.setattr(device_queries, "device", held_up)
     query = '{ device(id: "x") { id } }'
     async with served(changed(settings, max_operations_per_token=2)) as api:
         running = [asyncio.ensure_future(api.post(query, api.admin)) for _ in range(2)]
@@ -318,7 +318,7 @@ async def test_a_bug_is_logged_and_not_shown(
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError("a secret detail")
 
-    monkeypatch.setattr(devices, "me", fail)
+    monkeypatch.setattr(device_queries, "me", fail)
     with caplog.at_level(logging.ERROR):
         response = await api.post("{ me { id } }", api.admin)
     [error] = response.json()["errors"]

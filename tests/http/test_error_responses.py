@@ -10,20 +10,20 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import (
-    CutOff,
     ErrorCode,
     Forbidden,
     InputError,
     Interrupted,
     IntrospectionDisabled,
-    OnlyTrusted,
     Overloaded,
+    RateLimited,
+    SlowConsumer,
     TimedOut,
-    TooMany,
+    TrustedDocumentsOnly,
     Unauthenticated,
     Unavailable,
 )
-from resolvers.devices import queries as devices
+from resolvers.devices import queries as device_queries
 from server.settings import Settings
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, instance
@@ -89,8 +89,8 @@ RAISED = [
     Raised(Unauthenticated("x"), "UNAUTHENTICATED", 200, 401, BEARER),
     Raised(Forbidden("x"), "FORBIDDEN", 200, 403),
     Raised(IntrospectionDisabled("x"), "INTROSPECTION_DISABLED", 200, 403),
-    Raised(OnlyTrusted("x"), "TRUSTED_DOCUMENTS_ONLY", 200, 403),
-    Raised(TooMany("x", 7), "RATE_LIMITED", 429, 429, {"retry-after": "7"}),
+    Raised(TrustedDocumentsOnly("x"), "TRUSTED_DOCUMENTS_ONLY", 200, 403),
+    Raised(RateLimited("x", 7), "RATE_LIMITED", 429, 429, {"retry-after": "7"}),
     Raised(Unavailable("x"), "DATABASE_UNAVAILABLE", 503, 503, SOON),
     Raised(Interrupted("x"), "DATABASE_UNAVAILABLE", 503, 503, SOON),
     Raised(Overloaded("x"), "OVERLOADED", 503, 503, SOON),
@@ -110,7 +110,7 @@ async def test_an_error_of_a_resolver(one: Instance, monkeypatch: pytest.MonkeyP
     async def fails(*_: Any) -> None:
         raise raising[-1]
 
-    monkeypatch.setattr(devices, "device", fails)
+    monkeypatch.setattr(device_queries, "device", fails)
     for error, code, graphql, rest, headers in RAISED:
         raising.append(error)
         for accept in (JSON, GRAPHQL):
@@ -175,7 +175,7 @@ async def test_an_operation_over_its_time(
     async def hangs(*_: Any) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(devices, "device", hangs)
+    monkeypatch.setattr(device_queries, "device", hangs)
     async with instance(changed(settings, max_operation_seconds=0.1)) as one:
         found = await asked(one, {"query": '{ device(id: "x") { id } }'}, ADMIN)
         assert found == (503, {}, "TIMED_OUT")
@@ -186,13 +186,16 @@ async def test_an_operation_over_its_time(
 
 async def test_the_database_is_away(one: Instance) -> None:
     http, headers = one.api.http, bearer(ADMIN)
-    services, one.app.state.keeper.desk = one.app.state.keeper.desk, None
+    services, one.app.state.database_supervisor.services = (
+        one.app.state.database_supervisor.services,
+        None,
+    )
     try:
         assert await asked(one, ME, ADMIN) == (503, SOON, "DATABASE_UNAVAILABLE")
         rest = await http.get("/devices/x", headers=headers)
         broker = await http.post("/mqtt/auth", json={}, headers=headers)
     finally:
-        one.app.state.keeper.desk = services
+        one.app.state.database_supervisor.services = services
     assert (rest.status_code, carried(rest)) == (503, SOON)
     message = "The database is not available; try again soon."
     error = {"code": "DATABASE_UNAVAILABLE", "field": None, "message": message}
@@ -224,7 +227,7 @@ async def test_a_bug_outside_of_resolvers(
     def fails(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a secret detail")
 
-    monkeypatch.setattr("server.graphql.service.Service.prepare", fails)
+    monkeypatch.setattr("server.graphql.service.GraphQLService.prepare", fails)
     with caplog.at_level(logging.ERROR):
         assert await asked(one, ME, ADMIN) == (500, {}, "INTERNAL")
         response = await one.api.http.get("/devices/x", headers=bearer(ADMIN))
@@ -243,9 +246,9 @@ async def test_a_subscriber_that_can_not_follow_asks_for_nothing_else(
     """Only subscriptions end this way: elsewhere it is an ordinary error."""
 
     async def fails(*_: Any) -> None:
-        raise CutOff("x")
+        raise SlowConsumer("x")
 
-    monkeypatch.setattr(devices, "device", fails)
+    monkeypatch.setattr(device_queries, "device", fails)
     found = await asked(one, {"query": '{ device(id: "x") { id } }'}, ADMIN)
     assert found == (200, {}, "CUT_OFF")
     assert (await one.api.http.get("/devices/x", headers=bearer(ADMIN))).status_code == 500

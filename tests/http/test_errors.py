@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import ErrorCode, InputError, RollcallError, TooMany
+from domain.errors import ErrorCode, InputError, RateLimited, RollcallError
 from server.http import errors
 from server.http.errors import RESPONSES, close_code
 from server.rest.openapi import ERRORS
@@ -31,7 +31,7 @@ def raised(kind: type[RollcallError]) -> list[RollcallError]:
     """An error of this class, or one for each code that it can have."""
     if issubclass(kind, InputError):
         return [kind.at("field", "x", code) for code in ErrorCode]
-    return [kind("x", 7) if issubclass(kind, TooMany) else kind("x")]
+    return [kind("x", 7) if issubclass(kind, RateLimited) else kind("x")]
 
 
 EVERY = [error for kind in subclasses(RollcallError) for error in raised(kind)]

@@ -11,8 +11,7 @@ import pytest
 
 from server.graphql import endpoint
 from server.settings import Settings
-from server.transport import fast_path as lean
-from server.transport import http_protocol as protocols
+from server.transport import fast_path, http_protocol
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, instance
 from tests.support.waiting import WAIT_SECONDS
@@ -228,7 +227,7 @@ async def test_the_last_request_of_a_connection(settings: Settings) -> None:
 async def test_idle_connections_are_closed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lean, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(fast_path, "IDLE_SECONDS", 0.3)
     async with instance(settings) as one, connected(one) as (reader, writer):
         writer.write(HEAD + b"Content-Length: 26\r\n\r\n" + ASKED)
         await answered(reader)
@@ -281,7 +280,7 @@ async def test_a_body_that_does_not_come(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.5)
-    monkeypatch.setattr(protocols, "BODY_SECONDS", 0.5)
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.5)
     async with instance(settings) as one:
         url = httpx.URL(one.url)
         reader, writer = await asyncio.open_connection(url.host, url.port)

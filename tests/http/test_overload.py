@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from concurrency import batcher as merging
+from concurrency import batcher
 from db.postgres.database import Database
 from server.settings import Settings
 from tests.conftest import ADMIN
@@ -41,8 +41,8 @@ async def test_a_database_that_stands_still(
         key = await one.api.key()
         token = (await one.api.register(key, mac="246f28990000"))["token"]
         await one.api.ask("{ me { id } }", token)
-        monkeypatch.setattr(merging, "MOST_WAITING", MOST)
-        database: Database = one.app.state.keeper.desk.database
+        monkeypatch.setattr(batcher, "MOST_WAITING", MOST)
+        database: Database = one.app.state.database_supervisor.services.database
 
         def body(number: int) -> object:
             if table == "tokens":
@@ -52,7 +52,7 @@ async def test_a_database_that_stands_still(
             values = {**given, "place": place, "mac": f"246f2899{number:04x}"}
             return {"documentId": "r", "variables": values}
 
-        async with database.begin(own=True) as session:
+        async with database.transaction(background=True) as session:
             await session.execute(text(f"LOCK TABLE {table} IN {mode} MODE"))
             waiting = {
                 asyncio.create_task(

@@ -193,7 +193,7 @@ async def test_a_bug_is_told_by_its_id(rest: Rest, monkeypatch: pytest.MonkeyPat
     async def fails(*_: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("resolvers.devices.queries.visible", fails)
+    monkeypatch.setattr("resolvers.devices.queries.get_device", fails)
     answer = await rest(f"GET /devices/{NOBODY}")
     assert answer.status_code == 500
     assert "secret" not in answer.text

@@ -114,7 +114,7 @@ async def test_a_device_that_waits_has_no_config_there(
     fleet: Fleet, observer: Observer, database: Database
 ) -> None:
     device, other = await registered(fleet), await registered(fleet, 2)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(
             text("UPDATE devices SET state = 'pending', config_version = 2 WHERE id = :id"),
             {"id": device.id},

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from domain.mqtt.messages import Retained
+from domain.mqtt.messages import RetainedMessage
 from mqtt.address import Address
 from mqtt.client.connection import connected
 from mqtt.client.paho_poll import wait
@@ -44,7 +44,9 @@ async def test_it_connects_publishes_and_hears() -> None:
 
         async with connected(address, receive) as connection:
             await connection.subscribe("#")
-            await connection.publish([Retained(f"ann/hall/light/{n}", b"1") for n in range(200)])
+            await connection.publish(
+                [RetainedMessage(f"ann/hall/light/{n}", b"1") for n in range(200)]
+            )
             await connection.subscribe("ann/#")
             await until(lambda: not connection.lost.done())
 

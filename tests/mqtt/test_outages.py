@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from bench.outages import soak
-from db.mqtt import outbox as deliveries
+from db.mqtt import outbox
 from db.postgres.database import Database
 from domain.mqtt.accounts import Account, mosquitto_hash
 from domain.mqtt.rights import Rights
@@ -81,8 +81,8 @@ async def test_a_broker_that_comes_back_with_an_older_state(
         mosquitto.kill()
         mosquitto.start()
         await all_there(mosquitto, own, left, 2)
-    async with database.begin() as session:
-        owed, _ = await deliveries.waiting(session)
+    async with database.transaction() as session:
+        owed, _ = await outbox.waiting(session)
         assert owed == set()
 
 
@@ -148,7 +148,7 @@ async def test_two_servers_share_the_work(
         topics = await registered(api, 40)
         await all_there(mosquitto, own, topics, 1)
         observer = await Fleet(api, mosquitto.port, mosquitto.second_port, own).observer()
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(text("UPDATE devices SET config_version = config_version + 1"))
         await until(lambda: set(observer.configs().values()) == {2})
         told = [topic for topic, payload in observer.heard if payload.startswith(b'{"v":2,')]

@@ -147,7 +147,7 @@ def test_addresses_of_websockets_are_not_told(configured: Callable[..., io.Strin
 
 async def test_an_sql_error_tells_no_values(database: Database) -> None:
     statement = text("SELECT 1 / :zero, CAST(:secret AS text)")
-    async with database.begin() as session:
+    async with database.transaction() as session:
         with pytest.raises(DBAPIError) as failed:
             await session.execute(statement, {"zero": 0, "secret": "rca_very_secret"})
     assert "division by zero" in str(failed.value)

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from db.postgres.database import Database
-from resolvers.services import Desk
+from resolvers.services import Services
 from server.observability import database_gauges
 from server.observability.metrics import Metrics, metrics_endpoint
 from server.settings import Settings
@@ -126,18 +126,18 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_scrapes_at_once_count_once(database: Database, counted: list[Any]) -> None:
-    desk = Desk.on(database)
-    metrics = Metrics(lambda: desk)
+    services = Services.on(database)
+    metrics = Metrics(lambda: services)
     pages = await asyncio.gather(*(page(metrics) for _ in range(5)))
     assert [value(found, "devices", state="active") for found in pages] == [0] * 5
     assert len(counted) == 1
 
 
 async def test_connections_are_told(database: Database) -> None:
-    desk = Desk.on(database)
-    metrics = Metrics(lambda: desk)
+    services = Services.on(database)
+    metrics = Metrics(lambda: services)
     await page(metrics)
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.connection()
         found = await page(metrics)
     assert value(found, "database_up") == 1
@@ -157,15 +157,15 @@ async def test_the_keepers_own_connection_is_not_of_the_pool(api: Api) -> None:
 async def test_an_absent_database_leaves_nothing_old_behind(
     database: Database, counted: list[Any]
 ) -> None:
-    desk: Desk | None = Desk.on(database)
-    metrics = Metrics(lambda: desk)
+    services: Services | None = Services.on(database)
+    metrics = Metrics(lambda: services)
     assert value(await page(metrics), "devices", state="active") == 0
-    desk = None
+    services = None
     found = await page(metrics)
     assert value(found, "database_up") == 0
     gone = {"rollcall_devices", "rollcall_devices_online", "rollcall_database_pool_size"}
     assert not gone & names(found)
-    desk = Desk.on(database)
+    services = Services.on(database)
     found = await page(metrics)
     assert value(found, "database_up") == 1
     assert gone <= names(found)
@@ -174,8 +174,8 @@ async def test_an_absent_database_leaves_nothing_old_behind(
 
 async def test_a_database_that_is_about_to_be_missed() -> None:
     absent = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
-    desk = Desk.on(absent)
-    found = await page(Metrics(lambda: desk))
+    services = Services.on(absent)
+    found = await page(Metrics(lambda: services))
     assert value(found, "database_up") == 0
     assert "rollcall_devices" not in names(found)
 
@@ -188,8 +188,8 @@ async def test_a_count_that_fails_is_left_out(
         raise error
 
     monkeypatch.setattr(database_gauges, "fleet_counts", fail)
-    desk = Desk.on(database)
-    found = await page(Metrics(lambda: desk))
+    services = Services.on(database)
+    found = await page(Metrics(lambda: services))
     assert "rollcall_devices" not in names(found)
     assert value(found, "database_pool_size") == 16
 
@@ -202,8 +202,8 @@ async def test_a_count_that_takes_too_long_is_given_up(
 
     monkeypatch.setattr(database_gauges, "fleet_counts", hang)
     monkeypatch.setattr(database_gauges, "COUNT_WITHIN_SECONDS", 0.05)
-    desk = Desk.on(database)
-    found = await page(Metrics(lambda: desk))
+    services = Services.on(database)
+    found = await page(Metrics(lambda: services))
     assert value(found, "database_up") == 1
     assert "rollcall_devices" not in names(found)
     assert "given up" in caplog.text

@@ -138,7 +138,7 @@ async def test_an_operation_has_a_span_of_its_own(database: Database, collector:
     async def work(request: Request) -> Response:
         with tracing.operation_span("query devices") as span:
             span.set_attribute("rollcall.outcome", "ok")
-            async with database.begin() as session:
+            async with database.transaction() as session:
                 await session.execute(text("SELECT 1"))
         with tracing.operation_span("mutation fail"):
             raise ZeroDivisionError(request.query_params["secret"])
@@ -163,7 +163,7 @@ async def test_a_statement_that_fails_is_marked(database: Database, collector: C
     tracing = tracing_from_environment()
     async with tracing.running():
         with tracing.operation_span("query devices"), pytest.raises(DBAPIError):
-            async with database.begin() as session:
+            async with database.transaction() as session:
                 await session.execute(text("SELECT 1 / :number"), {"number": 0})
     failed = collector.named("SELECT")
     assert failed.status.code == Status.STATUS_CODE_ERROR

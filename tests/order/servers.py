@@ -70,7 +70,7 @@ class World:
             known.cache_clear()
         app = create_app(self.settings)
         # Nothing happens by itself.
-        app.state.keeper.workers = []
+        app.state.database_supervisor.workers = []
         async with app.router.lifespan_context(app), listening(app, self.settings) as url:
             await opened(app)
             yield Server(self, url)

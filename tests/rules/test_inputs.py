@@ -15,15 +15,23 @@ from domain.devices.inputs import (
     DeviceChange,
     DeviceFilter,
     Location,
-    Registration,
+    RegistrationInput,
 )
 from domain.errors import ErrorCode, InputError, Problem
 from domain.inputs import Input, Page
 from tests.rules.levels import ANY_TEXT
 
-INPUTS = [Registration, DeviceChange, ConfigChange, Acknowledgement, NewToken, DeviceFilter, Page]
+INPUTS = [
+    RegistrationInput,
+    DeviceChange,
+    ConfigChange,
+    Acknowledgement,
+    NewToken,
+    DeviceFilter,
+    Page,
+]
 GOOD: dict[type[Input], dict[str, Any]] = {
-    Registration: {
+    RegistrationInput: {
         "mac": "24:6f:28:aa:bb:cc",
         "location": {"place": "Paris"},
         "measurementType": "temperature",
@@ -34,8 +42,8 @@ GOOD: dict[type[Input], dict[str, Any]] = {
     NewToken: {"kind": "enrol"},
 }
 NAMES = [
-    (Registration, "owner"),
-    (Registration, "measurementType"),
+    (RegistrationInput, "owner"),
+    (RegistrationInput, "measurementType"),
     (Location, "place"),
     (DeviceChange, "owner"),
     (DeviceChange, "measurementType"),
@@ -45,8 +53,8 @@ NAMES = [
     (DeviceFilter, "measurementType"),
 ]
 SHORT = [
-    (Registration, "sensorModel"),
-    (Registration, "firmware"),
+    (RegistrationInput, "sensorModel"),
+    (RegistrationInput, "firmware"),
     (DeviceChange, "sensorModel"),
     (DeviceChange, "firmware"),
     (Acknowledgement, "firmware"),
@@ -54,7 +62,7 @@ SHORT = [
 ]
 LONG = [(Acknowledgement, "error", 200), (NewToken, "note", 200), (DeviceFilter, "search", 100)]
 NUMBERS = [
-    (Registration, "appliedVersion", 1, 2**31 - 1),
+    (RegistrationInput, "appliedVersion", 1, 2**31 - 1),
     (ConfigChange, "intervalSeconds", 1, 604_800),
     (ConfigChange, "qos", 0, 2),
     (ConfigChange, "expectedVersion", 1, 2**31 - 1),
@@ -122,7 +130,7 @@ def test_longer_text_has_a_limit_too(kind: type[Input], field: str, most: int) -
     assert fields(kind, {field: "x" * (most + 1)}) == [field]
 
 
-@pytest.mark.parametrize(("kind", "field"), [*TEXTS, (Registration, "mac")])
+@pytest.mark.parametrize(("kind", "field"), [*TEXTS, (RegistrationInput, "mac")])
 def test_text_is_text(kind: type[Input], field: str) -> None:
     for bad in (1, 1.5, True, ["a"], {"a": "b"}):
         assert fields(kind, {field: bad}) == [field]
@@ -151,14 +159,14 @@ def test_coordinates_are_on_earth(field: str, other: str, most: int) -> None:
 @pytest.mark.parametrize("field", ["latitude", "longitude"])
 def test_one_coordinate_alone_is_no_place(field: str) -> None:
     registration = {"location": {"place": "Paris", field: 1}}
-    assert fields(Registration, registration) == ["location"]
-    assert "both latitude and longitude" in problems(Registration, registration)[0].message
+    assert fields(RegistrationInput, registration) == ["location"]
+    assert "both latitude and longitude" in problems(RegistrationInput, registration)[0].message
 
 
 def test_a_mac_is_an_address() -> None:
-    assert Registration.check(GOOD[Registration]).mac == bytes.fromhex("246f28aabbcc")
+    assert RegistrationInput.check(GOOD[RegistrationInput]).mac == bytes.fromhex("246f28aabbcc")
     for bad in ("", "24:6f", "0" * 12, None, b"\x24\x6f\x28\xaa\xbb\xcc"):
-        assert fields(Registration, {"mac": bad}) == ["mac"]
+        assert fields(RegistrationInput, {"mac": bad}) == ["mac"]
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -170,7 +178,7 @@ def test_all_problems_are_told_at_once() -> None:
         "sensorModel": "",
         "appliedVersion": 0,
     }
-    found = problems(Registration, wrong)
+    found = problems(RegistrationInput, wrong)
     assert [problem.field for problem in found] == [
         "mac",
         "owner",
@@ -187,7 +195,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 def test_what_is_missing_is_named_as_the_caller_names_it() -> None:
     with pytest.raises(InputError) as raised:
-        Registration.check({"location": {}})
+        RegistrationInput.check({"location": {}})
     missing = [problem.field for problem in raised.value.problems]
     assert missing == ["mac", "location.place", "measurementType"]
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.durations import parse_span
+from domain.durations import parse_duration
 from domain.events.kinds import EventKind
 from domain.events.retention import Retention
 
@@ -18,13 +18,13 @@ from domain.events.retention import Retention
     ],
 )
 def test_lengths_of_time(text: str, span: timedelta) -> None:
-    assert parse_span(text) == span
+    assert parse_duration(text) == span
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "0h", "-1h", "1h 30m", "999999999w", "1y", "٢h"])
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="length of time"):
-        parse_span(text)
+        parse_duration(text)
 
 
 def test_retention_by_kind() -> None:

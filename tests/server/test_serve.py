@@ -126,7 +126,7 @@ def test_an_ordinary_restart_looks_like_one(tmp_path: Path) -> None:
 
 def undelivered(server: ServerProcess) -> int:
     """As the database has it: metrics are counted every 15 seconds only."""
-    [row] = asyncio.run(server.rows("SELECT count(*) FROM undelivered"))
+    [row] = asyncio.run(server.rows("SELECT count(*) FROM config_outbox"))
     return int(row[0])
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from domain.devices.config import MAX_INTERVAL_SECONDS
 from domain.devices.inputs import ConfigChange
-from domain.durations import parse_span
+from domain.durations import parse_duration
 from domain.errors import ErrorCode, InputError
 from notifier.channels.channel import Button
-from notifier.messages.buttons import pressed
+from notifier.messages.buttons import callback_data
 from notifier.telegram.commands.device import look_up, title
-from notifier.telegram.updates.chat import Talk
+from notifier.telegram.updates.chat import ChatContext
 from resolvers.devices.config import update_config
 
 CONFIRM, CANCEL = "config", "cancel"
@@ -24,7 +24,7 @@ class Wanted:
     qos: int | None = None
 
 
-async def config(talk: Talk, words: str) -> None:
+async def config(context: ChatContext, words: str) -> None:
     """`ID interval=30 qos=1`: asks before it changes anything."""
     which, _, settings = words.partition(" ")
     try:
@@ -32,30 +32,30 @@ async def config(talk: Talk, words: str) -> None:
     except ValueError:
         wanted = None
     if wanted is None:
-        await talk.say(talk.word("config_usage", longest=MAX_INTERVAL_SECONDS))
+        await context.say(context.word("config_usage", longest=MAX_INTERVAL_SECONDS))
         return
-    device = await look_up(talk, which)
+    device = await look_up(context, which)
     if device is None:
         return
     interval, qos = wanted.interval_seconds, wanted.qos
     lines = []
     if interval not in (None, device.interval_seconds):
-        lines.append(talk.word("new_interval", old=device.interval_seconds, new=interval))
+        lines.append(context.word("new_interval", old=device.interval_seconds, new=interval))
     if qos not in (None, device.qos):
-        lines.append(talk.word("new_qos", old=device.qos, new=qos))
+        lines.append(context.word("new_qos", old=device.qos, new=qos))
     if not lines:
-        await talk.say(talk.word("same_config"))
+        await context.say(context.word("same_config"))
         return
-    question = talk.word("config_question", device=title(device))
-    labels = talk.words["buttons"]
-    data = pressed(
+    question = context.word("config_question", device=title(device))
+    labels = context.words["buttons"]
+    data = callback_data(
         CONFIRM, device.id, device.config_version, _or_nothing(interval), _or_nothing(qos)
     )
-    answers = [Button(labels["confirm"], data), Button(labels["cancel"], pressed(CANCEL))]
-    await talk.say("\n".join([question, *lines, f"Id: {device.id}"]), [answers])
+    answers = [Button(labels["confirm"], data), Button(labels["cancel"], callback_data(CANCEL))]
+    await context.say("\n".join([question, *lines, f"Id: {device.id}"]), [answers])
 
 
-async def confirm(talk: Talk, id: str, version: str, interval: str, qos: str) -> None:
+async def confirm(context: ChatContext, id: str, version: str, interval: str, qos: str) -> None:
     """Nothing is changed that was changed since the question."""
     change = ConfigChange.check(
         {
@@ -65,17 +65,17 @@ async def confirm(talk: Talk, id: str, version: str, interval: str, qos: str) ->
         }
     )
     try:
-        device = await update_config(talk.desk, talk.caller, id, change)
+        device = await update_config(context.services, context.caller, id, change)
     except InputError as error:
         conflict = error.problems[0].code is ErrorCode.CONFLICT
-        await talk.show(talk.word("config_changed" if conflict else "no_such_device"))
+        await context.show(context.word("config_changed" if conflict else "no_such_device"))
         return
-    told = talk.word("config_done", device=title(device), version=device.config_version)
-    await talk.show(f"{told}\nId: {device.id}")
+    told = context.word("config_done", device=title(device), version=device.config_version)
+    await context.show(f"{told}\nId: {device.id}")
 
 
-async def cancel(talk: Talk) -> None:
-    await talk.show(talk.word("cancelled"))
+async def cancel(context: ChatContext) -> None:
+    await context.show(context.word("cancelled"))
 
 
 def _parsed(settings: list[str]) -> Wanted | None:
@@ -91,7 +91,7 @@ def _parsed(settings: list[str]) -> Wanted | None:
 
 
 def _interval(text: str) -> int:
-    seconds = int(text) if text.isdecimal() else int(parse_span(text).total_seconds())
+    seconds = int(text) if text.isdecimal() else int(parse_duration(text).total_seconds())
     if not 1 <= seconds <= MAX_INTERVAL_SECONDS:
         raise ValueError("The interval is too short or too long.")
     return seconds

@@ -7,36 +7,38 @@ from domain.devices.enrolment import DeviceState
 from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
-from notifier.messages.buttons import decision
+from notifier.messages.buttons import approval_buttons
 from notifier.telegram.commands.devices import sign, standing
-from notifier.telegram.updates.chat import Talk
-from resolvers.devices import queries as registry
+from notifier.telegram.updates.chat import ChatContext
+from resolvers.devices import queries as device_queries
 from resolvers.devices.approval import request_of
 
 
-async def device(talk: Talk, which: str = "") -> None:
+async def device(context: ChatContext, which: str = "") -> None:
     """By its id, its MAC address, or words that only it has."""
     if not which:
-        await talk.say(talk.word("device_usage"))
-    elif found := await look_up(talk, which):
-        request = await request_of(talk.desk, found) if talk.decides else None
-        await talk.say(card(talk, found), decision(found, request, talk.words))
+        await context.say(context.word("device_usage"))
+    elif found := await look_up(context, which):
+        request = await request_of(context.services, found) if context.decides else None
+        await context.say(card(context, found), approval_buttons(found, request, context.words))
         if found.latitude is not None and found.longitude is not None:
-            await talk.pin(found.latitude, found.longitude)
+            await context.pin(found.latitude, found.longitude)
 
 
-async def look_up(talk: Talk, which: str) -> AnyDevice | None:
+async def look_up(context: ChatContext, which: str) -> AnyDevice | None:
     """None, and the chat told why, where it is not exactly one."""
     if id := _id(which):
-        found = await registry.device(talk.desk, talk.caller, id)
+        found = await device_queries.device(context.services, context.caller, id)
         candidates: list[AnyDevice] = [found] if found else []
     else:
         wanted = DeviceFilter.check({"search": which})
-        page = await registry.list_devices(talk.desk, talk.caller, wanted, Page(first=2))
+        page = await device_queries.list_devices(
+            context.services, context.caller, wanted, Page(first=2)
+        )
         candidates = [*page.rows]
     if len(candidates) == 1:
         return candidates[0]
-    await talk.say(talk.word("several_devices" if candidates else "no_such_device"))
+    await context.say(context.word("several_devices" if candidates else "no_such_device"))
     return None
 
 
@@ -44,15 +46,15 @@ def title(device: AnyDevice) -> str:
     return f"{device.measurement_type.name}, {device.place.name}, {device.owner.name}"
 
 
-def card(talk: Talk, device: AnyDevice) -> str:
-    return "\n".join([title(device), *_lines(talk, device)])
+def card(context: ChatContext, device: AnyDevice) -> str:
+    return "\n".join([title(device), *_lines(context, device)])
 
 
-def _lines(talk: Talk, device: AnyDevice) -> Iterator[str]:
-    yield f"{sign(device)} {talk.word(standing(device))}"
+def _lines(context: ChatContext, device: AnyDevice) -> Iterator[str]:
+    yield f"{sign(device)} {context.word(standing(device))}"
     if device.last_seen_at and not device.online:
-        yield talk.word("last_seen", at=talk.moment(device.last_seen_at))
-    yield talk.word(
+        yield context.word("last_seen", at=context.moment(device.last_seen_at))
+    yield context.word(
         "config",
         interval=device.interval_seconds,
         qos=device.qos,
@@ -60,15 +62,15 @@ def _lines(talk: Talk, device: AnyDevice) -> Iterator[str]:
         by=device.config_updated_by,
     )
     if device.state == DeviceState.ACTIVE and not device.in_sync:
-        yield talk.word("out_of_sync", version=device.applied_version or "-")
+        yield context.word("out_of_sync", version=device.applied_version or "-")
     if device.applied_error:
         yield device.applied_error
     hardware = [part for part in (device.sensor_model, device.firmware) if part]
     if hardware:
-        yield talk.word("hardware", hardware=", ".join(hardware))
+        yield context.word("hardware", hardware=", ".join(hardware))
     if device.latitude is not None:
-        yield talk.word("coordinates", at=f"{device.latitude}, {device.longitude}")
-    yield talk.word("topic", topic=device.topic)
+        yield context.word("coordinates", at=f"{device.latitude}, {device.longitude}")
+    yield context.word("topic", topic=device.topic)
     yield f"Id: {device.id}"
 
 

@@ -6,8 +6,8 @@ from domain.devices.enrolment import DeviceState
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 from notifier.channels.channel import Button
-from notifier.messages.buttons import DEVICE, pressed
-from notifier.telegram.updates.chat import Talk
+from notifier.messages.buttons import DEVICE, callback_data
+from notifier.telegram.updates.chat import ChatContext
 from resolvers.devices.queries import count_devices, list_devices
 
 LIST = "list"
@@ -23,45 +23,47 @@ FILTERS = {
 }
 
 
-async def devices(talk: Talk, search: str) -> None:
+async def devices(context: ChatContext, search: str) -> None:
     if len(search.encode()) > SEARCH_BYTES or ":" in search:
-        await talk.say(talk.word("search_shorter"))
+        await context.say(context.word("search_shorter"))
         return
-    await _show(talk, "all", [], search)
+    await _show(context, "all", [], search)
 
 
-async def leaf(talk: Talk, which: str = "all", trail: str = "", search: str = "") -> None:
+async def leaf(context: ChatContext, which: str = "all", trail: str = "", search: str = "") -> None:
     """`trail`: the numbers of the devices after which each page so far began."""
     starts = [int(start, 36) for start in trail.split(".") if start]
-    await _show(talk, which if which in FILTERS else "all", starts, search)
+    await _show(context, which if which in FILTERS else "all", starts, search)
 
 
-async def _show(talk: Talk, which: str, starts: list[int], search: str) -> None:
+async def _show(context: ChatContext, which: str, starts: list[int], search: str) -> None:
     wanted = FILTERS[which].model_copy(update={"search": search or None})
     page = Page(first=A_PAGE, after=cursor("device", starts[-1]) if starts else None)
-    found = await list_devices(talk.desk, talk.caller, wanted, page)
-    total, exact = await count_devices(talk.desk, talk.caller, wanted)
-    rows = [[Button(_line(talk, device), pressed(DEVICE, device.id))] for device in found.rows]
+    found = await list_devices(context.services, context.caller, wanted, page)
+    total, exact = await count_devices(context.services, context.caller, wanted)
+    rows = [
+        [Button(_line(context, device), callback_data(DEVICE, device.id))] for device in found.rows
+    ]
     leaves = []
     if starts:
         leaves.append(Button("◀", _data(which, starts[:-1], search)))
     if found.has_next:
         leaves.append(Button("▶", _data(which, [*starts, found.rows[-1].number], search)))
-    names = talk.words["buttons"]
+    names = context.words["buttons"]
     filters = [
         Button(f"• {names[name]}" if name == which else names[name], _data(name, [], search))
         for name in FILTERS
     ]
-    heading = talk.word("devices" if exact else "devices_about", total=total)
+    heading = context.word("devices" if exact else "devices_about", total=total)
     text = "\n".join([heading, *([f"🔎 {search}"] if search else [])])
-    await talk.show(text, [*rows, *([leaves] if leaves else []), filters])
+    await context.show(text, [*rows, *([leaves] if leaves else []), filters])
 
 
 def _data(which: str, starts: list[int], search: str) -> str:
     trail = [_base36(start) for start in starts]
     while len(".".join(trail)) > TRAIL_BYTES:
         del trail[0]
-    return pressed(LIST, which, ".".join(trail), search)
+    return callback_data(LIST, which, ".".join(trail), search)
 
 
 def _base36(number: int) -> str:
@@ -72,9 +74,9 @@ def _base36(number: int) -> str:
     return text
 
 
-def _line(talk: Talk, device: AnyDevice) -> str:
-    assert talk.recipient is not None  # noqa: S101
-    owner = "" if talk.recipient.owner_id else f" · {device.owner.name}"
+def _line(context: ChatContext, device: AnyDevice) -> str:
+    assert context.recipient is not None  # noqa: S101
+    owner = "" if context.recipient.owner_id else f" · {device.owner.name}"
     name = f"{device.measurement_type.name} · {device.place.name}{owner}"
     return f"{sign(device)} {name} · {device.id[:4]}"
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from domain.alerts.quiet_hours import QuietHours
-from domain.durations import parse_span
+from domain.durations import parse_duration
 from notifier.channels.channel import Button, Buttons
-from notifier.messages.buttons import pressed
-from notifier.telegram.updates.chat import Talk
+from notifier.messages.buttons import callback_data
+from notifier.telegram.updates.chat import ChatContext
 from resolvers.alerts import chats
 
 MUTE = "mute"
@@ -15,57 +15,61 @@ OFF = "off"
 SPANS = {"1h": 3_600, "8h": 28_800, "1d": 86_400}
 
 
-async def mute(talk: Talk, words: str) -> None:
+async def mute(context: ChatContext, words: str) -> None:
     """`2h`, `off`; without either, it asks."""
-    assert talk.recipient is not None  # noqa: S101
+    assert context.recipient is not None  # noqa: S101
     if words.lower() == OFF:
-        await _set(talk, None)
+        await _set(context, None)
         return
     if not words:
-        until = talk.recipient.muted_until
+        until = context.recipient.muted_until
         muted = until is not None and until > datetime.now(UTC)
-        text = talk.word("muted", until=talk.moment(until)) if until and muted else ""
-        await talk.say(text or talk.word("mute_usage"), _spans(talk, muted=muted))
+        text = context.word("muted", until=context.moment(until)) if until and muted else ""
+        await context.say(text or context.word("mute_usage"), _spans(context, muted=muted))
         return
     try:
-        await _set(talk, parse_span(words))
+        await _set(context, parse_duration(words))
     except ValueError:
-        await talk.say(talk.word("mute_usage"), _spans(talk, muted=False))
+        await context.say(context.word("mute_usage"), _spans(context, muted=False))
 
 
-async def muted(talk: Talk, seconds: str) -> None:
+async def muted(context: ChatContext, seconds: str) -> None:
     """A button was pressed; 0: be told again."""
-    await _set(talk, timedelta(seconds=int(seconds)) if seconds != "0" else None)
+    await _set(context, timedelta(seconds=int(seconds)) if seconds != "0" else None)
 
 
-async def quiet(talk: Talk, words: str) -> None:
+async def quiet(context: ChatContext, words: str) -> None:
     """`22:00-07:00 Europe/Paris`, `off`; without either, it says how it is."""
-    assert talk.recipient is not None  # noqa: S101
+    assert context.recipient is not None  # noqa: S101
     if not words:
-        hours = talk.recipient.quiet_hours
-        present = talk.word("quiet_hours", hours=hours) if hours else talk.word("no_quiet_hours")
-        await talk.say(f"{present}\n{talk.word('quiet_usage')}")
+        hours = context.recipient.quiet_hours
+        present = (
+            context.word("quiet_hours", hours=hours) if hours else context.word("no_quiet_hours")
+        )
+        await context.say(f"{present}\n{context.word('quiet_usage')}")
         return
     if words.lower() == OFF:
-        await chats.set_quiet_hours(talk.desk, talk.address, None)
-        await talk.say(talk.word("no_quiet_hours"))
+        await chats.set_quiet_hours(context.services, context.address, None)
+        await context.say(context.word("no_quiet_hours"))
         return
     try:
-        hours = QuietHours.parse(words, talk.zone)
+        hours = QuietHours.parse(words, context.zone)
     except ValueError:
-        await talk.say(talk.word("quiet_usage"))
+        await context.say(context.word("quiet_usage"))
         return
-    await chats.set_quiet_hours(talk.desk, talk.address, hours)
-    await talk.say(talk.word("quiet_hours", hours=hours))
+    await chats.set_quiet_hours(context.services, context.address, hours)
+    await context.say(context.word("quiet_hours", hours=hours))
 
 
-async def _set(talk: Talk, span: timedelta | None) -> None:
-    until = await chats.mute(talk.desk, talk.address, min(span, LONGEST) if span else None)
-    text = talk.word("muted", until=talk.moment(until)) if until else talk.word("unmuted")
-    await talk.show(text, _spans(talk, muted=True) if until else ())
+async def _set(context: ChatContext, span: timedelta | None) -> None:
+    until = await chats.mute(
+        context.services, context.address, min(span, LONGEST) if span else None
+    )
+    text = context.word("muted", until=context.moment(until)) if until else context.word("unmuted")
+    await context.show(text, _spans(context, muted=True) if until else ())
 
 
-def _spans(talk: Talk, *, muted: bool) -> Buttons:
-    spans = [Button(name, pressed(MUTE, seconds)) for name, seconds in SPANS.items()]
-    again = [Button(talk.words["buttons"]["unmute"], pressed(MUTE, 0))]
+def _spans(context: ChatContext, *, muted: bool) -> Buttons:
+    spans = [Button(name, callback_data(MUTE, seconds)) for name, seconds in SPANS.items()]
+    again = [Button(context.words["buttons"]["unmute"], callback_data(MUTE, 0))]
     return [spans, again] if muted else [spans]

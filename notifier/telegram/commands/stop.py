@@ -1,10 +1,10 @@
 """Leaving."""
 
-from notifier.telegram.updates.chat import Talk
+from notifier.telegram.updates.chat import ChatContext
 from resolvers.alerts.chats import leave
 
 
-async def stop(talk: Talk, _: str) -> None:
+async def stop(context: ChatContext, _: str) -> None:
     """A chat that the settings name is told always; it can be muted."""
-    left = await leave(talk.desk, talk.caller, talk.address)
-    await talk.say(talk.word("stopped" if left else "in_settings"))
+    left = await leave(context.services, context.caller, context.address)
+    await context.say(context.word("stopped" if left else "in_settings"))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from telebot.async_telebot import AsyncTeleBot
 
-from db.tables.alerts import Recipient
+from db.tables.alerts import RecipientRow
 from domain.access.caller import Caller
 from domain.alerts.recipients import Role, telegram_caller
 from notifier.channels.channel import Buttons, Doubtful, Failed, Later, Refused, Unwelcome
@@ -17,7 +17,7 @@ from notifier.messages.texts import texts
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.formatting import formatted, keyboard
 from notifier.telegram.threads import Thread
-from resolvers.services import Desk
+from resolvers.services import Services
 
 AGAIN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 10.0
@@ -26,7 +26,7 @@ TOO_OLD = "query is too old"
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class CallbackPress:
     """Of a button under a message of ours; `text` None: the message is too old to be seen."""
 
     id: str
@@ -35,22 +35,22 @@ class Press:
 
 
 @dataclass
-class Talk:
+class ChatContext:
     """`thread`: where it was said, and is answered. `user`: an id; `name`: how people call the
     chat. `recipient`: what is known of the chat; None where nobody has let it in. `zone`: a time
     zone's name.
     """
 
     api: TelegramApi
-    desk: Desk
+    services: Services
     thread: Thread
     name: str | None
     user: str | None
     user_name: str
     language: str
     zone: str
-    recipient: Recipient | None
-    press: Press | None = None
+    recipient: RecipientRow | None
+    press: CallbackPress | None = None
     noted: bool = field(default=False, init=False)
 
     @property

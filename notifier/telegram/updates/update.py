@@ -9,7 +9,7 @@ FRESH_SECONDS = 10.0
 
 
 @dataclass
-class Heard:
+class ReceivedUpdate:
     """`prompt`: Telegram brought the update as soon as it had it. `answered`: a press that Telegram
     was told of, and that it had not given up.
     """

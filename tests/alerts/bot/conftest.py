@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from notifier import sender as sending
+from notifier import sender
 from server.settings import Settings
 from tests.alerts.alerted import CHAT, alerted
 from tests.alerts.bot.chat import Phone
@@ -15,8 +15,8 @@ from tests.support.client import Api
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(sending, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "POLL_SECONDS", 0.05)
 
 
 @pytest_asyncio.fixture

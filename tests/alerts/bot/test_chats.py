@@ -99,7 +99,7 @@ async def test_a_code_is_good_for_one_chat_and_for_a_while(
     assert "change them" in await friend.says(f"/start {made['code']}")
     assert "not valid" in await stranger.says(f"/start {made['code']}")
     late = await api.change("createTelegramInvite", fields="code")
-    database = api.app.state.keeper.desk.database
+    database = api.app.state.database_supervisor.services.database
     await rows_changed(database, "UPDATE invites SET expires_at = now() WHERE used_at IS NULL")
     assert "not valid" in await stranger.says(f"/start {late['code']}")
     assert "not valid" in await stranger.says("/start nonsense")
@@ -156,7 +156,7 @@ async def test_who_unblocks_the_bot_is_told_again(api: Api, telegram: BotApi) ->
     friend = await invited(api, telegram, 36)
     telegram.blocks(36)
     await registered(api, 1)
-    database = api.app.state.keeper.desk.database
+    database = api.app.state.database_supervisor.services.database
     await until_rows(database, "SELECT 1 FROM recipients WHERE off_reason LIKE '%blocked%'")
     await friend.says("/start")
     await registered(api, 2)
@@ -222,7 +222,7 @@ async def test_a_group_of_the_settings_that_moved_is_told_after_a_restart(
     async with alerted(settings, telegram, -700) as api:
         telegram.moves(-700, -1700)
         moved = "SELECT 1 FROM recipients WHERE address = '-1700'"
-        await until_rows(api.app.state.keeper.desk.database, moved)
+        await until_rows(api.app.state.database_supervisor.services.database, moved)
     async with alerted(settings, telegram, -700) as api:
         await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages(-1700)) == 1)
@@ -272,4 +272,7 @@ async def test_without_a_bot_there_are_no_invitations(settings: Settings) -> Non
     async with served(settings) as api:
         refused = await api.change("createTelegramInvite")
         assert "TELEGRAM_BOT_TOKEN" in refused["errors"][0]["message"]
-        assert await rows(api.app.state.keeper.desk.database, "SELECT 1 FROM invites") == []
+        assert (
+            await rows(api.app.state.database_supervisor.services.database, "SELECT 1 FROM invites")
+            == []
+        )

@@ -15,8 +15,8 @@ from tests.support.client import Api
 async def test_muted_for_a_while(api: Api, boss: Phone) -> None:
     assert (await boss.says("/mute 2h")).startswith("Silent until")
     await registered(api, 1)
-    database = api.app.state.keeper.desk.database
-    await until_rows(database, "SELECT 1 FROM notices WHERE state = 'waiting'")
+    database = api.app.state.database_supervisor.services.database
+    await until_rows(database, "SELECT 1 FROM deliveries WHERE state = 'waiting'")
     assert told_of(boss) == []
     assert (await boss.presses("Tell me again")).startswith("I tell you again")
     await boss.telegram.until(lambda: len(told_of(boss)) == 1)
@@ -26,7 +26,7 @@ async def test_mute_by_buttons(api: Api, boss: Phone) -> None:
     assert (await boss.says("/mute")).startswith("For how long")
     assert boss.labels == ["1h", "8h", "1d"]
     assert (await boss.presses("8h")).startswith("Silent until")
-    database = api.app.state.keeper.desk.database
+    database = api.app.state.database_supervisor.services.database
     [row] = await rows(database, "SELECT muted_until FROM recipients")
     left = row.muted_until - datetime.now(UTC)
     assert timedelta(hours=7, minutes=59) < left <= timedelta(hours=8)
@@ -41,7 +41,7 @@ async def test_quiet_hours(api: Api, boss: Phone) -> None:
     period = f"{begin:%H:%M}-{end:%H:%M}"
     assert (await boss.says(f"/quiet {period} UTC")).startswith(f"Quiet each day: {period} UTC")
     await registered(api, 1)
-    database = api.app.state.keeper.desk.database
+    database = api.app.state.database_supervisor.services.database
     query = "SELECT next_send_at FROM recipients WHERE next_send_at > now() + interval '30 minutes'"
     [row] = await until_rows(database, query)
     assert abs(row.next_send_at - end) < timedelta(minutes=1)
@@ -75,15 +75,17 @@ async def test_kinds_are_chosen_by_buttons(api: Api, boss: Phone) -> None:
     assert "✅ Registered" in boss.labels
     _, all_kinds = boss.find("The usual")
     await boss.presses_data(all_kinds.replace("usual", "every"), boss.all[-1].message_id)
-    [row] = await rows(api.app.state.keeper.desk.database, "SELECT kinds FROM recipients")
+    [row] = await rows(
+        api.app.state.database_supervisor.services.database, "SELECT kinds FROM recipients"
+    )
     assert "config_applied" in row.kinds
 
 
 async def test_owners_are_chosen_by_buttons(api: Api, boss: Phone) -> None:
     for number, owner in enumerate(["Acme", "Globex", *(f"Owner {n}" for n in range(12))]):
         await registered(api, number, owner=owner)
-    database = api.app.state.keeper.desk.database
-    await until_rows(database, "SELECT 1 FROM notices WHERE state = 'sent'", 14)
+    database = api.app.state.database_supervisor.services.database
+    await until_rows(database, "SELECT 1 FROM deliveries WHERE state = 'sent'", 14)
     await boss.says("/alerts")
     assert (await boss.presses("Owners")).startswith("About whose devices?")
     assert boss.labels[:2] == ["✅ All owners", "⬜ Acme"]
@@ -93,14 +95,19 @@ async def test_owners_are_chosen_by_buttons(api: Api, boss: Phone) -> None:
     await boss.presses("Globex")
     assert "✅ Globex" in boss.labels
     assert "⬜ All owners" in boss.labels
-    [row] = await rows(api.app.state.keeper.desk.database, "SELECT owner_ids FROM recipients")
+    [row] = await rows(
+        api.app.state.database_supervisor.services.database, "SELECT owner_ids FROM recipients"
+    )
     assert len(row.owner_ids) == 1
-    await rows_changed(api.app.state.keeper.desk.database, "DELETE FROM notices")
+    await rows_changed(
+        api.app.state.database_supervisor.services.database, "DELETE FROM deliveries"
+    )
     seen = len(boss.told)
     await registered(api, 50, owner="Acme")
     await registered(api, 51, owner="Globex")
     await rows_changed(
-        api.app.state.keeper.desk.database, "UPDATE recipients SET next_send_at = now()"
+        api.app.state.database_supervisor.services.database,
+        "UPDATE recipients SET next_send_at = now()",
     )
     await boss.telegram.until(
         lambda: any("Owner: Globex" in sent.text for sent in boss.told[seen:])

@@ -142,7 +142,7 @@ async def test_a_viewers_chat_changes_nothing(api: Api, telegram: BotApi) -> Non
 
 async def test_another_owners_device_does_not_exist(api: Api, telegram: BotApi) -> None:
     await registered(api, 2, owner="Globex")
-    await rows_changed(api.app.state.keeper.desk.database, "DELETE FROM devices")
+    await rows_changed(api.app.state.database_supervisor.services.database, "DELETE FROM devices")
     admin = await invited(api, telegram, 31, role="ADMIN", owner="Globex")
     id = await registered(api, 1)
     assert await admin.says("/devices") == "Devices: 0"

@@ -126,13 +126,13 @@ async def test_a_busy_database_ends_neither_the_bot_nor_the_server(
 ) -> None:
     monkeypatch.setattr("db.postgres.database.POOL_WAIT_SECONDS", 0.2)
     async with alerted(settings, telegram) as api, AsyncExitStack() as held:
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         for _ in range(16):
-            session = await held.enter_async_context(database.begin())
+            session = await held.enter_async_context(database.transaction())
             await session.connection()
         telegram.says(CHAT, "/devices")
         await until(lambda: "The bot could not do what it was told" in caplog.text)
-        assert api.app.state.keeper.desk is not None
+        assert api.app.state.database_supervisor.services is not None
         await held.aclose()
         assert await boss.says("/chatid", answers=2) == f"The id of this chat is {CHAT}"
     assert boss.heard[0].text == "Devices: 0"

@@ -87,7 +87,7 @@ async def test_a_closed_general_topic_does_not_matter(
     async with alerted(settings, telegram, FORUM) as api:
         await registered(api, 1)
         closed = "SELECT 1 FROM recipients WHERE last_error LIKE '%TOPIC_CLOSED%'"
-        await until_rows(api.app.state.keeper.desk.database, closed)
+        await until_rows(api.app.state.database_supervisor.services.database, closed)
         await forum.says("/devices")
         await telegram.until(lambda: len(forum.told) == 1)
     assert set(topics(forum)) == {str(TOPIC)}
@@ -99,11 +99,11 @@ async def test_a_topic_that_is_opened_again(
     telegram.closes(FORUM, TOPIC)
     async with alerted(settings, telegram, f"{FORUM}:{TOPIC}") as api:
         await registered(api, 1)
-        database = api.app.state.keeper.desk.database
+        database = api.app.state.database_supervisor.services.database
         await until_rows(database, "SELECT 1 FROM recipients WHERE attempts > 0")
         telegram.reopens(FORUM, TOPIC)
         await telegram.until(lambda: len(forum.told) == 1)
-        assert await rows(database, "SELECT 1 FROM notices WHERE state = 'dead'") == []
+        assert await rows(database, "SELECT 1 FROM deliveries WHERE state = 'dead'") == []
 
 
 @pytest.mark.usefixtures("api")

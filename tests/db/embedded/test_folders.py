@@ -46,7 +46,7 @@ async def round_trip(data_dir: Path, expected: Path | None = None) -> None:
         url = postgres.start()
         assert [row["number"] for row in await ask(url, "SELECT number FROM kept")] == [42]
         database = Database(url)
-        async with database.begin():
+        async with database.transaction():
             pass
         await database.close()
     finally:

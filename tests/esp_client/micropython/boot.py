@@ -56,14 +56,14 @@ class Sensor(Plugin):
 device = Device(Settings, "/state.json", Sensor(), print, client)
 print("peak both:", gc.mem_alloc() - base)
 del client, Client, report
-modules.unload(modules.DESK)
+modules.unload(modules.SERVER)
 # ---
 gc.collect()  # as modules.unload does
 # ---
-print("kept without the desk:", gc.mem_alloc() - base)
+print("kept without the server:", gc.mem_alloc() - base)
 from esp_client.session import Session
 
-session = Session(Settings, device.record, device.work, print)
+session = Session(Settings, device.record, device.sampler, print)
 session.open("192.168.1.10", 60, 10)
 print("peak connecting:", gc.mem_alloc() - base)
 # ---

@@ -7,10 +7,10 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from db.devices import queries as devices
+from db.devices import queries as device_queries
 from db.postgres.database import Database
 from domain.access.caller import Scope, system
-from resolvers.devices.config import next_config
+from resolvers.devices.config import start_new_version
 from server.settings import Settings
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, Socket, change_config, instance, streamed
@@ -147,7 +147,7 @@ async def test_what_is_told_to_one_is_not_told_to_another(one: Instance, device:
     """Who asks for the same and sees the same is told the same; the device is Globex's by now."""
     foreign = await one.api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
     acme = await one.api.key(kind="VIEWER", owner="Acme")
-    desk = one.app.state.keeper.desk
+    services = one.app.state.database_supervisor.services
     async with (
         await Socket.open(one.url, ADMIN) as first,
         await Socket.open(one.url, acme) as confined,
@@ -156,12 +156,12 @@ async def test_what_is_told_to_one_is_not_told_to_another(one: Instance, device:
         for socket in (first, confined, second):
             await socket.subscribe()
         await until(lambda: one.subscriptions == 3)
-        async with desk.database.begin() as session:
-            globex = await devices.find(session, Scope(), foreign["device"]["id"])
-            moved = await devices.find_for_update(session, Scope(), device)
+        async with services.database.transaction() as session:
+            globex = await device_queries.find(session, Scope(), foreign["device"]["id"])
+            moved = await device_queries.find_for_update(session, Scope(), device)
             assert globex
             assert moved
-            next_config(session, system("test"), moved, interval_seconds=21)
+            start_new_version(session, system("test"), moved, interval_seconds=21)
             await session.flush()
             moved.owner = globex.owner
         told = [await socket.change() for socket in (first, confined, second)]
@@ -235,7 +235,7 @@ async def test_a_slow_reader_is_cut_off_and_can_resume(
             await socket.subscribe()
             await until(lambda: one.subscriptions == 1)
             await write_changes(database, device, count)
-            feed = one.app.state.keeper.desk.feeds.changes
+            feed = one.app.state.database_supervisor.services.feeds.changes
             await until(lambda: feed.cut_off == 1)
             seen = [await socket.change()]
             while (message := await next_or_close(socket)) is not None:
@@ -260,7 +260,7 @@ async def test_a_log_restored_to_another_server_goes_on(
             await change_config(one.api, device, interval)
         async with streamed(one.url, ADMIN, after="0") as stream:
             first = await stream.change()
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(text("UPDATE events SET tx = tx + 1000000000"))
     async with instance(settings) as one, streamed(one.url, ADMIN, after=first["cursor"]) as stream:
         await until(lambda: one.subscriptions == 1)
@@ -277,7 +277,7 @@ async def next_or_close(socket: Socket) -> Any:
 
 async def write_changes(database: Database, device: str, count: int) -> None:
     """As many config changes, straight into the log and in one transaction."""
-    async with database.begin() as session:
+    async with database.transaction() as session:
         await session.execute(
             text(
                 """

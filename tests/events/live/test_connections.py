@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from resolvers.access import authenticate as authentication
-from resolvers.access.authenticate import Presented
-from resolvers.services import Desk
+from resolvers.access import authenticate
+from resolvers.access.authenticate import Credential
+from resolvers.services import Services
 from server.graphql import service
 from server.settings import Settings
-from server.transport import http_protocol as protocols
-from server.transport import listen as listening
+from server.transport import http_protocol, listen
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import (
     CHANGES,
@@ -92,7 +91,7 @@ async def test_nothing_is_left_of_a_socket_that_dies(one: Instance) -> None:
     for socket in sockets:
         socket.connection.transport.abort()
     await until(lambda: one.connections == one.subscriptions == 0)
-    assert one.app.state.keeper.desk.feeds.changes.followers == 0
+    assert one.app.state.database_supervisor.services.feeds.changes.followers == 0
     left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
     assert not [name for name in left if name.startswith(("Session", "EventStream"))]
 
@@ -192,7 +191,7 @@ async def test_a_client_that_answers_no_ping_may_come_back(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No close code: 1011 would be final for clients of graphql-ws."""
-    monkeypatch.setattr(listening, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(listen, "PING_SECONDS", 0.2)
     async with instance(one.settings) as quick, await Socket.open(quick.url, ADMIN) as socket:
         socket.connection.transport.pause_reading()
         await until(lambda: quick.connections == 0)
@@ -234,7 +233,7 @@ async def test_heads_are_bounded_in_size_and_time(
         with suppress(ConnectionError):
             assert b" 431 " in await reader.readline()
         await until(writer.transport.is_closing)
-    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.5)
     for start in (b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"):
         reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
         writer.write(start)
@@ -362,9 +361,9 @@ async def test_the_address_behind_a_proxy(
 ) -> None:
     seen = []
 
-    async def identify(desk: Desk, presented: Presented, address: str | None) -> Any:
+    async def identify(services: Services, credential: Credential, address: str | None) -> Any:
         seen.append(address)
-        return await authentication.identify(desk, presented, address)
+        return await authenticate.identify(services, credential, address)
 
     monkeypatch.setattr(service, "identify", identify)
     changes = {"cors_origins": cors} if cors else {}

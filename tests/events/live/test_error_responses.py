@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from domain.errors import (
-    CutOff,
     ErrorCode,
     Forbidden,
     InputError,
     Overloaded,
+    RateLimited,
+    SlowConsumer,
     TimedOut,
-    TooMany,
     Unauthenticated,
     Unavailable,
 )
-from resolvers.devices import queries as devices
+from resolvers.devices import queries as device_queries
 from server.settings import Settings
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, Socket, dial, instance, streamed
@@ -39,19 +39,19 @@ async def test_a_socket_that_is_not_let_in(settings: Settings) -> None:
         async with await Socket.open(one.url, ADMIN):
             code, reason = await (await initialised(one, ADMIN)).closing()
             assert (code, "1 connections" in reason) == (4429, True)
-        keeper = one.app.state.keeper
-        services, keeper.desk = keeper.desk, None
+        database_supervisor = one.app.state.database_supervisor
+        services, database_supervisor.services = database_supervisor.services, None
         assert await (await initialised(one, ADMIN)).closing() == (1013, AWAY)
-        keeper.desk = services
+        database_supervisor.services = services
 
 
 # What ends a subscription: by WebSocket a close code, or None for an `error` message; the code of
 # the error; by server-sent events whether `complete` says that it is over.
 ENDINGS: list[tuple[Exception, int | None, str, bool]] = [
-    (CutOff("x"), 4413, "CUT_OFF", False),
+    (SlowConsumer("x"), 4413, "CUT_OFF", False),
     (Unavailable("x"), 1013, "DATABASE_UNAVAILABLE", False),
     (Overloaded("x"), 1013, "DATABASE_UNAVAILABLE", False),
-    (TooMany("x", 7), None, "RATE_LIMITED", False),
+    (RateLimited("x", 7), None, "RATE_LIMITED", False),
     (TimedOut("x"), None, "TIMED_OUT", True),
     (Forbidden("x"), None, "FORBIDDEN", True),
     (Unauthenticated("x"), None, "UNAUTHENTICATED", True),
@@ -66,7 +66,7 @@ async def test_the_end_of_a_subscription(one: Instance, monkeypatch: pytest.Monk
     async def fails(*_: Any) -> None:
         raise raising[-1]
 
-    monkeypatch.setattr(one.app.state.keeper.desk.feeds.changes, "_begin", fails)
+    monkeypatch.setattr(one.app.state.database_supervisor.services.feeds.changes, "_begin", fails)
     for error, close_code, code, complete in ENDINGS:
         raising.append(error)
         async with await Socket.open(one.url, ADMIN) as socket:
@@ -88,12 +88,12 @@ async def test_a_query_ends_no_connection(one: Instance, monkeypatch: pytest.Mon
     async def fails(*_: Any) -> None:
         raise raising[-1]
 
-    monkeypatch.setattr(devices, "device", fails)
+    monkeypatch.setattr(device_queries, "device", fails)
     async with await Socket.open(one.url, ADMIN) as socket:
         for error, code in (
             (Unavailable("x"), "DATABASE_UNAVAILABLE"),
             (Overloaded("x"), "OVERLOADED"),
-            (TooMany("x", 7), "RATE_LIMITED"),
+            (RateLimited("x", 7), "RATE_LIMITED"),
             (Unauthenticated("x"), "UNAUTHENTICATED"),
             (ZeroDivisionError("x"), "INTERNAL"),
         ):

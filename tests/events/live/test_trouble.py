@@ -32,7 +32,7 @@ async def test_a_follower_misses_nothing_when_postgres_crashes(tmp_path: Path) -
     """At once after a change: transaction numbers that were not flushed are given again."""
     own = Settings(data_dir=tmp_path / "data", admin_token=ADMIN, mqtt="off")
     async with instance(own) as one:
-        keeper = one.app.state.keeper
+        database_supervisor = one.app.state.database_supervisor
         device = (await one.api.register(ADMIN, **BENCH))["device"]["id"]
         async with await Socket.open(one.url, ADMIN) as socket:
             await socket.subscribe()
@@ -40,14 +40,14 @@ async def test_a_follower_misses_nothing_when_postgres_crashes(tmp_path: Path) -
             for round_ in range(CRASHES):
                 await change_config(one.api, device, 11 + 2 * round_)
                 assert (await socket.change())["config"]["version"] == 2 + 2 * round_
-                postgres = psutil.Process(keeper._embedded.pid)
+                postgres = psutil.Process(database_supervisor._embedded.pid)
                 processes = [postgres, *postgres.children(recursive=True)]
                 for process in processes:
                     process.suspend()
                 for process in processes:
                     process.kill()
-                await until(lambda: keeper.desk is None)
-                await until(lambda: keeper.desk is not None)
+                await until(lambda: database_supervisor.services is None)
+                await until(lambda: database_supervisor.services is not None)
                 await change_config(one.api, device, 12 + 2 * round_)
                 assert (await socket.change())["config"]["version"] == 3 + 2 * round_
 
@@ -77,12 +77,12 @@ async def test_a_connection_that_opens_while_tokens_are_checked_stays(
 
 
 async def test_a_database_that_is_away_at_the_start_is_no_end(one: Instance) -> None:
-    keeper = one.app.state.keeper
+    database_supervisor = one.app.state.database_supervisor
     async with await Socket.open(one.url, ADMIN) as socket:
-        desk, keeper.desk = keeper.desk, None
+        services, database_supervisor.services = database_supervisor.services, None
         await socket.subscribe()
         assert (await socket.closing())[0] == 1013
-        keeper.desk = desk
+        database_supervisor.services = services
 
 
 async def test_a_stream_that_the_database_ends_is_to_be_resumed(
@@ -91,7 +91,7 @@ async def test_a_stream_that_the_database_ends_is_to_be_resumed(
     async def fails(*_: object) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(one.app.state.keeper.desk.feeds.changes, "_begin", fails)
+    monkeypatch.setattr(one.app.state.database_supervisor.services.feeds.changes, "_begin", fails)
     async with streamed(one.url, ADMIN) as stream:
         name, data = await stream.event()
         assert name == "next"
@@ -118,10 +118,10 @@ async def test_busy_connections_are_not_taken_for_a_dead_database(
     monkeypatch.setattr(pools, "POOL_WAIT_SECONDS", 0.5)
     async with instance(settings) as one:
         device = (await one.api.register(ADMIN, **BENCH))["device"]["id"]
-        database = one.app.state.keeper.desk.database
+        database = one.app.state.database_supervisor.services.database
 
         async def busy() -> None:
-            async with database.begin() as session:
+            async with database.transaction() as session:
                 await session.execute(text("SELECT pg_sleep(2)"))
 
         async with await Socket.open(one.url, ADMIN) as socket:
@@ -130,7 +130,7 @@ async def test_busy_connections_are_not_taken_for_a_dead_database(
             sleeping = [asyncio.create_task(busy()) for _ in range(pools.POOL_SIZE)]
             await until(lambda: database.engine.pool.checkedout() == pools.POOL_SIZE)
             assert await one.api.code("{ fleet { total } }", ADMIN) == "OVERLOADED"
-            assert one.app.state.keeper.desk is not None
+            assert one.app.state.database_supervisor.services is not None
             await asyncio.gather(*sleeping)
             await change_config(one.api, device, 20)
             assert (await socket.change())["config"]["version"] == 2
@@ -142,7 +142,7 @@ async def test_an_event_that_can_not_be_read_stops_nobody_else(
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.subscribe()
         await until(lambda: one.subscriptions == 1)
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(
                 text(
                     "INSERT INTO events (kind, device_id, owner_id, actor) "

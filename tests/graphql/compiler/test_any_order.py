@@ -11,7 +11,7 @@ from schema.build import Schema
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Engine, Request
 from schema.engine.limits import Limits
-from server.graphql.responses import encoded, result_body
+from server.graphql.responses import encode_json, result_body
 from tests.graphql.compiler.world import Mutation, Query, Subscription
 
 WORLD = Schema(query=Query, mutation=Mutation, subscription=Subscription)
@@ -63,7 +63,7 @@ async def answer(engine: Engine, request: Request) -> bytes:
         # In the order in which fields are done.
         error.pop("locations", None)
     body.get("errors", []).sort(key=lambda error: [str(part) for part in error.get("path", ())])
-    return encoded(body)
+    return encode_json(body)
 
 
 def fresh() -> Engine:

@@ -25,7 +25,7 @@ from schema.compiler import Compiled
 from schema.context import Context
 from schema.engine.execution import Engine, Operation, Request
 from schema.engine.limits import Limits
-from server.graphql.responses import encoded, result_body
+from server.graphql.responses import encode_json, result_body
 from tests.graphql.compiler.world import Mutation, Query, Subscription, calls
 from tests.support.client import Api
 
@@ -56,7 +56,7 @@ async def both(engine: Engine, request: Request, context: Any) -> tuple[bytes, b
         body = result_body(result, 1_000)
         # Fields that are waited for fail in the order in which they are done.
         body.get("errors", []).sort(key=lambda error: [str(part) for part in error["path"]])
-        answers.append(encoded(body))
+        answers.append(encode_json(body))
     return answers[0], answers[1], operation
 
 
@@ -126,7 +126,7 @@ async def followed(engine: Engine, operation: Operation, seed: Any) -> list[byte
     async for result in engine.follow(operation, seed):
         body = result_body(result, 1_000)
         body.get("errors", []).sort(key=lambda error: [str(part) for part in error["path"]])
-        answers.append(encoded(body))
+        answers.append(encode_json(body))
     return answers
 
 
@@ -143,14 +143,14 @@ async def test_our_own_schema_with_devices_of_all_kinds(api: Api) -> None:
             await api.change("acknowledgeConfig", device["token"], version=1)
         await api.change("linkDevice", listenerId=id, place="Paris")
     engine = Engine(build_schema(), UNBOUND, seconds=60)
-    desk = api.app.state.keeper.desk
+    services = api.app.state.database_supervisor.services
     loop = asyncio.get_running_loop()
     made = set[bool]()
 
     @settings(QUIET, max_examples=EXAMPLES // 4)
     @given(hypothesis_graphql.queries(schema_text()))
     def same(document: str) -> None:
-        ask = both(engine, Request(document), Context(desk, system("test")))
+        ask = both(engine, Request(document), Context(services, system("test")))
         one, other, operation = asyncio.run_coroutine_threadsafe(ask, loop).result(60)
         same_answer(one, other)
         made.add(compiled(operation) is not None)

@@ -12,12 +12,12 @@ import paho.mqtt.client as paho
 from domain.errors import Unavailable
 from domain.mqtt.rights import Rights, admin_rights, device_rights
 from mqtt.auth.authenticator import Login
-from mqtt.embedded import Bounds, EmbeddedBroker, listen
+from mqtt.embedded import BrokerLimits, EmbeddedBroker, listen
 from tests.support.waiting import WAIT_SECONDS, until
 
 PASSWORD = "secret"
-QUICK = Bounds(check_seconds=0.05)
-SELDOM = Bounds(check_seconds=3600)
+QUICK = BrokerLimits(check_seconds=0.05)
+SELDOM = BrokerLimits(check_seconds=3600)
 
 
 class People:
@@ -50,8 +50,8 @@ class People:
 
 
 @asynccontextmanager
-async def served(people: People, bounds: Bounds = QUICK) -> AsyncIterator[EmbeddedBroker]:
-    broker = EmbeddedBroker(listen("127.0.0.1", 0), people, bounds)
+async def served(people: People, limits: BrokerLimits = QUICK) -> AsyncIterator[EmbeddedBroker]:
+    broker = EmbeddedBroker(listen("127.0.0.1", 0), people, limits)
     async with broker.running():
         watch = asyncio.create_task(broker.watch())
         yield broker

@@ -102,7 +102,7 @@ async def test_a_transaction_that_stays_open_keeps_nobody_out(
     own = with_mosquitto(settings, mosquitto)
     async with served(own) as api, newcomers(api, mosquitto) as found:
         await found.one()
-        async with database.begin() as session:
+        async with database.transaction() as session:
             await session.execute(text("SELECT pg_current_xact_id()"))
             for _ in range(3):
                 assert await found.one() < SOON_SECONDS

@@ -4,7 +4,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.mqtt.topics import Topics, base_topic, covers, is_filter, shortest, topics_of
+from domain.mqtt.topics import Topics, base_topic, covers, is_filter, minimal_filters, topics_of
 from tests.mqtt.rules.filters import FILTERS, TOPICS, matched, matches
 from tests.rules.levels import NAMES, slugs_of
 
@@ -104,11 +104,11 @@ def test_all_small_filters_are_filters() -> None:
 
 @given(st.lists(st.sampled_from(FILTERS), max_size=8), st.randoms())
 def test_the_shortest_list_matches_the_same(filters: list[str], random: Random) -> None:
-    kept = shortest(filters)
+    kept = minimal_filters(filters)
     assert {topic for filter in kept for topic in matched(filter)} == {
         topic for filter in filters for topic in matched(filter)
     }
     assert set(kept) <= set(filters)
     assert not any(covers(one, other) for one in kept for other in kept if one != other)
     random.shuffle(filters)
-    assert shortest(filters) == kept
+    assert minimal_filters(filters) == kept

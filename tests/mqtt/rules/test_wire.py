@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from domain.devices.config import MAX_INTERVAL_SECONDS
 from domain.inputs import MAX_VERSION
 from domain.mqtt.messages import (
-    Desired,
+    ConfigMessage,
     StateReport,
-    clearing,
+    clear_messages,
     config_messages,
     parse_state,
     parse_status,
@@ -21,7 +21,7 @@ from domain.mqtt.messages import (
 from domain.mqtt.topics import base_topic
 
 BASE = "acme/paris/temperature/" + "0" * 32
-CONFIG = Desired(BASE, 7, 60, 1, 1764000000)
+CONFIG = ConfigMessage(BASE, 7, 60, 1, 1764000000)
 LONGEST = base_topic("a" * 32, "b" * 32, "c" * 32, "f" * 32)
 FOREVER = 2**33
 
@@ -59,12 +59,14 @@ def test_an_owner_that_it_has_left_learns_only_where_it_went() -> None:
 
 
 def test_the_longest_message_has_at_most_256_bytes_with_its_topic() -> None:
-    [message] = config_messages(Desired(LONGEST, MAX_VERSION, MAX_INTERVAL_SECONDS, 2, FOREVER))
+    [message] = config_messages(
+        ConfigMessage(LONGEST, MAX_VERSION, MAX_INTERVAL_SECONDS, 2, FOREVER)
+    )
     assert len(message.topic) + len(message.payload) == 196
 
 
 def test_nothing_stays_of_a_device() -> None:
-    topics = {message.topic for message in clearing(BASE) if not message.payload}
+    topics = {message.topic for message in clear_messages(BASE) if not message.payload}
     assert topics == {BASE, f"{BASE}/config", f"{BASE}/state", f"{BASE}/status"}
 
 

@@ -10,7 +10,7 @@ from esp_client.clock import Timer
 LONGEST_ERROR = 200
 
 
-class Work:
+class Sampler:
     """`measuring` runs out when it is time to measure. `outbox`: a measurement that the broker has
     not got. `error`: why the plug-in refuses the config in force.
     """
