@@ -1,8 +1,8 @@
-"""What a Telegram that hangs costs whoever registers: `make bench-alerts`.
+"""Measure how much a Telegram that hangs slows down registrations: `make bench-alerts`.
 
-Two servers side by side, one without Telegram, one whose Telegram takes every call and answers
-none. Both register devices in turn, in small rounds, so that whatever else the machine does meets
-both.
+Two servers run side by side: one without Telegram, one whose Telegram accepts every request and
+never responds. Both register devices in alternating small rounds, so that other load on the machine
+affects both.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from tests.alerts.bot_api import TOKEN, BotApi
 from tests.support.telegram.faults import HANG
 from tests.support.telegram.methods import METHODS
 
+# Registrations.
 ROUND = 25
 CHAT = 11
 CALLERS = 4
@@ -39,25 +40,26 @@ async def measure(database_url: str, count: int) -> str:
             "TELEGRAM_API_URL": telegram.url,
         }
         urls = {}
-        for name, outside in (("without", {}), ("hanging", hanging)):
-            own = await _database(database_url, f"latency_{name}")
-            server = running.enter_context(serving(own, outside=outside))
+        for name, environment in (("without", {}), ("hanging", hanging)):
+            database = await _database(database_url, f"latency_{name}")
+            server = running.enter_context(serving(database, environment=environment))
             urls[name] = await ready(server.output)
         client = await running.enter_async_context(httpx.AsyncClient(timeout=60))
-        took: dict[str, list[float]] = {name: [] for name in urls}
+        seconds: dict[str, list[float]] = {name: [] for name in urls}
         for start in range(-2 * ROUND, count, ROUND):
             for name, url in urls.items():
-                found = await _round(client, url, start + 2 * ROUND)
+                times = await _round(client, url, start + 2 * ROUND)
+                # The first two rounds only warm up.
                 if start >= 0:
-                    took[name] += found
-        asked = sum(telegram.calls.values())
+                    seconds[name] += times
+        requests = sum(telegram.calls.values())
     heading = f"registerDevice, ms; {count} each, {CALLERS} at once"
     lines = [f"{heading:48}{'median':>10}{'p99':>10}"]
     for name, title in (("without", "without Telegram"), ("hanging", "Telegram hangs")):
-        times = sorted(took[name])
+        times = sorted(seconds[name])
         p99 = times[int(len(times) * 0.99)]
         lines.append(f"{title:48}{statistics.median(times) * 1e3:10.2f}{p99 * 1e3:10.2f}")
-    return "\n".join([*lines, f"Telegram was asked {asked} times meanwhile, and answered none."])
+    return "\n".join([*lines, f"Telegram received {requests} requests and responded to none."])
 
 
 async def _database(url: str, name: str) -> str:
@@ -70,29 +72,30 @@ async def _database(url: str, name: str) -> str:
 
 
 async def _round(client: httpx.AsyncClient, url: str, start: int) -> list[float]:
-    places = asyncio.Semaphore(CALLERS)
+    slots = asyncio.Semaphore(CALLERS)
 
-    async def one(number: int) -> float:
+    async def register(number: int) -> float:
         mac = f"24:6f:28:{number // 65536:02x}:{number // 256 % 256:02x}:{number % 256:02x}"
         body = {"query": REGISTER, "variables": {"mac": mac}}
-        async with places:
-            began = time.perf_counter()
-            answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {ADMIN}"})
-            took = time.perf_counter() - began
-        assert answer.json()["data"]["registerDevice"]["device"], answer.text
-        return took
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        async with slots:
+            started = time.perf_counter()
+            response = await client.post(url, json=body, headers=headers)
+            seconds = time.perf_counter() - started
+        assert response.json()["data"]["registerDevice"]["device"], response.text
+        return seconds
 
-    return await asyncio.gather(*map(one, range(start, start + ROUND)))
+    return await asyncio.gather(*map(register, range(start, start + ROUND)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2_000)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         postgres = EmbeddedPostgres(Path(folder))
         try:
-            print(asyncio.run(measure(postgres.start(), chosen.count)))
+            print(asyncio.run(measure(postgres.start(), options.count)))
         finally:
             postgres.stop()
 

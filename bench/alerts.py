@@ -1,9 +1,9 @@
-"""Alerts while the server is killed and Telegram misbehaves: does everybody learn of everything?
+"""Check that no alert is lost while the server is killed and Telegram fails: `make soak-alerts`.
 
-`make soak-alerts`: 200 deaths by kill -9 at random points during 2,000 events, and a stand-in for
-Telegram that is slow, refuses, hangs, and drops connections after it has taken a message. At the
-end each event has reached each chat, alone or in a digest that counts it, and what arrived twice
-was on its way when something broke.
+The server is killed (kill -9) 200 times at random points during 2,000 events. A stand-in for
+Telegram is slow, refuses, hangs, and drops connections after it has accepted a message. At the end
+each event has reached each chat, alone or in a digest that counts it. Only a message that was being
+sent during a failure may arrive twice.
 """
 
 import argparse
@@ -43,14 +43,15 @@ REGISTER = """mutation ($mac: String!) {
     mac: $mac, owner: "Acme", location: {place: "Paris"}, measurementType: "temperature"
   }) { device { id } }
 }"""
-TOLD = """
+EVENTS = """
 SELECT e.id FROM events e WHERE e.kind = 'device_registered' ORDER BY e.id
 """
+# The event ids in a message.
 NUMBERS = re.compile(r"#(\d+)(?: to #(\d+))?$")
 
 
-class Stage:
-    """A server that dies, and is there again."""
+class KilledServer:
+    """A server that is killed and restarted."""
 
     def __init__(self, database_url: str, telegram: BotApi) -> None:
         self.database_url = database_url
@@ -59,116 +60,114 @@ class Stage:
             "TELEGRAM_CHAT_ID": ",".join(map(str, CHATS)),
             "TELEGRAM_API_URL": telegram.url,
         }
-        self.running = ExitStack()
+        self.stack = ExitStack()
         self.server: Serving | None = None
         self.url = ""
 
     async def start(self) -> None:
-        started = serving(self.database_url, outside=self.environment)
-        self.server = self.running.enter_context(started)
+        started = serving(self.database_url, environment=self.environment)
+        self.server = self.stack.enter_context(started)
         self.url = await ready(self.server.output)
 
-    async def die(self) -> None:
+    async def kill(self) -> None:
         assert self.server
         self.server.kill()
-        self.running.pop_all().close()
+        self.stack.pop_all().close()
         await self.start()
 
 
-async def soak(database_url: str, count: int, deaths: int) -> str:
+async def soak(database_url: str, count: int, kills: int) -> str:
     seed = random.randrange(10**6)
     async with BotApi() as telegram:
         for chat in CHATS:
             telegram.knows(chat)
         telegram.mix(MIX, seed)
-        stage = Stage(database_url, telegram)
+        server = KilledServer(database_url, telegram)
         try:
-            await stage.start()
-            began = time.monotonic()
-            events = asyncio.create_task(_register(stage, count))
-            died = 0
-            while died < deaths:
+            await server.start()
+            started = time.monotonic()
+            registrations = asyncio.create_task(_register(server, count))
+            for _ in range(kills):
                 await asyncio.sleep(random.uniform(0.1, 1.5))
-                await stage.die()
-                died += 1
-            await events
-            told = await _settled(database_url, telegram)
+                await server.kill()
+            await registrations
+            events = await _all_sent(database_url, telegram)
         finally:
-            stage.running.close()
-        twice = sum(_check(telegram.messages(chat), told) for chat in CHATS)
-    took = time.monotonic() - began
+            server.stack.close()
+        twice = sum(_check(telegram.messages(chat), events) for chat in CHATS)
+    seconds = time.monotonic() - started
     return (
-        f"{len(told)} events, {deaths} deaths in {took:.0f} s (seed {seed}): each reached each of "
-        f"{len(CHATS)} chats; of {len(telegram.messages())} messages {twice} told something again"
+        f"{len(events)} events, {kills} kills in {seconds:.0f} s (seed {seed}): each reached each "
+        f"of {len(CHATS)} chats; {twice} of {len(telegram.messages())} messages repeat an event"
     )
 
 
-async def _register(stage: Stage, count: int) -> None:
-    places = asyncio.Semaphore(CALLERS)
+async def _register(server: KilledServer, count: int) -> None:
+    slots = asyncio.Semaphore(CALLERS)
     headers = {"Authorization": f"Bearer {ADMIN}"}
 
-    async def one(client: httpx.AsyncClient, number: int) -> None:
+    async def register(client: httpx.AsyncClient, number: int) -> None:
         mac = f"24:6f:28:{number // 65536:02x}:{number // 256 % 256:02x}:{number % 256:02x}"
         body = {"query": REGISTER, "variables": {"mac": mac}}
-        async with places:
+        async with slots:
             while True:
                 with suppress(httpx.TransportError):
-                    answer = await client.post(stage.url, json=body, headers=headers)
-                    if answer.status_code == 200:
+                    response = await client.post(server.url, json=body, headers=headers)
+                    if response.status_code == 200:
                         return
                 await asyncio.sleep(0.05)
 
     async with httpx.AsyncClient(timeout=20) as client:
-        await asyncio.gather(*(one(client, number) for number in range(count)))
+        await asyncio.gather(*(register(client, number) for number in range(count)))
 
 
-async def _settled(database_url: str, telegram: BotApi) -> list[int]:
-    """The ids of all events that are told, once nothing waits any more."""
+async def _all_sent(database_url: str, telegram: BotApi) -> list[int]:
+    """Wait until all deliveries are sent; return the ids of the events."""
     database = Database(database_url)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
             while True:
                 async with database.transaction() as session:
-                    told = list(await session.scalars(text(TOLD)))
+                    events = list(await session.scalars(text(EVENTS)))
                     sent = "SELECT count(*) FROM deliveries WHERE state = 'sent'"
                     done = (await session.execute(text(sent))).scalar_one()
-                if done >= len(told) * len(CHATS):
-                    return told
+                if done >= len(events) * len(CHATS):
+                    return events
                 telegram.behave()
                 await asyncio.sleep(0.5)
     finally:
         await database.close()
 
 
-def _check(messages: list[Sent], told: list[int]) -> int:
-    """Each event is in some message, in order; returns how many messages told something again."""
+def _check(messages: list[Sent], events: list[int]) -> int:
+    """Check that the messages have each event, in order. Return how many repeat an event."""
     reached, seen, twice = 0, set[int](), 0
     for message in messages:
         match = NUMBERS.search(message.text)
         assert match, message.text
         first, last = int(match[1]), int(match[2] or match[1])
-        covered = {id for id in told if first <= id <= last}
+        covered = {id for id in events if first <= id <= last}
         twice += bool(covered & seen)
-        assert covered <= seen or first <= _next(told, reached), (message.text, reached)
+        assert covered <= seen or first <= _next(events, reached), (message.text, reached)
         seen |= covered
         reached = max(reached, last)
-    assert seen == set(told), sorted(set(told) - seen)[:5]
+    assert seen == set(events), sorted(set(events) - seen)[:5]
     return twice
 
 
-def _next(told: list[int], reached: int) -> int:
-    return min((id for id in told if id > reached), default=reached)
+def _next(events: list[int], reached: int) -> int:
+    return min((id for id in events if id > reached), default=reached)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=2_000)
     parser.add_argument("--deaths", type=int, default=200)
-    chosen: Any = parser.parse_args()
+    options: Any = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         postgres = EmbeddedPostgres(Path(folder))
         try:
-            print(asyncio.run(soak(postgres.start(), chosen.events, chosen.deaths)))
+            print(asyncio.run(soak(postgres.start(), options.events, options.deaths)))
         finally:
             postgres.stop()
 

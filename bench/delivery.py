@@ -1,6 +1,7 @@
-"""How fast changed configs reach a real Mosquitto, next to paho-mqtt publishing alone.
+"""Measure how fast changed configs reach a real Mosquitto: `make bench-delivery`.
 
-`make bench-delivery`: both in one run, on one broker; retained, QoS 1, acknowledged.
+The baseline is paho-mqtt, which publishes as many messages from memory in the same run on the same
+broker. All messages are retained, QoS 1 and acknowledged.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
 
 from bench.fleet_of_a_million import FLEET, LEVELS
-from bench.speed.results import keep, machine
+from bench.speed.results import machine, save
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.postgres.database import Database
@@ -31,27 +32,27 @@ from tests.support.mosquitto import Mosquitto
 ROUNDS = 7
 POLL_SECONDS = 0.02
 CHANGE = "UPDATE devices SET config_version = config_version + 1 WHERE state = 'active'"
-BEHIND = "SELECT EXISTS (SELECT FROM config_outbox)"
+PENDING = "SELECT EXISTS (SELECT FROM config_outbox)"
 
 
 @dataclass(frozen=True)
 class Round:
-    """Configs a second, one after the other."""
+    """Configs per second, measured one after the other."""
 
     paho: float
     rollcall: float
 
 
 def paho_alone(port: int, count: int) -> float:
-    """Seconds for so many messages of the same size, with the same window."""
+    """Seconds to publish `count` messages of the same size, with the same window."""
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
     client.max_inflight_messages_set(WINDOW)
-    left, done = count, threading.Event()
+    unacknowledged, done = count, threading.Event()
 
     def acknowledged(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if not left:
+        nonlocal unacknowledged
+        unacknowledged -= 1
+        if not unacknowledged:
             done.set()
 
     client.on_publish = acknowledged
@@ -62,21 +63,21 @@ def paho_alone(port: int, count: int) -> float:
     for number in range(count):
         client.publish(f"alone/paris/temperature/{number:032x}/config", payload, 1, retain=True)
     assert done.wait(120)
-    took = time.perf_counter() - started
+    seconds = time.perf_counter() - started
     client.disconnect()
     client.loop_stop()
-    return took
+    return seconds
 
 
-async def delivered(database: Database, worker: MqttClient) -> float:
-    """Seconds from the change of all configs until the last is acknowledged and marked."""
+async def published(database: Database, client: MqttClient) -> float:
+    """Seconds from the change of all configs until `config_outbox` is empty."""
     async with database.transaction() as session:
         await session.execute(text(CHANGE))
     started = time.perf_counter()
-    worker.wake()
+    client.wake()
     while True:
         async with database.transaction() as session:
-            if not (await session.execute(text(BEHIND))).scalar_one():
+            if not (await session.execute(text(PENDING))).scalar_one():
                 return time.perf_counter() - started
         await asyncio.sleep(POLL_SECONDS)
 
@@ -87,16 +88,16 @@ async def measure(database_url: str, port: int, count: int) -> list[Round]:
     async with database.transaction() as session:
         for statement in LEVELS.split(";")[:-1]:
             await session.execute(text(statement))
-        # A thousandth of them waits for approval, and has no config on the broker.
+        # Approve all: a thousandth is pending, which has no config on the broker.
         await session.execute(text(FLEET), {"first": 1, "last": count})
         await session.execute(text("UPDATE devices SET state = 'active'"))
-    worker = MqttClient(lambda: Address("127.0.0.1", port), volatile=False)
-    running = asyncio.create_task(worker.run(Services.on(database)))
-    await delivered(database, worker)
+    client = MqttClient(lambda: Address("127.0.0.1", port), volatile=False)
+    running = asyncio.create_task(client.run(Services.on(database)))
+    await published(database, client)
     rounds = []
     for _ in range(ROUNDS):
         alone = await asyncio.to_thread(paho_alone, port, count)
-        rounds.append(Round(count / alone, count / await delivered(database, worker)))
+        rounds.append(Round(count / alone, count / await published(database, client)))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await database.close()
@@ -104,9 +105,9 @@ async def measure(database_url: str, port: int, count: int) -> list[Round]:
 
 
 def table(rounds: list[Round]) -> str:
-    """In Markdown."""
+    """A table in Markdown."""
     share = statistics.median(each.rollcall / each.paho for each in rounds)
-    lines = ["\n| | median, a second | least | most |", "|---|---|---|---|"]
+    lines = ["\n| | median, per second | minimum | maximum |", "|---|---|---|---|"]
     for name, rates in (
         ("paho alone", [each.paho for each in rounds]),
         ("Rollcall", [each.rollcall for each in rounds]),
@@ -119,21 +120,21 @@ def table(rounds: list[Round]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--json", type=Path, help="a file for the figures")
-    chosen = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         postgres = EmbeddedPostgres(Path(folder))
         broker = Mosquitto(Path(folder), "allow_anonymous true", "max_queued_messages 1000000")
         try:
             broker.start()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                rounds = runner.run(measure(postgres.start(), broker.port, chosen.devices))
+                rounds = runner.run(measure(postgres.start(), broker.port, options.devices))
         finally:
             broker.stop()
             postgres.stop()
-    about = f"{chosen.devices:,} configs, {ROUNDS} rounds; {machine()}"
+    about = f"{options.devices:,} configs, {ROUNDS} rounds; {machine()}"
     print(about, table(rounds), sep="\n")
-    keep(chosen.json, "delivery", about, rounds)
+    save(options.json, "delivery", about, rounds)
 
 
 if __name__ == "__main__":

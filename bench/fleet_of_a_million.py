@@ -1,6 +1,7 @@
-"""What lists and counts cost as a fleet grows: `make bench-lists`, or with a number of devices.
+"""Measure lists and counts as a fleet grows: `make bench-lists`.
 
-Fills an embedded PostgreSQL in a temporary folder, and prints the median of each read in ms.
+Fills an embedded PostgreSQL in a temporary folder, and prints the median of each read in ms. An
+argument limits the number of devices.
 """
 
 import asyncio
@@ -56,7 +57,7 @@ FROM (
 ) AS numbers
 """
 
-# Filters, and the owner whose token it is.
+# Filters, and the owner whose token is used; None: an admin token.
 READS: dict[str, tuple[dict[str, Any], int | None]] = {
     "all": ({}, None),
     "owner": ({"owner": "owner 7"}, None),
@@ -79,12 +80,12 @@ READS: dict[str, tuple[dict[str, Any], int | None]] = {
 }
 
 
-async def measure(work: Callable[[], Awaitable[Any]]) -> float:
-    """Median in milliseconds."""
+async def measure(read: Callable[[], Awaitable[Any]]) -> float:
+    """Median duration in milliseconds."""
     times = []
     for _ in range(RUNS):
         start = time.perf_counter()
-        await work()
+        await read()
         times.append((time.perf_counter() - start) * 1000)
     return statistics.median(times)
 
@@ -103,10 +104,10 @@ async def table(database: Database, count: int) -> None:
     services = Services.on(database)
     print(f"\n{count:,} devices {'':14} page of 50    totalCount")
     for name, (values, owner_id) in READS.items():
-        wanted, caller = DeviceFilter(**values), ADMIN._replace(owner_id=owner_id)
-        page = await measure(lambda: list_devices(services, caller, wanted, Page()))  # noqa: B023
-        total = await measure(lambda: count_devices(services, caller, wanted))  # noqa: B023
-        number, exact = await count_devices(services, caller, wanted)
+        filter, caller = DeviceFilter(**values), ADMIN._replace(owner_id=owner_id)
+        page = await measure(lambda: list_devices(services, caller, filter, Page()))  # noqa: B023
+        total = await measure(lambda: count_devices(services, caller, filter))  # noqa: B023
+        number, exact = await count_devices(services, caller, filter)
         print(f"{name:24} {page:8.1f} ms {total:8.1f} ms  {'' if exact else '~'}{number:,}")
     deep = Page(after=cursor("device", count * 9 // 10))
     page = await measure(lambda: list_devices(services, ADMIN, DeviceFilter(), deep))
@@ -120,7 +121,7 @@ async def counts(database: Database) -> FleetCounts:
         return await fleet_counts(session)
 
 
-async def main(most: int) -> None:
+async def main(max_devices: int) -> None:
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder:
         server = EmbeddedPostgres(Path(folder))
         try:
@@ -131,7 +132,7 @@ async def main(most: int) -> None:
                     await session.execute(text(statement))
             done = 0
             for count in (1_000, 100_000, 1_000_000):
-                if count <= most:
+                if count <= max_devices:
                     await fill(database, done + 1, count)
                     done = count
                     await table(database, count)

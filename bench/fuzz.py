@@ -1,7 +1,7 @@
-"""What a server does with requests and frames that are none: answers, and nothing else.
+"""Send broken requests and frames to a server: `make fuzz`.
 
-`make fuzz` sends 100,000 from a seed that it prints; the tests send some thousands. No answer may
-be a 500, no error may be INTERNAL, the log may show no traceback, and the memory may not grow.
+Sends 100,000, made from a seed that it prints; the tests send some thousands. No response may be a
+500, no error may be INTERNAL, the log may have no traceback, and the memory may not grow.
 """
 
 import argparse
@@ -28,42 +28,42 @@ from db.embedded import EmbeddedPostgres
 WORKERS = 16
 FRAMES_SHARE = 0.15
 GROWTH_MEGABYTES = 25
-# Who announces more than it sends gets no answer.
-PATIENCE_SECONDS = 5.0
+# A request that is shorter than its announced length gets no response.
+RESPONSE_SECONDS = 5.0
 
 PARTS = 8
 
 
-async def fuzz(server: Serving, count: int, seed: int, say: Callable[[str], None]) -> Counter[str]:
-    """What was answered, counted; raises AssertionError for what must not be."""
+async def fuzz(server: Serving, count: int, seed: int, log: Callable[[str], None]) -> Counter[str]:
+    """Count the responses. Raises AssertionError if the server misbehaves."""
     url = await ready(server.output)
-    answers: Counter[str] = Counter()
+    responses: Counter[str] = Counter()
     process = psutil.Process(server.pid)
-    begun = time.monotonic()
+    started = time.monotonic()
     before = 0.0
     for part in range(PARTS):
         numbers = iter(range(count * part // PARTS, count * (part + 1) // PARTS))
-        await asyncio.gather(*(_attack(url, numbers, seed, answers) for _ in range(WORKERS)))
+        await asyncio.gather(*(_attack(url, numbers, seed, responses) for _ in range(WORKERS)))
         memory = process.memory_info().rss / 2**20
-        # The first part fills what is bounded: caches, pools, buffers.
+        # The first part fills caches, pools and buffers, which are limited.
         before = before or memory
         sent = count * (part + 1) // PARTS
-        say(f"{sent} sent, {sent / (time.monotonic() - begun):.0f}/s, {memory:.0f} MB")
+        log(f"{sent} sent, {sent / (time.monotonic() - started):.0f}/s, {memory:.0f} MB")
     assert memory - before < GROWTH_MEGABYTES, f"from {before:.0f} to {memory:.0f} MB"
     output = server.output.read_text()
     assert "Traceback" not in output, output[output.index("Traceback") :][:5_000]
-    bad = [answer for answer in answers if answer.startswith(("500", "INTERNAL"))]
+    bad = [each for each in responses if each.startswith(("500", "INTERNAL"))]
     assert not bad, bad
-    return answers
+    return responses
 
 
-async def _attack(url: str, numbers: Any, seed: int, answers: Counter[str]) -> None:
+async def _attack(url: str, numbers: Any, seed: int, responses: Counter[str]) -> None:
     for number in numbers:
         fuzzer = Fuzzer(seed * 1_000_003 + number)
         if fuzzer.random.random() < FRAMES_SHARE:
-            answers[await _frames(url, fuzzer)] += 1
+            responses[await _frames(url, fuzzer)] += 1
         else:
-            answers[await _request(url, fuzzer)] += 1
+            responses[await _request(url, fuzzer)] += 1
 
 
 async def _request(url: str, fuzzer: Fuzzer) -> str:
@@ -75,7 +75,7 @@ async def _request(url: str, fuzzer: Fuzzer) -> str:
             await writer.drain()
             if fuzzer.random.random() < 0.3:
                 writer.write_eof()
-            async with asyncio.timeout(0.3 if fuzzer.random.random() < 0.05 else PATIENCE_SECONDS):
+            async with asyncio.timeout(0.3 if fuzzer.random.random() < 0.05 else RESPONSE_SECONDS):
                 head = await reader.readuntil(b"\r\n")
                 if b"500" in head.split()[1:2]:
                     return "500 " + (await reader.read(500)).decode(errors="replace")
@@ -85,10 +85,10 @@ async def _request(url: str, fuzzer: Fuzzer) -> str:
                 return "INTERNAL " + body.decode(errors="replace")
             return head.split()[1].decode() if len(head.split()) > 1 else "none"
     except (asyncio.IncompleteReadError, TimeoutError):
-        return "left"
+        return "no response"
     finally:
         writer.transport.abort()
-    return "left"
+    return "no response"
 
 
 async def _frames(url: str, fuzzer: Fuzzer) -> str:
@@ -121,17 +121,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
-    chosen = parser.parse_args()
-    print(f"Seed {chosen.seed}", flush=True)
+    options = parser.parse_args()
+    print(f"Seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         postgres = EmbeddedPostgres(Path(folder))
         try:
             with serving(postgres.start()) as server:
-                say = lambda line: print(line, flush=True)  # noqa: E731
-                answers = asyncio.run(fuzz(server, chosen.count, chosen.seed, say))
+                log = lambda line: print(line, flush=True)  # noqa: E731
+                responses = asyncio.run(fuzz(server, options.count, options.seed, log))
         finally:
             postgres.stop()
-    print(", ".join(f"{count} x {answer}" for answer, count in answers.most_common()))
+    print(", ".join(f"{count} x {each}" for each, count in responses.most_common()))
 
 
 if __name__ == "__main__":

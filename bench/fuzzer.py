@@ -1,4 +1,4 @@
-"""Requests and frames, most of them broken, each made from a seed."""
+"""Generates requests and frames from a seed; most of them are broken."""
 
 import json
 import random
@@ -34,7 +34,7 @@ INPUT = {
 
 
 class Fuzzer:
-    """Makes requests and frames from a seed."""
+    """One instance for each request or connection, with its own seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -61,19 +61,19 @@ class Fuzzer:
         choose = self.random
         if choose.random() < 0.05:
             return choose.choice(VALUES)
-        given = {key: value for key, value in INPUT.items() if choose.random() < 0.8}
-        for key in given:
+        input = {key: value for key, value in INPUT.items() if choose.random() < 0.8}
+        for key in input:
             if choose.random() < 0.1:
-                given[key] = choose.choice(VALUES)
-        values = {"input": given, "f": given, "n": 3, "after": choose.choice(["0", "x", None])}
-        asked: dict[str, Any] = {"query": self.document(), "variables": values}
+                input[key] = choose.choice(VALUES)
+        values = {"input": input, "f": input, "n": 3, "after": choose.choice(["0", "x", None])}
+        parameters: dict[str, Any] = {"query": self.document(), "variables": values}
         for key in ("query", "variables", "operationName", "extensions"):
             if choose.random() < 0.04:
-                asked[key] = choose.choice(VALUES)
-        return asked
+                parameters[key] = choose.choice(VALUES)
+        return parameters
 
     def bytes_of(self, value: Any) -> bytes:
-        """As JSON, mostly."""
+        """Encode as JSON, which is then broken in a quarter of the cases."""
         choose = self.random
         data = bytearray(json.dumps(value).encode())
         if choose.random() < 0.25:
@@ -91,15 +91,15 @@ class Fuzzer:
         return bytes(data)
 
     def request(self, host: str) -> bytes:
-        """One HTTP request, with its head."""
+        """One HTTP request: head and body."""
         choose = self.random
         method = choose.choices(
             ["POST", "GET", "PUT", "OPTIONS", "HEAD", "\xff"], [80, 12, 2, 2, 2, 1]
         )[0]
         path, body = "/graphql", b""
         if method == "GET":
-            asked = self.parameters()
-            pairs = asked.items() if isinstance(asked, dict) else [("query", asked)]
+            parameters = self.parameters()
+            pairs = parameters.items() if isinstance(parameters, dict) else [("query", parameters)]
             path += "?" + "&".join(
                 f"{key}={quote(_text(value), errors='replace')}" for key, value in pairs
             )

@@ -1,6 +1,6 @@
-"""Devices at a broker by the thousand: what `esp_client` says and does there, on asyncio.
+"""Simulates thousands of devices at a broker, on asyncio. They behave like `esp_client`.
 
-Only as much of MQTT 3.1.1 as that takes: CONNECT, SUBSCRIBE, PUBLISH with QoS 0 and 1, PINGREQ.
+Implements CONNECT, SUBSCRIBE, PUBLISH with QoS 0 and 1, and PINGREQ of MQTT 3.1.1.
 """
 
 import asyncio
@@ -15,17 +15,19 @@ PAUSE_SECONDS = 0.3
 
 @dataclass
 class Device:
-    """`applied`: the config version in force, 0 before the first. `heard`: those that came."""
+    """`applied`: config version, 0 before the first. `received`: all versions that arrived.
+    `away`: True while the device is disconnected.
+    """
 
     id: str
     topic: str
     token: str
     applied: int = 0
-    heard: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
     away: bool = False
 
-    async def live(self, port: int) -> None:
-        """Connects again and again, until it is cancelled; not while it is `away`."""
+    async def run(self, port: int) -> None:
+        """Connect repeatedly until cancelled, except while `away`."""
         while True:
             if not self.away:
                 with suppress(OSError, asyncio.IncompleteReadError, ConnectionError, EOFError):
@@ -56,9 +58,9 @@ class Device:
 
     def _connect(self) -> bytes:
         will = _text(f"{self.topic}/status") + _text("offline")
-        who = _text(self.id) + _text(self.token)
+        credentials = _text(self.id) + _text(self.token)
         head = _text("MQTT") + b"\4\xee" + KEEPALIVE_SECONDS.to_bytes(2)
-        return _framed(0x10, head + _text(self.id) + will + who)
+        return _framed(0x10, head + _text(self.id) + will + credentials)
 
     def _receive(self, kind: int, body: bytes, writer: asyncio.StreamWriter) -> None:
         end = 2 + int.from_bytes(body[:2])
@@ -68,7 +70,7 @@ class Device:
         if not body[end:]:
             return
         version = json.loads(body[end:])["v"]
-        self.heard.append(version)
+        self.received.append(version)
         if version > self.applied:
             self.applied = version
             self._report(writer)
@@ -91,7 +93,7 @@ async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 def _publish(topic: str, payload: bytes, id: int) -> bytes:
-    """Retained, with QoS 1."""
+    """A retained message with QoS 1."""
     return _framed(0x33, _text(topic) + id.to_bytes(2) + payload)
 
 

@@ -1,8 +1,8 @@
-"""Is every newcomer let in by Mosquitto, whatever happens to its files, its reloads and its writer?
+"""Check that Mosquitto accepts every new device in spite of failures: `make soak-mosquitto`.
 
-`make soak-mosquitto` runs it in full. Devices register one after the other and connect until they
-are let in, while the machine is busy, Mosquitto is often told to reload, files are read by others,
-and the server and Mosquitto are killed in turn. Then it measures what a large fleet costs.
+Devices register one after the other, and retry to connect until Mosquitto accepts them. Meanwhile
+the machine is busy, Mosquitto reloads often, other processes read its files, and the server and
+Mosquitto are killed alternately. Then it measures reloads with a large fleet.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.outages import REGISTER, Stage, stage
+from bench.outages import REGISTER, Deployment, deployed
 from bench.serving import ADMIN
 from db.embedded import EmbeddedPostgres
 from mqtt.mosquitto.process import MosquittoProcess
@@ -26,51 +26,52 @@ from tests.mqtt.mosquitto.load import busy
 from tests.mqtt.observer import Observer
 from tests.support.mosquitto import Mosquitto
 
-# From its registration; a server that was killed needs some seconds to come back.
+# From the registration to the connection. A killed server needs some seconds to restart.
 LIMIT_SECONDS = 180
 PAUSE_SECONDS = 0.1
 BURNERS, LONGEST_SECONDS = 2, 3_600
 
 
-async def soak(database_url: str, folder: Path, count: int, deaths: int) -> str:
-    with stage("mosquitto", database_url, folder) as scene:
-        assert scene.mosquitto
+async def soak(database_url: str, folder: Path, count: int, kills: int) -> str:
+    with deployed("mosquitto", database_url, folder) as system:
+        assert system.mosquitto
         headers = {"Authorization": f"Bearer {ADMIN}"}
         async with (
-            scene.server() as running,
+            system.server() as stack,
             httpx.AsyncClient(timeout=30, headers=headers) as client,
             asyncio.TaskGroup() as tasks,
         ):
-            nuisances = [
-                tasks.create_task(_reload(scene.mosquitto)),
-                tasks.create_task(_read(scene.mosquitto.folder / "rights")),
-                tasks.create_task(_kill(scene, running, deaths)),
+            disturbances = [
+                tasks.create_task(_reload(system.mosquitto)),
+                tasks.create_task(_read(system.mosquitto.folder / "rights")),
+                tasks.create_task(_kill(system, stack, kills)),
             ]
             with busy(BURNERS, LONGEST_SECONDS):
-                seconds = [await _newcomer(scene, client, number) for number in range(count)]
-            for nuisance in nuisances:
-                nuisance.cancel()
+                seconds = [await _connect_new(system, client, number) for number in range(count)]
+            for task in disturbances:
+                task.cancel()
     seconds.sort()
     return (
-        f"{count} newcomers, {scene.deaths} deaths: let in after {statistics.median(seconds):.1f} s"
-        f" (median), {seconds[-1 - count // 100]:.1f} s (99 %), {seconds[-1]:.1f} s (last)"
+        f"{count} new devices, {system.kills} kills: accepted after "
+        f"{statistics.median(seconds):.1f} s (median), {seconds[-1 - count // 100]:.1f} s (99 %), "
+        f"{seconds[-1]:.1f} s (last)"
     )
 
 
-async def _newcomer(scene: Stage, client: httpx.AsyncClient, number: int) -> float:
-    """After how many seconds it was let in."""
+async def _connect_new(system: Deployment, client: httpx.AsyncClient, number: int) -> float:
+    """Register a device; return the seconds until Mosquitto accepts it."""
     mac = f"24:6f:28:10:{number >> 8:02x}:{number & 255:02x}"
-    found = (await scene.ask(client, REGISTER, mac=mac))["registerDevice"]
-    began = time.monotonic()
+    found = (await system.execute(client, REGISTER, mac=mac))["registerDevice"]
+    started = time.monotonic()
     async with asyncio.timeout(LIMIT_SECONDS):
         while True:
-            if await _let_in(scene.mqtt_port, found["device"]["id"], found["token"]):
-                return time.monotonic() - began
+            if await _accepted(system.mqtt_port, found["device"]["id"], found["token"]):
+                return time.monotonic() - started
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _let_in(port: int, username: str, password: str) -> bool:
-    """Not either where the broker is just dead."""
+async def _accepted(port: int, username: str, password: str) -> bool:
+    """True if the broker accepts the connection; False also if it is down."""
     observer = Observer(port, username, password)
     try:
         await observer.open()
@@ -84,42 +85,42 @@ async def _let_in(port: int, username: str, password: str) -> bool:
 async def _reload(broker: Mosquitto) -> None:
     while True:
         await asyncio.sleep(random.uniform(0, 2 * PAUSE_SECONDS))
-        # Not while it starts: a signal would end it.
-        if process := MosquittoProcess.found_by(broker.pid_file):
+        # Without a pid file it is starting, and the signal would end it.
+        if process := MosquittoProcess.from_pid_file(broker.pid_file):
             process.reload()
 
 
 async def _read(folder: Path) -> None:
-    """As a backup does."""
+    """Read the files, as a backup does."""
     while True:
         await asyncio.sleep(random.uniform(0, 2 * PAUSE_SECONDS))
         for path in (folder / "passwords", folder / "acl"):
             path.read_bytes()
 
 
-async def _kill(scene: Stage, running: ExitStack, deaths: int) -> None:
-    """By kill -9, at random points, server and broker in turn."""
-    for _ in range(deaths):
+async def _kill(system: Deployment, stack: ExitStack, kills: int) -> None:
+    """Kill server and broker alternately at random points (kill -9)."""
+    for _ in range(kills):
         await asyncio.sleep(random.uniform(0.2, 6))
-        if scene.mosquitto and scene.deaths % 2:
-            scene.mosquitto.kill()
+        if system.mosquitto and system.kills % 2:
+            system.mosquitto.kill()
             await asyncio.sleep(random.uniform(0, 0.5))
-            await asyncio.to_thread(scene.mosquitto.start)
+            await asyncio.to_thread(system.mosquitto.start)
         else:
-            scene.servers[-1].kill()
-            running.pop_all().close()
-            await scene.start(running)
-        scene.deaths += 1
+            system.servers[-1].kill()
+            stack.pop_all().close()
+            await system.start(stack)
+        system.kills += 1
 
 
 def fleet(folder: Path, count: int) -> str:
-    """How long a change takes with so many accounts, and how long Mosquitto is deaf meanwhile."""
+    """How long a change takes with `count` accounts, and how long Mosquitto is blocked by it."""
     broker = Broker(folder)
     broker.files.write([SERVER])
     broker.start()
     try:
         steps = list(_steps(broker, count))
-        assert broker.lets_in("new")
+        assert broker.accepts("new")
     finally:
         broker.stop()
     return f"{count} accounts: " + ", ".join(steps)
@@ -127,13 +128,13 @@ def fleet(folder: Path, count: int) -> str:
 
 def _steps(broker: Broker, count: int) -> Iterator[str]:
     accounts = [SERVER, *many(count), device("new")]
-    began = time.monotonic()
+    started = time.monotonic()
     broker.files.write(accounts)
-    whole, deaf = time.monotonic() - began, broker.files.reload_seconds
-    yield f"a change is in force after {whole:.1f} s, {deaf:.1f} s of them Mosquitto's, deaf"
-    began = time.monotonic()
+    seconds, blocked = time.monotonic() - started, broker.files.reload_seconds
+    yield f"a change takes effect after {seconds:.1f} s; it blocks Mosquitto for {blocked:.1f} s"
+    started = time.monotonic()
     broker.files.write(accounts)
-    yield f"no change is seen in {time.monotonic() - began:.1f} s"
+    yield f"a write without a change takes {time.monotonic() - started:.1f} s"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Servers that are started to be measured or attacked."""
+"""Starts a server for a benchmark or a test."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ ADMIN = "an-admin-token-for-load-tests"
 
 @dataclass(frozen=True)
 class Serving:
-    """`output`: the file that what it says goes to."""
+    """A server process. `output`: the file with its stdout and stderr."""
 
     output: Path
     process: "subprocess.Popen[bytes]"
@@ -29,21 +29,21 @@ class Serving:
         return self.process.pid
 
     def kill(self) -> None:
-        """At once, in the middle of whatever it does."""
+        """Kill it with SIGKILL, and wait until it has ended."""
         self.process.kill()
         self.process.wait()
 
 
 @contextmanager
 def serving(
-    database_url: str, *, outside: Mapping[str, str] | None = None, **settings: str
+    database_url: str, *, environment: Mapping[str, str] | None = None, **settings: str
 ) -> Iterator[Serving]:
-    """A server in a process of its own, without limits for one token or address.
+    """Run a server in a separate process, without rate limits or limits per token.
 
-    `settings`: environment variables without their prefix, in lower case; `outside`: others. Kill
-    it if you like.
+    `settings`: environment variables in lower case and without the prefix ROLLCALL_;
+    `environment`: other variables. The caller may kill the server.
     """
-    environment = {
+    variables = {
         "ROLLCALL_DATABASE_URL": database_url,
         "ROLLCALL_ADMIN_TOKEN": ADMIN,
         "ROLLCALL_PORT": "0",
@@ -52,7 +52,7 @@ def serving(
         "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
         "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
         **{f"ROLLCALL_{name.upper()}": value for name, value in settings.items()},
-        **(outside or {}),
+        **(environment or {}),
     }
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
         output = Path(folder) / "output"
@@ -61,7 +61,7 @@ def serving(
                 [sys.executable, "-m", "server", "serve"],
                 stdout=file,
                 stderr=file,
-                env={**os.environ, **environment},
+                env={**os.environ, **variables},
             )
         try:
             yield Serving(output, process)
@@ -71,7 +71,7 @@ def serving(
 
 
 async def ready(output: Path) -> str:
-    """The server's GraphQL address, once it answers."""
+    """Wait until the server is ready; return its GraphQL URL."""
     async with asyncio.timeout(WAIT_SECONDS), httpx.AsyncClient(timeout=WAIT_SECONDS) as client:
         while True:
             words = output.read_text().split()  # noqa: ASYNC240

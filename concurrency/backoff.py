@@ -1,12 +1,13 @@
-"""Pauses between attempts."""
+"""Exponential backoff with jitter."""
 
 import asyncio
 import random
 
 
 class Backoff:
-    """Pauses that double from `first` to `longest` seconds, each shortened by up to a half so that
-    many processes do not try at the same moment.
+    """Pauses between attempts that double from `first` to `longest` seconds.
+
+    Each is shortened by up to a half at random, so that many processes do not retry together.
     """
 
     def __init__(self, first: float, longest: float) -> None:

@@ -1,47 +1,61 @@
-"""What many ask for at the same time, in one statement.
+"""Reads keys that are requested concurrently in one statement.
 
-While a statement runs, keys gather; the next one takes them all. So an idle server answers at once,
-and the busier it is, the more keys share the cost of a statement.
+Keys that arrive while a statement runs are collected for the next one. An idle server therefore
+answers without delay, and under load more keys share the cost of a statement.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from domain.errors import Overloaded
 
-MOST_WAITING = 20_000
+# Requests in the queue of one batcher.
+MAX_WAITING = 20_000
+
+# The requests that the running batch serves, as `Batcher.current_request` has returned them.
+batch_requests: ContextVar[Sequence[Any]] = ContextVar("batch_requests", default=())
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 class Batcher(Generic[Key, Value]):
-    """For one loop. `fetches` read the values of some keys, at most `most` of them, each one thing
-    at a time. A key without a value gives None. Where several are free they share what waits, each
-    at least `least`: so one has an answer to send while the other still works.
+    """Belongs to one event loop. A key without a value gives None.
+
+    `fetches`: each reads the values of up to `max_batch` keys, one batch at a time. Idle ones share
+    the waiting keys, with at least `min_batch` for each: so the results of one can be sent while
+    another one still runs.
     """
+
+    # Set while requests are traced. None: the current request is not traced.
+    current_request: ClassVar[Callable[[], Any] | None] = None
 
     def __init__(
         self,
         fetches: Sequence[Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]],
-        most: int,
-        least: int | None = None,
+        max_batch: int,
+        min_batch: int | None = None,
     ) -> None:
-        self._free = list(fetches)
-        self._most = most
-        self._least = least or most
+        self._idle = list(fetches)
+        self._max_batch = max_batch
+        self._min_batch = min_batch or max_batch
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
+        self._requests: dict[Key, list[Any]] = {}
         self._count = 0
         self._scheduled = False
-        # Looking for it is a system call, with Python 3.11.
+        # Cached: in Python 3.11, asyncio.get_running_loop() makes a system call.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     def get(self, key: Key) -> "asyncio.Future[Value | None]":
-        """Raises Overloaded where too many wait already; the future raises what `fetch` does."""
-        if self._count >= MOST_WAITING:
-            raise Overloaded("The server has too much to do; try again soon.")
+        """Return a future that gets the value, or the error of the statement.
+
+        Raises Overloaded if MAX_WAITING requests are in the queue.
+        """
+        if self._count >= MAX_WAITING:
+            raise Overloaded("The server is overloaded: try again soon.")
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
@@ -52,50 +66,62 @@ class Batcher(Generic[Key, Value]):
         else:
             found.append(future)
         self._count += 1
-        if not self._scheduled and self._free:
+        if Batcher.current_request is not None:
+            self._note_request(key, Batcher.current_request())
+        if not self._scheduled and self._idle:
             self._scheduled = True
-            # After all that this turn of the loop brings.
+            # Deferred to collect all keys of this iteration of the event loop.
             loop.call_soon(self._start)
         return future
 
+    def _note_request(self, key: Key, request: Any) -> None:
+        if request is not None:
+            self._requests.setdefault(key, []).append(request)
+
+    def _set_batch_requests(self, keys: Iterable[Key]) -> None:
+        if Batcher.current_request is not None:
+            found = (self._requests.pop(key, ()) for key in keys)
+            batch_requests.set([request for requests in found for request in requests])
+
     def _start(self) -> None:
         self._scheduled = False
-        while self._waiting and self._free:
-            share = -(-len(self._waiting) // len(self._free))
-            taken = self._take(min(self._most, max(share, self._least)))
-            task = asyncio.create_task(self._run(self._free.pop(), taken))
+        while self._waiting and self._idle:
+            share = -(-len(self._waiting) // len(self._idle))
+            batch = self._next_batch(min(self._max_batch, max(share, self._min_batch)))
+            task = asyncio.create_task(self._run(self._idle.pop(), batch))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _take(self, most: int) -> dict[Key, list[asyncio.Future[Value | None]]]:
-        if len(self._waiting) <= most:
-            taken, self._waiting = self._waiting, {}
+    def _next_batch(self, limit: int) -> dict[Key, list[asyncio.Future[Value | None]]]:
+        if len(self._waiting) <= limit:
+            batch, self._waiting = self._waiting, {}
         else:
-            keys = list(self._waiting)[:most]
-            taken = {key: self._waiting.pop(key) for key in keys}
-        self._count -= sum(map(len, taken.values()))
-        return taken
+            keys = list(self._waiting)[:limit]
+            batch = {key: self._waiting.pop(key) for key in keys}
+        self._count -= sum(map(len, batch.values()))
+        return batch
 
     async def _run(
         self,
         fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]],
-        taken: dict[Key, list[asyncio.Future[Value | None]]],
+        batch: dict[Key, list[asyncio.Future[Value | None]]],
     ) -> None:
+        self._set_batch_requests(batch)
         try:
-            values = await fetch(list(taken))
+            values = await fetch(list(batch))
         except BaseException as error:
-            for futures in taken.values():
+            for futures in batch.values():
                 for future in futures:
                     if not future.done():
                         future.set_exception(error)
             if not isinstance(error, Exception):
                 raise
         else:
-            for key, futures in taken.items():
+            for key, futures in batch.items():
                 value = values.get(key)
                 for future in futures:
                     if not future.done():
                         future.set_result(value)
         finally:
-            self._free.append(fetch)
+            self._idle.append(fetch)
             self._start()

@@ -1,4 +1,4 @@
-"""One at a time for each key."""
+"""Locks by key, created on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLock:
-    """Those that wait for one key get it in the order in which they came."""
+    """The lock of a key is granted in the order of the requests for it."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, asyncio.Lock] = {}
         self._users: dict[Hashable, int] = {}
 
     @asynccontextmanager
-    async def hold(self, key: Hashable) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(key, asyncio.Lock())
+    async def lock(self, key: Hashable) -> AsyncIterator[None]:
+        key_lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] = self._users.get(key, 0) + 1
         try:
-            async with lock:
+            async with key_lock:
                 yield
         finally:
             self._users[key] -= 1

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from concurrency.tasks import end_all
 
-# Of one key: more than a person asks for while one answer is under way.
+# Calls for one key: more than a person requests before the first response arrives.
 MAX_PENDING = 20
 
 
@@ -17,15 +17,15 @@ class KeyedQueue:
         self._pending: Counter[Hashable] = Counter()
 
     def add(self, key: Hashable, call: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
-        """Call it after those that were added for this key before.
+        """Run `call` after all earlier calls for this key.
 
-        With MAX_PENDING of them it is dropped, and the task of the last one is returned.
+        If MAX_PENDING calls are pending, `call` is dropped and the task of the last one returned.
         """
-        before = self._last.get(key)
-        if before and self._pending[key] >= MAX_PENDING:
-            return before
+        previous = self._last.get(key)
+        if previous and self._pending[key] >= MAX_PENDING:
+            return previous
         self._pending[key] += 1
-        task = asyncio.create_task(_after(before, call), name=f"queued for {key}")
+        task = asyncio.create_task(_run_after(previous, call), name=f"queued for {key}")
         self._tasks.add(task)
         self._last[key] = task
         task.add_done_callback(lambda done: self._done(key, done))
@@ -42,7 +42,9 @@ class KeyedQueue:
             del self._last[key], self._pending[key]
 
 
-async def _after(before: "asyncio.Task[None] | None", call: Callable[[], Awaitable[None]]) -> None:
-    if before:
-        await asyncio.wait([before])
+async def _run_after(
+    previous: "asyncio.Task[None] | None", call: Callable[[], Awaitable[None]]
+) -> None:
+    if previous:
+        await asyncio.wait([previous])
     await call()

@@ -1,4 +1,4 @@
-"""Background tasks: started, watched, restarted when they fail."""
+"""Starts background tasks, monitors them, and restarts them when they fail."""
 
 import asyncio
 import logging
@@ -12,13 +12,13 @@ from concurrency.tasks import run_together
 log = logging.getLogger("rollcall.background")
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 15.0
-# Seconds. A restarted task that has lasted so long counts as running, and later as recovered.
+# Seconds that a restarted task must run to count as running, and as recovered (short pauses again).
 STEADY_SECONDS, RECOVERED_SECONDS = 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """`run` goes on until it is cancelled. `needed`: the process is not ready without it."""
+    """`run` ends only when it is cancelled. `needed`: the process is not ready without it."""
 
     name: str
     run: Callable[[], Awaitable[object]]
@@ -39,8 +39,10 @@ class _State:
 
 
 class Supervisor:
-    """Of one process. `is_transient` tells errors of the surroundings from bugs, which are logged
-    with a traceback.
+    """Runs the background tasks of one process.
+
+    `is_transient` returns True for errors of the environment, such as an unreachable database. All
+    other errors are bugs, and are logged with a traceback.
     """
 
     def __init__(self, is_transient: Callable[[BaseException], bool]) -> None:
@@ -48,26 +50,26 @@ class Supervisor:
         self._states: dict[str, _State] = {}
 
     def expect(self, name: str, *, needed: bool = True) -> None:
-        """It counts as not running until `run` has started it."""
+        """Count this task as not running until `run` has started it."""
         self._states.setdefault(name, _State(needed))
 
     @property
     def not_running(self) -> list[str]:
-        """The needed tasks that do not run now."""
+        """Names of the needed tasks that are not running."""
         return [name for name, s in self._states.items() if s.needed and not s.running]
 
     def counts(self) -> Iterator[tuple[str, bool, int]]:
-        """Name, whether it runs, and how often it has failed, of each task."""
+        """Yield name, whether it is running, and number of failures of each task."""
         for name, state in self._states.items():
             yield name, state.running, state.failures
 
     async def run(self, *tasks: Background) -> None:
-        """Run all until cancelled. A task that fails is restarted after a pause."""
+        """Run all tasks until cancelled. A task that fails is restarted after a pause."""
         for task in tasks:
             self.expect(task.name, needed=task.needed)
-        await run_together(*(self._keep(task) for task in tasks))
+        await run_together(*(self._run_forever(task) for task in tasks))
 
-    async def _keep(self, task: Background) -> None:
+    async def _run_forever(self, task: Background) -> None:
         state = self._states[task.name]
         backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
@@ -76,20 +78,20 @@ class Supervisor:
                 await task.run()
                 log.error("Background task %s has ended; restarting it.", task.name)
             except asyncio.CancelledError:
-                # Without this it could be a future of its own that was cancelled.
+                # Else something that the task awaits was cancelled, not the task itself.
                 if _is_cancelled():
                     raise
                 log.exception("Background task %s was cancelled; restarting it.", task.name)
             except Exception as error:  # noqa: BLE001
                 self._log(task, error)
             finally:
-                lasted = time.monotonic() - state.since
+                ran_seconds = time.monotonic() - state.since
                 state.since = None
             if _is_cancelled():
-                # The error came from its cleanup, or the cancellation was swallowed.
+                # The error came from the task's cleanup, or the task swallowed the cancellation.
                 raise asyncio.CancelledError
             state.failures += 1
-            if lasted > RECOVERED_SECONDS:
+            if ran_seconds > RECOVERED_SECONDS:
                 backoff.reset()
             await backoff.pause()
 

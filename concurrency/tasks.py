@@ -1,40 +1,40 @@
-"""asyncio tasks that always end when they are cancelled.
+"""Groups of asyncio tasks that always end when they are cancelled.
 
-On Python 3.11 an `asyncio.TaskGroup` that is ending because of an error swallows a cancellation
-that comes meanwhile, and the loop around it goes on. Nothing here does.
+In Python 3.11, an `asyncio.TaskGroup` that is ending because of an error swallows a concurrent
+cancellation, so that a surrounding loop continues. The functions here always raise it.
 """
 
 import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any
 
-# Seconds. Longer than what a task needs to end in an orderly way; after that its cancellation is
-# taken for lost, and repeated.
-AGAIN_SECONDS = 3.0
+# Seconds. Longer than a task needs for its cleanup. After that, the cancellation counts as
+# swallowed and is repeated.
+RECANCEL_SECONDS = 3.0
 
 Work = Coroutine[Any, Any, Any]
 
 
-async def run_together(*works: Work) -> None:
+async def run_together(*coroutines: Work) -> None:
     """Run all until the first one ends, then cancel the others and wait for them.
 
-    Raises what that first one raised. A cancellation of the caller always wins.
+    Raises the error of that first one, if any. A cancellation of the caller takes precedence.
     """
-    await _run(works, asyncio.FIRST_COMPLETED)
+    await _run(coroutines, asyncio.FIRST_COMPLETED)
 
 
-async def run_all(*works: Work) -> None:
-    """Run all until each has ended. The first error cancels the others, and is raised.
+async def run_all(*coroutines: Work) -> None:
+    """Run all until each has ended. The first error cancels the others and is raised.
 
-    A cancellation of the caller always wins.
+    A cancellation of the caller takes precedence.
     """
-    await _run(works, asyncio.FIRST_EXCEPTION)
+    await _run(coroutines, asyncio.FIRST_EXCEPTION)
 
 
 async def end_all(tasks: Collection["asyncio.Future[Any]"]) -> None:
-    """Cancel tasks and return when each has ended. Errors that they end with are dropped.
+    """Cancel tasks and wait until each has ended. Their errors are dropped.
 
-    A cancellation of the caller is raised when they have ended, not before.
+    A cancellation of the caller is raised after they have ended, not before.
     """
     cancelled = False
     pending = {task for task in tasks if not task.done()}
@@ -42,19 +42,19 @@ async def end_all(tasks: Collection["asyncio.Future[Any]"]) -> None:
         for task in pending:
             task.cancel()
         try:
-            await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+            await asyncio.wait(pending, timeout=RECANCEL_SECONDS)
         except asyncio.CancelledError:
             cancelled = True
         pending = {task for task in pending if not task.done()}
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # else asyncio would log it as never retrieved
+            task.exception()  # else asyncio logs it as never retrieved
     if cancelled:
         raise asyncio.CancelledError
 
 
 class TaskPool:
-    """Tasks that come and go while one work runs; they end with it."""
+    """Tasks that are started while one coroutine runs, and are cancelled when it ends."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -67,7 +67,7 @@ class TaskPool:
         return task
 
     async def run(self, work: Work) -> None:
-        """Run `work`, which starts the tasks. The first error, its own or a task's, is raised."""
+        """Run `work`, which starts the tasks. Raises the first error, of `work` or of a task."""
         try:
             await run_together(work, self._until_failed())
         finally:
@@ -81,11 +81,11 @@ class TaskPool:
         error = None if task.cancelled() else task.exception()
         if error and not self._failed.done():
             self._failed.set_exception(error)
-            self._failed.exception()  # it is no error if the work has ended already
+            self._failed.exception()  # marks it as retrieved: `run` may have ended already
 
 
-async def _run(works: Collection[Work], until: str) -> None:
-    tasks = [asyncio.create_task(work) for work in works]
+async def _run(coroutines: Collection[Work], until: str) -> None:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     if not tasks:
         return
     try:

@@ -1,4 +1,4 @@
-"""Blocking calls that may take longer than the process lives."""
+"""Blocking calls in threads that never delay the end of the process."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 async def in_daemon_thread(function: Callable[..., Result], *values: Any) -> Result:
-    """As `asyncio.to_thread`, but neither the loop's end nor the process's waits for it."""
+    """Like `asyncio.to_thread`, but the event loop and the process end without waiting for it."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
 
@@ -26,9 +26,9 @@ async def in_daemon_thread(function: Callable[..., Result], *values: Any) -> Res
         result, failure = None, None
         try:
             result = function(*values)
-        except BaseException as error:  # noqa: BLE001  it is raised where it is awaited
+        except BaseException as error:  # noqa: BLE001  raised to the awaiting caller
             failure = error
-        with suppress(RuntimeError):  # the loop is closed
+        with suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, name=function.__name__, daemon=True).start()

@@ -1,4 +1,4 @@
-"""How many rows there are, at a price that does not grow with them."""
+"""Row counts at a bounded cost: exact up to a limit, above that an estimate."""
 
 import json
 from typing import Any
@@ -8,14 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
 
+# Rows.
 EXACT_UP_TO = 10_000
 
 
 async def count(session: AsyncSession, statement: Select[Any]) -> tuple[int, bool]:
-    """Rows, and whether that is exact: counted up to 10,000, above that the planner's estimate."""
+    """Return the number of rows, and True if it is exact.
+
+    Above `EXACT_UP_TO` rows it is the estimate of PostgreSQL's planner.
+    """
     ids = statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None)
-    some = ids.limit(EXACT_UP_TO + 1).subquery()
-    counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
+    limited = ids.limit(EXACT_UP_TO + 1).subquery()
+    counted = (await session.execute(select(func.count()).select_from(limited))).scalar_one()
     if counted <= EXACT_UP_TO:
         return counted, True
     plan = (await session.execute(_Explain(ids))).scalar_one()

@@ -1,4 +1,4 @@
-"""Migrations, applied by whichever process comes first."""
+"""Migrations. The first process that starts applies them; the others wait."""
 
 import asyncio
 from functools import cache
@@ -13,7 +13,7 @@ from alembic.operations.ops import MigrationScript
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from db.events.log import mend_after_restore
+from db.events.log import repair_after_restore
 from db.postgres.advisory_locks import Lock, lock
 from db.postgres.check import check_server
 from db.postgres.connect import PROBE_SECONDS
@@ -34,14 +34,15 @@ SELECT coalesce(max(tx) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 
 
 async def migrate(database: Database) -> None:
-    """Brings the tables to the newest version; other processes wait meanwhile, for any time.
+    """Migrate the tables to the newest revision. Other processes wait for it without a limit.
 
-    Raises DatabaseUnusable as `check_server` does, and if the tables are of a newer program.
+    Raises DatabaseUnusable as `check_server` does, and if the tables are of a newer version of
+    Rollcall.
     """
     if await _is_ready(database):
         return
-    patient = Database(database.url, statement_seconds=None)
-    upgrade = asyncio.create_task(_upgrade_alone(patient), name="migrations")
+    unlimited = Database(database.url, statement_seconds=None)
+    upgrade = asyncio.create_task(_upgrade_under_lock(unlimited), name="migrations")
     try:
         while not upgrade.done():
             await asyncio.wait([upgrade], timeout=PROBE_SECONDS)
@@ -50,25 +51,25 @@ async def migrate(database: Database) -> None:
         await upgrade
     finally:
         upgrade.cancel()
-        await patient.close()
+        await unlimited.close()
         await asyncio.gather(upgrade, return_exceptions=True)
 
 
-async def _upgrade_alone(patient: Database) -> None:
-    async with patient.engine.begin() as connection:
+async def _upgrade_under_lock(unlimited: Database) -> None:
+    async with unlimited.engine.begin() as connection:
         await lock(connection, Lock.MIGRATION)
         await connection.run_sync(_upgrade)
-        await mend_after_restore(connection)
+        await repair_after_restore(connection)
 
 
 async def _probe(database: Database) -> None:
-    """Migrations may take any time, but not wait for a frozen server."""
+    """Fail if the server is frozen. Migrations may take any time, but must not wait for that."""
     driver = await database.connection()
     driver.terminate()
 
 
 async def missing_migrations(database: Database) -> list[str]:
-    """What models and triggers' text have and the migrated tables have not, or the other way round.
+    """Return the differences between the code (models, trigger SQL) and the migrated database.
 
     Locks the tables that have triggers for a moment.
     """
@@ -77,22 +78,26 @@ async def missing_migrations(database: Database) -> list[str]:
 
 
 async def write_migration(database: Database, message: str) -> list[str]:
-    """Writes a new migration file with what is missing.
+    """Write a new migration file with the differences.
 
-    Returns why PostgreSQL refuses triggers' text: then the file has none of the triggers.
+    Returns the reasons why PostgreSQL refuses trigger SQL. If there are any, the file has no
+    triggers.
     """
     async with database.engine.connect() as connection:
         return await connection.run_sync(_write, message)
 
 
 async def _is_ready(database: Database) -> bool:
-    """Whether nothing is to be done: found out in a time that a frozen server does not prolong."""
+    """Return True if there is nothing to migrate or repair.
+
+    Each query has a timeout, so a frozen server does not block it.
+    """
     driver = await database.connection()
     try:
         await check_server(driver)
         revision = await _revision(driver)
-        newest, known = _revisions()
-        if revision is not None and revision not in known:
+        newest, all_revisions = _revisions()
+        if revision is not None and revision not in all_revisions:
             raise DatabaseUnusable(
                 "The tables in the database are of a newer version of Rollcall (revision "
                 f"{revision}): update Rollcall, or restore a backup from before that update."
@@ -114,7 +119,7 @@ async def _revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str | None:
 
 @cache
 def _revisions() -> tuple[str | None, frozenset[str]]:
-    """The newest one, and all. Read from the files once: a failover has no time for that."""
+    """Return the newest revision, and all. Cached, because reading the files delays a failover."""
     scripts = ScriptDirectory(str(SCRIPTS))
     return scripts.get_current_head(), frozenset(
         script.revision for script in scripts.walk_revisions()

@@ -1,4 +1,4 @@
-"""Whether a database has Rollcall's tables."""
+"""Checks whether a database has Rollcall's tables."""
 
 from sqlalchemy import text
 
@@ -6,7 +6,7 @@ from db.postgres.database import Database
 
 
 async def is_migrated(database: Database) -> bool:
-    """True at any version of the tables. Raises Unavailable."""
+    """Return True for any revision of the tables. Raises Unavailable."""
     async with database.transaction() as session:
         found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
         return bool(found.scalar_one())

@@ -1,4 +1,4 @@
-"""Pages of a list in a stable order, and the cursors between them."""
+"""Pages of a list in a stable order, and their cursors."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Slice(Generic[Row]):
 
     @classmethod
     def of(cls, found: Sequence[Row], page: Page, cursor_of: Callable[[Row], str]) -> Self:
-        """`found` holds one row more than the page where there is a next page."""
+        """`found`: the rows of the page, and one more row if there is a next page."""
         rows = found[: page.first]
         cursors = [cursor_of(row) for row in rows]
         return cls(rows, cursors, len(found) > page.first, page.after is not None)
@@ -33,7 +33,7 @@ def cursor(kind: str, number: int) -> str:
 
 
 def position(kind: str, cursor: str) -> int:
-    """The number behind a cursor of this kind; raises InputError for anything else."""
+    """Return the number in a cursor. Raises InputError if it is not a cursor of this kind."""
     try:
         found, _, number = urlsafe_b64decode(cursor.encode()).decode().partition(":")
         if found == kind and 0 <= int(number) < 2**63:
@@ -43,7 +43,7 @@ def position(kind: str, cursor: str) -> int:
     raise InputError.at("after", "Not a cursor of this list: pass on an endCursor as it came.")
 
 
-def number_of(id: str, most: int = 2**63 - 1) -> int:
-    """The row's number that an id stands for; 0, which no row has, where it stands for none."""
-    digits = id.isascii() and id.isdigit() and len(id) <= len(str(most))
-    return int(id) if digits and int(id) <= most else 0
+def number_of(id: str, max_id: int = 2**63 - 1) -> int:
+    """Return the row number in an id. Returns 0, which no row has, if the id is invalid."""
+    digits = id.isascii() and id.isdigit() and len(id) <= len(str(max_id))
+    return int(id) if digits and int(id) <= max_id else 0

@@ -1,7 +1,7 @@
-"""Compares a database's functions and triggers with their text in `db.tables.triggers`.
+"""Compares a database's functions and triggers with their SQL in `db.tables.triggers`.
 
-PostgreSQL reads that text itself, in a transaction that is rolled back, and gives both sides in its
-own spelling. Only the bodies of functions are compared as they are written, indentation aside.
+PostgreSQL executes that SQL in a transaction that is rolled back, and returns both sides in its own
+format. Function bodies are compared as they are written, except for indentation.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from db.tables import triggers
 
-# By what stands after DROP: "function queue_config()", "trigger queue_config ON devices". They are
-# in alphabetical order, so functions come before the triggers that call them.
+# Keys are the text after DROP: "function queue_config()", "trigger queue_config ON devices". They
+# are in alphabetical order, so functions come before the triggers that call them.
 Definitions = Mapping[str, str]
 
-PLACE = "db/tables/triggers.py"
-# Definitions leave out the schema and end with a comment where a trigger is not simply enabled.
+TRIGGERS_FILE = "db/tables/triggers.py"
+# Definitions leave out the schema. They end with a comment if a trigger is disabled or fires on
+# replicas.
 DEFINITIONS = text("""
     SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' ELSE 'function ' END
         || p.oid::regprocedure AS name,
@@ -44,9 +45,9 @@ DEFINITIONS = text("""
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the database has, and what it would have by the text alone.
+    """The definitions in the database, and those that the SQL in the code would create.
 
-    `refused`: a sentence for each text that PostgreSQL does not take; `by_text` lacks these.
+    `refused`: a sentence for each SQL text that PostgreSQL refuses; `by_text` lacks these.
     """
 
     in_database: Definitions
@@ -55,7 +56,7 @@ class Comparison:
 
     @property
     def differences(self) -> list[str]:
-        """A sentence for each; only the refusals where there are any."""
+        """A sentence for each difference. If PostgreSQL refused any SQL, only these reasons."""
         if self.refused:
             return self.refused
         names = sorted({*self.in_database, *self.by_text})
@@ -64,17 +65,17 @@ class Comparison:
     def _difference(self, name: str) -> str | None:
         in_database, by_text = self.in_database.get(name), self.by_text.get(name)
         if in_database is None:
-            return f"The {name} is in {PLACE} and not in the database."
+            return f"The {name} is in {TRIGGERS_FILE} and not in the database."
         if by_text is None:
-            return f"The {name} is in the database and not in {PLACE}."
-        for ours, theirs in zip_longest(_lines(by_text), _lines(in_database), fillvalue=""):
-            if ours != theirs:
-                return f"The {name} differs: {PLACE} has {ours!r}, the database {theirs!r}."
+            return f"The {name} is in the database and not in {TRIGGERS_FILE}."
+        for code, found in zip_longest(_lines(by_text), _lines(in_database), fillvalue=""):
+            if code != found:
+                return f"The {name} differs: {TRIGGERS_FILE} has {code!r}, the database {found!r}."
         return None
 
 
 def compare_triggers(connection: Connection) -> Comparison:
-    """Of the connection's first schema, without what belongs to extensions.
+    """Compare the first schema of the connection, without the objects of extensions.
 
     Changes nothing, but locks the tables that have triggers until the transaction ends.
     """
@@ -94,22 +95,25 @@ def _definitions(connection: Connection) -> dict[str, str]:
 
 
 def _if_exists(name: str) -> str:
-    """A trigger goes with its function, so it may be gone already."""
+    """Dropping a function also drops its triggers, so a trigger may already be dropped."""
     kind, rest = name.split(" ", 1)
     return f"{kind} IF EXISTS {rest}"
 
 
 def _refusal(connection: Connection, sql: str) -> str | None:
-    """Runs a text. Returns None if PostgreSQL takes it."""
+    """Execute SQL. Returns None if PostgreSQL accepts it, else a sentence with the reason."""
     try:
         with connection.begin_nested():
             connection.exec_driver_sql(sql)
     except DBAPIError as error:
         reason = (error.orig and error.orig.__cause__) or error
-        return f"PostgreSQL refuses {_lines(sql)[0]!r} of {PLACE}: {_lines(str(reason))[0]}"
+        return f"PostgreSQL refuses {_lines(sql)[0]!r} of {TRIGGERS_FILE}: {_lines(str(reason))[0]}"
     return None
 
 
 def _lines(definition: str) -> list[str]:
-    """Without indentation and empty lines. A line's end stays: it may end a comment."""
+    """Return the lines without indentation and empty lines.
+
+    Lines are not joined, because the end of a line may end a comment.
+    """
     return [line.strip() for line in definition.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Writes into a migration what makes a database's functions and triggers those of the text."""
+"""Adds to a migration the statements that bring functions and triggers to the SQL in the code."""
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
@@ -8,7 +8,7 @@ from db.trigger_check import Comparison, Definitions
 
 
 class RunSql(ops.MigrateOperation):
-    """One statement. It keeps its lines in the file, which Alembic's ExecuteSQLOp does not do."""
+    """An SQL statement whose line breaks stay in the file, unlike those of ExecuteSQLOp."""
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
@@ -22,21 +22,21 @@ def _render(_context: AutogenContext, operation: RunSql) -> str:
 
 
 def add_triggers(script: ops.MigrationScript, comparison: Comparison) -> None:
-    """Puts the drops before the changes of tables, and what is made after them, in both ways."""
+    """Add drops before the table changes and creations after them, to upgrade and downgrade."""
     if script.upgrade_ops is None or script.downgrade_ops is None:
         return
-    here, there = comparison.in_database, comparison.by_text
-    _wrap(script.upgrade_ops, here, there)
-    _wrap(script.downgrade_ops, there, here)
+    in_database, by_text = comparison.in_database, comparison.by_text
+    _wrap(script.upgrade_ops, in_database, by_text)
+    _wrap(script.downgrade_ops, by_text, in_database)
 
 
 def _wrap(tables: ops.OpContainer, before: Definitions, after: Definitions) -> None:
-    gone = [name for name in before if before[name] != after.get(name)]
+    dropped = [name for name in before if before[name] != after.get(name)]
     new = [name for name in after if after[name] != before.get(name)]
-    functions_gone = [name for name in gone if not _is_trigger(name) and name not in after]
-    tables.ops[:0] = [RunSql(f"DROP {_capital(name)}") for name in gone if _is_trigger(name)]
+    old_functions = [name for name in dropped if not _is_trigger(name) and name not in after]
+    tables.ops[:0] = [RunSql(f"DROP {_capital(name)}") for name in dropped if _is_trigger(name)]
     tables.ops += [RunSql(after[name]) for name in new]
-    tables.ops += [RunSql(f"DROP {_capital(name)}") for name in functions_gone]
+    tables.ops += [RunSql(f"DROP {_capital(name)}") for name in old_functions]
 
 
 def _is_trigger(name: str) -> bool:

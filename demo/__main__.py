@@ -1,4 +1,4 @@
-"""`make demo`: a server, its broker and a dozen devices, in one terminal. Stop it with Ctrl-C."""
+"""Run a server, its MQTT broker and a dozen devices in one terminal. Stop with Ctrl-C."""
 
 import argparse
 import signal
@@ -6,88 +6,96 @@ import tempfile
 import threading
 from pathlib import Path
 
-from demo.cast import HEATING, LATE, ROOM, SENSORS, Actor, Role
+from demo.devices import HEATING, LATE_SENSOR, ROOM, SENSORS, DeviceSpec, SimulatedDevice
 from demo.screen import Screen
-from demo.server import Server, serving
-from demo.watching import Watching
+from demo.server import Server, start_server
+from demo.watcher import Watcher
 from domain.devices.identity import device_id, parse_mac
 
 INTERVAL_SECONDS = 5
 LATE_SECONDS = 25
 
 WELCOME = """Rollcall is at {url}, its MQTT broker at {host}:{port}.
-Administrator's token: {token}
+Admin token: {token}
 (MQTT Explorer: user admin, that token as password.)"""
-YOUR_TURN = """Your turn: open {url}/graphiql, put the token in,
+YOUR_TURN = """Your turn: open {url}/graphiql, enter the token,
 and run the tab UpdateConfig: it makes "Paris temperature" send every 10 seconds.
-Change the number, and watch here how the device takes it."""
-STRANGER = """A sensor that nobody has told the heating about joins in the living room."""
+Change the number, and watch here how the device applies it."""
+LATE_SENSOR_JOINS = """A new sensor joins in the living room. The heating's link covers the whole
+room, so it receives the new sensor without a further change."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--seconds", type=float, help="ends by itself after so long")
-    parser.add_argument("--late", type=float, default=LATE_SECONDS, help="when the stranger joins")
-    chosen = parser.parse_args()
-    over = threading.Event()
+    parser.add_argument("--seconds", type=float, help="stop after this many seconds")
+    parser.add_argument(
+        "--late", type=float, default=LATE_SECONDS, help="seconds until the new sensor joins"
+    )
+    options = parser.parse_args()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
     screen = Screen()
-    screen.tell("Starting a server with its own PostgreSQL and MQTT broker ...")
+    screen.announce("Starting a server with an embedded PostgreSQL and MQTT broker ...")
     with tempfile.TemporaryDirectory(prefix="rollcall-demo-") as folder:
-        with serving(Path(folder)) as server:
-            play(server, Path(folder), screen, over, chosen)
-        screen.tell("The end. Nothing of it is left.")
+        with start_server(Path(folder)) as server:
+            run(server, Path(folder), screen, stopped, options)
+        screen.announce("The demo has ended. It leaves no files behind.")
 
 
-def play(
-    server: Server, folder: Path, screen: Screen, over: threading.Event, chosen: argparse.Namespace
+def run(
+    server: Server,
+    folder: Path,
+    screen: Screen,
+    stopped: threading.Event,
+    options: argparse.Namespace,
 ) -> None:
     host, port = server.mqtt
-    screen.tell(WELCOME.format(url=server.url, host=host, port=port, token=server.token))
-    key = server.change("createToken", "secret", kind="ENROL", owner="Acme")["secret"]
-    watching = Watching(server, screen.say)
-    watching.start()
-    actors: list[Actor] = []
+    screen.announce(WELCOME.format(url=server.url, host=host, port=port, token=server.token))
+    key = server.mutate("createToken", "secret", kind="ENROL", owner="Acme")["secret"]
+    watcher = Watcher(server, screen.log)
+    watcher.start()
+    devices: list[SimulatedDevice] = []
 
-    def enter(*roles: Role) -> None:
-        for role in roles:
-            actor = Actor(role, server.url, key, folder, screen.say)
-            actors.append(actor)
-            actor.start()
+    def start_devices(*specs: DeviceSpec) -> None:
+        for spec in specs:
+            device = SimulatedDevice(spec, server.url, key, folder, screen.log)
+            devices.append(device)
+            device.start()
 
     try:
-        enter(*SENSORS, HEATING)
-        if over.wait(4):
+        start_devices(*SENSORS, HEATING)
+        if stopped.wait(4):
             return
-        _instruct(server)
-        screen.tell(YOUR_TURN.format(url=server.url))
-        if over.wait(chosen.late):
+        _configure(server)
+        screen.announce(YOUR_TURN.format(url=server.url))
+        if stopped.wait(options.late):
             return
-        screen.tell(STRANGER)
-        enter(LATE)
-        if over.wait(2):
+        screen.announce(LATE_SENSOR_JOINS)
+        start_devices(LATE_SENSOR)
+        if stopped.wait(2):
             return
-        server.change("updateConfig", "config { version }", deviceId=_id(LATE), intervalSeconds=5)
-        over.wait(chosen.seconds)
+        values = {"deviceId": _id(LATE_SENSOR), "intervalSeconds": INTERVAL_SECONDS}
+        server.mutate("updateConfig", "config { version }", **values)
+        stopped.wait(options.seconds)
     finally:
         screen.quiet = True
-        for actor in actors:
-            actor.stop()
-        watching.stop()
+        for device in devices:
+            device.stop()
+        watcher.stop()
 
 
-def _instruct(server: Server) -> None:
-    """What an administrator does: how often each sends, and whom the heating hears."""
-    for role in (*SENSORS, HEATING):
-        values = {"deviceId": _id(role), "intervalSeconds": INTERVAL_SECONDS}
-        server.change("updateConfig", "config { version }", **values)
-    listens = {"listenerId": _id(HEATING), "place": ROOM, "measurementType": "temperature"}
-    server.change("linkDevice", "link { filter }", **listens)
+def _configure(server: Server) -> None:
+    """Set the interval of each device, and link the heating to the room's temperature sensors."""
+    for spec in (*SENSORS, HEATING):
+        values = {"deviceId": _id(spec), "intervalSeconds": INTERVAL_SECONDS}
+        server.mutate("updateConfig", "config { version }", **values)
+    link = {"listenerId": _id(HEATING), "place": ROOM, "measurementType": "temperature"}
+    server.mutate("linkDevice", "link { filter }", **link)
 
 
-def _id(role: Role) -> str:
-    return device_id(parse_mac(role.mac))
+def _id(spec: DeviceSpec) -> str:
+    return device_id(parse_mac(spec.mac))
 
 
 if __name__ == "__main__":

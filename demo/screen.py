@@ -1,11 +1,13 @@
-"""What is shown: one line for each thing that happens, from whichever thread."""
+"""The demo's output: one line for each message. May be called from any thread."""
 
 import sys
 import threading
 import time
 import unicodedata
 
+# Of the names, in columns.
 WIDTH = 29
+# ANSI codes.
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
@@ -16,22 +18,24 @@ class Screen:
         self._colours: dict[str, int] = {}
         self._colourful = sys.stdout.isatty()
 
-    def say(self, who: str, what: str) -> None:
+    def log(self, source: str, message: str) -> None:
         if self.quiet:
             return
         with self._lock:
-            name = who + " " * max(0, WIDTH - _columns(who))
+            name = source + " " * max(0, WIDTH - _columns(source))
             if self._colourful:
-                colour = self._colours.setdefault(who, COLOURS[len(self._colours) % len(COLOURS)])
+                next_colour = COLOURS[len(self._colours) % len(COLOURS)]
+                colour = self._colours.setdefault(source, next_colour)
                 name = f"\033[{colour}m{name}\033[0m"
-            print(f"{time.strftime('%H:%M:%S')}  {name}  {what}", flush=True)
+            print(f"{time.strftime('%H:%M:%S')}  {name}  {message}", flush=True)
 
-    def tell(self, text: str) -> None:
-        """A paragraph of its own."""
+    def announce(self, text: str) -> None:
+        """Print a separate paragraph."""
         with self._lock:
             bold, plain = ("\033[1m", "\033[0m") if self._colourful else ("", "")
             print(f"\n{bold}{text}{plain}\n", flush=True)
 
 
 def _columns(text: str) -> int:
+    """Columns of a terminal; wide characters take two."""
     return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

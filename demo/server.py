@@ -1,4 +1,4 @@
-"""The server of the demonstration, and what is asked of it by GraphQL."""
+"""Starts the demo's server and sends GraphQL requests to it."""
 
 import json
 import os
@@ -19,31 +19,31 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Server:
-    """`url` of the server, `mqtt`: host and port of its broker, `token`: an administrator's."""
+    """`mqtt`: host and port of the broker. `token`: an admin token."""
 
     url: str
     mqtt: tuple[str, int]
     token: str
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        with self._post(query, variables, "application/json") as answer:
-            found = json.load(answer)
-        assert "errors" not in found, found
-        return found["data"]
+    def execute(self, query: str, **variables: Any) -> Any:
+        with self._post(query, variables, "application/json") as response:
+            result = json.load(response)
+        assert "errors" not in result, result
+        return result["data"]
 
-    def change(self, mutation: str, fields: str, **values: Any) -> Any:
-        """The payload of a mutation with one input."""
+    def mutate(self, mutation: str, fields: str, **values: Any) -> Any:
+        """Run a mutation with one input, and return its payload."""
         kind = mutation[0].upper() + mutation[1:] + "Input"
         query = (
             f"mutation ($input: {kind}!) {{ "
             f"{mutation}(input: $input) {{ {fields} errors {{ message }} }} }}"
         )
-        payload = self.ask(query, input=values)[mutation]
+        payload = self.execute(query, input=values)[mutation]
         assert not payload["errors"], payload
         return payload
 
-    def follow(self, query: str) -> Iterator[Any]:
-        """The data of a subscription's events, until the server ends."""
+    def subscribe(self, query: str) -> Iterator[Any]:
+        """Yield the data of a subscription's events until the server stops."""
         with (
             suppress(OSError, HTTPException),
             self._post(query, {}, "text/event-stream") as stream,
@@ -66,8 +66,8 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """A server with all its data in a folder. Ends the process where it can't start."""
+def start_server(folder: Path) -> Iterator[Server]:
+    """Run a server with all its data in a folder. Exits the process if it can't start."""
     output, token = folder / "server.log", f"demo-{secrets.token_hex(8)}"
     environment = {
         **os.environ,
@@ -79,13 +79,13 @@ def serving(folder: Path) -> Iterator[Server]:
     with output.open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
-        yield _started(server, output, token)
+        yield _wait_for_start(server, output, token)
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _started(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Server:
+def _wait_for_start(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Server:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -102,7 +102,7 @@ def _started(server: "subprocess.Popen[bytes]", output: Path, token: str) -> Ser
 
 def _ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as response:
+            return bool(response.status == 200)
     except OSError:
         return False

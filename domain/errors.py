@@ -1,6 +1,6 @@
-"""What can go wrong, told to whoever can put it right.
+"""Expected errors, which clients see with their code and text.
 
-Anything else that is raised is a bug: it is logged, and its text is shown to nobody.
+Any other exception is a bug: it is logged, and its text is never sent to a client.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Problem:
 
 
 class RollcallError(Exception):
-    """Base of all that is not a bug; `code` is what the answer says to a program.
+    """Base class of the expected errors. `code` is the machine-readable code in the response.
 
-    `retry_after_seconds`: when the same request may succeed; None if time does not help.
+    `retry_after_seconds`: when the same request may succeed; None if a retry does not help.
     """
 
     code: str
@@ -35,7 +35,7 @@ class RollcallError(Exception):
 
 
 class InputError(RollcallError):
-    """The caller can put this right: every problem with the input, at once.
+    """Input that the caller can correct. Has all problems of the input.
 
     Its code is that of the first problem.
     """
@@ -59,52 +59,55 @@ class AccessError(RollcallError):
 
 
 class Unauthenticated(AccessError):
-    """No token, or one that is not valid (any more)."""
+    """No token, or a token that is unknown, expired or revoked."""
 
     code = "UNAUTHENTICATED"
 
 
 class Forbidden(AccessError):
-    """A valid token of a kind that may not do this."""
+    """The token is valid, but its kind may not do this."""
 
 
 class IntrospectionDisabled(Forbidden):
-    """Who may not read the schema asks for it."""
+    """The caller may not read the schema."""
 
     code = "INTROSPECTION_DISABLED"
 
 
 class TrustedDocumentsOnly(Forbidden):
-    """The caller may send no documents, but ids of those that the server knows."""
+    """The caller may send ids of trusted documents only, no documents."""
 
     code = "TRUSTED_DOCUMENTS_ONLY"
 
 
 class Unavailable(RollcallError):
-    """The database can't be reached now; the same request may succeed later."""
+    """The database is not reachable; the same request may succeed later."""
 
     code = "DATABASE_UNAVAILABLE"
     retry_after_seconds = 2
 
 
 class Overloaded(Unavailable):
-    """All connections to the database are busy, and were so for a while."""
+    """Too much load: for example, all database connections have been busy for some seconds."""
 
     code = "OVERLOADED"
 
 
 class Interrupted(Unavailable):
-    """A subscription that the database's absence has ended: to be resumed."""
+    """The subscription ended because the database is not reachable; the client can resume."""
 
 
 class SlowConsumer(RollcallError):
-    """A subscriber who can't be served on here; it misses nothing if it resumes."""
+    """The server ended the subscription, usually because its queue was full.
+
+    The subscriber misses no event if it resumes.
+    """
 
     code = "CUT_OFF"
 
 
 class RateLimited(RollcallError):
-    """Over a limit; the same request may succeed after `retry_after_seconds`."""
+    """A rate limit is exceeded; the same request may succeed after `retry_after_seconds`."""
 
     code = "RATE_LIMITED"
 
@@ -114,6 +117,6 @@ class RateLimited(RollcallError):
 
 
 class TimedOut(RollcallError):
-    """It took too long. A change may have been made all the same: look, or ask again."""
+    """The deadline has passed. A change may still have been committed: check it, or retry."""
 
     code = "TIMED_OUT"

@@ -1,4 +1,4 @@
-"""The fields that inputs are made of, with their limits. Every error names its field."""
+"""Field types of inputs, with their limits. Every error names its field."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ from domain.errors import ErrorCode, InputError, Problem
 from domain.names import name_key
 
 MAX_VERSION = 2**31 - 1
-# Instead of pydantic's own text, by the type of its error.
-PLAINER = {
+# Replacements for pydantic's messages, by its error type.
+MESSAGES = {
     "missing": "Give a value.",
-    "too_short": "Give at least {min_length} of them.",
-    "too_long": "Give at most {max_length} of them.",
+    "too_short": "Give at least {min_length} values.",
+    "too_long": "Give at most {max_length} values.",
 }
 
 
@@ -66,7 +66,7 @@ class Input(BaseModel):
 
     @classmethod
     def check(cls, values: dict[str, Any]) -> Self:
-        """Raises InputError with every problem there is."""
+        """Raises InputError with all problems of the values."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -76,8 +76,8 @@ class Input(BaseModel):
 def _problem(error: Any) -> Problem:
     field = ".".join(to_camel(str(part)) for part in error["loc"]) or None
     message = error["msg"].removeprefix("Value error, ")
-    if plainer := PLAINER.get(error["type"]):
-        message = plainer.format(**error.get("ctx", {}))
+    if template := MESSAGES.get(error["type"]):
+        message = template.format(**error.get("ctx", {}))
     return Problem(ErrorCode.INVALID, field, message)
 
 

@@ -1,4 +1,4 @@
-"""Names of owners, places and measurement types, and the topic levels made from them."""
+"""Names of owners, places and measurement types, and the topic levels (slugs) made from them."""
 
 import re
 import unicodedata
@@ -8,25 +8,26 @@ from itertools import count
 
 from slugify import slugify
 
-# A fleet has far fewer names than devices.
-REMEMBERED = 10_000
+# Entries. A fleet has far fewer names than devices.
+NAME_CACHE_SIZE = 10_000
 SLUG_LENGTH = 32
 NUMBER_LENGTH = 8
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
-# What Unicode counts as marks and letters although nothing can be seen: variation selectors,
-# fillers (property Default_Ignorable_Code_Point), the empty Braille pattern.
+# Invisible characters that Unicode counts as marks and letters: variation selectors, fillers
+# (property Default_Ignorable_Code_Point), the empty Braille pattern.
 BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(NAME_CACHE_SIZE)
 def name_key(name: str) -> str:
-    """What two spellings of one name have in common.
+    """Return the normalized form, which is the same for all spellings of one name.
 
     Case, runs of spaces, invisible characters and compatibility forms (NFKC) make no
-    difference: `Acme`, `ACME ` and the full-width form are one owner. Empty if nothing can be seen.
+    difference: `Acme`, `ACME ` and the full-width form are one owner. Empty if no character is
+    visible.
     """
     key = _folded(name)
     while (again := _folded(key)) != key:
@@ -35,18 +36,18 @@ def name_key(name: str) -> str:
 
 
 def choose_slug(name: str, taken: Container[str], fallback: str) -> str:
-    """The topic level for a new name: lower-case ASCII, at most 32 characters, not yet taken.
+    """Return the topic level for a new name: lower-case ASCII, at most 32 characters, not `taken`.
 
-    The first name of its kind has the plain form (`Москва` gives `moskva`), a later one that
-    would look the same has a number (`moskva-2`). `fallback` serves names without a letter or
-    digit that could be written in ASCII.
+    The first name with a slug gets the plain form (`Москва` gives `moskva`). Later names with the
+    same slug get a number (`moskva-2`). `fallback` is the slug of names without a letter or digit
+    that can be transliterated to ASCII.
     """
     plain = _plain(name, fallback)
     return next(slug for slug in _candidates(plain) if slug not in taken)
 
 
 def slug_root(name: str, fallback: str) -> str:
-    """A beginning that all the slugs which `choose_slug` may try for a name share."""
+    """Return a common prefix of all slugs that `choose_slug` may try for a name."""
     return _plain(name, fallback)[: SLUG_LENGTH - NUMBER_LENGTH].rstrip("-")
 
 

@@ -1,23 +1,23 @@
-"""What is said to the registration desk, and what counts as an answer."""
+"""GraphQL requests to the registration server, and checks of its responses."""
 
 import json
 
-from esp_client.limits import is_filter, is_name, whole
+from esp_client.limits import is_filter, is_int, is_name
 
-# The server knows what these documents ask for: schema/engine/trusted in its repository.
+# Ids of trusted documents; their texts are in the server's folder schema/engine/trusted.
 BOOT = b'{"documentId":"b"}'
 REGISTER, ACKNOWLEDGE = "r", "a"
 OUTCOMES = ("CREATED", "KNOWN", "RENEWED", "PENDING", "REJECTED")
 
 
 def request(document: str, values: dict) -> bytes:
-    """The body, without the values that are not known."""
-    known = {name: value for name, value in values.items() if value is not None}
-    return json.dumps({"documentId": document, "variables": known}).encode()
+    """The request body, without variables that are None."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return json.dumps({"documentId": document, "variables": given}).encode()
 
 
 def facts(settings: object) -> tuple:
-    """What the device of these settings says of itself: names and values."""
+    """Names and values that a device with these settings reports about itself."""
     located = settings.latitude is not None and settings.longitude is not None
     return (
         ("mac", settings.mac),
@@ -31,50 +31,50 @@ def facts(settings: object) -> tuple:
     )
 
 
-def registering(settings: object, applied: int | None) -> bytes:
-    """The body that registers the device of these settings."""
+def register(settings: object, applied: int | None) -> bytes:
+    """The body of a registration."""
     return request(REGISTER, dict(facts(settings), applied=applied))
 
 
 def payload(body: bytes, field: str) -> dict:
-    """What a root field gave. Raises ValueError for an answer that is none."""
-    answer = json.loads(body)
-    if isinstance(answer, dict) and isinstance(answer.get("data"), dict):
-        found = answer["data"].get(field)
+    """The payload of a root field. Raises ValueError if the response has none."""
+    response = json.loads(body)
+    if isinstance(response, dict) and isinstance(response.get("data"), dict):
+        found = response["data"].get(field)
         if isinstance(found, dict):
             return found
-    raise ValueError(message(answer))
+    raise ValueError(message(response))
 
 
-def message(answer: object) -> str:
+def message(response: object) -> str:
     try:
-        return str(answer["errors"][0]["message"])
+        return str(response["errors"][0]["message"])
     except (KeyError, IndexError, TypeError):
-        return "the answer is not one of Rollcall's"
+        return "the response is not from Rollcall"
 
 
 def registration(found: dict) -> dict:
-    """A payload of `registerDevice` that can be relied on. Raises ValueError otherwise."""
+    """A checked payload of `registerDevice`. Raises ValueError if it can't be used."""
     if found.get("errors"):
-        raise ValueError("; ".join(mistake(error) for error in found["errors"]))
+        raise ValueError("; ".join(describe(error) for error in found["errors"]))
     if found.get("outcome") not in OUTCOMES:
-        raise ValueError("the answer has no outcome")
+        raise ValueError("the response has no outcome")
     if not isinstance(found.get("token"), (str, type(None))):
-        raise ValueError("the answer's token is no string")
+        raise ValueError("the token is not a string")
     device = found.get("device")
     if device is not None and not valid(with_leaves(device)):
-        raise ValueError("the answer's device is not complete")
-    if found.get("broker") is not None and not reachable(found["broker"]):
-        raise ValueError("the answer's broker is not complete")
+        raise ValueError("the device is incomplete")
+    if found.get("broker") is not None and not valid_broker(found["broker"]):
+        raise ValueError("the broker is incomplete")
     if device is None and found["outcome"] not in ("PENDING", "REJECTED"):
-        raise ValueError("the answer has no device")
+        raise ValueError("the response has no device")
     return found
 
 
-def booted(found: dict, id: str) -> dict:
-    """As a payload of `registerDevice`: what a boot tells of the device with this id.
+def from_boot(found: dict, id: str) -> dict:
+    """Convert the response to a boot into a payload of `registerDevice`.
 
-    Raises ValueError for what can't be relied on.
+    Raises ValueError if it can't be used.
     """
     try:
         topics, config = found["t"], found["c"]
@@ -84,12 +84,12 @@ def booted(found: dict, id: str) -> dict:
             "config": {"version": config["v"], "intervalSeconds": config["i"], "qos": config["q"]},
         }
     except (KeyError, TypeError) as error:
-        raise ValueError("the answer's device is not complete") from error
+        raise ValueError("the device is incomplete") from error
     return registration({"outcome": "KNOWN", "device": device})
 
 
 def with_leaves(device: object) -> object:
-    """With the topics that follow from the base topic, in place."""
+    """Add the topics that follow from the base topic, in place."""
     try:
         topics = device["topics"]
         for leaf in ("config", "state", "status"):
@@ -99,14 +99,14 @@ def with_leaves(device: object) -> object:
     return device
 
 
-def mistake(error: object) -> str:
+def describe(error: object) -> str:
     if not isinstance(error, dict):
         return "unknown error"
     return str(error.get("field")) + ": " + str(error.get("message"))
 
 
 def valid(device: object) -> bool:
-    """Whether topics and config are all there, and within their limits."""
+    """True if topics and config are complete and within their limits."""
     try:
         topics, config = device["topics"], device["config"]
         names = [topics[name] for name in ("data", "config", "state", "status")]
@@ -115,20 +115,20 @@ def valid(device: object) -> bool:
             all(is_name(name) for name in names)
             and isinstance(topics["listen"], list)
             and all(is_filter(name) for name in topics["listen"])
-            and whole(config["version"], 1, 0x7FFFFFFF)
-            and whole(config["intervalSeconds"], 1, 604800)
-            and whole(config["qos"], 0, 2)
+            and is_int(config["version"], 1, 0x7FFFFFFF)
+            and is_int(config["intervalSeconds"], 1, 604800)
+            and is_int(config["qos"], 0, 2)
         )
     except (KeyError, TypeError):
         return False
 
 
-def reachable(broker: object) -> bool:
-    """Whether it says where the broker is; host None: where this server is."""
+def valid_broker(broker: object) -> bool:
+    """True if the address is complete. Host None: the server's host."""
     try:
         return (
             isinstance(broker["host"], (str, type(None)))
-            and whole(broker["port"], 1, 65535)
+            and is_int(broker["port"], 1, 65535)
             and isinstance(broker["tls"], bool)
             and isinstance(broker.get("username"), (str, type(None)))
         )

@@ -1,4 +1,4 @@
-"""Pauses between attempts: doubling, capped, and never the same for two devices."""
+"""Pauses between attempts: doubled each time, limited, and with jitter."""
 
 import random
 
@@ -7,7 +7,7 @@ LONGEST_SECONDS = 300
 
 
 def jittered(seconds: float) -> float:
-    """Between the time itself and half as much again: never earlier than asked for."""
+    """1 to 1.5 times as long: never earlier than the server asks for."""
     return seconds * (1 + random.getrandbits(16) / 131072)
 
 
@@ -19,7 +19,7 @@ class Backoff:
         self.seconds = FIRST_SECONDS
 
     def next(self) -> float:
-        """Seconds to wait now; more each time."""
+        """Seconds to wait now."""
         pause = jittered(self.seconds)
         self.seconds = min(self.seconds * 2, LONGEST_SECONDS)
         return pause

@@ -1,4 +1,4 @@
-"""How a device boots: it registers, or goes on with what it was told the last time."""
+"""Boot of a device: it registers, or continues with the stored config."""
 
 import gc
 
@@ -6,17 +6,17 @@ from esp_client import api, clock, http
 from esp_client.backoff import Backoff, jittered
 from esp_client.record import Record
 
-LONGEST_ADVICE_SECONDS = 3600
+MAX_DELAY_SECONDS = 3600
 
 
 class Refused(Exception):
-    """The server does not take this token."""
+    """The server rejects this token or key."""
 
 
 class Client:
     """`settings` has url, key, ca, mac, owner, place, latitude, longitude, measurement_type,
-    sensor_model, firmware; None where unknown. `thorough`: it asks for all anew, also where the
-    broker is, although it has been registered as it is.
+    sensor_model, firmware; None if unknown. `thorough`: register even if nothing has changed; the
+    response then has the broker too.
     """
 
     def __init__(self, settings: object, path: str, timeout: float = 10) -> None:
@@ -25,9 +25,9 @@ class Client:
         self.record = Record(path)
         if not api.valid(self.state.get("device")):
             self.state.pop("device", None)
-        if not api.reachable(self.state.get("broker")):
+        if not api.valid_broker(self.state.get("broker")):
             self.state.pop("broker", None)
-        # As text: not every board reads a number as it has written it.
+        # As text: some boards don't read back the same number that they wrote.
         self.facts = "\n".join([str(value) for _, value in api.facts(settings)])
         self.thorough = False
         self.registered = False
@@ -41,69 +41,69 @@ class Client:
 
     @property
     def device(self) -> dict | None:
-        """id, topics and config as they were last received; None before the first time."""
+        """id, topics and config as last received; None before the first registration."""
         return self.record.device
 
     def boot(self, limit: float) -> bool:
-        """Registers, trying for `limit` seconds. False: go on with `device`, and try later."""
+        """Register, trying for `limit` seconds. False: use `device`, and try again later."""
         start = clock.now()
         while True:
-            pause = self.ask()
+            pause = self.attempt()
             if pause == 0:
                 return True
             if clock.since(start) / 1000 + pause > limit:
                 return False
             clock.sleep(pause)
 
-    def ask(self) -> float:
-        """One attempt: 0 when the device may run, else seconds to wait before the next."""
+    def attempt(self) -> float:
+        """Try once. Returns 0 if the device may run, else seconds to wait before the next try."""
         gc.collect()
         try:
             found, bearer = self.register()
         except (http.HttpError, ValueError, OSError, RuntimeError, MemoryError) as error:
-            # The latter two: of JSON that is nested too deeply.
+            # The latter two: JSON is nested too deeply.
             self.problem = str(error)
             if isinstance(error, (http.HttpError, OSError)):
                 self.problem = self.settings.url + ": " + self.problem
             return self.backoff.next()
         if found is None:
-            return self.advised(bearer)
+            return self.delay(bearer)
         return self.accept(found, bearer)
 
     def register(self) -> tuple:
-        """(payload, bearer), or (None, seconds) where the server asked to come back later."""
+        """(payload, bearer), or (None, seconds) if the server is busy."""
         if self.is_known():
             token = self.state["token"]
             try:
-                answer = self.post(api.BOOT, token)
-                if answer.status in (429, 503):
-                    return self.busy(answer)
-                if answer.status == 200:
-                    found = api.payload(answer.body, "me")
-                    return api.booted(found, self.device["id"]), token
+                response = self.post(api.BOOT, token)
+                if response.status in (429, 503):
+                    return self.busy(response)
+                if response.status == 200:
+                    found = api.payload(response.body, "me")
+                    return api.from_boot(found, self.device["id"]), token
             except (Refused, ValueError) as error:
-                # It says who it is again.
+                # Register again.
                 self.problem = str(error)
-        body = api.registering(self.settings, self.record.version)
+        body = api.register(self.settings, self.record.version)
         for bearer in self.bearers():
             try:
-                answer = self.post(body, bearer)
+                response = self.post(body, bearer)
             except Refused as error:
                 self.problem = str(error)
                 continue
-            if answer.status in (429, 503):
-                return self.busy(answer)
-            if answer.status != 200:
-                raise ValueError("the server answered " + str(answer.status))
-            found = api.registration(api.payload(answer.body, "registerDevice"))
+            if response.status in (429, 503):
+                return self.busy(response)
+            if response.status != 200:
+                raise ValueError("HTTP status " + str(response.status))
+            found = api.registration(api.payload(response.body, "registerDevice"))
             if bearer == self.state.get("token"):
-                self.state["told"] = self.record.version
+                self.state["reported"] = self.record.version
             self.state["facts"] = self.facts
             return found, bearer
         raise ValueError(self.problem)
 
     def is_known(self) -> bool:
-        """Whether the server knows already all that it has to say of itself."""
+        """True if the server already has the facts about this device."""
         state = self.state
         return bool(
             not self.thorough
@@ -112,25 +112,25 @@ class Client:
             and state.get("facts") == self.facts
         )
 
-    def busy(self, answer: http.Answer) -> tuple:
+    def busy(self, response: http.Response) -> tuple:
         self.problem = "the server is busy"
-        return None, answer.retry_after
+        return None, response.retry_after
 
     def bearers(self) -> list:
-        """The device's token, the one that waits for approval, the enrolment key; best first."""
-        known = [self.state.get("token"), self.state.get("waiting")]
-        return [token for token in known if token] + [self.settings.key or ""]
+        """Device token, pending token, enrolment key: in the order in which they are tried."""
+        tokens = [self.state.get("token"), self.state.get("waiting")]
+        return [token for token in tokens if token] + [self.settings.key or ""]
 
-    def post(self, body: bytes, bearer: str) -> http.Answer:
+    def post(self, body: bytes, bearer: str) -> http.Response:
         settings = self.settings
         url = settings.url.rstrip("/") + "/graphql"
-        answer = http.post(url, body, bearer, self.timeout, settings.ca or "")
-        if answer.status == 401:
+        response = http.post(url, body, bearer, self.timeout, settings.ca or "")
+        if response.status == 401:
             raise Refused("the server does not know this token or key")
-        return answer
+        return response
 
     def accept(self, found: dict, bearer: str) -> float:
-        """Keeps what was told, first of all in the file; then lets the server know."""
+        """Store the payload in the file, then acknowledge its config."""
         self.outcome = found["outcome"]
         device, token = found.get("device"), found.get("token")
         if device is None:
@@ -140,7 +140,7 @@ class Client:
             self.problem = "waits for an administrator's approval"
             if self.outcome == "REJECTED":
                 self.problem = "rejected by an administrator"
-            return self.advised(found.get("retryAfterSeconds"))
+            return self.delay(found.get("retryAfterSeconds"))
         if token or bearer != self.settings.key:
             self.state["token"] = token or bearer
         self.state.pop("waiting", None)
@@ -151,25 +151,25 @@ class Client:
         self.backoff = Backoff()
         self.problem = ""
         self.registered = True
-        # The first use of a new token puts it in force, also at a broker.
-        if token or self.state.get("told") != device["config"]["version"]:
+        # The first use of a new token confirms it, also for the broker.
+        if token or self.state.get("reported") != device["config"]["version"]:
             self.acknowledge()
         return 0
 
     def acknowledge(self) -> None:
-        """If this is lost, the next boot says it again."""
+        """The next boot repeats an acknowledgement that is lost."""
         version = self.record.version
         values = {"v": version, "fw": self.settings.firmware}
         try:
-            answer = self.post(api.request(api.ACKNOWLEDGE, values), self.state["token"])
+            response = self.post(api.request(api.ACKNOWLEDGE, values), self.state["token"])
         except (http.HttpError, Refused):
             return
-        if answer.status == 200:
-            self.state["told"] = version
+        if response.status == 200:
+            self.state["reported"] = version
             self.record.save()
 
-    def advised(self, seconds: object) -> float:
-        """What the server asked for, within reason; else our own pace."""
+    def delay(self, seconds: object) -> float:
+        """Seconds that the server asks for, limited and with jitter; else those of the backoff."""
         if isinstance(seconds, int) and seconds > 0:
-            return jittered(min(seconds, LONGEST_ADVICE_SECONDS))
+            return jittered(min(seconds, MAX_DELAY_SECONDS))
         return self.backoff.next()

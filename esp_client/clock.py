@@ -1,4 +1,4 @@
-"""Milliseconds that only rise, on MicroPython (where they wrap) and on CPython alike."""
+"""A monotonic clock in milliseconds, for MicroPython (where it wraps) and CPython."""
 
 import time
 
@@ -24,27 +24,27 @@ def sleep(seconds: float) -> None:
 
 
 class Timer:
-    """Runs out after some seconds. Ask it at least every few days: MicroPython's milliseconds can
+    """Expires after some seconds. Call `remaining` at least every few days: MicroPython's clock can
     be compared over six days only, and an interval may be longer.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.asked = now()
+        self.read_at = now()
         self.left = int(seconds * 1000)
 
     def remaining(self) -> float:
-        """Seconds; 0 once it has run out."""
+        """Seconds; 0 once it has expired."""
         moment = now()
-        self.left -= int(between(moment, self.asked))
-        self.asked = moment
+        self.left -= int(between(moment, self.read_at))
+        self.read_at = moment
         return max(self.left, 0) / 1000
 
     def restart(self, seconds: float) -> None:
-        self.asked = now()
+        self.read_at = now()
         self.left = int(seconds * 1000)
 
-    def again(self, seconds: float) -> None:
-        """Once more, from when it ran out: so that a period does not drift."""
+    def repeat(self, seconds: float) -> None:
+        """Restart from the time of expiry, so that a period does not drift."""
         self.remaining()
         period = int(seconds * 1000)
         self.left = self.left + period if self.left > -period else period

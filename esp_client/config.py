@@ -1,26 +1,26 @@
-"""The message on a device's config topic, and what it makes of the device."""
+"""Messages on a device's config and state topics."""
 
 import json
 
 from esp_client import limits
 
 
-def parsed(payload: bytes) -> dict:
-    """Raises ValueError where it is no config at all: nothing can be acknowledged then."""
+def parse(payload: bytes) -> dict:
+    """Raises ValueError if it has no version, so that nothing can be acknowledged."""
     try:
         message = json.loads(payload)
     except RuntimeError as error:  # nested too deeply
-        raise ValueError("no config") from error
-    if not isinstance(message, dict) or not limits.whole(message.get("v"), 1, 0x7FFFFFFF):
-        raise ValueError("no config")
+        raise ValueError("not a config") from error
+    if not isinstance(message, dict) or not limits.is_int(message.get("v"), 1, 0x7FFFFFFF):
+        raise ValueError("not a config")
     return message
 
 
-def mistake(message: dict) -> str:
-    """What is wrong with a config; empty where nothing is."""
-    if not limits.whole(message.get("interval"), 1, 604800):
+def check(message: dict) -> str:
+    """Why a config is invalid; empty if it is valid."""
+    if not limits.is_int(message.get("interval"), 1, 604800):
         return "interval must be 1 to 604800 seconds"
-    if not limits.whole(message.get("qos"), 0, 2):
+    if not limits.is_int(message.get("qos"), 0, 2):
         return "qos must be 0, 1 or 2"
     listen = message.get("listen", [])
     if not isinstance(listen, list) or not all(limits.is_filter(name) for name in listen):
@@ -32,8 +32,8 @@ def mistake(message: dict) -> str:
     return ""
 
 
-def applied(message: dict, device: dict) -> dict:
-    """The device with this config in force."""
+def apply(message: dict, device: dict) -> dict:
+    """The device record with this config applied."""
     topics, base = dict(device["topics"]), message.get("topic")
     if base not in (None, topics["data"]):
         topics = {name: base + "/" + name for name in ("config", "state", "status")}
@@ -49,7 +49,7 @@ def applied(message: dict, device: dict) -> dict:
 
 def state(version: int, error: str, firmware: object) -> bytes:
     """The message on a device's state topic."""
-    # By hand: MicroPython's dictionaries have no order.
+    # Not by json: MicroPython's dictionaries are unordered.
     text = '{"v":' + str(version)
     if error:
         text += ',"error":' + json.dumps(error)

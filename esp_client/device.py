@@ -1,4 +1,4 @@
-"""A device's life: registered at the desk, at home at the broker, until it is stopped."""
+"""Runs a device: it registers at the server, then stays connected to the broker."""
 
 # MicroPython has no name for the type of a function.
 # mypy: disable-error-code="operator"
@@ -16,11 +16,11 @@ TIMEOUT_SECONDS = 10
 
 
 class Device:
-    """`settings`: as for Client, and where there are such: `keepalive`, seconds; `desk_every`,
-    seconds, after which a device that reaches no broker asks the desk again; `patience`, seconds
-    for any answer. `log` takes lines. `client`: one that has booted already.
+    """`settings`: as for Client, and three optional ones, in seconds: `keepalive`; `server_every`,
+    after which a device without a broker registers again; `patience`, the limit for each response.
+    `log` is called with lines. `client`: one that has booted.
 
-    Several devices may run in one process, each in a thread of its own.
+    Several devices may run in one process, each in its own thread.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Device:
         self.server_every = getattr(settings, "server_every", SERVER_SECONDS)
         client = client or self.client()
         self.record = client.record
-        self.wants_server = not client.registered
+        self.must_register = not client.registered
         self.thorough = False
         self.server_backoff = client.backoff
-        self.server_timer, self.away = Timer(0), Timer(self.server_every)
+        self.server_timer, self.outage = Timer(0), Timer(self.server_every)
         self.sampler = Sampler(plugin, log)
         self.backoff = Backoff()
         self.stopped = False
@@ -53,40 +53,40 @@ class Device:
         return Client(self.settings, self.path, self.timeout)
 
     def run(self) -> None:
-        """Returns after `stop`, within the time-out of a packet or request under way."""
+        """Returns after `stop`, within the timeout of the current packet or request."""
         while not self.stopped:
-            if self.wants_server and not self.server_timer.remaining():
-                self.ask()
+            if self.must_register and not self.server_timer.remaining():
+                self.register()
             if self.record.device:
                 self.sampler.adopt(self.record.device["config"], self.record.state.get("set"))
             if self.record.device and self.record.broker:
-                self.attend()
+                self.connect()
             else:
-                self.wants_server = True
+                self.must_register = True
                 self.wait(self.server_timer.remaining())
 
     def stop(self) -> None:
-        """From any thread."""
+        """May be called from any thread."""
         self.stopped = True
 
-    def ask(self) -> None:
-        """Once at the desk."""
+    def register(self) -> None:
+        """Try once to register."""
         modules.unload(modules.BROKER)
         client = self.client()
         client.record, client.backoff = self.record, self.server_backoff
         client.thorough = self.thorough
-        pause = client.ask()
+        pause = client.attempt()
         self.server_backoff = client.backoff
-        self.wants_server = pause > 0
+        self.must_register = pause > 0
         if not pause:
             self.thorough = not self.record.broker
-            self.away = Timer(self.server_every)
+            self.outage = Timer(self.server_every)
             pause = 0 if self.record.broker else jittered(self.server_every)
         self.server_timer = Timer(pause)
         self.log(client.problem or "registered: " + client.outcome)
 
-    def attend(self) -> None:
-        """Once at the broker, for as long as it lasts; and the pause before the next time."""
+    def connect(self) -> None:
+        """Run one connection to the broker until it ends. After an error, wait before the next."""
         modules.unload(modules.SERVER)
         from esp_client.session import Session
 
@@ -96,15 +96,15 @@ class Device:
             self.serve(session)
         except Exception as error:
             problem = reason(error)
-            self.wants_server = self.wants_server or getattr(error, "refused", False)
+            self.must_register = self.must_register or getattr(error, "refused", False)
         finally:
             session.drop()
         if problem:
             self.log("no broker: " + problem)
             self.thorough = True
-            if not self.away.remaining():
-                self.wants_server = True
-                self.away = Timer(self.server_every)
+            if not self.outage.remaining():
+                self.must_register = True
+                self.outage = Timer(self.server_every)
             self.wait(self.backoff.next())
 
     def serve(self, session: object) -> None:
@@ -119,7 +119,7 @@ class Device:
                     self.backoff.reset()
             session.leave(self.stopped)
         finally:
-            self.away = Timer(self.server_every)
+            self.outage = Timer(self.server_every)
 
     def wait(self, seconds: float) -> None:
         timer = Timer(seconds)

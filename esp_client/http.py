@@ -1,4 +1,4 @@
-"""One POST: bounded in time and in size, whatever the other side does."""
+"""One POST request, with limits on time and size."""
 
 from esp_client import clock
 from esp_client.stream import Stream
@@ -8,10 +8,10 @@ CHUNK = 512
 
 
 class HttpError(Exception):
-    """No usable answer: no connection, too slow, too long, or not HTTP."""
+    """No usable response: no connection, too slow, too long, or not HTTP."""
 
 
-class Answer:
+class Response:
     def __init__(self, status: int, retry_after: int, body: bytes) -> None:
         self.status = status
         self.retry_after = retry_after
@@ -19,7 +19,7 @@ class Answer:
 
 
 def split(url: str) -> tuple:
-    """(tls, host, port, path) of an http or https URL; raises ValueError for anything else."""
+    """(tls, host, port, path) of an http or https URL. Raises ValueError if it is neither."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in ("http", "https"):
         raise ValueError("the URL must begin with http:// or https://")
@@ -30,14 +30,14 @@ def split(url: str) -> tuple:
     return scheme == "https", host, int(port or (443 if scheme == "https" else 80)), "/" + path
 
 
-def post(url: str, body: bytes, token: str, timeout: float, ca: str) -> Answer:
-    """Sends JSON. `timeout`: seconds for all of it. `ca`: file with a CA certificate, for https.
+def post(url: str, body: bytes, token: str, timeout: float, ca: str) -> Response:
+    """Send JSON. `timeout`: seconds in all. `ca`: file with a CA certificate, for https.
 
     Raises HttpError.
     """
     tls, host, port, path = split(url)
     lines = [
-        # 1.0, so that no server answers in chunks.
+        # 1.0, so that the response is not chunked.
         "POST " + path + " HTTP/1.0",
         "Host: " + host + ":" + str(port),
         "Content-Type: application/json",
@@ -53,25 +53,25 @@ def post(url: str, body: bytes, token: str, timeout: float, ca: str) -> Answer:
         stream.write(request)
         return parse(receive(stream, start, timeout))
     except (OSError, ValueError) as error:
-        raise HttpError(str(error) or "no answer") from error
+        raise HttpError(str(error) or "no response") from error
     finally:
         if stream is not None:
             stream.close()
 
 
 def receive(stream: Stream, start: int, timeout: float) -> bytes:
-    """Everything up to the announced length, or to the end of the connection."""
+    """Read up to the announced length, or to the end of the connection."""
     data = b""
     while not complete(data):
         left = timeout - clock.since(start) / 1000
         chunk = stream.some(CHUNK, left) if left > 0 else None
         if chunk is None:
-            raise HttpError("the answer took too long")
+            raise HttpError("the response took too long")
         if not chunk:
             break
         data += chunk
         if len(data) > MAX_BYTES:
-            raise HttpError("the answer is too long")
+            raise HttpError("the response is too long")
     return data
 
 
@@ -84,7 +84,7 @@ def complete(data: bytes) -> bool:
 
 
 def header(head: bytes, name: bytes) -> bytes:
-    """A header's value; empty where there is none."""
+    """A header's value; empty if there is none."""
     for line in head.split(b"\r\n")[1:]:
         key, _, value = line.partition(b":")
         if key.strip().lower() == name:
@@ -92,15 +92,15 @@ def header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-def parse(data: bytes) -> Answer:
+def parse(data: bytes) -> Response:
     head, separator, body = data.partition(b"\r\n\r\n")
     first = head.split(b"\r\n")[0].split(b" ")
     if not separator or not first[0].startswith(b"HTTP/1.") or len(first) < 2:
-        raise HttpError("not an HTTP answer")
+        raise HttpError("not an HTTP response")
     if header(head, b"transfer-encoding"):
-        raise HttpError("the answer is in chunks, although HTTP/1.0 was asked for")
+        raise HttpError("the response to HTTP/1.0 is chunked")
     length = header(head, b"content-length")
     if length and len(body) != int(length):
-        raise HttpError("the answer was cut off")
+        raise HttpError("the response was cut off")
     retry_after = header(head, b"retry-after")
-    return Answer(int(first[1]), int(retry_after) if retry_after.isdigit() else 0, body)
+    return Response(int(first[1]), int(retry_after) if retry_after.isdigit() else 0, body)

@@ -1,15 +1,15 @@
-"""What a value from outside may be."""
+"""Limits of values from the network or from files."""
 
-LONGEST_TOPIC = 255
+MAX_TOPIC = 255
 
 
-def whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def is_int(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def is_filter(text: str) -> bool:
-    """Whether a broker takes it in a SUBSCRIBE (MQTT 3.1.1, section 4.7); a wrong one ends the
-    connection.
+    """True if a broker accepts it in a SUBSCRIBE (MQTT 3.1.1, section 4.7). After an invalid filter
+    it closes the connection.
     """
     if not is_text(text):
         return False
@@ -23,7 +23,7 @@ def is_name(text: str) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Without control characters, which brokers refuse, and without halves of UTF-16 pairs."""
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TOPIC:
+    """True without control characters, which brokers refuse, and without UTF-16 surrogates."""
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_TOPIC:
         return False
     return all(" " <= c < "\x7f" or "\x9f" < c < "\ud800" or c > "\udfff" for c in text)

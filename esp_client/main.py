@@ -1,4 +1,4 @@
-"""What the board runs after a reset."""
+"""The program of a board after a reset."""
 
 import gc
 import random
@@ -10,14 +10,14 @@ PATH = "rollcall.json"
 
 
 def seed() -> None:
-    """From the hardware, so that a fleet that boots together does not come back together."""
+    """Seed from the hardware, so that devices that boot together do not retry together."""
     import os
 
     random.seed(int.from_bytes(os.urandom(4), "big"))
 
 
 def boot() -> object:
-    """Registers, or goes on with what is stored; and says so."""
+    """Register, or continue with the stored config; print the result."""
     from esp_client.client import Client
 
     client = Client(settings, PATH)
@@ -30,32 +30,32 @@ def boot() -> object:
     return client
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     print("rollcall:", line)
 
 
-def plugged() -> object:
-    """The plug-in of the settings; one that does nothing where it can't be had."""
+def plugin() -> object:
+    """The plug-in of the settings; one that does nothing if that fails."""
     from esp_client.plugin import Plugin
     from esp_client.sampler import reason
 
     try:
         return settings.plugin()
     except Exception as error:
-        say("no plug-in: " + reason(error))
+        log("no plug-in: " + reason(error))
         return Plugin()
 
 
 def main() -> None:
     seed()
     if not wifi.connect(settings.wifi_ssid, settings.wifi_password):
-        say("no WiFi " + settings.wifi_ssid + ", going on without")
+        log("no WiFi " + settings.wifi_ssid + ", continuing without")
     settings.mac = wifi.mac()
     client = boot()
-    # Not earlier, because of the memory that registering takes.
+    # Not earlier: registration needs the memory.
     from esp_client.device import Device
 
-    device = Device(settings, PATH, plugged(), say, client)
+    device = Device(settings, PATH, plugin(), log, client)
     del client
     device.run()
 

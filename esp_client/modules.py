@@ -1,4 +1,4 @@
-"""Code that a small board can't hold all at once."""
+"""Unloads modules: a small board can't hold all of them at once."""
 
 import gc
 import sys
@@ -13,7 +13,7 @@ SMALL = sys.implementation.name == "micropython"
 
 
 def unload(names: tuple) -> None:
-    """Frees modules until they are imported again. Computers, and devices in threads, keep them."""
+    """Free modules until they are imported again. No-op on computers, where threads share them."""
     for name in names if SMALL else ():
         if sys.modules.pop("esp_client." + name, None):
             delattr(esp_client, name)
@@ -21,6 +21,6 @@ def unload(names: tuple) -> None:
 
 
 def collect() -> None:
-    """Garbage, early: a heap that is cleared often stays in fewer pieces."""
+    """Collect garbage early, against fragmentation of the heap. No-op on computers."""
     if SMALL:
         gc.collect()

@@ -6,7 +6,7 @@ PINGREQ, PINGRESP, DISCONNECT = 0xC0, 0xD0, 0xE0
 
 
 class MqttError(Exception):
-    """The connection is of no use any more: close it. `refused`: the user name or password is."""
+    """Close the connection. `refused`: the user name or password was refused."""
 
     refused = False
 
@@ -24,7 +24,7 @@ def packet(first: int, *parts: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """With its length in front, in two bytes."""
+    """A string with its length in front, in two bytes."""
     data = value.encode()
     return len(data).to_bytes(2, "big") + data
 
@@ -37,7 +37,7 @@ def connect(client: str, user: str, password: str, keepalive: int, will: tuple) 
 
 
 def publish(topic: str, payload: bytes, qos: int, retain: bool, number: bytes) -> bytes:
-    """`number`: the packet's id, two bytes; empty with QoS 0."""
+    """`number`: the packet id, two bytes; empty with QoS 0."""
     return packet(PUBLISH | qos << 1 | int(retain), text(topic), number, payload)
 
 

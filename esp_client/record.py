@@ -1,10 +1,12 @@
-"""What a device was told, by the desk and by the broker."""
+"""A device's stored state: what the server and the broker sent."""
 
 from esp_client import store
 
 
 class Record:
-    """`state` is what the file at `path` holds: token, device, broker, set."""
+    """`state`: content of the file at `path`. Its keys: token; waiting, a pending token; device;
+    broker; set; facts, as registered; `reported`, the acknowledged config version.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -12,21 +14,21 @@ class Record:
 
     @property
     def device(self) -> dict | None:
-        """id, topics and config as they were last received; None before the first time."""
+        """id, topics and config as last received; None before the first registration."""
         return self.state.get("device")
 
     @property
     def broker(self) -> dict | None:
-        """host, port, tls and username; None where there is none."""
+        """host, port, tls and username; None if the server has no broker."""
         return self.state.get("broker")
 
     @property
     def version(self) -> int | None:
-        """Of the config in force."""
+        """Of the applied config."""
         return self.device["config"]["version"] if self.device else None
 
-    def keep(self, device: dict, settings: dict | None) -> None:
-        """A config that came from the broker, with its free settings."""
+    def apply(self, device: dict, settings: dict | None) -> None:
+        """Store a config from the broker, with its free settings."""
         self.state["device"] = device
         self.state["set"] = settings
         self.save()

@@ -1,10 +1,10 @@
-"""What a person at the serial console, or at a terminal, gets to see."""
+"""Text for the serial console or a terminal."""
 
 from esp_client.client import Client
 
 
 def lines(client: Client, registered: bool) -> list:
-    """Aligned lines: id, outcome, topics, config, broker."""
+    """Aligned lines with id, outcome, topics, config and broker."""
     if client.device is None:
         return ["No config yet: " + client.problem]
     result = []

@@ -1,4 +1,4 @@
-"""A plug-in at work: what it measures is kept until it is sent, and it can't stop the device."""
+"""Calls the plug-in, whose errors are logged, and keeps a measurement until it is sent."""
 
 # MicroPython has no name for the type of a function.
 # mypy: disable-error-code="operator"
@@ -7,30 +7,30 @@ import json
 
 from esp_client.clock import Timer
 
-LONGEST_ERROR = 200
+MAX_ERROR = 200
 
 
 class Sampler:
-    """`measuring` runs out when it is time to measure. `outbox`: a measurement that the broker has
-    not got. `error`: why the plug-in refuses the config in force.
+    """`timer` expires when a measurement is due. `outbox`: a measurement that is not yet sent.
+    `version`: of the config that the plug-in has. `error`: why it refuses the applied config.
     """
 
     def __init__(self, plugin: object, log: object) -> None:
         self.plugin = plugin
         self.log = log
-        self.measuring = Timer(0)
+        self.timer = Timer(0)
         self.outbox: bytes | None = None
-        self.shown = 0
+        self.version = 0
         self.error = ""
 
     def measure(self, interval: int) -> None:
-        """`interval`: seconds until the next time."""
-        self.measuring.again(interval)
+        """`interval`: seconds until the next measurement."""
+        self.timer.repeat(interval)
         if self.outbox is None:
             self.outbox = self.read()
 
     def read(self) -> bytes | None:
-        """The measurement as it is sent."""
+        """A measurement as payload; None: nothing to send."""
         try:
             value = self.plugin.read()
             if value is None or isinstance(value, bytes):
@@ -42,36 +42,36 @@ class Sampler:
             self.log("the plug-in can't read: " + reason(error))
             return None
 
-    def hear(self, topic: str, payload: bytes) -> None:
+    def on_message(self, topic: str, payload: bytes) -> None:
         try:
             self.plugin.on_message(topic, payload)
         except Exception as error:
-            self.log("the plug-in can't take a message: " + reason(error))
+            self.log("the plug-in can't handle a message: " + reason(error))
 
     def adopt(self, config: dict, settings: dict | None) -> None:
-        """A config that the desk has put in force."""
-        if config["version"] != self.shown:
-            self.error = self.refusal(config, settings)
-            self.follow(config)
+        """Take over a config from a registration, unless the plug-in has it."""
+        if config["version"] != self.version:
+            self.error = self.check(config, settings)
+            self.schedule(config)
 
-    def follow(self, config: dict) -> None:
-        self.shown = config["version"]
-        self.measuring.shorten(config["intervalSeconds"])
+    def schedule(self, config: dict) -> None:
+        self.version = config["version"]
+        self.timer.shorten(config["intervalSeconds"])
 
-    def refusal(self, config: dict, settings: dict | None) -> str:
-        """Why the plug-in does not take this config; empty where it does."""
-        shown = {
+    def check(self, config: dict, settings: dict | None) -> str:
+        """Why the plug-in refuses this config; empty if it accepts it."""
+        message = {
             "v": config["version"],
             "interval": config["intervalSeconds"],
             "qos": config["qos"],
             "set": settings or {},
         }
         try:
-            take = getattr(self.plugin, "on_config", None)
-            answer = take(shown) if take else None
+            on_config = getattr(self.plugin, "on_config", None)
+            answer = on_config(message) if on_config else None
         except Exception as error:
             answer = reason(error)
-        return answer[:LONGEST_ERROR] if isinstance(answer, str) else ""
+        return answer[:MAX_ERROR] if isinstance(answer, str) else ""
 
 
 def reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A device at its broker: it announces itself, measures, hears, and takes its configs."""
+"""A device's session at the broker: status, measurements, messages and configs."""
 
 # MicroPython has no name for the type of a function.
 # mypy: disable-error-code="operator"
@@ -7,14 +7,14 @@ from esp_client import config, modules
 from esp_client.mqtt import Connection
 from esp_client.stream import Stream
 
-SHOWN_BYTES = 60
+MAX_EXCERPT = 60
 
 
 class Session:
-    """One connection. `settings` has firmware, and `ca` for TLS; `record` and `work` outlive it.
+    """One connection. `settings` has firmware, and `ca` for TLS. `record` and `sampler` outlive it.
     `keepalive`, `timeout`: seconds.
 
-    Methods raise MqttError, OSError or ValueError; then, too, call `drop`.
+    All methods may raise MqttError, OSError or ValueError. Call `drop` after any end.
     """
 
     def __init__(self, settings: object, record: object, sampler: object, log: object) -> None:
@@ -24,19 +24,19 @@ class Session:
         self.log = log
         self.stream: object = None
         self.connection: object = None
-        self.news: bytes | None = None  # the latest config message, not looked at yet
-        self.configured = False  # by a message on this connection
+        self.pending: bytes | None = None  # the latest config message, not yet processed
+        self.configured = False  # True after the first config message on this connection
         self.moved = False
 
     def open(self, host: str, keepalive: int, timeout: float) -> None:
         record, device = self.record, self.record.device
         topics, broker = device["topics"], record.broker
         self.stream = Stream(host, broker["port"], broker["tls"], self.settings.ca or "", timeout)
-        self.connection = Connection(self.stream, keepalive, timeout, self.heard)
+        self.connection = Connection(self.stream, keepalive, timeout, self.on_message)
         user, password = broker.get("username") or device["id"], record.state.get("token") or ""
         self.connection.connect(device["id"], user, password, (topics["status"], "offline"))
         self.connection.publish(topics["status"], b"online", 1, True)
-        # Apart, so that filters which the broker does not like can't keep the next config away.
+        # First and separate, so that a filter that the broker rejects can't block the next config.
         self.subscribe([topics["config"]])
         self.subscribe(topics["listen"])
         self.report(record.version, self.sampler.error)
@@ -44,32 +44,32 @@ class Session:
 
     def subscribe(self, filters: list) -> None:
         for name in self.connection.subscribe(filters) if filters else ():
-            self.log("the broker does not let it hear " + name)
+            self.log("the broker refuses the filter " + name)
 
     def step(self, seconds: float) -> None:
-        """What there is to do, and else waits, for so many seconds at most."""
-        measuring = self.sampler.measuring
-        self.connection.wait(min(seconds, measuring.remaining()))
-        if self.news is not None:
+        """Process a config or take a measurement; wait at most `seconds` for the next packet."""
+        timer = self.sampler.timer
+        self.connection.wait(min(seconds, timer.remaining()))
+        if self.pending is not None:
             modules.collect()
-            payload, self.news = self.news, None
+            payload, self.pending = self.pending, None
             self.configure(payload)
-        elif not measuring.remaining():
+        elif not timer.remaining():
             modules.collect()
             self.sampler.measure(self.record.device["config"]["intervalSeconds"])
             self.deliver()
 
-    def heard(self, topic: str, payload: bytes | None) -> None:
+    def on_message(self, topic: str, payload: bytes | None) -> None:
         topics = self.record.device["topics"]
         if payload is None:
-            self.log("too long a message on " + topic)
+            self.log("message too long on " + topic)
         elif not payload:
-            pass  # A retained message was removed: nobody has measured anything.
+            pass  # A retained message was removed: not a measurement.
         elif topic == topics["config"]:
-            self.news = payload
+            self.pending = payload
         elif not (topic + "/").startswith(topics["data"] + "/"):
-            self.log("heard " + topic + " " + shown(payload))
-            self.sampler.hear(topic, payload)
+            self.log("received " + topic + " " + excerpt(payload))
+            self.sampler.on_message(topic, payload)
 
     def deliver(self) -> None:
         if self.sampler.outbox is not None:
@@ -79,44 +79,44 @@ class Session:
             self.sampler.outbox = None
 
     def report(self, version: int, error: str) -> None:
-        """Which config is in force, or why one is not."""
+        """Publish the applied version, or why one is refused."""
         state = config.state(version, error, self.settings.firmware)
         self.connection.publish(self.record.device["topics"]["state"], state, 1, True)
 
     def configure(self, payload: bytes) -> None:
         try:
-            message = config.parsed(payload)
+            message = config.parse(payload)
         except ValueError:
-            self.log("no config: " + shown(payload))
+            self.log("not a config: " + excerpt(payload))
             return
-        # The desk tells everything but `set`: of the version in force, that may still be news.
-        news = message.get("set") != self.record.state.get("set")
-        if message["v"] > self.record.version or (message["v"] == self.record.version and news):
-            self.take(message)
+        # A registration has no `set`, so the message of the applied version may bring a new one.
+        changed = message.get("set") != self.record.state.get("set")
+        if message["v"] > self.record.version or (message["v"] == self.record.version and changed):
+            self.apply(message)
         elif message["v"] == self.record.version and self.configured:
-            # It is told again: the broker may not have let through what it said before.
+            # Published again: the broker may have dropped the earlier status and state.
             self.connection.publish(self.record.device["topics"]["status"], b"online", 1, True)
             self.report(self.record.version, self.sampler.error)
         self.configured = True
 
-    def take(self, message: dict) -> None:
-        error = config.mistake(message)
+    def apply(self, message: dict) -> None:
+        error = config.check(message)
         if not error:
-            device, settings = config.applied(message, self.record.device), message.get("set")
-            error = self.sampler.refusal(device["config"], settings)
+            device, settings = config.apply(message, self.record.device), message.get("set")
+            error = self.sampler.check(device["config"], settings)
         if error:
             self.log("config v%d refused: %s" % (message["v"], error))
             self.report(message["v"], error)
             return
         topics = self.record.device["topics"]
-        self.record.keep(device, settings)
+        self.record.apply(device, settings)
         self.sampler.error = ""
-        self.sampler.follow(device["config"])
+        self.sampler.schedule(device["config"])
         self.log("config v%d applied" % message["v"])
-        self.follow(topics, device["topics"])
+        self.resubscribe(topics, device["topics"])
 
-    def follow(self, before: dict, after: dict) -> None:
-        """From the topics it had to those of the new config."""
+    def resubscribe(self, before: dict, after: dict) -> None:
+        """Apply the changes of `listen`. A new base topic ends the session instead."""
         self.moved = before["data"] != after["data"]
         if self.moved:
             return
@@ -127,7 +127,7 @@ class Session:
         self.report(self.record.version, "")
 
     def leave(self, offline: bool) -> None:
-        """Ends the connection in good order: without the last will."""
+        """Disconnect without the last will. `offline`: publish that status first."""
         if offline:
             self.connection.publish(self.record.device["topics"]["status"], b"offline", 1, True)
         self.connection.disconnect()
@@ -137,5 +137,5 @@ class Session:
             self.stream.close()
 
 
-def shown(payload: bytes) -> str:
-    return repr(payload[:SHOWN_BYTES])[2:-1]
+def excerpt(payload: bytes) -> str:
+    return repr(payload[:MAX_EXCERPT])[2:-1]

@@ -1,4 +1,4 @@
-"""Copy this to settings.py on the board. Updates of the code leave that file alone."""
+"""Copy this to settings.py on the board. Updates of the code do not change it."""
 
 wifi_ssid = "my network"
 wifi_password = "my password"  # noqa: S105
@@ -9,7 +9,7 @@ ca = None  # for https: name of a file with the CA's certificate, PEM or DER
 
 owner = "Acme"  # None: the owner of the key
 place = "Paris"
-latitude = 48.8566  # None where unknown
+latitude = 48.8566  # None if unknown
 longitude = 2.3522
 measurement_type = "temperature"
 sensor_model = "BME280"
@@ -17,7 +17,7 @@ firmware = "1.0.0"
 
 
 def plugin() -> object:
-    """What it measures or switches: one of esp_client/examples, or a class of your own."""
+    """What the device measures or switches: a class of esp_client/examples, or your own."""
     from esp_client.examples.ds18b20 import DS18B20
 
     return DS18B20(pin=4)

@@ -1,4 +1,4 @@
-"""A sensor for computers: values as that type of measurement has them, wandering slowly."""
+"""A simulated sensor for computers: a random walk within the range of its type."""
 
 import random
 
@@ -14,20 +14,20 @@ RANGES = {
     "soil-moisture": (5, 60, 0.5),
     "battery": (2.8, 4.2, 0.01),
 }
-OTHERWISE = (0, 100, 1)
+DEFAULT = (0, 100, 1)
 
 
 class Simulated(Plugin):
     """`measurement_type`: as registered. The same `seed` gives the same values."""
 
     def __init__(self, measurement_type: str, seed: int | None = None) -> None:
-        found = RANGES.get(measurement_type.lower().replace(" ", "-"), OTHERWISE)
+        found = RANGES.get(measurement_type.lower().replace(" ", "-"), DEFAULT)
         self.lowest, self.highest, self.step = found
         self.random = random.Random(seed)
         middle = (self.lowest + self.highest) / 2
         self.value = middle + self.random.uniform(-1, 1) * (self.highest - self.lowest) / 8
 
     def read(self) -> float:
-        moved = self.value + self.random.uniform(-self.step, self.step)
-        self.value = min(max(moved, self.lowest), self.highest)
+        value = self.value + self.random.uniform(-self.step, self.step)
+        self.value = min(max(value, self.lowest), self.highest)
         return round(self.value, 2)

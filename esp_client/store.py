@@ -1,11 +1,11 @@
-"""What a device must not forget, in one JSON file that is whole or absent, never half."""
+"""A device's state in one JSON file, which is replaced as a whole."""
 
 import json
 import os
 
 
 def load(path: str) -> dict:
-    """What was saved last; empty where there is nothing, or nothing that can be read."""
+    """The last saved state; empty if there is none or it can't be read."""
     for name in (path, path + ".new"):
         try:
             with open(name) as file:
@@ -18,7 +18,7 @@ def load(path: str) -> dict:
 
 
 def save(path: str, state: dict) -> None:
-    """Raises OSError where it can't be written; what was there before is then still there."""
+    """Raises OSError if it can't be written; the previous state is then kept."""
     with open(path + ".new", "w") as file:
         json.dump(state, file)
         file.flush()
@@ -29,6 +29,6 @@ def save(path: str, state: dict) -> None:
     try:
         os.rename(path + ".new", path)
     except OSError:
-        # FAT does not rename onto an existing file. A power cut here leaves `.new`, which counts.
+        # FAT can't rename onto an existing file. After a power cut here, `load` reads `.new`.
         os.remove(path)
         os.rename(path + ".new", path)

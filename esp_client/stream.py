@@ -1,4 +1,4 @@
-"""A TCP or TLS connection that never makes its reader wait longer than asked for."""
+"""A TCP or TLS connection whose reads wait no longer than a given time."""
 
 import errno
 import select
@@ -6,33 +6,33 @@ import socket
 
 from esp_client import clock
 
-# The latter two are what CPython's TLS says: it wants to read, or to write, first.
-NOTHING_YET = (errno.EAGAIN, 2, 3)
+# 2 and 3 are from CPython's TLS, which must first read or write (SSL_ERROR_WANT_READ, _WRITE).
+WOULD_BLOCK = (errno.EAGAIN, 2, 3)
 
 
 class Stream:
     """`timeout`: seconds for connecting, and for each write. `ca`: file with a CA's certificate.
 
-    Raises OSError, or ValueError where there is no certificate to trust.
+    Raises OSError, or ValueError if TLS has no CA certificate.
     """
 
     def __init__(self, host: str, port: int, tls: bool, ca: str, timeout: float) -> None:
         self.timeout = timeout
-        self.raw = self.socket = connected(host, port, timeout)
+        self.raw = self.socket = connect(host, port, timeout)
         try:
             if tls:
-                self.socket = encrypted(self.raw, host, ca)
+                self.socket = encrypt(self.raw, host, ca)
         except BaseException:
             self.raw.close()
             raise
-        # MicroPython's TLS has neither of these; CPython's takes the socket over.
+        # MicroPython's TLS socket lacks these methods; CPython's replaces the raw socket.
         self.receive = self.socket.recv if hasattr(self.socket, "recv") else self.socket.read
         self.send = self.socket.sendall if hasattr(self.socket, "sendall") else self.socket.write
         self.timed = self.socket if hasattr(self.socket, "settimeout") else self.raw
 
     def some(self, size: int, seconds: float) -> bytes | None:
-        """At most `size` bytes, as soon as there are any; empty at the end of the connection; None
-        where nothing arrives in time.
+        """At most `size` bytes, as soon as any arrive; empty at the end of the connection; None if
+        none arrive in time.
         """
         start = clock.now()
         while True:
@@ -43,8 +43,8 @@ class Stream:
             self.poll(left)
 
     def poll(self, seconds: float) -> None:
-        """Waits for something to read."""
-        # The one is missing from Windows, the other from some builds of MicroPython.
+        """Wait until there is data to read."""
+        # Windows has no `poll`, some builds of MicroPython no `select`.
         if hasattr(select, "poll"):
             poller = select.poll()
             poller.register(self.socket, select.POLLIN)
@@ -53,12 +53,12 @@ class Stream:
             select.select([self.socket], [], [], seconds)
 
     def ready(self, size: int) -> bytes | None:
-        # Before every read: on ESP32 a time-out is gone after one.
+        # Before every read: ESP32 loses the timeout after one.
         self.socket.setblocking(False)
         try:
             return self.receive(size)
         except OSError as error:
-            if error.args[0] not in NOTHING_YET:
+            if error.args[0] not in WOULD_BLOCK:
                 raise
             return None
 
@@ -70,8 +70,8 @@ class Stream:
         self.socket.close()
 
 
-def connected(host: str, port: int, timeout: float) -> socket.socket:
-    """To the first of the host's addresses that answers."""
+def connect(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to the first address of the host that accepts."""
     problem: Exception = OSError("no address")
     for address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
         connection = socket.socket(address[0], socket.SOCK_STREAM)
@@ -85,13 +85,13 @@ def connected(host: str, port: int, timeout: float) -> socket.socket:
     raise problem
 
 
-def encrypted(connection: socket.socket, host: str, ca: str) -> socket.socket:
+def encrypt(connection: socket.socket, host: str, ca: str) -> socket.socket:
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not ca:
-        # Without it anybody on the way could read the token.
-        raise ValueError("TLS needs the file of a CA certificate")
+        # Without verification an attacker in the network could read the token.
+        raise ValueError("TLS needs a CA certificate: set ca to its file")
     with open(ca, "rb") as file:
         certificate = file.read()
     context.verify_mode = ssl.CERT_REQUIRED

@@ -1,10 +1,10 @@
-"""The board's WiFi and its hardware address."""
+"""The board's WiFi and MAC address."""
 
 import time
 
 
 def connect(ssid: str, password: str, seconds: int = 30) -> bool:
-    """Whether the board is in the network within that time. It goes on trying by itself."""
+    """True if connected within `seconds`. If not, the board keeps trying in the background."""
     import network
 
     station = network.WLAN(network.STA_IF)

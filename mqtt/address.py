@@ -1,4 +1,4 @@
-"""Where a broker is, and how a connection to it is encrypted."""
+"""Address, credentials and TLS files of an MQTT broker."""
 
 import ssl
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the broker is, and how this server proves itself. Paths are of PEM files."""
+    """`ca`, `certificate` and `key`: paths of PEM files."""
 
     host: str
     port: int
@@ -20,7 +20,7 @@ class Address:
 
 
 def tls_context(address: Address) -> ssl.SSLContext:
-    """Raises OSError."""
+    """Raises OSError if a PEM file cannot be read."""
     context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
     if address.certificate:
         context.load_cert_chain(address.certificate, address.key)

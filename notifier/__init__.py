@@ -1,1 +1,1 @@
-"""Alerts to people, made from `events`."""
+"""Alerts to people about events."""

@@ -1,4 +1,4 @@
-"""From events to deliveries: one for each recipient that wants to know."""
+"""Creates deliveries from events: one for each recipient that chose the kind of event."""
 
 import asyncio
 import logging
@@ -11,44 +11,44 @@ from resolvers.services import Services
 
 log = logging.getLogger("rollcall.alerts")
 
-# Events at once, and deliveries that come of them: one transaction, which is to be a short one.
-BATCH, MOST = 500, 20_000
+# Limits per transaction, to keep it short.
+MAX_EVENTS, MAX_DELIVERIES = 500, 20_000
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.05
 
 
 class FanOut:
-    """One process at a time, by a lock of the transaction; each event exactly once."""
+    """Handles each event exactly once. A transaction lock allows one process at a time."""
 
-    def __init__(self, handed_out: Callable[[], None]) -> None:
-        """`handed_out` is called when somebody is to be told something."""
-        self._handed_out = handed_out
+    def __init__(self, on_delivery: Callable[[], None]) -> None:
+        """`on_delivery` is called when there are new deliveries."""
+        self._on_delivery = on_delivery
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Somebody has written events."""
+        """Call when events were written."""
         self._woken.set()
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is unavailable."""
         while True:
             self._woken.clear()
-            more, handed_out = await enqueue_deliveries(services)
-            if handed_out:
-                self._handed_out()
+            more, added = await enqueue_deliveries(services)
+            if added:
+                self._on_delivery()
             if more:
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
-                    # In a crowd of events, not for each of them.
+                    # Gather events that are written at the same time.
                     await asyncio.sleep(GATHER_SECONDS)
 
 
 async def enqueue_deliveries(services: Services) -> tuple[bool, bool]:
-    """The next events; whether there may be more at once, and whether somebody is to be told.
+    """Create deliveries of the next events. Return (there may be more events, deliveries added).
 
-    What happened before there was anybody to be told is passed over.
+    Events from before the first recipient are skipped.
     """
     async with services.database.transaction(background=True) as session:
         if not await deliveries.try_lock_fan_out(session):
@@ -57,14 +57,14 @@ async def enqueue_deliveries(services: Services) -> tuple[bool, bool]:
         if reached is None:
             await deliveries.set_position(session, await event_log.last_readable(session))
             return False, False
-        told = await deliveries.count_recipients(session)
-        if not told:
+        recipients = await deliveries.count_recipients(session)
+        if not recipients:
             end = await event_log.last_readable(session)
             if end != reached:
                 await deliveries.set_position(session, end)
             return False, False
-        most = max(1, min(BATCH, MOST // told))
-        ids, end, more = await event_log.read_ids(session, reached, most)
+        limit = max(1, min(MAX_EVENTS, MAX_DELIVERIES // recipients))
+        ids, end, more = await event_log.read_ids(session, reached, limit)
         added = await deliveries.enqueue(session, ids) if ids else 0
         if end != reached:
             await deliveries.set_position(session, end)

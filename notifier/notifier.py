@@ -1,4 +1,4 @@
-"""The whole of it, beside the requests: events become deliveries, and deliveries messages."""
+"""The background task of alerts: events become deliveries, and deliveries become messages."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,37 +13,39 @@ from resolvers.services import Services
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredChannel:
-    """By the settings: a channel, and who is told by it always."""
+    """A channel of the settings, and the addresses that the settings name for it."""
 
     channel: Channel
     addresses: Collection[str]
 
 
 class Notifier:
-    """`language`: of those whom the settings name. `known`: the names of all channels there are;
-    whom the settings name no more is told no more.
+    """`channel_names`: all channels that exist. `language`: of the recipients of the settings.
+
+    Recipients that are no longer in the settings are disabled.
     """
 
     name = "alerts"
     needed = True
 
     def __init__(
-        self, told: Sequence[ConfiguredChannel], known: Collection[str], language: str
+        self, configured: Sequence[ConfiguredChannel], channel_names: Collection[str], language: str
     ) -> None:
         self._addresses: Mapping[str, Collection[str]] = {
-            name: next((t.addresses for t in told if t.channel.name == name), ()) for name in known
+            name: next((each.addresses for each in configured if each.channel.name == name), ())
+            for name in channel_names
         }
         self._language = language
-        self._sending = Sender([each.channel for each in told])
-        self._fan_out = FanOut(self._sending.wake)
+        self._sender = Sender([each.channel for each in configured])
+        self._fan_out = FanOut(self._sender.wake)
 
     def wake(self) -> None:
-        """Somebody has written events."""
+        """Call when events were written."""
         self._fan_out.wake()
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is unavailable."""
         async with services.database.transaction(background=True) as session:
             for name, addresses in self._addresses.items():
                 await recipients.set_from_settings(session, name, addresses, self._language)
-        await run_together(self._fan_out.run(services), self._sending.run(services))
+        await run_together(self._fan_out.run(services), self._sender.run(services))

@@ -1,4 +1,4 @@
-"""From deliveries to messages: in order for each recipient, at least once, and never a storm."""
+"""Sends deliveries as messages: in order per recipient, at least once, with a rate limit."""
 
 import asyncio
 import logging
@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from concurrency.tasks import TaskPool, end_all, run_together
 from db.alerts import deliveries, recipients
 from db.alerts import missed as missed_alerts
-from db.alerts.deliveries import Waiting
+from db.alerts.deliveries import PendingAlerts
 from db.tables.alerts import RecipientRow
 from domain.alerts.recipients import Role
 from domain.errors import Unavailable
 from notifier.channels.channel import (
     Channel,
-    Doubtful,
     Failed,
     Gone,
     Later,
@@ -28,43 +27,45 @@ from notifier.channels.channel import (
     Moved,
     NoTopic,
     Refused,
-    Unwelcome,
+    UnclearRefusal,
+    WriteForbidden,
 )
-from notifier.messages.texts import digest, in_short, single
+from notifier.messages.texts import digest, single, summary
 from resolvers.feed.entries import load_entries
 from resolvers.services import Services
 
 log = logging.getLogger("rollcall.alerts")
 
-# More than so many at once become one message, and the next comes a minute later.
-SINGLE_UP_TO = 5
+# More pending alerts than this become one digest. The next message comes a minute later.
+MAX_SINGLE = 5
 DIGEST_SECONDS = 60.0
 POLL_SECONDS = 1.0
-AT_ONCE = 8
+MAX_PARALLEL = 8
 STOP_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
-# How often a recipient that takes nothing at present is tried, if it does not come back by itself.
+# Seconds between two attempts for a recipient that is unavailable.
 PROBE_SECONDS = 3600.0
-# Failures in a row after which alerts are counted for a recipient that takes nothing, and after
-# which a shorter message is tried where the message itself may be at fault.
-AWAY_AFTER, SHORT_AFTER = 8, 3
+# Failures in a row after which a recipient is disabled and its alerts are only counted.
+DISABLE_AFTER = 8
+# Failures in a row after which a message that may be the cause is replaced by a summary.
+SUMMARY_AFTER = 3
 
 
 class Sender:
-    """`channels` by their names. Several processes share the recipients."""
+    """Sends by all channels. Several processes share the recipients by leases."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Something was handed out."""
+        """Call when there are new deliveries."""
         self._woken.set()
         self._woken = asyncio.Event()
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is unavailable."""
         await run_together(*(self._serve(services, channel) for channel in self._channels.values()))
 
     async def _serve(self, services: Services, channel: Channel) -> None:
@@ -72,169 +73,184 @@ class Sender:
         await pool.run(self._claim(services, channel, pool))
 
     async def _claim(self, services: Services, channel: Channel, pool: TaskPool) -> None:
-        """One that hangs takes nothing from the others."""
-        places = asyncio.Semaphore(AT_ONCE)
+        """Claim recipients and deliver to them in parallel, so that a slow one delays no other."""
+        slots = asyncio.Semaphore(MAX_PARALLEL)
         while True:
-            await places.acquire()
+            await slots.acquire()
             woken = self._woken
             async with services.database.transaction(background=True) as session:
                 claimed = await deliveries.claim(session, channel.name)
             if claimed:
-                telling = pool.start(_finished(self._tell_safely(services, claimed)))
-                telling.add_done_callback(lambda _: places.release())
+                task = pool.start(run_to_completion(self._deliver_safely(services, claimed)))
+                task.add_done_callback(lambda _: slots.release())
                 continue
-            places.release()
+            slots.release()
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await woken.wait()
 
-    async def _tell_safely(self, services: Services, recipient: RecipientRow) -> None:
-        """What goes wrong with one recipient is no other's business."""
+    async def _deliver_safely(self, services: Services, recipient: RecipientRow) -> None:
+        """Deliver. An unexpected error is logged, and affects no other recipient."""
         try:
-            await self._tell(services, recipient)
+            await self._deliver(services, recipient)
         except Unavailable:
             raise
         except Exception as error:
-            log.exception("Recipient %d can't be told.", recipient.id)
+            log.exception("Delivering to recipient %d failed; it is retried.", recipient.id)
             attempts, pause = recipient.attempts + 1, _pause(recipient.attempts)
             async with services.database.transaction(background=True) as session:
                 await deliveries.release(session, recipient.id, pause, attempts, repr(error))
 
-    async def _tell(self, services: Services, recipient: RecipientRow) -> None:
-        """One message to somebody for whom something waits."""
+    async def _deliver(self, services: Services, recipient: RecipientRow) -> None:
+        """Send one message about the pending deliveries of a recipient."""
         async with services.database.transaction(background=True) as session:
             if later := _quiet_until(recipient, await deliveries.now(session)):
-                await deliveries.wait_until(session, recipient.id, later)
+                await deliveries.postpone(session, recipient.id, later)
                 return
-            waiting = await deliveries.waiting(session, recipient.id, SINGLE_UP_TO)
-            if waiting is None:
+            pending = await deliveries.read_pending(session, recipient.id, MAX_SINGLE)
+            if pending is None:
                 await deliveries.release(session, recipient.id, 0)
                 return
-            subjects = await load_entries(session, waiting.first)
-            some = [subjects[event.id].of_its_owner() for event in waiting.first]
-        if waiting.missed or waiting.total > SINGLE_UP_TO:
-            numbers = (waiting.first_event, waiting.last_event)
+            entries = await load_entries(session, pending.first)
+            first_entries = [entries[event.id].without_foreign_device() for event in pending.first]
+        if pending.missed or pending.total > MAX_SINGLE:
+            numbers = (pending.first_event, pending.last_event)
             message = digest(
-                waiting.counts, numbers, some, recipient.language, missed_since=waiting.since
+                pending.counts,
+                numbers,
+                first_entries,
+                recipient.language,
+                missed_since=pending.since,
             )
-            await self._send(services, recipient, message, waiting, many=True)
+            await self._send(services, recipient, message, pending, is_digest=True)
         else:
-            message = single(some[0], recipient.language, decides=recipient.role == Role.ADMIN)
-            await self._send(services, recipient, message, waiting, many=False)
+            message = single(
+                first_entries[0], recipient.language, can_approve=recipient.role == Role.ADMIN
+            )
+            await self._send(services, recipient, message, pending, is_digest=False)
 
     async def _send(
         self,
         services: Services,
         recipient: RecipientRow,
         message: Message,
-        waiting: Waiting,
+        pending: PendingAlerts,
         *,
-        many: bool,
+        is_digest: bool,
     ) -> None:
         channel = self._channels[recipient.channel]
-        became = await _sent(channel, recipient, message, many=many)
-        if became.may_be_the_message(recipient, many=many):
+        outcome = await _attempt(channel, recipient, message, is_digest=is_digest)
+        if outcome.needs_summary(recipient, is_digest=is_digest):
             await asyncio.sleep(channel.pause(recipient.target))
-            became = await self._send_in_short(channel, recipient, waiting, became, many=many)
-        if became.error:
-            log.warning("No alert to %s %d: %s", recipient.channel, recipient.id, became.error)
-        id, first = recipient.id, waiting.first_delivery
+            outcome = await self._send_summary(
+                channel, recipient, pending, outcome, is_digest=is_digest
+            )
+        if outcome.error:
+            log.warning(
+                "Sending an alert to %s recipient %d: %s",
+                recipient.channel,
+                recipient.id,
+                outcome.error,
+            )
+        id, first = recipient.id, pending.first_delivery
         async with services.database.transaction(background=True) as session:
-            await deliveries.release(session, id, became.pause, became.attempts, became.error)
-            if became.state == "waiting":
+            await deliveries.release(session, id, outcome.pause, outcome.attempts, outcome.error)
+            if outcome.state == "waiting":
                 if first is not None:
-                    await deliveries.note_failure(session, id, first, became.error or "")
+                    await deliveries.record_failure(session, id, first, outcome.error or "")
             else:
-                last = waiting.last if many else first
+                last = pending.last if is_digest else first
                 if last is not None:
-                    await deliveries.settle(session, id, last, became.state, became.error)
-                await missed_alerts.take(session, waiting.missed)
-            await _note_where(session, recipient, became)
+                    await deliveries.settle(session, id, last, outcome.state, outcome.error)
+                await missed_alerts.subtract_sent(session, pending.missed)
+            await _update_recipient(session, recipient, outcome)
 
-    async def _send_in_short(
+    async def _send_summary(
         self,
         channel: Channel,
         recipient: RecipientRow,
-        waiting: Waiting,
-        full: "Outcome",
+        pending: PendingAlerts,
+        failure: "Outcome",
         *,
-        many: bool,
+        is_digest: bool,
     ) -> "Outcome":
-        """The same without what people and devices wrote: if that is taken, the message was at
-        fault, and not the recipient.
+        """Send it without text from people and devices. If that is accepted, the message was the
+        cause of the failure, not the recipient.
         """
-        if many:
-            counts, numbers = waiting.counts, (waiting.first_event, waiting.last_event)
+        if is_digest:
+            counts, numbers = pending.counts, (pending.first_event, pending.last_event)
         else:
-            counts, numbers = {waiting.first[0].kind: 1}, (waiting.first_event,) * 2
-        short = in_short(counts, numbers, recipient.language)
-        became = await _sent(channel, recipient, short, many=many)
-        if became.state == "sent":
-            return replace(became, error=f"sent in short: {full.error}")
-        return full
+            counts, numbers = {pending.first[0].kind: 1}, (pending.first_event,) * 2
+        short = summary(counts, numbers, recipient.language)
+        outcome = await _attempt(channel, recipient, short, is_digest=is_digest)
+        if outcome.state == "sent":
+            return replace(outcome, error=f"sent as a summary: {failure.error}")
+        return failure
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`pause`: seconds until the next message. `attempts`: failures in a row. `why`: what was
-    raised, if it was not sent.
+    """`pause`: seconds until the next message. `attempts`: failures in a row. `exception`: why it
+    was not sent.
     """
 
     state: str
     pause: float
     error: str | None = None
     attempts: int = 0
-    why: Exception | None = None
+    exception: Exception | None = None
 
     @property
-    def off(self) -> bool:
-        """The recipient takes nothing at present."""
-        if isinstance(self.why, (Unwelcome, Doubtful)):
-            return self.attempts >= AWAY_AFTER
-        return isinstance(self.why, Gone)
+    def disables(self) -> bool:
+        """Whether to disable the recipient: it accepts no messages at present."""
+        if isinstance(self.exception, (WriteForbidden, UnclearRefusal)):
+            return self.attempts >= DISABLE_AFTER
+        return isinstance(self.exception, Gone)
 
-    def may_be_the_message(self, recipient: RecipientRow, *, many: bool) -> bool:
-        """A single message that is refused for good is put aside; a digest stands for many."""
-        if isinstance(self.why, Doubtful):
-            return recipient.attempts >= SHORT_AFTER
-        return many and isinstance(self.why, Refused)
+    def needs_summary(self, recipient: RecipientRow, *, is_digest: bool) -> bool:
+        """Whether to try a summary. A single message that is refused for good is dead instead."""
+        if isinstance(self.exception, UnclearRefusal):
+            return recipient.attempts >= SUMMARY_AFTER
+        return is_digest and isinstance(self.exception, Refused)
 
 
-async def _sent(
-    channel: Channel, recipient: RecipientRow, message: Message, *, many: bool
+async def _attempt(
+    channel: Channel, recipient: RecipientRow, message: Message, *, is_digest: bool
 ) -> Outcome:
-    usual = channel.pause(recipient.target)
+    pause = channel.pause(recipient.target)
     attempts = recipient.attempts + 1
     try:
         await channel.send(recipient.target, message)
     except Refused as refused:
-        return Outcome("dead", usual, str(refused), why=refused)
-    except Gone as no_more:
-        return Outcome("waiting", PROBE_SECONDS, str(no_more), attempts, no_more)
-    except Moved as elsewhere:
-        return Outcome("waiting", 0, str(elsewhere), why=elsewhere)
+        return Outcome("dead", pause, str(refused), exception=refused)
+    except Gone as gone:
+        return Outcome("waiting", PROBE_SECONDS, str(gone), attempts, gone)
+    except Moved as moved:
+        return Outcome("waiting", 0, str(moved), exception=moved)
     except Failed as failed:
-        pause = failed.seconds if isinstance(failed, Later) else _pause(recipient.attempts)
-        return Outcome("waiting", pause, str(failed), attempts, failed)
-    return Outcome("sent", DIGEST_SECONDS if many else usual)
+        retry = failed.seconds if isinstance(failed, Later) else _pause(recipient.attempts)
+        return Outcome("waiting", retry, str(failed), attempts, failed)
+    return Outcome("sent", DIGEST_SECONDS if is_digest else pause)
 
 
-async def _note_where(session: AsyncSession, recipient: RecipientRow, became: Outcome) -> None:
-    """Whether something can be sent to the recipient, and at which address."""
-    if isinstance(became.why, Moved):
-        to = became.why.address.removesuffix(f":{recipient.topic}")
+async def _update_recipient(
+    session: AsyncSession, recipient: RecipientRow, outcome: Outcome
+) -> None:
+    """Record a new address, and enable or disable the recipient."""
+    if isinstance(outcome.exception, Moved):
+        to = outcome.exception.address.removesuffix(f":{recipient.topic}")
         await recipients.redirect(session, recipient.channel, recipient.address, to)
-    elif isinstance(became.why, NoTopic) and recipient.topic is not None:
-        await recipients.forget_topic(session, recipient.id)
-    elif became.off:
-        await deliveries.disable(session, recipient.id, became.error or "")
-    elif became.why is None and recipient.off_reason is not None:
+    elif isinstance(outcome.exception, NoTopic) and recipient.topic is not None:
+        await recipients.clear_topic(session, recipient.id)
+    elif outcome.disables:
+        await deliveries.disable(session, recipient.id, outcome.error or "")
+    elif outcome.exception is None and recipient.off_reason is not None:
         await deliveries.enable(session, recipient.id)
 
 
-async def _finished(telling: Coroutine[Any, Any, None]) -> None:
-    """A message that is on its way at the stop gets a moment to be noted: else it is sent again."""
-    task = asyncio.ensure_future(telling)
+async def run_to_completion(delivery: Coroutine[Any, Any, None]) -> None:
+    """On cancellation, give a message in progress time to be recorded: else it is sent twice."""
+    task = asyncio.ensure_future(delivery)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -244,7 +260,7 @@ async def _finished(telling: Coroutine[Any, Any, None]) -> None:
 
 
 def _pause(attempts: int) -> float:
-    """Seconds, doubling with each failure in a row."""
+    """Seconds to wait. Doubles with each failure in a row."""
     capped = min(FIRST_PAUSE_SECONDS * 2.0 ** min(attempts, 16), LONGEST_PAUSE_SECONDS)
     return capped * random.uniform(0.5, 1.0)  # noqa: S311
 

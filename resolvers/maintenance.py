@@ -1,5 +1,6 @@
-"""What servers do again and again beside the requests: they look for devices that are late or gone,
-write when devices were heard from, and forget what is old.
+"""Steps of periodic tasks.
+
+They record overdue configs and offline devices, write last-seen times, and delete old rows.
 """
 
 import logging
@@ -16,28 +17,30 @@ from resolvers.services import Services
 log = logging.getLogger("rollcall.alerts")
 
 CALLER = system("system")
-# A device that measures each second may take a moment to reconnect.
-LEAST_SECONDS = 10
-SIGHTINGS_AT_ONCE = 100
-# Of what was told, or given up; the events themselves stay.
-DELIVERIES_KEPT = timedelta(days=30)
-# Longer than anybody can mute.
-WAITING_KEPT = timedelta(days=60)
+# Seconds. A device with a very short interval needs time to reconnect before a config is overdue.
+MIN_OVERDUE_SECONDS = 10
+LAST_SEEN_BATCH_SIZE = 100
+# Of sent and failed deliveries; their events have their own retention.
+DELIVERY_RETENTION = timedelta(days=30)
+# Longer than a chat can be muted.
+PENDING_DELIVERY_RETENTION = timedelta(days=60)
 
 
 async def mark_overdue(services: Services, intervals: float) -> int:
-    """Records, once for each version, that a config is not in force so many intervals after it was
-    made. Returns how many were found; call it again where that is `mark_late.AT_ONCE`.
+    """Record, once for each version, configs not applied within `intervals` sending intervals.
+
+    Returns their number; if it is `mark_late.BATCH_SIZE`, there may be more.
     """
     async with services.database.transaction(background=True) as session:
         now = datetime.now(UTC)
-        return await mark_late.mark_overdue(session, CALLER, now, intervals, LEAST_SECONDS)
+        return await mark_late.mark_overdue(session, CALLER, now, intervals, MIN_OVERDUE_SECONDS)
 
 
 async def mark_offline(services: Services, seconds: int) -> int:
-    """Records, once for each absence, that a device has been offline for so long. One that was
-    never online is not missed. Returns how many were found; call it again where that is
-    `mark_late.AT_ONCE`.
+    """Record, once for each absence, devices that have been offline for `seconds`.
+
+    Devices that were never online are left out. Returns their number; if it is
+    `mark_late.BATCH_SIZE`, there may be more.
     """
     since = datetime.now(UTC) - timedelta(seconds=seconds)
     async with services.database.transaction(background=True) as session:
@@ -45,8 +48,8 @@ async def mark_offline(services: Services, seconds: int) -> int:
 
 
 async def write_last_seen(services: Services) -> int:
-    """Some of those that wait; how many. Raises Unavailable."""
-    seen = services.last_seen.take(SIGHTINGS_AT_ONCE)
+    """Write a batch of buffered last-seen times; return its size. Raises Unavailable."""
+    seen = services.last_seen.pop(LAST_SEEN_BATCH_SIZE)
     if seen:
         async with services.database.transaction(background=True) as session:
             await last_seen.write(session, seen)
@@ -54,26 +57,33 @@ async def write_last_seen(services: Services) -> int:
 
 
 async def delete_old_events(services: Services, ages: Mapping[EventKind, timedelta]) -> int:
-    """Some of those that are older than that for their kind, and that nobody has still to be told
-    of. Returns how many of the most frequent kind; call it again where that is `retention.AT_ONCE`.
+    """Delete a batch of events of each kind that are older than its age in `ages`.
+
+    Events that recipients still have to get are left out. Returns the largest number for one kind;
+    if it is `retention.BATCH_SIZE`, there may be more.
     """
-    now, most = datetime.now(UTC), 0
+    now, largest = datetime.now(UTC), 0
     for kind, age in ages.items():
         async with services.database.transaction(background=True) as session:
-            most = max(most, await retention.delete_old_events(session, kind, now - age))
-    return most
+            largest = max(largest, await retention.delete_old_events(session, kind, now - age))
+    return largest
 
 
 async def delete_old_deliveries(services: Services) -> int:
-    """As `delete_old_events`; what waits for longer than that is counted, and told in a digest."""
+    """Delete a batch of old deliveries, and replace old pending ones by a count for a digest.
+
+    Returns the larger number of both; if it is `retention.BATCH_SIZE`, there may be more.
+    """
     now = datetime.now(UTC)
     async with services.database.transaction(background=True) as session:
-        told = await retention.delete_old_deliveries(session, now - DELIVERIES_KEPT)
+        deleted = await retention.delete_old_deliveries(session, now - DELIVERY_RETENTION)
     async with services.database.transaction(background=True) as session:
-        untold = await missed_alerts.fold(session, now - WAITING_KEPT, retention.AT_ONCE)
-    if untold:
-        log.warning(
-            "%d alerts have waited for two months: a digest will count them, without details.",
-            untold,
+        folded = await missed_alerts.fold(
+            session, now - PENDING_DELIVERY_RETENTION, retention.BATCH_SIZE
         )
-    return max(told, untold)
+    if folded:
+        log.warning(
+            "%d alerts are pending for 60 days: the next digest only counts them, without details.",
+            folded,
+        )
+    return max(deleted, folded)

@@ -1,4 +1,4 @@
-"""Conditional writes that met a conflict, tried again."""
+"""Retries of conditional writes after a conflict."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -19,23 +19,24 @@ async def until_written(
     device_id: str,
     attempt: Callable[[AsyncSession | None], Awaitable[Result | None]],
 ) -> Result:
-    """Return the first result of `attempt` that is not None, which stands for a conflict.
+    """Return the first result of `attempt` that is not None; None stands for a conflict.
 
-    `attempt` reads, decides and writes. After a conflict, the requests for one device take turns
-    on all servers, and write in the transaction that has the turn. Most of them wait in their own
-    process, so that they don't take its connections. For transactions of its own an attempt that
-    has a turn uses the other pool (`background=True`).
+    `attempt` reads, decides and writes. After a conflict, requests for one device are serialized on
+    all servers by an advisory lock, and write in the transaction that holds it (`session`). They
+    wait for a lock of their process first, so that few of them occupy a database connection.
+    An attempt with a session takes its other transactions from the background pool
+    (`background=True`): waiting for a second connection of one pool could deadlock.
     Raises Overloaded after `ATTEMPTS` conflicts.
     """
     result = await attempt(None)
     if result is not None:
         return result
-    async with services.device_locks.hold(device_id), services.database.transaction() as session:
+    async with services.device_locks.lock(device_id), services.database.transaction() as session:
         await lock_device(session, device_id)
         for _ in range(ATTEMPTS - 1):
             result = await attempt(session)
             if result is not None:
                 break
     if result is None:
-        raise Overloaded("This device is being changed by others; try again soon.")
+        raise Overloaded("Too many concurrent changes of this device: try again soon.")
     return result

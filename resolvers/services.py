@@ -1,4 +1,4 @@
-"""What every operation needs at hand."""
+"""The dependencies of every operation."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -16,7 +16,7 @@ from resolvers.feed.entries import Feeds, feeds
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where devices find MQTT. `host` None: the host that they reached this server by."""
+    """Where devices reach MQTT. `host` None: the host name by which they reached this server."""
 
     host: str | None
     port: int
@@ -39,5 +39,5 @@ class Services:
 
     @classmethod
     def on(cls, database: Database) -> Self:
-        """One that nobody else needs to know of."""
+        """Services with the default policies, for a command or a test."""
         return cls(database, Reads(database), Writes(database), feeds(database))

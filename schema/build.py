@@ -1,4 +1,4 @@
-"""The executable schema, and its text."""
+"""The executable schema and its text in the GraphQL schema language."""
 
 import strawberry
 
@@ -9,7 +9,7 @@ from schema.subscription import Subscription
 
 class Schema(strawberry.Schema):
     def process_errors(self, *_: object) -> None:
-        """Whoever answers the request logs what has to be logged."""
+        """No-op: the transport that sends the response logs its errors."""
 
 
 def build_schema() -> Schema:

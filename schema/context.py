@@ -1,4 +1,4 @@
-"""What a request's resolvers can reach."""
+"""The context of one GraphQL request, for its resolvers."""
 
 from functools import cached_property
 
@@ -16,16 +16,18 @@ from resolvers.services import Services
 
 
 class Context:
-    """`own`: the device whose token the caller's is, as it was when the request came; None where
-    that is not known, or too long ago.
+    """`caller_device`: the device that the caller's token belongs to, as read for this request.
+    None if the caller is not a device, or no recent record of it is available.
     """
 
-    def __init__(self, services: Services, caller: Caller, own: DeviceRecord | None = None) -> None:
+    def __init__(
+        self, services: Services, caller: Caller, caller_device: DeviceRecord | None = None
+    ) -> None:
         self.services = services
         self.caller = caller
-        self.own = own
+        self.caller_device = caller_device
 
-    # Without a cache: a subscription's context lives long.
+    # cache=False: the context of a subscription lives as long as the subscription.
 
     @cached_property
     def past_configs(self) -> DataLoader[tuple[str, int], Config | None]:

@@ -6,7 +6,7 @@ from schema.devices import approval, config_changes, link_changes, register
 from schema.devices import changes as device_changes
 
 
-@strawberry.type(description="What can be changed. Every change is in the audit log.")
+@strawberry.type(description="Write operations. Every change is recorded in the audit log.")
 class Mutation:
     register_device = register.register_device
     update_device = device_changes.update_device

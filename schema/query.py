@@ -18,7 +18,7 @@ from schema.alerts.delivery import DeliveryConnection, DeliveryFilter
 from schema.alerts.invite import TelegramInviteConnection
 from schema.alerts.recipient import RecipientConnection
 from schema.common.counts import cached_count
-from schema.common.metadata import OF_CALLER
+from schema.common.metadata import CALLER_ONLY
 from schema.common.page_info import After, First
 from schema.common.values import values_of
 from schema.context import RollcallInfo
@@ -31,29 +31,32 @@ from schema.events.event import EventConnection, EventFilter
 DeviceId = Annotated[strawberry.ID, strawberry.argument(description="32 hexadecimal digits.")]
 
 
-@strawberry.type(description="What can be read. What a token may not see does not exist for it.")
+@strawberry.type(
+    description="Read operations. Objects that the token may not see are treated as not existing."
+)
 class Query:
     @strawberry.field(
-        description="The device whose token this is; null for a person's token.",
-        metadata={OF_CALLER: True},
+        description="The device that the token belongs to; null if it is not a device token.",
+        metadata={CALLER_ONLY: True},
     )
     async def me(self, info: RollcallInfo) -> Device | None:
-        row = await device_queries.me(info.context.services, info.context.caller, info.context.own)
+        context = info.context
+        row = await device_queries.me(context.services, context.caller, context.caller_device)
         return Device(row=row) if row else None
 
-    @strawberry.field(description="A device by its id; null where there is none.")
+    @strawberry.field(description="A device by its id; null if there is no such device.")
     async def device(self, info: RollcallInfo, id: DeviceId) -> Device | None:
         row = await device_queries.device(info.context.services, info.context.caller, id)
         return Device(row=row) if row else None
 
-    @strawberry.field(description="Devices in the order of their registration.")
+    @strawberry.field(description="Devices, in the order of their registration.")
     async def devices(
         self,
         info: RollcallInfo,
         first: First = 50,
         after: After = None,
         filter: Annotated[
-            DeviceFilter | None, strawberry.argument(description="Which ones; all if left out.")
+            DeviceFilter | None, strawberry.argument(description="Which devices; all if omitted.")
         ] = None,
     ) -> DeviceConnection:
         wanted = Wanted.check(values_of(filter) if filter else {})
@@ -64,32 +67,30 @@ class Query:
             count=cached_count(lambda: device_queries.count_devices(services, caller, wanted)),
         )
 
-    @strawberry.field(
-        description="How many devices there are, and how they fare: those that this token can see."
-    )
+    @strawberry.field(description="Numbers of devices by state, of those that the token may see.")
     async def fleet(self, info: RollcallInfo) -> Fleet:
         return Fleet(
             counts=await device_queries.count_fleet(info.context.services, info.context.caller)
         )
 
-    @strawberry.field(description="A device's MQTT topics; null where there is no such device.")
+    @strawberry.field(description="A device's MQTT topics; null if there is no such device.")
     async def topics(self, info: RollcallInfo, device_id: DeviceId) -> Topics | None:
         row = await device_queries.device(info.context.services, info.context.caller, device_id)
         return Topics.of(row.topics) if row else None
 
-    @strawberry.field(description="A device's desired config; null where there is no such device.")
+    @strawberry.field(description="A device's desired config; null if there is no such device.")
     async def config(self, info: RollcallInfo, device_id: DeviceId) -> Config | None:
         row = await device_queries.device(info.context.services, info.context.caller, device_id)
         return Config.of(row.config) if row else None
 
-    @strawberry.field(description="The audit log, the newest first.")
+    @strawberry.field(description="The audit log, newest events first.")
     async def events(
         self,
         info: RollcallInfo,
         first: First = 50,
         after: After = None,
         filter: Annotated[
-            EventFilter | None, strawberry.argument(description="Which ones; all if left out.")
+            EventFilter | None, strawberry.argument(description="Which events; all if omitted.")
         ] = None,
     ) -> EventConnection:
         wanted = WantedEvents.check(values_of(filter) if filter else {})
@@ -99,14 +100,15 @@ class Query:
         )
 
     @strawberry.field(
-        description="Where the log of changes ends now. Ask for it, then read what you want to "
-        "follow, then follow it from here: `configChanged(after:)`, `eventAdded(after:)`."
+        description="The cursor of the newest event in the log. To miss no change: read this "
+        "cursor, then read the data, then subscribe with the cursor as `after` "
+        "(`configChanged`, `eventAdded`)."
     )
     async def latest_cursor(self, info: RollcallInfo) -> strawberry.ID:
         return strawberry.ID(await latest_cursor(info.context.services, info.context.caller))
 
     @strawberry.field(
-        description="Tokens, the oldest first; those of devices only with `kind: DEVICE`."
+        description="Tokens, oldest first. Device tokens are listed only with `kind: DEVICE`."
     )
     async def tokens(
         self,
@@ -120,7 +122,7 @@ class Query:
             page=await tokens.list_tokens(info.context.services, info.context.caller, kind, page)
         )
 
-    @strawberry.field(description="Who is told of events; for administrators.")
+    @strawberry.field(description="Recipients of alerts; for administrators.")
     async def recipients(
         self, info: RollcallInfo, first: First = 50, after: After = None
     ) -> RecipientConnection:
@@ -129,7 +131,7 @@ class Query:
             page=await recipients.list_recipients(info.context.services, info.context.caller, page)
         )
 
-    @strawberry.field(description="Invitations of Telegram chats, the newest first.")
+    @strawberry.field(description="Invitations for Telegram chats, newest first.")
     async def telegram_invites(
         self, info: RollcallInfo, first: First = 50, after: After = None
     ) -> TelegramInviteConnection:
@@ -139,8 +141,8 @@ class Query:
         )
 
     @strawberry.field(
-        description="What became of alerts, the newest first; for administrators. What was sent or "
-        "given up is kept for 30 days."
+        description="Deliveries of alerts, newest first; for administrators. Deliveries that were "
+        "sent or have failed are kept for 30 days."
     )
     async def deliveries(
         self,
@@ -148,7 +150,8 @@ class Query:
         first: First = 50,
         after: After = None,
         filter: Annotated[
-            DeliveryFilter | None, strawberry.argument(description="Which ones; all if left out.")
+            DeliveryFilter | None,
+            strawberry.argument(description="Which deliveries; all if omitted."),
         ] = None,
     ) -> DeliveryConnection:
         wanted = WantedDeliveries.check(values_of(filter) if filter else {})

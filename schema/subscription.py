@@ -12,91 +12,92 @@ from schema.devices.config import Config
 from schema.devices.device import Device
 from schema.events.event import Event
 
-LastSeen = Annotated[
+AfterCursor = Annotated[
     strawberry.ID | None,
     strawberry.argument(
-        description="The last cursor that was seen: what came after it comes first. Left out: from "
-        "now on."
+        description="The last cursor that the client received. Events after it are sent first. If "
+        "omitted, only new events are sent."
     ),
 ]
 
 
-@strawberry.type(description="A new version of one device's config.")
+@strawberry.type(description="A new config version of one device.")
 class ConfigChange:
-    of: strawberry.Private[Change]
+    change: strawberry.Private[Change]
 
     @property
-    def answers(self) -> dict[Any, Any]:
-        return self.of.answers
+    def responses(self) -> dict[Any, Any]:
+        return self.change.responses
 
     @strawberry.field(
-        description="Where this stands in the log: `after` for whoever goes on from here."
+        description="Position of this change in the event log. To resume after it, pass it as "
+        "`after`."
     )
     def cursor(self) -> strawberry.ID:
-        return strawberry.ID(self.of.cursor)
+        return strawberry.ID(self.change.cursor)
 
     @strawberry.field(
-        description="The device as it is by now; null where it was deleted or went to another "
-        "owner since."
+        description="The device in its present state; null if it was deleted or got another owner "
+        "since."
     )
     def device(self) -> Device | None:
-        return Device(row=self.of.device) if self.of.device else None
+        return Device(row=self.change.device) if self.change.device else None
 
-    @strawberry.field(description="The config that came into force.")
+    @strawberry.field(description="The new desired config.")
     def config(self) -> Config:
-        return Config.of(self.of.config)
+        return Config.of(self.change.config)
 
-    @strawberry.field(description="The one that it replaced.")
+    @strawberry.field(description="The config that it replaced.")
     def previous(self) -> Config:
-        return Config.of(self.of.previous)
+        return Config.of(self.change.previous)
 
 
 @strawberry.type(
-    description="What can be followed, over WebSocket (graphql-transport-ws) or server-sent events."
+    description="Live updates, over WebSocket (graphql-transport-ws) or server-sent events."
 )
 class Subscription:
     @strawberry.subscription(
-        description="Every change of a config, through whichever server it was made, exactly once "
-        "and in order. It ends when the token does."
+        description="Every new config version, exactly once and in order, also if another server "
+        "made the change. The subscription ends when the token is revoked or expires."
     )
     async def config_changed(
         self,
         info: RollcallInfo,
         device_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only this device's.")
+            strawberry.ID | None, strawberry.argument(description="Only changes of this device.")
         ] = None,
         owner: Annotated[
-            str | None, strawberry.argument(description="Only of this owner's devices.")
+            str | None, strawberry.argument(description="Only changes of this owner's devices.")
         ] = None,
-        after: LastSeen = None,
+        after: AfterCursor = None,
     ) -> AsyncGenerator[ConfigChange]:
         services, caller = info.context.services, info.context.caller
         async with aclosing(
             subscribe_config_changes(services, caller, EventSelector(device_id, owner), after)
         ) as changes:
             async for change in changes:
-                yield ConfigChange(of=change)
+                yield ConfigChange(change=change)
 
     @strawberry.subscription(
-        description="Every event of the audit log, as `configChanged` tells changes; for people's "
-        "tokens."
+        description="Every new event of the audit log, exactly once and in order. Requires a token "
+        "of an administrator or viewer."
     )
     async def event_added(
         self,
         info: RollcallInfo,
         device_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only about this device.")
+            strawberry.ID | None, strawberry.argument(description="Only events about this device.")
         ] = None,
         owner: Annotated[
-            str | None, strawberry.argument(description="Only about this owner's.")
+            str | None, strawberry.argument(description="Only events about this owner.")
         ] = None,
         kinds: Annotated[
-            list[EventKind] | None, strawberry.argument(description="Only of these kinds.")
+            list[EventKind] | None, strawberry.argument(description="Only events of these kinds.")
         ] = None,
-        after: LastSeen = None,
+        after: AfterCursor = None,
     ) -> AsyncGenerator[Event]:
         services, caller = info.context.services, info.context.caller
-        asked = EventSelector(device_id, owner, kinds)
-        async with aclosing(subscribe_events(services, caller, asked, after)) as events:
+        selector = EventSelector(device_id, owner, kinds)
+        async with aclosing(subscribe_events(services, caller, selector, after)) as events:
             async for event in events:
-                yield Event(of=event)
+                yield Event(entry=event)

@@ -1,8 +1,8 @@
-"""The schema's text is committed, and what breaks clients is announced.
+"""Check that schema.graphql is up to date and that CHANGELOG.md lists breaking changes.
 
-Compares `schema.graphql` with what the code gives (`--write` writes it), and the code with
-`schema/released.graphql`, the contract of the last release: each breaking change must stand, in
-these words, in CHANGELOG.md.
+Compares `schema.graphql` with the schema of the code (`--write` updates the file). Then compares
+the code with `schema/released.graphql`, the schema of the last release: CHANGELOG.md must contain
+the description of each breaking change literally.
 """
 
 import sys
@@ -22,14 +22,14 @@ def main() -> None:
     if "--write" in sys.argv:
         COMMITTED.write_text(current)
     if COMMITTED.read_text() != current:
-        sys.exit(
-            "schema.graphql is not what the code gives: run `make schema` and look at the diff."
-        )
+        sys.exit("schema.graphql does not match the code: run `make schema` and check the diff.")
     changelog = (ROOT / "CHANGELOG.md").read_text()
     changes = find_breaking_changes(build_schema(RELEASED.read_text()), build_schema(current))
     missing = [change.description for change in changes if change.description not in changelog]
     if missing:
-        sys.exit("\n".join(["Breaking changes that CHANGELOG.md does not announce:", *missing]))
+        sys.exit(
+            "\n".join(["CHANGELOG.md does not list these breaking changes; add them:", *missing])
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Install the packages of a lock, and Rollcall itself, into .venv.
+"""Install the packages of a lock file and Rollcall into .venv.
 
 `python3 scripts/install.py requirements.lock`
 """
@@ -15,13 +15,13 @@ VENV = Path(".venv")
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
 TERMINAL = sys.stdout.isatty()
-# Seconds. In a terminal each line replaces the last one; a log gets fewer.
+# Seconds. In a terminal each line replaces the last one; a log file gets fewer lines.
 SHOW_EVERY = 0.2 if TERMINAL else 5
 ERROR_LINES = 20
 
 
 class Progress:
-    """How far pip is: what its log names, and what is in the environment."""
+    """The progress of pip, from its log and from the packages in the environment."""
 
     def __init__(self, lock: Path) -> None:
         pinned = [line for line in lock.read_text().splitlines() if re.match(r"\S+==", line)]
@@ -33,12 +33,12 @@ class Progress:
         text = LOG.read_text(errors="replace")
         last = text.splitlines()[-1] if text else ""
         if last.startswith("WARNING: Retrying"):
-            return "the package index does not answer; trying again"
-        if wanted := re.search(r"^Installing collected packages: (.+)", text, re.MULTILINE):
-            number = len(wanted[1].split(","))
+            return "the package index does not respond; retrying"
+        if installing := re.search(r"^Installing collected packages: (.+)", text, re.MULTILINE):
+            number = len(installing[1].split(","))
             return f"unpacked {min(_present() - self.before, number)} of {number}"
-        known = r"^(?:Collecting|Requirement already satisfied:) (\S+)"
-        found = re.findall(known, text, re.MULTILINE)
+        pattern = r"^(?:Collecting|Requirement already satisfied:) (\S+)"
+        found = re.findall(pattern, text, re.MULTILINE)
         return f"found {len(found)} of {self.total}: {found[-1]}" if found else "starting pip"
 
     def show(self) -> None:
@@ -51,7 +51,7 @@ class Progress:
 
 def main(lock: Path) -> None:
     started = time.monotonic()
-    print(f"Installing what {lock} pins into {VENV}", flush=True)
+    print(f"Installing the packages of {lock} into {VENV}", flush=True)
     venv.create(VENV, symlinks=True, with_pip=find_spec("pip") is None)
     progress = Progress(lock)
     pip(progress, "--progress-bar=off", "--require-hashes", "-r", str(lock))
@@ -61,12 +61,12 @@ def main(lock: Path) -> None:
 
 
 def pip(progress: Progress, *arguments: str) -> None:
-    """Exits with the end of pip's output if it fails."""
-    own = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
-    command = own if find_spec("pip") else [str(PYTHON), "-m", "pip"]
+    """Run `pip install`. Exits with the end of its output if it fails."""
+    current = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    command = current if find_spec("pip") else [str(PYTHON), "-m", "pip"]
     options = ["--disable-pip-version-check", "--no-input", "install", "--no-deps"]
     with LOG.open("w") as log:
-        process = subprocess.Popen(  # noqa: S603  our own arguments
+        process = subprocess.Popen(  # noqa: S603  fixed arguments
             [*command, *options, *arguments], stdout=log, stderr=subprocess.STDOUT
         )
     while process.poll() is None:
@@ -74,7 +74,7 @@ def pip(progress: Progress, *arguments: str) -> None:
         time.sleep(SHOW_EVERY)
     if process.returncode:
         end = LOG.read_text(errors="replace").splitlines()[-ERROR_LINES:]
-        sys.exit("\n".join(["", *end, f"pip failed; its whole output is in {LOG}."]))
+        sys.exit("\n".join(["", *end, f"pip failed. Its full output is in {LOG}."]))
 
 
 def _present() -> int:

@@ -1,4 +1,4 @@
-"""The ASGI application. `uvicorn --factory server.app:create_app` is all it needs."""
+"""The ASGI application. `uvicorn --factory server.app:create_app` starts it, too."""
 
 import logging
 
@@ -19,13 +19,15 @@ from server.endpoints.pages import add_pages
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.service import GraphQLService, Observers
 from server.graphql.websocket import WebSocketEndpoint
-from server.lifespan import Parts
+from server.http.cors import CorsLines, cors_options
+from server.lifespan import Components
 from server.observability.access_log import AccessLog, RequestIds
 from server.observability.logs import configure_logging
 from server.observability.metrics import metrics_endpoint
+from server.observability.request_spans import TracedWebSocket
 from server.rest.endpoint import add_rest
-from server.runtime.mqtt import Embedded, own_credentials
-from server.settings import Settings, read_settings
+from server.runtime.mqtt import Embedded, server_credentials
+from server.settings import Settings, read_settings, warn_of_unknown_variables
 from server.transport.fast_path import PATH, FastPath
 
 TITLES = {
@@ -33,27 +35,28 @@ TITLES = {
     TokenKind.ENROL: "Enrolment key (for devices to register; shown this once):",
 }
 WELCOME = (
-    "Rollcall, the registration desk of an IoT fleet. The GraphQL API is at /graphql, "
-    "its REST face is described at /openapi.json.\n"
+    "Rollcall, the registration server of an IoT fleet. The GraphQL API is at /graphql. "
+    "/openapi.json describes the REST routes.\n"
 )
 
 
 def create_app(settings: Settings | None = None, embedded: Embedded | None = None) -> FastAPI:
-    """`embedded`: the socket of the embedded broker; else it makes one when it starts."""
+    """`embedded`: the socket of the embedded broker. If None, the application opens it at start."""
     if settings is None:
         settings = read_settings()
-        # Started by a server that knows nothing of our settings, such as plain uvicorn.
+        # Started by a server that does not configure logging, such as plain uvicorn.
         if not logging.getLogger().handlers:
             configure_logging(settings)
-    parts = Parts(settings, embedded, announce)
+        warn_of_unknown_variables()
+    components = Components(settings, embedded, announce)
     database_supervisor, connections, tracing = (
-        parts.database_supervisor,
-        parts.connections,
-        parts.tracing,
+        components.database_supervisor,
+        components.connections,
+        components.tracing,
     )
     app = Application(
         title="Rollcall",
-        lifespan=parts.lifespan,
+        lifespan=components.lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -61,9 +64,9 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         telemetry=tracing.telemetry,
     )
     app.state.connections = connections
-    app.state.stop = parts.stop
+    app.state.stop = components.stop
     app.state.database_supervisor = database_supervisor
-    app.state.broker = parts.broker
+    app.state.broker = components.broker
     engine = Engine(
         build_schema(),
         settings.limits,
@@ -71,54 +74,48 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         trusted_documents(settings.trusted_documents),
     )
     service = GraphQLService(
-        engine, database_supervisor, connections, Observers(parts.metrics, tracing), settings
+        engine, database_supervisor, connections, Observers(components.metrics, tracing), settings
     )
     endpoint = GraphQLEndpoint(service)
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
-    live = WebSocketEndpoint(service)
-    app.router.routes.append(WebSocketRoute(PATH, live.__call__))
+    websocket = WebSocketEndpoint(service)
+    app.router.routes.append(WebSocketRoute(PATH, websocket.__call__))
     add_rest(
         app,
         service,
         engine.schema,
         read_routes(engine.schema, engine.trusted, settings.trusted_documents),
     )
-    auth = BrokerAuth(service, own_credentials(settings))
+    auth = BrokerAuth(service, server_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
-    if parts.alerts.bot and settings.telegram_webhook_url:
-        from server.endpoints import telegram_webhook as hook  # noqa: PLC0415  it loads a lot
+    if components.alerts.bot and settings.telegram_webhook_url:
+        from server.endpoints import telegram_webhook as hook  # noqa: PLC0415  a slow import
 
-        receive = hook.TelegramWebhook(parts.alerts.bot, database_supervisor).__call__
+        receive = hook.TelegramWebhook(components.alerts.bot, database_supervisor).__call__
         app.add_route(hook.PATH, receive, methods=["POST"])
-    app.add_route("/metrics", metrics_endpoint(parts.metrics, service.require_operator))
+    app.add_route("/metrics", metrics_endpoint(components.metrics, service.require_operator))
     app.add_route("/healthz", lambda _: PlainTextResponse("alive\n"))
-    app.add_route("/readyz", Readiness(database_supervisor, parts.supervisor, parts.stop).__call__)
+    readiness = Readiness(database_supervisor, components.supervisor, components.stop)
+    app.add_route("/readyz", readiness.__call__)
     add_pages(app, WELCOME)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "GraphQL-Require-Preflight"],
-            expose_headers=["Retry-After", "X-Request-Id"],
-        )
-    app.add_middleware(RequestIds, answered=parts.metrics.http)
-    if not settings.cors_origins and not tracing.on:
-        app.fast_path = FastPath(endpoint, AccessLog(parts.metrics.http))
-        app.live = RequestIds(live.app, answered=parts.metrics.http)
+        app.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
+    app.add_middleware(RequestIds, on_response=components.metrics.http)
+    access_log, spans = AccessLog(components.metrics.http), tracing.request_spans
+    app.fast_path = FastPath(endpoint, access_log, CorsLines(settings.cors_origins), spans)
+    live = RequestIds(websocket.app, on_response=components.metrics.http)
+    app.live = TracedWebSocket(live, spans) if spans else live
     return app
 
 
 class Application(FastAPI):
-    """`fast_path` and `live`: for `/graphql` by HTTP and WebSocket, where `server.transport` serves
-    it; None where every request has to meet some middleware.
-    """
+    """`fast_path` and `live` serve `/graphql` over HTTP and WebSocket in `server.transport`."""
 
     fast_path: FastPath | None = None
     live: ASGIApp | None = None
 
 
-def announce(made: dict[TokenKind, str]) -> None:
-    """Prints new secrets where only whoever started the server sees them: never to the log."""
-    for kind, secret in made.items():
+def announce(secrets: dict[TokenKind, str]) -> None:
+    """Print new secrets to standard output. They must not get into the log."""
+    for kind, secret in secrets.items():
         print(f"{TITLES[kind]}\n  {secret}", flush=True)  # noqa: T201

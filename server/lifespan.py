@@ -1,4 +1,4 @@
-"""The parts of a server, and what goes on beside its requests, from its start to its stop."""
+"""The components of a server and its background tasks, from start to stop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,16 +18,16 @@ from server.runtime.periodic import periodic_tasks
 from server.runtime.stopping import Stop
 from server.settings import Settings
 
-# Seconds. A database that is at hand is there before the first request.
+# Seconds. The start waits at most this long for the database, so that first requests find it.
 OPEN_SECONDS = 1.0
-# Seconds. Longer than an alert that is being sent gets to be noted (notifier/sender.py).
+# Seconds. Longer than notifier/sender.py takes to record an alert that is being sent.
 BACKGROUND_SECONDS = 2.5
-# Seconds. What traces may take at the end (server/observability/otlp.py).
+# Seconds. The limit for sending the last traces (server/observability/otlp.py).
 TRACES_SECONDS = 2.0
 
 
-class Parts:
-    """Of one application."""
+class Components:
+    """The long-lived objects of one application."""
 
     def __init__(self, settings: Settings, embedded: Embedded | None, announce: Announce) -> None:
         self.supervisor = Supervisor(_is_transient)
@@ -37,11 +37,11 @@ class Parts:
         )
         self.broker = MqttRuntime(settings, lambda: database_supervisor.services, embedded)
         self.alerts = NotifierRuntime(settings)
-        database_supervisor.broker = lambda: self.broker.told
-        database_supervisor.workers = [
-            *self.broker.workers,
+        database_supervisor.broker = lambda: self.broker.advertised_address
+        database_supervisor.background_tasks = [
+            *self.broker.background_tasks,
             *periodic_tasks(settings),
-            *self.alerts.workers,
+            *self.alerts.background_tasks,
         ]
         self.tracing = tracing_from_environment()
         self.metrics = Metrics(
@@ -51,7 +51,7 @@ class Parts:
         self._background = [
             Background("database", database_supervisor.run),
             Background("token check", self.connections.watch),
-            *self.broker.background,
+            *self.broker.independent_tasks,
         ]
         for task in self._background:
             self.supervisor.expect(task.name)
@@ -59,9 +59,9 @@ class Parts:
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
-        """Requests are served from the first second on, with 503 until the database is there.
+        """Serve requests from the first second on, with 503 until the database is available.
 
-        Raises PortTaken.
+        Raises PortTaken if the port of the embedded broker is in use.
         """
         async with self.tracing.running():
             await self.broker.start()
@@ -82,7 +82,7 @@ class Parts:
         await stop.within(seconds, "background tasks", end_all([running]))
         seconds = stop.seconds_left - (TRACES_SECONDS if self.tracing.on else 0)
         await asyncio.gather(
-            # A PostgreSQL that takes longer ends by itself.
+            # A PostgreSQL that needs longer is left to stop by itself.
             stop.within(
                 seconds, "the database", self.database_supervisor.close(max(0.1, seconds - 0.5))
             ),

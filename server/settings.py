@@ -1,5 +1,7 @@
-"""Settings, read once from the environment. The README has the table of them."""
+"""Settings, read once from the environment. README.md lists them."""
 
+import logging
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -15,7 +17,7 @@ from domain.access.rate_limit import RegistrationRateLimiter
 from domain.alerts.quiet_hours import check_zone
 from domain.devices.enrolment import EnrolmentPolicy, ReenrolmentPolicy
 from domain.events.retention import Retention
-from resolvers.feed.feed import BATCH
+from resolvers.feed.feed import BATCH_SIZE
 from resolvers.services import BrokerAddress
 from schema.engine.limits import Limits
 from server.settings_checks import (
@@ -37,6 +39,8 @@ from server.settings_checks import (
     split_list,
 )
 
+log = logging.getLogger("rollcall.server")
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -44,7 +48,7 @@ class Environment(StrEnum):
 
 
 class TrustedOnly(StrEnum):
-    """Who may send nothing but the ids of trusted documents."""
+    """Which callers may send only the ids of trusted documents."""
 
     NOBODY = "nobody"
     DEVICES = "devices"
@@ -57,14 +61,14 @@ class Switch(StrEnum):
 
 
 PREFIXES = ("ROLLCALL_", "TELEGRAM_")
-OF_KUBERNETES = re.compile(r"ROLLCALL_(SERVICE_|PORT_\d+_)")
+KUBERNETES_VARIABLE = re.compile(r"ROLLCALL_(SERVICE_|PORT_\d+_)")
 
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 
 
 class Settings(BaseSettings):
-    """Each is the environment variable `ROLLCALL_` and its name in capitals."""
+    """Field `x` is read from the environment variable `ROLLCALL_X`, if it has no alias."""
 
     model_config = SettingsConfigDict(
         env_prefix="ROLLCALL_",
@@ -97,7 +101,7 @@ class Settings(BaseSettings):
     max_connections_per_token: int = Field(default=500, ge=1)
     max_operations_per_token: int = Field(default=100, ge=1)
     max_subscriptions_per_token: int = Field(default=1_000, ge=1)
-    max_waiting_events: int = Field(default=2_000, ge=BATCH)
+    max_waiting_events: int = Field(default=2_000, ge=BATCH_SIZE)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     max_document_length: int = Field(default=50_000, ge=100)
     max_tokens: int = Field(default=2_000, ge=10)
@@ -149,7 +153,7 @@ class Settings(BaseSettings):
 
     @property
     def connections_per_process(self) -> int:
-        """To the database, at most."""
+        """The maximum number of database connections."""
         return connections_for(self.database_connections, self.workers)
 
     @property
@@ -180,19 +184,22 @@ class Settings(BaseSettings):
         return self.max_operations_per_token if self.rate_limits is Switch.ON else None
 
     @property
-    def mqtt_wanted(self) -> bool:
+    def mqtt_enabled(self) -> bool:
         return self.mqtt is Switch.ON
 
     @property
     def embedded_mqtt(self) -> bool:
-        """Whether this server brings a broker of its own."""
-        return self.mqtt_wanted and self.mqtt_url is None
+        """Whether this server runs the embedded broker."""
+        return self.mqtt_enabled and self.mqtt_url is None
 
     @property
     def broker(self) -> BrokerAddress | None:
-        """What devices are told; a broker on this machine is where they reached this server."""
+        """The broker address that devices get. Host None: the host by which they reach the server.
+
+        That is used for a broker on this machine, whose local address is useless to devices.
+        """
         url = self.mqtt_public_url or self.mqtt_url
-        if url is None or not self.mqtt_wanted:
+        if url is None or not self.mqtt_enabled:
             return None
         parts = urlsplit(url)
         host = None if parts.hostname in ("localhost", "127.0.0.1", "::1") else parts.hostname
@@ -200,10 +207,11 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """Says which environment variable is wrong, and what to set."""
+    """An environment variable is wrong. The text names it and says what to set."""
 
 
 def read_settings() -> Settings:
+    """Raises SettingsError if a variable is wrong."""
     try:
         return Settings()
     except ValidationError as error:
@@ -214,21 +222,27 @@ def read_settings() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
-def unknown_variables(environment: Iterable[str]) -> list[str]:
-    """One line for each variable that is named like a setting and is none.
+def warn_of_unknown_variables(environment: Iterable[str] = os.environ) -> None:
+    """Log each variable that is named like a setting and is none."""
+    for line in unknown_variables(environment):
+        log.warning("%s", line)
 
-    A warning only: Kubernetes gives every container variables such as `ROLLCALL_SERVICE_HOST` for
-    a service that is called rollcall. Those are left out.
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """Return one line for each variable that is named like a setting but is not a setting.
+
+    They are not errors. Kubernetes sets variables such as `ROLLCALL_SERVICE_HOST` in every
+    container if a service is called rollcall; these are ignored.
     """
     fields = Settings.model_fields.items()
     aliases = {str(field.validation_alias) for _, field in fields if field.validation_alias}
-    known = aliases | {f"ROLLCALL_{name.upper()}" for name, _ in fields}
+    settings = aliases | {f"ROLLCALL_{name.upper()}" for name, _ in fields}
     lines = []
-    for name in sorted(set(environment) - known):
+    for name in sorted(set(environment) - settings):
         prefix = name.partition("_")[0] + "_"
-        if prefix not in PREFIXES or OF_KUBERNETES.match(name):
+        if prefix not in PREFIXES or KUBERNETES_VARIABLE.match(name):
             continue
-        others = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
+        others = [each.removeprefix(prefix) for each in settings if each.startswith(prefix)]
         close = get_close_matches(name.removeprefix(prefix), others, n=1, cutoff=0.75)
         if close or prefix == "ROLLCALL_":
             hint = f"; {prefix}{close[0]} is one" if close else ""

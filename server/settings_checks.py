@@ -1,4 +1,4 @@
-"""What single settings may be. Each check raises ValueError with what to give instead."""
+"""Checks of single settings. Each raises ValueError, with a text that says what to give instead."""
 
 import os
 import re
@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import (
-    SecretStr,
-    ValidationInfo,
-)
+from pydantic import SecretStr, ValidationInfo
 
 from db.postgres.dsn.tls import check_files
 from db.postgres.dsn.url import parse
@@ -23,14 +20,14 @@ MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def check_database_url(url: str | None) -> str | None:
-    """Raises ValueError if it can't be used."""
+    """Raises ValueError if the URL, or a TLS file that it names, can't be used."""
     if url is not None:
         check_files(parse(url))
     return url
 
 
 def check_connections(connections: int | None, info: ValidationInfo) -> int | None:
-    """Raises ValueError if they are too few for the `workers`."""
+    """Raises ValueError if there are too few connections for the `workers`."""
     workers = int(info.data.get("workers", 1))
     if connections is not None and connections < LEAST.total * workers:
         raise ValueError(f"Give at least {LEAST.total} for each of {workers} processes.")
@@ -38,7 +35,7 @@ def check_connections(connections: int | None, info: ValidationInfo) -> int | No
 
 
 def connections_for(connections: int | None, workers: int) -> int:
-    """Of each of the processes; `connections`: of all of them together."""
+    """Return the connections of one process. `connections`: of all processes together."""
     return FULL.total if connections is None else connections // workers
 
 
@@ -46,29 +43,29 @@ def check_mqtt_url(url: str | None) -> str | None:
     if url is not None:
         parts = urlsplit(url)
         try:
-            known = parts.scheme in MQTT_PORTS and parts.hostname and parts.port != 0
+            valid = parts.scheme in MQTT_PORTS and parts.hostname and parts.port != 0
         except ValueError:
-            known = False
-        if not known:
+            valid = False
+        if not valid:
             raise ValueError("Give a URL such as mqtt://host:1883 or mqtts://host:8883.")
     return url
 
 
 def check_readable(path: Path | None) -> Path | None:
     if path is not None and not os.access(path, os.R_OK):
-        raise ValueError(f"There is no file {path} that can be read.")
+        raise ValueError(f"{path} can't be read. Give the path of a readable file.")
     return path
 
 
 def check_readable_folder(path: Path | None) -> Path | None:
     if path is not None and not (path.is_dir() and os.access(path, os.R_OK)):
-        raise ValueError(f"There is no folder {path} that can be read.")
+        raise ValueError(f"{path} is not a readable folder. Give the path of one.")
     return path
 
 
 def check_writable_folder(path: Path | None) -> Path | None:
     if path is not None and not (path.is_dir() and os.access(path, os.W_OK)):
-        raise ValueError(f"There is no folder {path} that can be written to.")
+        raise ValueError(f"{path} is not a writable folder. Give the path of one.")
     return path
 
 
@@ -85,7 +82,7 @@ def check_bot_token(token: SecretStr | None) -> SecretStr | None:
 
 
 def split_list(text: Any) -> Any:
-    """From a list with commas between."""
+    """Split a comma-separated text."""
     return tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else text
 
 
@@ -94,7 +91,7 @@ def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
             raise ValueError(
-                "Give origins such as https://console.example.com, with commas between."
+                "Give origins such as https://console.example.com, separated by commas."
             )
     return origins
 
@@ -103,16 +100,16 @@ def check_chats(chats: tuple[str, ...]) -> tuple[str, ...]:
     for chat in chats:
         if not re.fullmatch(r"(-?\d{1,19}|@\w{4,})(:\d{1,9})?", chat):
             raise ValueError(
-                "Give chat ids such as 123456789, with commas between, or with a topic such as "
-                "-1001234:57; ask /chatid."
+                "Give chat ids such as 123456789, separated by commas, or with a topic such as "
+                "-1001234:57. The bot answers /chatid with the id."
             )
-    # The first topic of a group is the group itself.
+    # Topic 1 of a group is the group itself.
     return tuple(chat.removesuffix(":1") for chat in chats)
 
 
 def check_http_url(url: str | None) -> str | None:
     if url is not None and not re.match(r"https?://[^/\s]", url):
-        raise ValueError("Give a URL that begins with http:// or https://.")
+        raise ValueError("Give a URL that starts with http:// or https://.")
     return url
 
 

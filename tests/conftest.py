@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the whole run; for each test a database and an application of its own."""
+"""A PostgreSQL for the whole run, and a separate database and application for each test."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ from tests.support.client import Api
 from tests.support.waiting import WAIT_SECONDS
 from tests.support.watchdog import watched
 
-# A busy machine is slow now and then; that is no fault of a rule.
+# No deadline: a busy machine may be slow.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
@@ -32,7 +32,8 @@ numbers = itertools.count()
 pytest_plugins = ["tests.counting", "tests.temporary"]
 
 
-# They take longest, so they begin first: else one worker is still at them when the others are done.
+# These files take longest, so they start first: otherwise one worker would finish long after the
+# others.
 LONGEST = (
     "test_freezes.py",
     "test_start.py",
@@ -42,7 +43,7 @@ LONGEST = (
     "test_graphiql.py",
     "test_device.py",
     "test_property.py",
-    "test_any_order.py",
+    "test_independence.py",
     "test_attacks.py",
     "test_polling.py",
     "test_changes.py",
@@ -60,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _add_operation_to_id(item: pytest.Item) -> None:
-    """Schemathesis names the operation in `name` only; pytest makes the id from `originalname`."""
+    """Schemathesis has the operation only in `name`; pytest builds the id from `originalname`."""
     operation = getattr(item, "operation_label", None)
     if operation and item.id.params is None:
         item._id = item.id.with_params(operation)
@@ -76,7 +77,7 @@ def no_settings_from_outside() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def patient_clients() -> None:
-    """Where a test sets no limit, a request may take longer than the five seconds of httpx."""
+    """Raise the default timeout of httpx, which is five seconds."""
     for part in ("connect", "read", "write", "pool"):
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, part, WAIT_SECONDS)
 
@@ -89,7 +90,7 @@ def nothing_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest_asyncio.fixture(scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The URL of a server that does not wait for the disk: who tests that has one of their own."""
+    """The URL of a PostgreSQL without fsync. Tests of durability start their own."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("shared"))
     try:
         url = server.start()
@@ -102,7 +103,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 
 @pytest_asyncio.fixture(scope="session")
 async def template(postgres: str) -> str:
-    """The name of a migrated database."""
+    """The name of a migrated database, from which each test's database is copied."""
     await _execute(postgres, "CREATE DATABASE template_rollcall")
     database = Database(named(postgres, "template_rollcall"))
     await migrate(database)
@@ -136,7 +137,7 @@ def changed(settings: Settings, **values: Any) -> Settings:
 
 @pytest_asyncio.fixture
 async def api(settings: Settings) -> AsyncIterator[Api]:
-    """The application with default settings, and an administrator's token to it."""
+    """The application with default settings, and a client with an administrator's token."""
     async with served(settings) as api:
         yield api
 
@@ -154,7 +155,7 @@ async def served(settings: Settings) -> AsyncIterator[Api]:
 
 
 async def opened(app: FastAPI) -> None:
-    """Until its database is there."""
+    """Wait until the application has opened its database."""
     async with asyncio.timeout(WAIT_SECONDS):
         await app.state.database_supervisor.opened.wait()
 

@@ -1,6 +1,6 @@
-"""A pytest plugin: each collected test runs, or is skipped with a reason. Else the run fails.
+"""A pytest plugin that fails the run if a collected test neither ran nor was skipped with a reason.
 
-A node id that stands for several tests ends the run at once: with `-n`, only one of them would run.
+A duplicate node id ends the run at once: with `-n`, only one of its tests would run.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Counting:
-    """`distributed`: in a worker process of pytest-xdist, whose tests the main process counts."""
+    """`distributed`: this is a worker of pytest-xdist. Only the main process counts."""
 
     def __init__(self, *, distributed: bool) -> None:
         self.distributed = distributed
@@ -37,11 +37,11 @@ class Counting:
         self.collect(ids)
 
     def collect(self, ids: Sequence[str]) -> None:
-        """Raises UsageError if an id stands for more than one test."""
+        """Raises UsageError if an id is not unique."""
         repeated = {id: count for id, count in Counter(ids).items() if count > 1}
         if repeated:
             listed = [f"{id} ({count} tests)" for id, count in repeated.items()]
-            raise pytest.UsageError(f"Tests need ids of their own:\n{_lines(listed)}")
+            raise pytest.UsageError(f"Test ids are not unique:\n{_lines(listed)}")
         self.collected = frozenset(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -1,7 +1,7 @@
-"""A pytest plugin: each run has a temporary folder of its own, which is deleted if all passed.
+"""A pytest plugin that gives each run its own temporary folder, and deletes it if all tests passed.
 
-Pytest's usual one is shared by all runs of a user, and each run that begins closes it to other
-users. A PostgreSQL that root has started, as another user, could not read its files any more.
+The default folder of pytest is shared by all runs of a user, and each new run makes it private to
+that user. A PostgreSQL that root has started as another user could then not read its files.
 """
 
 import shutil
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 PREFIX = "rollcall-tests-"
-# Of a run that failed, for whoever looks into it.
-KEPT_SECONDS = 24 * 60 * 60
+# Folders of failed runs are retained so long, for debugging.
+RETENTION_SECONDS = 24 * 60 * 60
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,7 +41,7 @@ class Temporary:
 def _delete_old() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
-            old = time.time() - folder.stat().st_mtime > KEPT_SECONDS
+            old = time.time() - folder.stat().st_mtime > RETENTION_SECONDS
         except FileNotFoundError:
             continue
         if old:

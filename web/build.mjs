@@ -1,4 +1,4 @@
-// Builds the pages into a folder: `node build.mjs <folder>`. The same sources give the same bytes.
+// Builds the pages into a folder: `node build.mjs <folder>`. The output is reproducible.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -18,20 +18,20 @@ const ENTRIES = {
 };
 const PAGES = ["page", "docs"];
 
-// What GraphiQL and Monaco ask for, and what they get instead: the same, with less around it.
-const LEANER = {
+// Imports of GraphiQL and Monaco, and the smaller files that replace them.
+const REPLACEMENTS = {
   "./editor.all.js": "src/editor_features.js",
   "prettier/parser-graphql": "node_modules/prettier/plugins/graphql.mjs",
   "prettier/parser-babel": "src/prettier_json.js",
   "prettier/plugins/estree": "src/prettier_json.js",
 };
 
-const leaner = {
-  name: "leaner",
+const replacements = {
+  name: "replacements",
   setup(build) {
-    const asked = Object.keys(LEANER).map((name) => name.replaceAll(".", "\\."));
-    build.onResolve({ filter: new RegExp(`^(${asked.join("|")})$`) }, ({ path }) => ({
-      path: join(HERE, LEANER[path]),
+    const imports = Object.keys(REPLACEMENTS).map((name) => name.replaceAll(".", "\\."));
+    build.onResolve({ filter: new RegExp(`^(${imports.join("|")})$`) }, ({ path }) => ({
+      path: join(HERE, REPLACEMENTS[path]),
     }));
   },
 };
@@ -50,7 +50,7 @@ const options = {
   metafile: true,
   minify: true,
   outdir: "out",
-  plugins: [leaner],
+  plugins: [replacements],
   splitting: true,
   target: ["chrome111", "firefox114", "safari16.4"],
   write: false,
@@ -69,7 +69,7 @@ async function preparedTabs() {
   );
 }
 
-/** Runs esbuild; answers with its files, the names of the entries and all that went in. */
+/** Runs esbuild. Returns its files, the names of the entries, and the input files. */
 async function bundle() {
   const entryPoints = Object.entries(ENTRIES).map(([name, path]) => ({ in: path, out: name }));
   const PREPARED_TABS = JSON.stringify(await preparedTabs());
@@ -87,29 +87,29 @@ async function bundle() {
   names.parts = page.slice(1).sort();
   names.workers = [...new Set(workers.flat())].filter((name) => !page.includes(name)).sort();
   const files = outputFiles.map((file) => [basename(file.path), Buffer.from(file.contents)]);
-  // a page's own has all; what esbuild writes beside the parts, nobody loads
+  // A page's stylesheet is complete; the ones that esbuild writes for the parts are not used.
   const styles = PAGES.map((page) => names[`${page}.css`]);
   const needed = files.filter(([name]) => !name.endsWith(".css") || styles.includes(name));
   return { files: needed, names, inputs: Object.keys(metafile.inputs) };
 }
 
 /**
- * What is loaded by and by from this entry on, so that the page can ask for it all at once: sooner
- * there, and safe from a server that restarts meanwhile. Only prettier waits until it is wanted.
+ * All files that an entry loads, directly or not. The page preloads them: this is faster, and a
+ * restart of the server can't interrupt it. Only prettier is loaded on demand.
  */
 function loadedBy(entry, outputs) {
   const path = Object.keys(outputs).find((name) => outputs[name].entryPoint === ENTRIES[entry]);
-  const found = new Set([path]);
-  for (const name of found) {
+  const loaded = new Set([path]);
+  for (const name of loaded) {
     for (const { path: part } of outputs[name].imports) {
       const prettier = Object.keys(outputs[part]?.inputs ?? {}).some((name) => /prettier/.test(name));
-      if (part.endsWith(".js") && !prettier) found.add(part);
+      if (part.endsWith(".js") && !prettier) loaded.add(part);
     }
   }
-  return [...found].map((name) => basename(name));
+  return [...loaded].map((name) => basename(name));
 }
 
-async function everything() {
+async function allFiles() {
   const { files, names, inputs } = await bundle();
   const icon = await readFile(join(HERE, "icon.svg"));
   names["icon.svg"] = `icon-${sha256(icon).slice(0, 8).toUpperCase()}.svg`;
@@ -122,7 +122,7 @@ async function everything() {
   ]);
 }
 
-/** A template with the names of its files in the places of `{...}`. */
+/** Fills the file names into the `{...}` of a template. */
 async function page(file, names) {
   const template = await readFile(join(HERE, file), "utf8");
   const html = template
@@ -138,15 +138,15 @@ function sha256(contents) {
 }
 
 const [folder] = process.argv.slice(2);
-if (!folder) throw new Error("Say where to: node build.mjs <folder>");
-const files = await everything();
+if (!folder) throw new Error("The target folder is missing: node build.mjs <folder>");
+const files = await allFiles();
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 const manifest = {};
 let total = 0;
 for (const name of [...files.keys()].sort()) {
   const contents = files.get(name);
-  const compressed = gzipSync(contents, { level: 9 }); // node writes no time into the header
+  const compressed = gzipSync(contents, { level: 9 }); // node writes no timestamp into the header
   manifest[name] = { sha256: sha256(contents), bytes: contents.length };
   total += compressed.length;
   await writeFile(join(folder, `${name}.gz`), compressed);

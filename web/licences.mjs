@@ -1,10 +1,10 @@
-// The licences of what is bundled; an unknown one fails the build.
+// Licences of the bundled packages; an unknown one fails the build.
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ALLOWED = new Set(["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD"]);
-// swagger-ui-dist has others in its bundle.
+// The last one lists packages in the bundle of swagger-ui-dist.
 const TEXT = /^(licen[cs]e|copying|notice|thirdpartynotices|swagger-ui-es-bundle\.js\.license)/i;
 
 const HEAD = `Rollcall's pages in the browser are made of the packages below, each under its own licence.
@@ -18,7 +18,7 @@ export async function notices(inputs) {
     if (folder) folders.add(folder[0]);
   }
   const sections = await Promise.all([...folders].sort().map(section));
-  // some packages bring a copy of their own of another
+  // Without duplicates: some packages contain copies of others.
   return [HEAD, ...new Set(sections)].join("\n");
 }
 
@@ -26,7 +26,7 @@ async function section(folder) {
   const root = fileURLToPath(new URL(folder, import.meta.url));
   const about = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   if (!ALLOWED.has(about.license)) {
-    throw new Error(`${about.name} ${about.version} is under ${about.license}: may it be bundled?`);
+    throw new Error(`${about.name} ${about.version} has the licence ${about.license}: check whether it may be bundled, then add it to ALLOWED.`);
   }
   const files = (await readdir(root)).filter((name) => TEXT.test(name)).sort();
   const texts = await Promise.all(files.map((name) => readFile(join(root, name), "utf8")));
@@ -38,7 +38,7 @@ async function section(folder) {
   );
 }
 
-function author({ author: who }) {
-  const name = typeof who === "string" ? who : who?.name;
+function author({ author }) {
+  const name = typeof author === "string" ? author : author?.name;
   return name ? `Copyright (c) ${name}\n` : "";
 }

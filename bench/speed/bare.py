@@ -1,6 +1,6 @@
-"""The limit: the same answers from bare ASGI and asyncpg, concurrent requests in one statement.
+"""The bare limit: the same responses by ASGI and asyncpg alone, without GraphQL.
 
-No GraphQL, no checks of the input, no rights: what is faster has left out the database.
+Concurrent requests share a statement. Input and rights are not checked.
 """
 
 import asyncio
@@ -55,40 +55,53 @@ class App:
             return
         message = await receive()
         if not message["body"]:
-            await _tell(send, b"{}")
+            await _respond(send, b"{}")
             return
-        asked = orjson.loads(message["body"])
+        request = orjson.loads(message["body"])
         headers = dict(scope["headers"])
         token = await self.tokens.get(hash_secret(headers[b"authorization"][7:].decode()))
         assert token
-        if asked.get("documentId") == "b":
+        if request.get("documentId") == "b":
             body: Any = {"me": _boot(token)}
-        elif asked.get("documentId") == "r":
-            body = {"registerDevice": await self._register(asked["variables"])}
+        elif request.get("documentId") == "r":
+            body = {"registerDevice": await self._register(request["variables"])}
         else:
             body = {"devices": {"nodes": await self._list()}}
-        await _tell(send, orjson.dumps({"data": body}))
+        await _respond(send, orjson.dumps({"data": body}))
 
-    async def _register(self, given: Mapping[str, Any]) -> Any:
+    async def _register(self, variables: Mapping[str, Any]) -> Any:
         if self.levels is None:
             async with self.database.engine.connect() as connection:
                 raw = await connection.exec_driver_sql(
                     "SELECT o.id, p.id, m.id FROM owners o JOIN places p ON p.owner_id = o.id "
                     "JOIN measurement_types m ON m.owner_id = o.id WHERE o.name = $1 AND "
                     "p.name = $2 AND m.name = $3",
-                    (given["owner"], given["place"], given["type"]),
+                    (variables["owner"], variables["place"], variables["type"]),
                 )
                 self.levels = raw.one()
         owner, place, type = self.levels
-        id, secret, now = device_id(parse_mac(given["mac"])), new_secret(TokenKind.DEVICE), _now()
+        id, secret, now = (
+            device_id(parse_mac(variables["mac"])),
+            new_secret(TokenKind.DEVICE),
+            _now(),
+        )
         topic = f"owner-7/place-3/type-2/{id}"
         words = [id, "owner", "7", "place", "3", "type", "2", "bme280"]
-        facts = {**given, "topic": topic, "state": "active", "version": 1}
+        facts = {**variables, "topic": topic, "state": "active", "version": 1}
         await self.devices.submit(
             CreateDevice(
-                *(id, owner, place, type, topic, given["lat"], given["lon"], given["model"]),
                 *(
-                    given["fw"],
+                    id,
+                    owner,
+                    place,
+                    type,
+                    topic,
+                    variables["lat"],
+                    variables["lon"],
+                    variables["model"],
+                ),
+                *(
+                    variables["fw"],
                     "active",
                     False,
                     1,
@@ -109,7 +122,7 @@ class App:
     async def _list(self) -> Any:
         if self.pool is None:
             url = os.environ["DATABASE_URL"]
-            self.pool = await asyncpg.create_pool(url, min_size=1, max_size=8, reset=_nothing)
+            self.pool = await asyncpg.create_pool(url, min_size=1, max_size=8, reset=_no_reset)
         return [
             {
                 "id": row["id"],
@@ -154,11 +167,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _nothing(_: Any) -> None:
-    """No session has state."""
+async def _no_reset(_: Any) -> None:
+    """No-op: the sessions have no state to reset."""
 
 
-async def _tell(send: Any, body: bytes) -> None:
+async def _respond(send: Any, body: bytes) -> None:
     length = str(len(body)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", length)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,7 +1,7 @@
-"""50,000 devices that nobody knows, all at once, at a server that has just started.
+"""Register 50,000 new devices at once at a server that has just started: `make bench-cold-fleet`.
 
-`make bench-cold-fleet`: each registers with an enrolment key, over 64 connections that are kept,
-and then, at a new database, over a TCP connection of its own, as ESP32s do.
+Each registers with an enrolment key: first over 64 keep-alive connections, then, with a new
+database, over a separate TCP connection for each device, as ESP32s do.
 """
 
 import argparse
@@ -16,14 +16,14 @@ import uvloop
 from sqlalchemy import text
 
 from bench.speed.database import filled
-from bench.speed.newcomers import Newcomers
+from bench.speed.newcomers import NewDevices
 from bench.speed.process import cpu_seconds
-from bench.speed.results import keep, machine
+from bench.speed.results import machine, save
 from bench.speed.subjects import rollcall
 from db.postgres.database import Database
 
-# By name: how many connections at a time, and whether they are kept.
-WAYS = {"64 connections, kept": (64, True), "a connection each, 256 at a time": (256, False)}
+# By name: number of concurrent connections; keep-alive.
+MODES = {"64 connections, kept": (64, True), "a connection each, 256 at a time": (256, False)}
 COUNTS = (
     "SELECT count(*) FROM devices",
     "SELECT count(*) FROM tokens WHERE kind = 'device'",
@@ -32,9 +32,10 @@ COUNTS = (
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """Seconds until the last has its token; milliseconds of each; shares of a core; how many
-    devices, tokens and events are new in the database.
+class Result:
+    """`seconds`: until the last device has its token. `p50`, `p99`, `slowest`: of one registration,
+    in ms. `server`, `client`: load, as a share of a core. `written`: new devices, tokens and events
+    in the database.
     """
 
     seconds: float
@@ -46,24 +47,26 @@ class Arrived:
     written: list[int]
 
 
-async def arrived(count: int, connections: int, *, kept: bool) -> Arrived:
+async def measure(count: int, connections: int, *, keep_alive: bool) -> Result:
     async with filled(1) as (url, folder):
-        before = await _counted(url)
+        before = await _counts(url)
         with rollcall(url, folder) as subject:
             address = urlsplit(subject.url)
-            newcomers = Newcomers((str(address.hostname), int(address.port or 0)), count)
-            theirs, ours = cpu_seconds(subject.pid), time.process_time()
-            seconds = await newcomers.come(connections, kept=kept)
-            theirs = (cpu_seconds(subject.pid) - theirs) / seconds
-            ours = (time.process_time() - ours) / seconds
-        written = [after - was for after, was in zip(await _counted(url), before, strict=True)]
-    assert not newcomers.failed, (len(newcomers.failed), newcomers.failed[:3])
+            devices = NewDevices((str(address.hostname), int(address.port or 0)), count)
+            server, client = cpu_seconds(subject.pid), time.process_time()
+            seconds = await devices.register(connections, keep_alive=keep_alive)
+            server = (cpu_seconds(subject.pid) - server) / seconds
+            client = (time.process_time() - client) / seconds
+        written = [
+            after - earlier for after, earlier in zip(await _counts(url), before, strict=True)
+        ]
+    assert not devices.failed, (len(devices.failed), devices.failed[:3])
     assert written == [count] * len(COUNTS), written
-    parts = statistics.quantiles(newcomers.times, n=100)
-    return Arrived(seconds, parts[49], parts[98], max(newcomers.times), theirs, ours, written)
+    parts = statistics.quantiles(devices.times, n=100)
+    return Result(seconds, parts[49], parts[98], max(devices.times), server, client, written)
 
 
-async def _counted(url: str) -> list[int]:
+async def _counts(url: str) -> list[int]:
     database = Database(url)
     async with database.transaction() as session:
         counts = [int((await session.execute(text(sql))).scalar_one()) for sql in COUNTS]
@@ -71,16 +74,17 @@ async def _counted(url: str) -> list[int]:
     return counts
 
 
-def table(count: int, found: Iterable[tuple[str, Arrived]]) -> str:
-    """In Markdown."""
+def table(count: int, results: Iterable[tuple[str, Result]]) -> str:
+    """A table in Markdown."""
     lines = [
-        "\n| | last has its token, s | a second | p50, ms | p99, ms | slowest | server | client |",
+        "",
+        "| | last token, s | per second | p50, ms | p99, ms | slowest, ms | server | client |",
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | {f.seconds:.1f} | {count / f.seconds:,.0f} | {f.p50:.1f} | {f.p99:.1f} "
-        f"| {f.slowest:.0f} | {f.server:.0%} | {f.client:.0%} |"
-        for name, f in found
+        f"| {name} | {r.seconds:.1f} | {count / r.seconds:,.0f} | {r.p50:.1f} | {r.p99:.1f} "
+        f"| {r.slowest:.0f} | {r.server:.0%} | {r.client:.0%} |"
+        for name, r in results
     ]
     return "\n".join(lines)
 
@@ -88,15 +92,15 @@ def table(count: int, found: Iterable[tuple[str, Arrived]]) -> str:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=50_000)
-    parser.add_argument("--json", type=Path, help="a file for the figures")
-    chosen = parser.parse_args()
-    found = {
-        name: await arrived(chosen.count, connections, kept=kept)
-        for name, (connections, kept) in WAYS.items()
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    results = {
+        name: await measure(options.count, connections, keep_alive=keep_alive)
+        for name, (connections, keep_alive) in MODES.items()
     }
-    about = f"{chosen.count:,} new devices, none failed; {machine()}"
-    print(about, table(chosen.count, found.items()), sep="\n")
-    keep(chosen.json, "cold fleet", about, found)
+    about = f"{options.count:,} new devices, none failed; {machine()}"
+    print(about, table(options.count, results.items()), sep="\n")
+    save(options.json, "cold fleet", about, results)
 
 
 if __name__ == "__main__":

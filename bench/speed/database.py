@@ -1,4 +1,4 @@
-"""A PostgreSQL with a fleet in it, for what is measured."""
+"""Provides a PostgreSQL with a fleet for benchmarks."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -23,35 +23,35 @@ SELECT 'device', sha256(convert_to('rcd_' || lpad(n::text, 24, '0'), 'UTF8')), m
 ENROL = (
     "INSERT INTO tokens (kind, hash, created_at, created_by) VALUES ('enrol', :hash, now(), 'x')"
 )
-# Of pgbench, which has no pool, and some for others.
+# pgbench has no pool and needs one for each client.
 CONNECTIONS = 300
 
 
 @asynccontextmanager
 async def filled(devices: int, **settings: str) -> AsyncIterator[tuple[str, Path]]:
-    """The URL of a new database with so many devices, and a folder to write to. `settings`: of
-    PostgreSQL.
+    """Yields the URL of a new database with `devices` devices, and a folder for files. `settings`:
+    of PostgreSQL.
     """
     with tempfile.TemporaryDirectory(prefix="rollcall-") as name:
         postgres = EmbeddedPostgres(Path(name))
         try:
             settings = {"max_connections": str(CONNECTIONS), **settings}
-            changes = [f"ALTER SYSTEM SET {name} = '{to}'" for name, to in settings.items()]
-            await _maintained(postgres.start(), *changes)
+            changes = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()]
+            await _run(postgres.start(), *changes)
             postgres.stop()
             url = postgres.start()
-            await _prepared(url, devices)
+            await _fill(url, devices)
             yield url, Path(name)
         finally:
             postgres.stop()
 
 
 async def settled(url: str) -> None:
-    """What one has left behind is not the next one's to clear away."""
-    await _maintained(url, "VACUUM", "CHECKPOINT")
+    """Vacuum and write a checkpoint, so that no run pays for the writes of the one before."""
+    await _run(url, "VACUUM", "CHECKPOINT")
 
 
-async def _prepared(url: str, devices: int) -> None:
+async def _fill(url: str, devices: int) -> None:
     database = Database(url, statement_seconds=None)
     await migrate(database)
     async with database.transaction() as session:
@@ -63,14 +63,14 @@ async def _prepared(url: str, devices: int) -> None:
         await session.execute(text(ENROL), {"hash": hash_secret(KEY)})
         await session.execute(text("DELETE FROM config_outbox"))
     await database.close()
-    await _maintained(url, "VACUUM ANALYZE")
+    await _run(url, "VACUUM ANALYZE")
     with serving(url) as server:
-        # It puts its administrator's token into the database.
+        # The server stores its admin token in the database when it starts.
         await ready(server.output)
 
 
-async def _maintained(url: str, *statements: str) -> None:
-    """Outside of a transaction, however long it takes."""
+async def _run(url: str, *statements: str) -> None:
+    """Run statements outside of a transaction and without a time limit."""
     database = Database(url, statement_seconds=None)
     async with database.engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")

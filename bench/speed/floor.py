@@ -1,6 +1,6 @@
-"""The floor: what PostgreSQL gives pgbench, one prepared statement for each request.
+"""Measure PostgreSQL alone, by pgbench: one prepared statement for each request.
 
-No GraphQL, no HTTP, no input. What is faster has merged requests into one statement.
+There is no GraphQL, no HTTP and no input. A server can be faster only if requests share statements.
 """
 
 import re
@@ -16,14 +16,14 @@ NAME = "pgbench"
 OPERATIONS = ("boot", "register")
 PGBENCH = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pgbench"
 FAILED = re.compile(r"failed transactions: ([1-9].*)")
-# Until all of 256 clients are connected, and PostgreSQL has planned the statement for each.
+# For 256 clients to connect, and for PostgreSQL to plan the statement for each.
 WARM_SECONDS = 4
-# In a line of its log: what it took in microseconds, and when it ended.
-TOOK, SECOND, MICROSECOND = 2, 4, 5
+# Columns of its log: duration in microseconds, and time of the end.
+DURATION, SECOND, MICROSECOND = 2, 4, 5
 
 
-class Floor:
-    """One statement with so many clients, of one thread as wrk's."""
+class Pgbench:
+    """Runs one statement with a number of clients in one thread, as wrk does."""
 
     def __init__(self, url: str, folder: Path, devices: int, seconds: int) -> None:
         self._url = url
@@ -35,19 +35,19 @@ class Floor:
     def __call__(self, operation: str, clients: int) -> Figures:
         script = HERE / "pgbench" / f"{operation}.sql"
         command = [str(PGBENCH), *self._options, f"-c{clients}", f"-f{script}", self._url]
-        ended = subprocess.run(command, capture_output=True, text=True, check=True)
-        failed = FAILED.search(ended.stdout)
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        failed = FAILED.search(result.stdout)
         times = self._times()
         parts = statistics.quantiles(times, n=100)
         wrong = failed[1] if failed else ""
         return Figures(len(times) / self._seconds, parts[49], parts[98], 0, wrong)
 
     def _times(self) -> list[float]:
-        """In ms, of the transactions of the last seconds."""
+        """Durations in ms of the transactions after the warm-up."""
         rows = []
         for log in self._log.parent.glob(f"{NAME}.*"):
             rows += [[int(part) for part in line.split()] for line in log.open()]
             log.unlink()
         ended = [row[SECOND] + row[MICROSECOND] / 1_000_000 for row in rows]
         start = max(ended) - self._seconds
-        return [row[TOOK] / 1000 for row, end in zip(rows, ended, strict=True) if end > start]
+        return [row[DURATION] / 1000 for row, end in zip(rows, ended, strict=True) if end > start]

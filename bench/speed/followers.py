@@ -1,4 +1,4 @@
-"""Many WebSockets of graphql-transport-ws in one event loop, with as little around as can be."""
+"""A minimal client of graphql-transport-ws, for thousands of WebSockets in one event loop."""
 
 import asyncio
 import json
@@ -6,121 +6,122 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-HELLO = (
+HANDSHAKE = (
     "GET /graphql HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 SHORT, MEDIUM = 126, 127
+# Connections that are opened at a time.
 AT_ONCE = 50
-SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """When the first and the last of a crowd had a message, by `time.perf_counter`."""
+    """When the first and the last subscriber received a message, by `time.perf_counter`."""
 
     first: float
     last: float
 
 
-class Crowd:
-    """Followers of one subscription."""
+class Subscribers:
+    """The subscribers of a subscription. `failures`: unexpected messages, lost connections."""
 
     def __init__(self, address: tuple[str, int], token: str, query: str) -> None:
         self._address = address
-        self.hello = HELLO.format(host=address[0]).encode()
+        self.handshake = HANDSHAKE.format(host=address[0]).encode()
         self.init = frame(
             TEXT, {"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}
         )
-        # What comes after `subscribe` is answered after it.
+        # The pong is sent after `subscribe` is processed.
         self.subscribe = frame(
             TEXT, {"id": "1", "type": "subscribe", "payload": {"query": query}}
         ) + frame(TEXT, {"type": "ping"})
-        self._followers: list[_Follower] = []
+        self._subscribers: list[_Subscriber] = []
         self._arrival: asyncio.Future[Arrival] | None = None
         self._first = 0.0
         self._arrived = 0
-        self.broken: list[str] = []
+        self.failures: list[str] = []
 
-    async def grow(self, count: int) -> None:
-        """Until so many more have asked for it, and the server has read that."""
+    async def add(self, count: int) -> None:
+        """Add `count` subscribers; return when the server has processed their subscriptions."""
         loop = asyncio.get_running_loop()
         for start in range(0, count, AT_ONCE):
-            some = [_Follower(self) for _ in range(min(AT_ONCE, count - start))]
-            self._followers += some
+            batch = [_Subscriber(self) for _ in range(min(AT_ONCE, count - start))]
+            self._subscribers += batch
             await asyncio.gather(
-                *(loop.create_connection(lambda f=f: f, *self._address) for f in some)  # type: ignore[misc]
+                *(loop.create_connection(lambda s=s: s, *self._address) for s in batch)  # type: ignore[misc]
             )
-            async with asyncio.timeout(SECONDS):
-                await asyncio.gather(*(follower.asked for follower in some))
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await asyncio.gather(*(each.subscribed for each in batch))
 
     def next(self) -> "asyncio.Future[Arrival]":
-        """Of one message, for each."""
+        """The arrival of the next message at all subscribers."""
         self._arrived = 0
         self._arrival = asyncio.get_running_loop().create_future()
         return self._arrival
 
-    def arrived(self) -> None:
+    def count_message(self) -> None:
         if not self._arrived:
             self._first = time.perf_counter()
         self._arrived += 1
-        if self._arrived == len(self._followers) and self._arrival:
+        if self._arrived == len(self._subscribers) and self._arrival:
             self._arrival.set_result(Arrival(self._first, time.perf_counter()))
 
     def close(self) -> None:
-        for follower in self._followers:
-            follower.close()
+        for subscriber in self._subscribers:
+            subscriber.close()
 
 
-class _Follower(asyncio.Protocol):
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd = crowd
-        self._kept = b""
+class _Subscriber(asyncio.Protocol):
+    def __init__(self, group: Subscribers) -> None:
+        self._group = group
+        self._buffer = b""
         self._open = False
         self._closed = False
-        self.asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are no subclasses.
+        # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(self._crowd.hello)
+        self._transport.write(self._group.handshake)
 
     def data_received(self, data: bytes) -> None:
-        data = self._kept + data if self._kept else data
+        data = self._buffer + data if self._buffer else data
         if not self._open:
             head, found, data = data.partition(b"\r\n\r\n")
             if not found:
-                self._kept = head
+                self._buffer = head
                 return
             assert head.startswith(b"HTTP/1.1 101"), head
             self._open = True
-            self._transport.write(self._crowd.init)
-        while (length := _whole(data)) is not None:
-            self._take(data[0] & 0x0F, data[:length])
+            self._transport.write(self._group.init)
+        while (length := _frame_length(data)) is not None:
+            self._receive(data[0] & 0x0F, data[:length])
             data = data[length:]
-        self._kept = data
+        self._buffer = data
 
-    def _take(self, kind: int, message: bytes) -> None:
+    def _receive(self, kind: int, message: bytes) -> None:
         if kind == PING:
             self._transport.write(bytes([0x80 | PONG, 0x80, 0, 0, 0, 0]))
         elif kind == CLOSE:
-            self._crowd.broken.append(repr(message))
+            self._group.failures.append(repr(message))
         elif b'"next"' in message:
-            self._crowd.arrived()
+            self._group.count_message()
         elif b'"pong"' in message:
-            self.asked.set_result(None)
+            self.subscribed.set_result(None)
         elif b'"connection_ack"' in message:
-            self._transport.write(self._crowd.subscribe)
+            self._transport.write(self._group.subscribe)
         elif b'"ping"' not in message:
-            self._crowd.broken.append(repr(message))
+            self._group.failures.append(repr(message))
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._closed:
-            self._crowd.broken.append(f"closed by the server: {error}")
-        if not self.asked.done():
-            self.asked.set_exception(ConnectionError(str(self._crowd.broken[-3:])))
+            self._group.failures.append(f"closed by the server: {error}")
+        if not self.subscribed.done():
+            self.subscribed.set_exception(ConnectionError(str(self._group.failures[-3:])))
 
     def close(self) -> None:
         self._closed = True
@@ -128,7 +129,7 @@ class _Follower(asyncio.Protocol):
 
 
 def frame(kind: int, message: object) -> bytes:
-    """Of a client (RFC 6455, section 5.2), with a mask of zeros."""
+    """A client's frame (RFC 6455, section 5.2), with a mask of zeros."""
     body = json.dumps(message).encode()
     length = len(body)
     if length < SHORT:
@@ -138,8 +139,8 @@ def frame(kind: int, message: object) -> bytes:
     return head + bytes(4) + body
 
 
-def _whole(data: bytes) -> int | None:
-    """How long the first frame is; None where it is not all there."""
+def _frame_length(data: bytes) -> int | None:
+    """Length of the first frame in bytes; None if it is incomplete."""
     if len(data) < 2:
         return None
     length, head = data[1] & 0x7F, 2

@@ -1,5 +1,6 @@
--- One request after the other, as the environment says: OPERATION, DIALECT (trusted or plain), TOKEN,
--- DEVICES, IDS (a file with ids of devices), BASE (where new MAC addresses begin). Counts what is no answer, and prints the first.
+-- Sends requests as the environment says: OPERATION, DIALECT (trusted or plain), TOKEN, DEVICES (number),
+-- IDS (a file with ids of devices), BASE (before the first new MAC address). Counts wrong responses, and
+-- prints the first.
 local operation, dialect = os.getenv("OPERATION"), os.getenv("DIALECT")
 local token, devices = os.getenv("TOKEN"), tonumber(os.getenv("DEVICES"))
 local base = tonumber(os.getenv("BASE"))
@@ -13,7 +14,7 @@ local REGISTER = "mutation ($i: RegisterDeviceInput!) { registerDevice(input: $i
 local CHANGE = "mutation ($i: UpdateConfigInput!) { updateConfig(input: $i) { " .. CONFIG .. " errors { code field message } } }"
 local LIST = "{ devices(first: 50) { nodes { id owner location { place latitude longitude } measurementType sensorModel state topics { data } " .. CONFIG .. " inSync online } } }"
 
-local function posted(bearer, body)
+local function post(bearer, body)
   return wrk.format("POST", "/graphql", {["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. bearer}, body)
 end
 
@@ -27,29 +28,29 @@ local requests = {
     local n = math.random(1, devices - 1)
     if n % 1000 == 0 then n = n + 1 end
     local body = dialect == "trusted" and '{"documentId":"b"}' or '{"query":"' .. BOOT .. '"}'
-    return posted(string.format("rcd_%024d", n), body)
+    return post(string.format("rcd_%024d", n), body)
   end,
   register = function()
     if dialect == "trusted" then
-      return posted(token, '{"documentId":"r","variables":{"mac":"' .. mac() .. '","owner":"Owner 7","place":"Place 3","lat":48.85,"lon":2.35,"type":"Type 2","model":"BME280","fw":"1.0"}}')
+      return post(token, '{"documentId":"r","variables":{"mac":"' .. mac() .. '","owner":"Owner 7","place":"Place 3","lat":48.85,"lon":2.35,"type":"Type 2","model":"BME280","fw":"1.0"}}')
     end
-    return posted(token, '{"query":"' .. REGISTER .. '","variables":{"i":{"mac":"' .. mac() .. '","owner":"Owner 7","location":{"place":"Place 3","latitude":48.85,"longitude":2.35},"measurementType":"Type 2","sensorModel":"BME280","firmware":"1.0"}}}')
+    return post(token, '{"query":"' .. REGISTER .. '","variables":{"i":{"mac":"' .. mac() .. '","owner":"Owner 7","location":{"place":"Place 3","latitude":48.85,"longitude":2.35},"measurementType":"Type 2","sensorModel":"BME280","firmware":"1.0"}}}')
   end,
   change = function()
     local id, interval = ids[math.random(#ids)], math.random(10, 86400)
-    return posted(token, '{"query":"' .. CHANGE .. '","variables":{"i":{"deviceId":"' .. id .. '","intervalSeconds":' .. interval .. '}}}')
+    return post(token, '{"query":"' .. CHANGE .. '","variables":{"i":{"deviceId":"' .. id .. '","intervalSeconds":' .. interval .. '}}}')
   end,
   list = function()
-    return posted(token, '{"query":"' .. LIST .. '"}')
+    return post(token, '{"query":"' .. LIST .. '"}')
   end,
 }
-local signs = {boot = '{"data":{"me":{', register = "CREATED", list = "measurementType", change = '"config":{'}
+local expected = {boot = '{"data":{"me":{', register = "CREATED", list = "measurementType", change = '"config":{'}
 
 request = requests[operation]
 
 response = function(status, _, body)
-  if status ~= 200 or not string.find(body, signs[operation], 1, true) or string.find(body, '"errors":%[{') then
+  if status ~= 200 or not string.find(body, expected[operation], 1, true) or string.find(body, '"errors":%[{') then
     wrong = wrong + 1
-    if wrong == 1 then io.stderr:write("wrong answer: " .. status .. " " .. string.sub(body, 1, 300) .. "\n") end
+    if wrong == 1 then io.stderr:write("wrong response: " .. status .. " " .. string.sub(body, 1, 300) .. "\n") end
   end
 end

@@ -1,4 +1,4 @@
-"""What is asked of a server, and what came of it. wrk makes the load."""
+"""Sends requests to a server with wrk, and returns the figures."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from bench.serving import ADMIN
 from bench.speed.process import megabytes
 
 HERE = Path(__file__).parent
-# Of an enrolment; its hash is put into the database.
+# The enrolment key; its hash is inserted into the database.
 KEY = "rce_000000000000000000000000"
 PATTERNS = {
     "rate": re.compile(r"Requests/sec:\s+([\d.]+)"),
@@ -25,7 +25,9 @@ MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 @dataclass(frozen=True)
 class Figures:
-    """`rate` a second; `p50` and `p99` in ms; `megabytes` of the process, afterwards."""
+    """`rate`: requests per second. `p50`, `p99`: in ms. `megabytes`: memory of the process at the
+    end. `wrong`: wrong responses; empty if there are none.
+    """
 
     rate: float
     p50: float
@@ -35,15 +37,15 @@ class Figures:
 
 
 def typical(figures: Sequence[Figures]) -> Figures:
-    """Medians, each for itself."""
+    """Medians, separately for each figure."""
     rate, p50, p99, size = (median(getattr(each, name) for each in figures) for name in NUMBERS)
     return Figures(rate, p50, p99, size, " ".join(each.wrong for each in figures if each.wrong))
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A server. `dialects`: ways to ask that it knows, of `trusted` and `plain`; `operations`: what
-    it can do.
+    """A server that is measured. `dialects`: kinds of documents that it accepts, of `trusted` and
+    `plain`. `operations`: those that it implements.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Subject:
 
 
 class Load:
-    """`devices`: as many as there are; `ids`: a file with those that are changed."""
+    """`devices`: number of devices in the database. `ids`: file with the ids of those to change."""
 
     def __init__(self, devices: int, seconds: int, ids: Path) -> None:
         self._devices = devices
@@ -74,15 +76,15 @@ class Load:
             "BASE": str(self._base),
         }
         command = ["wrk", "-t1", f"-c{connections}", f"-d{self._seconds}", "--latency"]
-        ended = subprocess.run(
+        result = subprocess.run(
             [*command, "-s", str(HERE / "load.lua"), subject.url],
             env=environment,
             capture_output=True,
             text=True,
             check=True,
         )
-        told = {name: pattern.search(ended.stdout) for name, pattern in PATTERNS.items()}
-        assert all(told.values()), ended.stdout
-        p50, p99 = (float(told[n][1]) * MILLISECONDS[told[n][2]] for n in ("p50", "p99"))  # type: ignore[index]
-        rate = float(told["rate"][1])  # type: ignore[index]
-        return Figures(rate, p50, p99, megabytes(subject.pid), ended.stderr.strip())
+        matches = {name: pattern.search(result.stdout) for name, pattern in PATTERNS.items()}
+        assert all(matches.values()), result.stdout
+        p50, p99 = (float(matches[n][1]) * MILLISECONDS[matches[n][2]] for n in ("p50", "p99"))  # type: ignore[index]
+        rate = float(matches["rate"][1])  # type: ignore[index]
+        return Figures(rate, p50, p99, megabytes(subject.pid), result.stderr.strip())

@@ -1,6 +1,4 @@
-"""Devices that nobody knows, and ask for their first token over a socket of their own or a shared
-one.
-"""
+"""New devices that register, over keep-alive connections or one connection for each device."""
 
 import asyncio
 import time
@@ -19,13 +17,13 @@ BODY = (
 )
 FIRST_MAC = 0x240AC4000000
 PLACES, TYPES = 20, 5
-# Sources for connections that are not kept: each has some 28,000 ports, closed ones rest a minute.
+# Source addresses without keep-alive: each has some 28,000 ports, which stay in TIME_WAIT for 60 s.
 ADDRESSES = 8
-SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
-class Newcomers:
-    """`times`: of each that has its token, in ms; `failed`: what the others were told."""
+class NewDevices:
+    """`times`: of each successful registration, in ms. `failed`: the responses to the others."""
 
     def __init__(self, address: tuple[str, int], count: int) -> None:
         self._address = address
@@ -33,26 +31,26 @@ class Newcomers:
         self.times: list[float] = []
         self.failed: list[str] = []
 
-    async def come(self, connections: int, *, kept: bool) -> float:
-        """Seconds until the last has its token, with so many at a time."""
-        began = time.perf_counter()
-        work = self._over_one if kept else self._over_many
+    async def register(self, connections: int, *, keep_alive: bool) -> float:
+        """Seconds until the last device has its token, with so many connections at a time."""
+        started = time.perf_counter()
+        work = self._over_one_connection if keep_alive else self._over_many_connections
         async with asyncio.TaskGroup() as group:
             for _ in range(connections):
                 group.create_task(work())
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
-    async def _over_one(self) -> None:
-        socket = await self._connected()
+    async def _over_one_connection(self) -> None:
+        socket = await self._connect()
         for _, request in self._requests("keep-alive"):
-            await self._ask(socket, request, time.perf_counter())
+            await self._send(socket, request, time.perf_counter())
         socket.close()
 
-    async def _over_many(self) -> None:
+    async def _over_many_connections(self) -> None:
         for number, request in self._requests("close"):
-            began = time.perf_counter()
-            socket = await self._connected(f"127.0.0.{2 + number % ADDRESSES}")
-            await self._ask(socket, request, began)
+            started = time.perf_counter()
+            socket = await self._connect(f"127.0.0.{2 + number % ADDRESSES}")
+            await self._send(socket, request, started)
             socket.close()
 
     def _requests(self, connection: str) -> Iterator[tuple[int, bytes]]:
@@ -67,44 +65,44 @@ class Newcomers:
             )
             yield number, (head + body).encode()
 
-    async def _connected(self, source: str | None = None) -> "_Socket":
+    async def _connect(self, source: str | None = None) -> "_Socket":
         loop = asyncio.get_running_loop()
         local = (source, 0) if source else None
         return (await loop.create_connection(_Socket, *self._address, local_addr=local))[1]
 
-    async def _ask(self, socket: "_Socket", request: bytes, began: float) -> None:
-        async with asyncio.timeout(SECONDS):
-            answer = await socket.ask(request)
-        if b'"CREATED"' in answer and b'"token":"rcd_' in answer:
-            self.times.append((time.perf_counter() - began) * 1000)
+    async def _send(self, socket: "_Socket", request: bytes, started: float) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            response = await socket.send(request)
+        if b'"CREATED"' in response and b'"token":"rcd_' in response:
+            self.times.append((time.perf_counter() - started) * 1000)
         else:
-            self.failed.append(repr(answer))
+            self.failed.append(repr(response))
 
 
 class _Socket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are no subclasses.
+        # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
-        self._kept = b""
-        self._answer: asyncio.Future[bytes] | None = None
+        self._buffer = b""
+        self._response: asyncio.Future[bytes] | None = None
 
-    def ask(self, request: bytes) -> "asyncio.Future[bytes]":
-        """What came back, with its head."""
-        self._answer = asyncio.get_running_loop().create_future()
+    def send(self, request: bytes) -> "asyncio.Future[bytes]":
+        """Returns the response, with its head."""
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return self._answer
+        return self._response
 
     def data_received(self, data: bytes) -> None:
-        self._kept += data
-        head, found, body = self._kept.partition(b"\r\n\r\n")
-        if found and self._answer and len(body) == _length(head):
-            self._answer.set_result(self._kept)
-            self._kept, self._answer = b"", None
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if found and self._response and len(body) == _length(head):
+            self._response.set_result(self._buffer)
+            self._buffer, self._response = b"", None
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._answer:
-            self._answer.set_result(f"closed: {error}".encode() + self._kept)
-            self._answer = None
+        if self._response:
+            self._response.set_result(f"closed: {error}".encode() + self._buffer)
+            self._response = None
 
     def close(self) -> None:
         self._transport.close()

@@ -1,4 +1,4 @@
-"""Draws docs/performance.svg from docs/performance.json: requests a second, all subjects."""
+"""Draws docs/performance.svg from docs/performance.json: requests per second of all subjects."""
 
 import json
 from pathlib import Path
@@ -13,11 +13,11 @@ TITLES = {
     "change": "Change a config, durably",
 }
 LEFT, WIDTH, BAR, GAP, TITLE = 130, 440, 18, 6, 34
-OURS, OTHERS = "#0b6e4f", "#9aa5b1"
+ROLLCALL, OTHERS = "#0b6e4f", "#9aa5b1"
 STYLE = "text{font:13px system-ui,sans-serif;fill:#444}.t{font-weight:600;fill:#222}"
 
 
-def drawn(results: dict[str, Any]) -> str:
+def draw(results: dict[str, Any]) -> str:
     parts, y = [], 0
     for operation, subjects in results.items():
         rates = {name: figures[CONNECTIONS]["rate"] for name, figures in subjects.items()}
@@ -25,7 +25,7 @@ def drawn(results: dict[str, Any]) -> str:
         y += TITLE
         for name, rate in rates.items():
             width = max(1, round(WIDTH * rate / max(rates.values())))
-            color = OURS if name.startswith("Rollcall") else OTHERS
+            color = ROLLCALL if name.startswith("Rollcall") else OTHERS
             middle = y + BAR - 4
             parts += [
                 f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{name}</text>',
@@ -35,10 +35,10 @@ def drawn(results: dict[str, Any]) -> str:
             y += BAR + GAP
     size = f'width="{LEFT + WIDTH + 70}" height="{y + 6}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
-    ground = '<rect width="100%" height="100%" fill="#fff"/>'
-    return "\n".join([head, f"<style>{STYLE}</style>", ground, *parts, "</svg>\n"])
+    background = '<rect width="100%" height="100%" fill="#fff"/>'
+    return "\n".join([head, f"<style>{STYLE}</style>", background, *parts, "</svg>\n"])
 
 
 if __name__ == "__main__":
-    told = json.loads((DOCS / "performance.json").read_text())
-    (DOCS / "performance.svg").write_text(drawn(told["comparison"]["results"]))
+    figures = json.loads((DOCS / "performance.json").read_text())
+    (DOCS / "performance.svg").write_text(draw(figures["comparison"]["results"]))

@@ -1,4 +1,4 @@
-"""The file with all figures, and the machine that they are of."""
+"""Saves figures to a file, and describes the machine."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 
-def keep(path: Path | None, name: str, about: str, results: Any) -> None:
-    """What one benchmark has found, beside what the others have."""
+def save(path: Path | None, name: str, about: str, results: Any) -> None:
+    """Add the results of one benchmark to the file, which has those of others too."""
     if path is None:
         return
-    told = json.loads(path.read_text()) if path.exists() else {}
-    told[name] = {"about": about, "results": _plain(results)}
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    figures = json.loads(path.read_text()) if path.exists() else {}
+    figures[name] = {"about": about, "results": _plain(results)}
+    path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def _plain(value: Any) -> Any:

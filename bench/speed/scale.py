@@ -1,7 +1,7 @@
-"""What a boot and a registration cost as a fleet grows: `make bench-scale`, some minutes.
+"""Measure boots and registrations as a fleet grows: `make bench-scale`, some minutes.
 
-Each size has a database and a server of its own, and they are asked in turns; tokens that boot are
-spread over all devices. Boots come first, since registrations add to the fleet.
+Each size has a separate database and server, and they are measured alternately. Boots use tokens of
+all devices at random. Boots come first, since registrations enlarge the fleet.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from bench.speed.database import filled, settled
 from bench.speed.load import Load, Subject
-from bench.speed.results import keep, machine
+from bench.speed.results import machine, save
 from bench.speed.run import WARM_CONNECTIONS
 from bench.speed.subjects import rollcall
 from db.postgres.database import Database
@@ -33,7 +33,7 @@ SIZE = "SELECT pg_database_size(current_database()) / 1048576"
 
 @dataclass(frozen=True)
 class Fleet:
-    """A server with its devices; `megabytes` of the database."""
+    """A server with its devices. `megabytes`: size of the database."""
 
     subject: Subject
     load: Load
@@ -42,7 +42,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians; `cost` against the smallest fleet in the same round."""
+    """Medians. `cost`: relative to the smallest fleet in the same round."""
 
     rate: float
     cost: float
@@ -50,7 +50,7 @@ class Cost:
     p99: float
 
 
-Found = dict[str, dict[int, dict[int, Cost]]]
+Results = dict[str, dict[int, dict[int, Cost]]]
 """By operation, connections and devices."""
 
 
@@ -63,19 +63,19 @@ async def fleet(devices: int, seconds: int) -> AsyncIterator[Fleet]:
             yield Fleet(subject, Load(devices, seconds, Path(os.devnull)), size)
 
 
-def compared(fleets: dict[int, Fleet], operation: str, connections: int) -> dict[int, Cost]:
-    """Round by round, since a machine is not the same from one minute to the next."""
+def compare(fleets: dict[int, Fleet], operation: str, connections: int) -> dict[int, Cost]:
+    """Costs by devices. Compares within a round, since the speed of a machine varies."""
     rounds = [
         {n: f.load(f.subject, operation, "trusted", connections) for n, f in fleets.items()}
         for _ in range(ROUNDS)
     ]
     wrong = [figures.wrong for each in rounds for figures in each.values() if figures.wrong]
     assert not wrong, wrong
-    least = min(fleets)
+    smallest = min(fleets)
     return {
         devices: Cost(
             median(each[devices].rate for each in rounds),
-            median(each[least].rate / each[devices].rate for each in rounds),
+            median(each[smallest].rate / each[devices].rate for each in rounds),
             median(each[devices].p50 for each in rounds),
             median(each[devices].p99 for each in rounds),
         )
@@ -91,16 +91,16 @@ async def _megabytes(url: str) -> int:
     return int(size)
 
 
-def table(found: Found) -> str:
-    """In Markdown."""
+def table(results: Results) -> str:
+    """A table in Markdown."""
     lines = [
-        "\n| | connections | devices | a second | cost | p50, ms | p99, ms |",
+        "\n| | connections | devices | per second | cost | p50, ms | p99, ms |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {operation} | {count} | {devices:,} | {c.rate:,.0f} | {c.cost:.2f} | {c.p50:.1f} "
         f"| {c.p99:.1f} |"
-        for operation, by_count in found.items()
+        for operation, by_count in results.items()
         for count, by_devices in by_count.items()
         for devices, c in by_devices.items()
     ]
@@ -111,22 +111,24 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, nargs="*", default=SIZES)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="a file for the figures")
-    chosen = parser.parse_args()
-    found: Found = {}
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    results: Results = {}
     async with AsyncExitStack() as stack:
         fleets = {
-            devices: await stack.enter_async_context(fleet(devices, chosen.seconds))
-            for devices in chosen.devices
+            devices: await stack.enter_async_context(fleet(devices, options.seconds))
+            for devices in options.devices
         }
         for operation in OPERATIONS:
             for each in fleets.values():
                 each.load(each.subject, operation, "trusted", WARM_CONNECTIONS)
-            found[operation] = {n: compared(fleets, operation, n) for n in CONNECTIONS}
+            results[operation] = {n: compare(fleets, operation, n) for n in CONNECTIONS}
         sizes = ", ".join(f"{devices:,} in {f.megabytes:,} MB" for devices, f in fleets.items())
-    about = f"{sizes}, shared_buffers {BUFFERS}; {ROUNDS} rounds of {chosen.seconds} s; {machine()}"
-    print(about, table(found), sep="\n")
-    keep(chosen.json, "scale", about, found)
+    about = (
+        f"{sizes}, shared_buffers {BUFFERS}; {ROUNDS} rounds of {options.seconds} s; {machine()}"
+    )
+    print(about, table(results), sep="\n")
+    save(options.json, "scale", about, results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Servers that are compared, each on the same database, one process each."""
+"""Starts the servers that are compared: each one process on the same database."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from tests.support.mosquitto import free_port
 HERE = Path(__file__).parent
 OPERATIONS = ("boot", "list", "register", "change")
 
-Started = Callable[[str, Path], AbstractContextManager[Subject]]
+Start = Callable[[str, Path], AbstractContextManager[Subject]]
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def rollcall(database_url: str, folder: Path) -> Iterator[Subject]:
         "ROLLCALL_PORT": str(port),
         "ROLLCALL_RATE_LIMITS": "off",
         "ROLLCALL_MQTT": "off",
-        # Nobody else looks for what is overdue.
+        # Off, since no other subject looks for overdue configs.
         "ROLLCALL_CONFIG_OVERDUE_INTERVALS": "0",
         "ROLLCALL_MAX_CONNECTIONS_PER_TOKEN": "10000",
         "ROLLCALL_MAX_SUBSCRIPTIONS_PER_TOKEN": "10000",
@@ -95,7 +95,7 @@ def _node(script: str, database_url: str, folder: Path) -> Iterator[tuple[str, i
 def _process(
     command: list[str], port: int, environment: Mapping[str, str], log: Path
 ) -> Iterator[tuple[str, int]]:
-    """Its address and process id, once it answers."""
+    """Yields URL and process id of a server that responds."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command, env={**os.environ, **environment}, stdout=output, stderr=output
@@ -103,9 +103,9 @@ def _process(
     try:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 30
-        while not _answers(url):
+        while not _responds(url):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command} does not answer: {log.read_text()[-2000:]}")
+                raise RuntimeError(f"{command} does not respond: {log.read_text()[-2000:]}")
             time.sleep(0.1)
         yield url, process.pid
     finally:
@@ -113,7 +113,7 @@ def _process(
         process.wait(30)
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         httpx.get(f"{url}/readyz")
     except httpx.TransportError:

@@ -1,6 +1,7 @@
-"""Live subscribers of one process: what each costs, and when the last has heard of a change.
+"""Measure live subscribers of one process: their cost, and when the last one receives a change.
 
-`make bench-subscribers`: 5,000 WebSockets follow all config changes, of Rollcall and of Mercurius.
+`make bench-subscribers`: 5,000 WebSockets subscribe to all config changes, at Rollcall and at
+Mercurius.
 """
 
 import argparse
@@ -18,15 +19,15 @@ import uvloop
 
 from bench.serving import ADMIN
 from bench.speed.database import filled, settled
-from bench.speed.followers import Crowd
+from bench.speed.followers import Subscribers
 from bench.speed.load import Subject
 from bench.speed.process import cpu_seconds, megabytes, quiet
-from bench.speed.results import keep, machine
-from bench.speed.subjects import Started, mercurius, rollcall
+from bench.speed.results import machine, save
+from bench.speed.subjects import Start, mercurius, rollcall
 
 DEVICES = 1_000
 WAIT_SECONDS = 60
-STARTS: tuple[Started, ...] = (mercurius, rollcall)
+STARTS: tuple[Start, ...] = (mercurius, rollcall)
 SUBSCRIPTION = """subscription {
   configChanged { cursor device { id } config { version intervalSeconds } }
 }"""
@@ -37,7 +38,9 @@ CHANGE = """mutation ($id: ID!, $interval: Int!) {
 
 @dataclass(frozen=True)
 class Change:
-    """Milliseconds from the request until the first and the last have it, and of work meanwhile."""
+    """In ms. `first`, `last`: from the request until that subscriber has the change. `server`,
+    `client`: CPU time.
+    """
 
     first: float
     last: float
@@ -46,40 +49,46 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Followed:
-    """`kilobytes` and `milliseconds` of the server for each that subscribes."""
+class Result:
+    """`kilobytes`, `milliseconds`: memory and CPU time of the server for each subscriber."""
 
     kilobytes: float
     milliseconds: float
     changes: list[Change]
 
 
-async def followed(subject: Subject, count: int, changes: int) -> Followed:
+async def measure(subject: Subject, count: int, changes: int) -> Result:
     address = urlsplit(subject.url)
-    crowd = Crowd((str(address.hostname), int(address.port or 0)), ADMIN, SUBSCRIPTION)
+    subscribers = Subscribers((str(address.hostname), int(address.port or 0)), ADMIN, SUBSCRIPTION)
     async with httpx.AsyncClient(base_url=subject.url, timeout=WAIT_SECONDS) as client:
         await _change(client, 0)
         await quiet(subject.pid)
-        before, worked = megabytes(subject.pid), cpu_seconds(subject.pid)
-        await crowd.grow(count)
+        memory, cpu = megabytes(subject.pid), cpu_seconds(subject.pid)
+        await subscribers.add(count)
         await quiet(subject.pid)
-        each = (megabytes(subject.pid) - before) * 1024 / count
-        cost = (cpu_seconds(subject.pid) - worked) * 1000 / count
-        times = [await _timed(client, crowd, subject.pid, n) for n in range(1, changes + 1)]
-    assert not crowd.broken, crowd.broken[:3]
-    crowd.close()
-    return Followed(each, cost, times)
+        each = (megabytes(subject.pid) - memory) * 1024 / count
+        cost = (cpu_seconds(subject.pid) - cpu) * 1000 / count
+        times = [
+            await _measure_change(client, subscribers, subject.pid, n)
+            for n in range(1, changes + 1)
+        ]
+    assert not subscribers.failures, subscribers.failures[:3]
+    subscribers.close()
+    return Result(each, cost, times)
 
 
-async def _timed(client: httpx.AsyncClient, crowd: Crowd, pid: int, number: int) -> Change:
-    arrival = crowd.next()
-    theirs, ours, began = cpu_seconds(pid), time.process_time(), time.perf_counter()
+async def _measure_change(
+    client: httpx.AsyncClient, subscribers: Subscribers, pid: int, number: int
+) -> Change:
+    arrival = subscribers.next()
+    server_cpu, client_cpu, started = cpu_seconds(pid), time.process_time(), time.perf_counter()
     async with asyncio.timeout(WAIT_SECONDS):
         await asyncio.gather(_change(client, number), arrival)
-    ours = time.process_time() - ours
+    client_cpu = time.process_time() - client_cpu
     await quiet(pid)
     seen = arrival.result()
-    times = (seen.first - began, seen.last - began, cpu_seconds(pid) - theirs, ours)
+    server_cpu = cpu_seconds(pid) - server_cpu
+    times = (seen.first - started, seen.last - started, server_cpu, client_cpu)
     return Change(*(seconds * 1000 for seconds in times))
 
 
@@ -87,12 +96,12 @@ async def _change(client: httpx.AsyncClient, number: int) -> None:
     device = md5(b"1").hexdigest()  # noqa: S324
     body = {"query": CHANGE, "variables": {"id": device, "interval": 100 + number}}
     headers = {"Authorization": f"Bearer {ADMIN}"}
-    answer = await client.post("/graphql", json=body, headers=headers)
-    assert answer.json()["data"]["updateConfig"]["config"], answer.text
+    response = await client.post("/graphql", json=body, headers=headers)
+    assert response.json()["data"]["updateConfig"]["config"], response.text
 
 
-def table(found: dict[str, Followed]) -> str:
-    """In Markdown."""
+def table(results: dict[str, Result]) -> str:
+    """A table in Markdown."""
     head = (
         "KB each",
         "ms to subscribe",
@@ -103,14 +112,14 @@ def table(found: dict[str, Followed]) -> str:
     )
     work = ("server busy, ms", "client busy, ms")
     lines = ["", "| | " + " | ".join((*head, *work)) + " |", "|---" * 9 + "|"]
-    for name, f in found.items():
+    for name, r in results.items():
         first, last, server, client = (
-            statistics.median(getattr(change, what) for change in f.changes)
-            for what in ("first", "last", "server", "client")
+            statistics.median(getattr(change, key) for change in r.changes)
+            for key in ("first", "last", "server", "client")
         )
-        lasts = [change.last for change in f.changes]
+        lasts = [change.last for change in r.changes]
         lines.append(
-            f"| {name} | {f.kilobytes:.1f} | {f.milliseconds:.2f} | {first:.0f} | {last:.0f} "
+            f"| {name} | {r.kilobytes:.1f} | {r.milliseconds:.2f} | {first:.0f} | {last:.0f} "
             f"| {min(lasts):.0f} | {max(lasts):.0f} | {server:.0f} | {client:.0f} |"
         )
     return "\n".join(lines)
@@ -120,19 +129,19 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5_000)
     parser.add_argument("--changes", type=int, default=10)
-    parser.add_argument("--json", type=Path, help="a file for the figures")
-    chosen = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    found: dict[str, Followed] = {}
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    results: dict[str, Result] = {}
     async with filled(DEVICES) as (url, folder):
         for start in STARTS:
             await settled(url)
             with start(url, folder) as subject:
-                found[subject.name] = await followed(subject, chosen.count, chosen.changes)
-    about = f"{chosen.count:,} subscribers, {chosen.changes} changes; {machine()}"
-    print(about, table(found), sep="\n")
-    keep(chosen.json, "subscribers", about, found)
+                results[subject.name] = await measure(subject, options.count, options.changes)
+    about = f"{options.count:,} subscribers, {options.changes} changes; {machine()}"
+    print(about, table(results), sep="\n")
+    save(options.json, "subscribers", about, results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""As tutorials show it: FastAPI, strawberry's router, and a session of SQLAlchemy per request."""
+"""A server as in tutorials: FastAPI, strawberry's router, a SQLAlchemy session per request."""
 
 import os
 from collections.abc import AsyncIterator
@@ -133,8 +133,8 @@ def device_of(row: tables.DeviceRow) -> Device:
 
 
 async def find(session: AsyncSession, table: Any, name: str) -> Any:
-    wanted = select(table).where(table.name_key == func.lower(name)).limit(1)
-    return (await session.scalars(wanted)).one()
+    query = select(table).where(table.name_key == func.lower(name)).limit(1)
+    return (await session.scalars(query)).one()
 
 
 @strawberry.type
@@ -142,18 +142,18 @@ class Query:
     @strawberry.field
     async def me(self, info: strawberry.Info) -> Device | None:
         session, token = info.context["session"], info.context["token"]
-        wanted = (
+        query = (
             select(tables.DeviceRow).where(tables.DeviceRow.id == token.device_id).options(*NAMES)
         )
-        row = (await session.scalars(wanted)).one_or_none()
+        row = (await session.scalars(query)).one_or_none()
         return device_of(row) if row else None
 
     @strawberry.field
     async def devices(self, info: strawberry.Info, first: int = 50) -> Devices:
-        wanted = (
+        query = (
             select(tables.DeviceRow).order_by(tables.DeviceRow.number).limit(first).options(*NAMES)
         )
-        rows = await info.context["session"].scalars(wanted)
+        rows = await info.context["session"].scalars(query)
         return Devices(nodes=[device_of(row) for row in rows])
 
 
@@ -165,9 +165,9 @@ class Mutation:
     ) -> RegisterDevicePayload:
         session, now = info.context["session"], datetime.now(UTC)
         owner = await find(session, tables.OwnerRow, input.owner)
-        at = {"owner_id": owner.id}
+        owned = {"owner_id": owner.id}
         place, type = [
-            (await session.scalars(select(table).filter_by(**at, name=name))).one()
+            (await session.scalars(select(table).filter_by(**owned, name=name))).one()
             for table, name in (
                 (tables.PlaceRow, input.location.place),
                 (tables.MeasurementTypeRow, input.measurement_type),
@@ -200,8 +200,8 @@ class Mutation:
         session.add(row)
         await session.flush()
         token = {"kind": "device", "hash": hash_secret(secret), "device_id": id}
-        made = {"mqtt_hash": mosquitto_hash(secret), "created_at": now, "created_by": "enrol:1"}
-        session.add(TokenRow(**token, **made))
+        created = {"mqtt_hash": mosquitto_hash(secret), "created_at": now, "created_by": "enrol:1"}
+        session.add(TokenRow(**token, **created))
         facts = {"owner": owner.name, "place": place.name, "topic": row.topic, "version": 1}
         event = {"kind": "device_registered", "device_id": id, "owner_id": owner.id}
         session.add(EventRow(**event, actor="enrol:1", after=facts))
@@ -215,8 +215,8 @@ class Mutation:
         self, info: strawberry.Info, input: UpdateConfigInput
     ) -> UpdateConfigPayload:
         session = info.context["session"]
-        wanted = select(tables.DeviceRow).where(tables.DeviceRow.id == input.device_id)
-        row = (await session.scalars(wanted.with_for_update())).one()
+        query = select(tables.DeviceRow).where(tables.DeviceRow.id == input.device_id)
+        row = (await session.scalars(query.with_for_update())).one()
         if row.interval_seconds != input.interval_seconds:
             session.add(
                 tables.PastConfigRow(
@@ -239,7 +239,7 @@ class Mutation:
         return UpdateConfigPayload(config=config_of(row), errors=[])
 
 
-async def session_of_the_request() -> AsyncIterator[AsyncSession]:
+async def request_session() -> AsyncIterator[AsyncSession]:
     async with sessions() as session:
         yield session
 
@@ -249,11 +249,11 @@ def create() -> FastAPI:
 
     async def context(
         request: Request,
-        session: AsyncSession = Depends(session_of_the_request),  # noqa: B008  as tutorials do
+        session: AsyncSession = Depends(request_session),  # noqa: B008  as tutorials do
     ) -> dict[str, Any]:
         secret = request.headers["authorization"].removeprefix("Bearer ")
-        wanted = select(TokenRow).where(TokenRow.hash == hash_secret(secret))
-        return {"session": session, "token": (await session.scalars(wanted)).one()}
+        query = select(TokenRow).where(TokenRow.hash == hash_secret(secret))
+        return {"session": session, "token": (await session.scalars(query)).one()}
 
     app = FastAPI()
     schema = strawberry.Schema(query=Query, mutation=Mutation)

@@ -1,4 +1,4 @@
-"""Tokens: found by hash, issued, revoked."""
+"""Queries and changes of tokens."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -25,10 +25,13 @@ async def by_secret(session: AsyncSession, secret: str) -> TokenRow | None:
     return (await session.scalars(found)).one_or_none()
 
 
-async def listed(
+async def page(
     session: AsyncSession, owner_id: int | None, kind: TokenKind | None, page: Page
 ) -> Slice[TokenRow]:
-    """By age. Devices' tokens only where they are asked for: a fleet has one for each device."""
+    """Return tokens in the order of creation.
+
+    Without `kind`, device tokens are left out, because a fleet has one for each device.
+    """
     wanted = select(TokenRow).options(joinedload(TokenRow.owner)).order_by(TokenRow.id)
     wanted = wanted.where(TokenRow.kind == kind if kind else TokenRow.kind != TokenKind.DEVICE)
     if page.after is not None:
@@ -45,13 +48,13 @@ def _belongs_to(owner_id: int) -> ColumnElement[bool]:
 
 
 async def device_of(session: AsyncSession, id: int) -> str | None:
-    """The device whose token it is."""
+    """Return the id of the device that the token belongs to."""
     found = select(TokenRow.device_id).where(TokenRow.id == id)
     return (await session.scalars(found)).one_or_none()
 
 
 async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> TokenRow | None:
-    """A token of an owner or its devices (any token where `owner_id` is None), to be changed."""
+    """Return a token and lock it. With `owner_id`, only a token of this owner or of its devices."""
     found = select(TokenRow).where(TokenRow.id == id).options(joinedload(TokenRow.owner))
     if owner_id is not None:
         found = found.where(_belongs_to(owner_id))
@@ -61,7 +64,7 @@ async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> TokenRo
 def issue_for_device(
     session: AsyncSession, device: DeviceRow, issued_by: int | None, actor: str, *, waiting: bool
 ) -> str:
-    """Returns the secret of a new token; what the device has works on."""
+    """Add a new token and return its secret. The device's other tokens stay valid."""
     device.access_revision += 1
     secret = new_secret(TokenKind.DEVICE)
     session.add(
@@ -80,7 +83,7 @@ def issue_for_device(
 
 
 async def unused_of(session: AsyncSession, device_id: str, *, waiting: bool) -> TokenRow | None:
-    """The token that was issued to a device last and has not been used yet."""
+    """Return the newest token of a device that has not been used yet."""
     unused = (
         select(TokenRow)
         .where(TokenRow.device_id == device_id, TokenRow.waiting.is_(waiting))
@@ -90,7 +93,7 @@ async def unused_of(session: AsyncSession, device_id: str, *, waiting: bool) -> 
 
 
 async def delete_unused(session: AsyncSession, device: DeviceRow, *, waiting: bool) -> None:
-    """Removes tokens that never served: whoever asked has lost the answer."""
+    """Delete tokens that were never used: the device did not receive the response."""
     device.access_revision += 1
     await session.execute(
         delete(TokenRow).where(
@@ -102,15 +105,15 @@ async def delete_unused(session: AsyncSession, device: DeviceRow, *, waiting: bo
     )
 
 
-async def valid(session: AsyncSession, ids: Collection[int]) -> set[int]:
-    """Those of the tokens that are neither revoked nor expired nor deleted."""
+async def valid_ids(session: AsyncSession, ids: Collection[int]) -> set[int]:
+    """Return the ids of the tokens that are not revoked, expired or deleted."""
     return set(await session.scalars(select(TokenRow.id).where(TokenRow.id.in_(ids), *_LIVE)))
 
 
 def has_valid_token(
     device_id: ColumnElement[str] | InstrumentedAttribute[str],
 ) -> ColumnElement[bool]:
-    """Whether a device has a token that it may use now."""
+    """Return an SQL condition: the device has a token that is valid and not pending."""
     return (
         select(TokenRow.id)
         .where(TokenRow.device_id == device_id, TokenRow.waiting.is_(False), *_LIVE)

@@ -1,4 +1,4 @@
-"""Who is to be told of which events, and what became of it."""
+"""Deliveries: which recipient gets an alert for which event, and the result."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.alerts import missed as missed_alerts
-from db.alerts.missed import ADD_UP
+from db.alerts.missed import ADD_TO_COUNTS
 from db.events.log import Position
 from db.postgres.advisory_locks import Lock, try_lock
 from db.tables.alerts import DeliveryRow, FanOutPositionRow, MissedAlertRow, RecipientRow
@@ -19,14 +19,14 @@ from domain.alerts.recipients import DEFAULT_KINDS
 
 LEASE_SECONDS = 90
 
-# The recipients are locked against being removed meanwhile.
+# FOR KEY SHARE: no other transaction can delete the recipients meanwhile.
 ADD = text(f"""
-    WITH told AS MATERIALIZED (
+    WITH subscribed AS MATERIALIZED (
         SELECT * FROM recipients WHERE off_reason IS NULL OR away FOR KEY SHARE
     ), wanted AS MATERIALIZED (
-        SELECT r.id AS recipient_id, r.off_reason IS NULL AS kept, e.id AS event_id, e.tx, e.kind
-        FROM events e JOIN told r ON (
-            e.id > r.since_event AND e.kind = ANY(coalesce(r.kinds, :usual))
+        SELECT r.id AS recipient_id, r.off_reason IS NULL AS enabled, e.id AS event_id, e.tx, e.kind
+        FROM events e JOIN subscribed r ON (
+            e.id > r.since_event AND e.kind = ANY(coalesce(r.kinds, :default_kinds))
             AND (r.owner_id IS NULL OR r.owner_id = e.owner_id)
             AND (r.owner_ids IS NULL OR e.owner_id = ANY(r.owner_ids))
             AND split_part(e.actor, '/', 1) <> r.channel || ':' || CASE r.channel
@@ -36,11 +36,11 @@ ADD = text(f"""
     ), counted AS (
         INSERT INTO missed_alerts AS m (recipient_id, kind, count, first_event, last_event)
         SELECT recipient_id, kind, count(*), min(event_id), max(event_id)
-        FROM wanted WHERE NOT kept GROUP BY 1, 2 ORDER BY 1, 2
-        {ADD_UP}
+        FROM wanted WHERE NOT enabled GROUP BY 1, 2 ORDER BY 1, 2
+        {ADD_TO_COUNTS}
     )
     INSERT INTO deliveries (recipient_id, event_id)
-    SELECT recipient_id, event_id FROM wanted WHERE kept ORDER BY tx, event_id, recipient_id
+    SELECT recipient_id, event_id FROM wanted WHERE enabled ORDER BY tx, event_id, recipient_id
     ON CONFLICT DO NOTHING
 """)  # noqa: S608
 CLAIM = text("""
@@ -63,9 +63,9 @@ CLAIM = text("""
     )
     RETURNING id
 """)
-# The clock went back behind the moment at which a due time was set: the time that was meant to pass
-# begins again. The end of quiet hours (no failures) is found anew.
-MEND = text("""
+# If the clock was set back to before the time at which a due time was set, the whole pause starts
+# again. Without failures the pause was for quiet hours, whose end is computed again.
+REPAIR_DUE_TIMES = text("""
     UPDATE recipients SET paused_at = least(paused_at, now()),
         muted_at = CASE WHEN muted_at > now() THEN now() ELSE muted_at END,
         next_send_at = CASE
@@ -94,10 +94,12 @@ FAIL = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits for one recipient: the first events, how many there are of each kind with those
-    that it `missed`, and the numbers of the first and the last, as deliveries (None where there are
-    only missed ones) and as events.
+class PendingAlerts:
+    """The pending alerts of one recipient.
+
+    `first`: the first events in full. `counts`: events by kind, including the missed ones.
+    `first_delivery`, `last`: ids of the first and the last delivery; None if all alerts are in
+    `missed`. `first_event`, `last_event`: their event ids, including the missed ones.
     """
 
     first: Sequence[EventRow]
@@ -114,13 +116,13 @@ class Waiting:
 
     @property
     def since(self) -> datetime | None:
-        """When the first was missed; None where none was."""
-        moments = [row.since for row in self.missed] + [event.at for event in self.first]
-        return min(moments) if self.missed else None
+        """The time of the first event; None if no alert was missed."""
+        times = [row.since for row in self.missed] + [event.at for event in self.first]
+        return min(times) if self.missed else None
 
 
 async def try_lock_fan_out(session: AsyncSession) -> bool:
-    """Whether this transaction is the only one that hands out events."""
+    """Return True if this transaction got the fan-out lock: no other one fans out events."""
     return await try_lock(session, Lock.FAN_OUT)
 
 
@@ -129,74 +131,82 @@ async def position(session: AsyncSession) -> Position | None:
     return (row.tx, row.event_id) if row else None
 
 
-async def set_position(session: AsyncSession, reached: Position) -> None:
-    values = {"tx": reached[0], "event_id": reached[1]}
+async def set_position(session: AsyncSession, position: Position) -> None:
+    values = {"tx": position[0], "event_id": position[1]}
     row = insert(FanOutPositionRow).values(id=1, **values)
     await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 async def count_recipients(session: AsyncSession) -> int:
-    """How many recipients there are at most for each event."""
-    on = or_(RecipientRow.off_reason.is_(None), RecipientRow.away)
-    told = select(func.count()).select_from(RecipientRow).where(on)
-    return (await session.execute(told)).scalar_one()
+    """Return the number of recipients that may get an alert, or miss one while they are away."""
+    subscribed = or_(RecipientRow.off_reason.is_(None), RecipientRow.away)
+    statement = select(func.count()).select_from(RecipientRow).where(subscribed)
+    return (await session.execute(statement)).scalar_one()
 
 
 async def enqueue(session: AsyncSession, events: Collection[int]) -> int:
-    """A notice of each event for each recipient that wants to know, and did not do it itself. How
-    many there are. For recipients that are away they are only counted.
+    """Add a delivery of each event for each recipient that selects it and is not its actor.
+
+    Returns the number of deliveries. For recipients that are away, events are only counted.
     """
-    added = await session.execute(ADD, {"events": list(events), "usual": sorted(DEFAULT_KINDS)})
+    values = {"events": list(events), "default_kinds": sorted(DEFAULT_KINDS)}
+    added = await session.execute(ADD, values)
     return added.rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 async def claim(session: AsyncSession, channel: str) -> RecipientRow | None:
-    """Somebody for whom something waits and who may be sent to now: for a while this process's."""
+    """Lease a recipient that has pending alerts and is due. Returns None if there is none."""
     values = {"lease": LEASE_SECONDS, "channel": channel}
     id = (await session.execute(CLAIM, values)).scalar_one_or_none()
     if id is None:
-        await session.execute(MEND, {"channel": channel})
+        await session.execute(REPAIR_DUE_TIMES, {"channel": channel})
     return await session.get_one(RecipientRow, id) if id else None
 
 
-async def waiting(session: AsyncSession, recipient_id: int, few: int) -> Waiting | None:
-    """`few`: how many events are needed in full."""
-    mine = (DeliveryRow.recipient_id == recipient_id, DeliveryRow.state == "waiting")
+async def read_pending(
+    session: AsyncSession, recipient_id: int, limit: int
+) -> PendingAlerts | None:
+    """Return the pending alerts of a recipient. `limit`: events to load in full."""
+    pending = (DeliveryRow.recipient_id == recipient_id, DeliveryRow.state == "waiting")
     ends = select(
         func.min(DeliveryRow.id),
         func.max(DeliveryRow.id),
         func.min(DeliveryRow.event_id),
         func.max(DeliveryRow.event_id),
     )
-    first_delivery, last, first_event, last_event = (await session.execute(ends.where(*mine))).one()
+    found = await session.execute(ends.where(*pending))
+    first_delivery, last, first_event, last_event = found.one()
     missed = await missed_alerts.of(session, recipient_id)
     if last is None:
-        return with_missed(None, missed)
+        return _with_missed(None, missed)
     joined = select(EventRow.kind, func.count()).join(
         DeliveryRow, DeliveryRow.event_id == EventRow.id
     )
     counts = await session.execute(
-        joined.where(*mine, DeliveryRow.id <= last).group_by(EventRow.kind)
+        joined.where(*pending, DeliveryRow.id <= last).group_by(EventRow.kind)
     )
-    some = select(EventRow).join(DeliveryRow, DeliveryRow.event_id == EventRow.id).where(*mine)
-    first = (await session.scalars(some.order_by(DeliveryRow.id).limit(few))).all()
+    events = select(EventRow).join(DeliveryRow, DeliveryRow.event_id == EventRow.id)
+    events = events.where(*pending).order_by(DeliveryRow.id).limit(limit)
+    first = (await session.scalars(events)).all()
     if not first:
-        # Somebody has removed the events by hand.
-        await settle(session, recipient_id, last, "dead", "its event is gone")
-        return with_missed(None, missed)
+        # The events were deleted by hand.
+        await settle(session, recipient_id, last, "dead", "its event is deleted")
+        return _with_missed(None, missed)
     by_kind = {row[0]: row[1] for row in counts}
-    return with_missed(
-        Waiting(first, by_kind, first_delivery, last, first_event, last_event), missed
+    return _with_missed(
+        PendingAlerts(first, by_kind, first_delivery, last, first_event, last_event), missed
     )
 
 
-def with_missed(waiting: Waiting | None, missed: Sequence[MissedAlertRow]) -> Waiting | None:
-    """Both together; None where there is neither."""
+def _with_missed(
+    pending: PendingAlerts | None, missed: Sequence[MissedAlertRow]
+) -> PendingAlerts | None:
+    """Combine pending and missed alerts. Returns None if there are neither."""
     if not missed:
-        return waiting
+        return pending
     first = min(row.first_event for row in missed)
     last = max(row.last_event for row in missed)
-    found = waiting or Waiting((), {}, None, None, first, last)
+    found = pending or PendingAlerts((), {}, None, None, first, last)
     counts = Counter(found.counts)
     for row in missed:
         counts[row.kind] += row.count
@@ -212,8 +222,10 @@ def with_missed(waiting: Waiting | None, missed: Sequence[MissedAlertRow]) -> Wa
 async def release(
     session: AsyncSession, id: int, pause: float, attempts: int = 0, error: str | None = None
 ) -> None:
-    """`pause`: seconds in which nobody sends to it. First of all that is noted about a message:
-    whoever removes a recipient locks it before its deliveries, too.
+    """End the lease of a recipient. `pause`: seconds until the next message.
+
+    Call it before the result is written to the deliveries: a transaction that removes a recipient
+    also locks the recipient first.
     """
     values = {"id": id, "pause": pause, "attempts": attempts, "error": error}
     await session.execute(RELEASE, values)
@@ -222,35 +234,35 @@ async def release(
 async def settle(
     session: AsyncSession, id: int, last: int, state: str, error: str | None = None
 ) -> None:
-    """Up to the notice `last`: sent, or dead."""
+    """Set the state of the pending deliveries up to `last`: sent or dead."""
     values = {"id": id, "last": last, "state": state, "error": error}
     await session.execute(SETTLE, values)
 
 
-async def note_failure(session: AsyncSession, id: int, first: int, error: str) -> None:
-    """They go on waiting; the first of them says why."""
+async def record_failure(session: AsyncSession, id: int, first: int, error: str) -> None:
+    """Record an error at the delivery `first`. The deliveries stay pending."""
     await session.execute(FAIL, {"id": id, "first": first, "error": error})
 
 
 async def now(session: AsyncSession) -> datetime:
-    """By the database's clock, which sets all due times."""
+    """Return the time of the database, whose clock sets all due times."""
     return (await session.execute(select(func.now()))).scalar_one()
 
 
-async def wait_until(session: AsyncSession, id: int, moment: datetime) -> None:
-    """Nobody sends to it before; what failed so far is forgotten."""
-    values = {"leased_until": None, "attempts": 0, "next_send_at": moment}
-    waits = update(RecipientRow).where(RecipientRow.id == id)
-    await session.execute(waits.values(**values, paused_at=func.now()))
+async def postpone(session: AsyncSession, id: int, due: datetime) -> None:
+    """Send nothing to a recipient before `due`, and reset its failures."""
+    values = {"leased_until": None, "attempts": 0, "next_send_at": due}
+    statement = update(RecipientRow).where(RecipientRow.id == id)
+    await session.execute(statement.values(**values, paused_at=func.now()))
 
 
 async def disable(session: AsyncSession, id: int, reason: str) -> None:
-    """Its channel takes nothing for it at present: what happens from now on is counted."""
-    off = update(RecipientRow).where(RecipientRow.id == id)
-    await session.execute(off.values(off_reason=reason, away=True))
+    """Mark a recipient as away, because its channel refuses it. New events are only counted."""
+    statement = update(RecipientRow).where(RecipientRow.id == id)
+    await session.execute(statement.values(off_reason=reason, away=True))
 
 
 async def enable(session: AsyncSession, id: int) -> None:
-    """Its channel has taken something again."""
-    on = update(RecipientRow).where(RecipientRow.id == id)
-    await session.execute(on.values(off_reason=None, away=False))
+    """Mark a recipient as present, because its channel accepted a message."""
+    statement = update(RecipientRow).where(RecipientRow.id == id)
+    await session.execute(statement.values(off_reason=None, away=False))

@@ -1,4 +1,4 @@
-"""What became of deliveries, for people to look at: the newest first."""
+"""Pages of deliveries, the newest first."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class FoundDelivery:
 async def page(
     session: AsyncSession, owner_id: int | None, wanted: DeliveryFilter, page: Page
 ) -> Slice[FoundDelivery]:
-    """Of recipients that are confined to the owner; of all where `owner_id` is None."""
+    """Return deliveries. With `owner_id`, only those of this owner's recipients and events."""
     found = (
         select(DeliveryRow, RecipientRow, EventRow)
         .join(RecipientRow, RecipientRow.id == DeliveryRow.recipient_id)

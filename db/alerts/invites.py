@@ -1,4 +1,4 @@
-"""Codes by which chats become recipients, and the bot that takes them."""
+"""Invites by which chats become recipients, and the user name of the bot."""
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,13 +11,13 @@ from domain.inputs import Page
 
 
 async def by_hash(session: AsyncSession, hash: bytes) -> InviteRow | None:
-    """To be used, by one at a time."""
+    """Return an invite and lock it, so that only one transaction uses it."""
     wanted = select(InviteRow).where(InviteRow.hash == hash).options(joinedload(InviteRow.owner))
     return (await session.scalars(wanted.with_for_update(of=InviteRow))).one_or_none()
 
 
 async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> InviteRow | None:
-    """For this owner only, or any where `owner_id` is None; to be changed."""
+    """Return an invite and lock it. With `owner_id`, only an invite of this owner."""
     wanted = select(InviteRow).where(InviteRow.id == id).options(joinedload(InviteRow.owner))
     if owner_id is not None:
         wanted = wanted.where(InviteRow.owner_id == owner_id)
@@ -25,7 +25,7 @@ async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> InviteR
 
 
 async def page(session: AsyncSession, owner_id: int | None, page: Page) -> Slice[InviteRow]:
-    """The newest first."""
+    """Return invites, the newest first. With `owner_id`, only invites of this owner."""
     wanted = select(InviteRow).options(joinedload(InviteRow.owner)).order_by(InviteRow.id.desc())
     if owner_id is not None:
         wanted = wanted.where(InviteRow.owner_id == owner_id)
@@ -36,7 +36,7 @@ async def page(session: AsyncSession, owner_id: int | None, page: Page) -> Slice
 
 
 async def bot_name(session: AsyncSession) -> str | None:
-    """None where no server has met a bot yet."""
+    """Return the user name of the bot; None if no server has connected to one yet."""
     bot = await session.get(TelegramBotRow, 1)
     return bot.username if bot else None
 

@@ -1,4 +1,4 @@
-"""Config versions that later ones have replaced."""
+"""Replaced config versions."""
 
 from collections.abc import Collection, Sequence
 
@@ -13,7 +13,7 @@ from domain.devices.config import Config
 async def past_configs(
     session: AsyncSession, versions: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], Config]:
-    """Replaced versions of several devices' configs, by device id and version."""
+    """Return replaced configs of several devices, by device id and version."""
     wanted = select(PastConfigRow).where(
         tuple_(PastConfigRow.device_id, PastConfigRow.version).in_(versions)
     )
@@ -25,7 +25,7 @@ async def past_configs(
 async def config_histories(
     session: AsyncSession, ids: Collection[str], limit: int
 ) -> dict[str, list[Config]]:
-    """Replaced versions of several devices' configs, the newest first, so many of each."""
+    """Return replaced configs by device id, the newest first, at most `limit` per device."""
     newest_first = func.row_number().over(
         partition_by=PastConfigRow.device_id, order_by=PastConfigRow.version.desc()
     )

@@ -1,4 +1,4 @@
-"""Filters of devices in SQL, made of what is asked for, and never of the values."""
+"""Device filters in SQL. Apart from booleans, the SQL text does not depend on the values."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -29,8 +29,9 @@ from domain.names import name_key
 
 
 class Presence(Enum):
-    """What of a value decides the SQL text. A member equals nothing else: as keys, booleans are
-    equal to numbers.
+    """The part of a value that decides the SQL text.
+
+    An enum, because as dictionary keys booleans are equal to numbers.
     """
 
     GIVEN = auto()
@@ -45,7 +46,7 @@ SEARCH = "search"
 
 
 def filter_values(scope: Scope, wanted: DeviceFilter) -> dict[str, Any]:
-    """The values that are asked for, by their parameters' names, without those that are not."""
+    """Return the values of the filters that are set, by parameter name."""
     values: dict[str, Any] = {
         "of_owner": scope.owner_id,
         "of_device": scope.device_id,
@@ -68,30 +69,31 @@ def filter_values(scope: Scope, wanted: DeviceFilter) -> dict[str, Any]:
 
 
 def shape_of(values: Mapping[str, Any]) -> Shape:
-    """Two filters have the same shape exactly where they have the same SQL text."""
+    """Return the shape of a filter. Filters of the same shape have the same SQL text."""
     return tuple([(name, _presence(value)) for name, value in values.items()])
 
 
 def matching(shape: Shape, values: Mapping[str, Any] | None = None) -> Select[DeviceRow]:
-    """The devices that all conditions of a shape fit. `values`: of the parameters; else they are
-    given when it is executed.
+    """Select the devices that match all conditions of a shape.
+
+    `values`: the parameters. Without them, they are passed when the statement is executed.
     """
-    given = values or {}
+    bound = values or {}
 
     def parameter(name: str) -> BindParameter[Any]:
-        value = {"value": given[name]} if name in given else {}
+        value = {"value": bound[name]} if name in bound else {}
         return bindparam(name, type_=TYPES.get(name, Text), **value)
 
-    asked = dict(shape)
-    conditions = [make(parameter(name)) for name, make in EQUAL.items() if name in asked]
+    filters = dict(shape)
+    conditions = [make(parameter(name)) for name, make in EQUAL.items() if name in filters]
     conditions += [
-        and_(column) if asked[name] is Presence.TRUE else not_(column)
+        and_(column) if filters[name] is Presence.TRUE else not_(column)
         for name, column in FLAGS.items()
-        if name in asked
+        if name in filters
     ]
-    if SEARCH in asked:
-        found = [make(parameter(name)) for name, make in FOUND.items() if name in asked]
-        conditions.append(or_(*found) if found else false())
+    if SEARCH in filters:
+        terms = [make(parameter(name)) for name, make in SEARCH_TERMS.items() if name in filters]
+        conditions.append(or_(*terms) if terms else false())
     return select(DeviceRow).where(*conditions)
 
 
@@ -119,11 +121,11 @@ EQUAL: Conditions = {
     "model": lambda model: func.lower(DeviceRow.sensor_model) == func.lower(model),
     "state": lambda state: DeviceRow.state == state,
 }
-# In the words of the partial indexes, which `IS TRUE` would not match.
+# As written in the partial indexes. `IS TRUE` would not match them.
 FLAGS: dict[str, InstrumentedAttribute[bool]] = {
     "awaits_approval": DeviceRow.awaits_approval,
     "in_sync": DeviceRow.synced,
     "online": DeviceRow.online,
 }
-FOUND: Conditions = {"words": has_words, "of_mac": lambda device: DeviceRow.id == device}
+SEARCH_TERMS: Conditions = {"words": has_words, "of_mac": lambda device: DeviceRow.id == device}
 TYPES: dict[str, Any] = {"of_owner": Integer, "words": TSQUERY}

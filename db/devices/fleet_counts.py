@@ -1,4 +1,4 @@
-"""How many devices there are, and how they fare."""
+"""Counts of devices by state, presence and sync."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from domain.devices.enrolment import DeviceState
 
 @dataclass(frozen=True, slots=True)
 class FleetCounts:
-    """Exact numbers, all of one moment. `online` and `in_sync` are of devices in any state."""
+    """Exact counts of one snapshot. `online` and `in_sync` count devices in any state."""
 
     states: dict[DeviceState, int]
     online: int
@@ -53,9 +53,9 @@ class FleetCounts:
 
 
 async def fleet_counts(session: AsyncSession, scope: Scope | None = None) -> FleetCounts:
-    """One pass over the table: a quarter of a second at a million devices.
+    """Count devices in one pass over the table: 250 ms for a million devices.
 
-    `scope`: of these devices, and for each owner, by name.
+    With `scope`, count only its devices, and also for each owner, in the order of names.
     """
     kinds = (DeviceRow.state, DeviceRow.online, DeviceRow.synced)
     counted = func.count().label("devices")
@@ -71,5 +71,5 @@ async def fleet_counts(session: AsyncSession, scope: Scope | None = None) -> Fle
     by_name: dict[str, list[Any]] = {}
     for row in rows:
         by_name.setdefault(row.name, []).append(row)
-    of_owners = [(name, FleetCounts.of(own)) for name, own in by_name.items()]
+    of_owners = [(name, FleetCounts.of(group)) for name, group in by_name.items()]
     return FleetCounts.of(rows, of_owners)

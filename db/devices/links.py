@@ -1,4 +1,4 @@
-"""Links: who hears whom."""
+"""Queries and changes of links between devices."""
 
 from collections.abc import Collection, Sequence
 
@@ -16,8 +16,6 @@ from db.tables.links import LinkRow
 from domain.access.caller import Scope
 from domain.inputs import Page
 
-# Whoever changes links or topics holds it: so one of them sees what the other has done, and
-# several devices can be changed in any order.
 WITH_SELECTOR = (
     joinedload(LinkRow.owner, innerjoin=True),
     joinedload(LinkRow.place),
@@ -27,7 +25,10 @@ WITH_SELECTOR = (
 
 
 async def lock_links(session: AsyncSession) -> None:
-    """To be called before any device is locked."""
+    """Lock links and topics against other changes. Call it before any device is locked.
+
+    So each change sees the previous one, and can lock several devices in any order.
+    """
     await advisory_locks.lock(session, Lock.LINKS)
 
 
@@ -38,14 +39,14 @@ async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> LinkRow
     return (await session.scalars(found)).one_or_none()
 
 
-async def same(
+async def find_same(
     session: AsyncSession,
     listener: DeviceRow,
     place: PlaceRow | None,
     measurement_type: MeasurementTypeRow | None,
     source: DeviceRow | None,
 ) -> LinkRow | None:
-    """A link of that listener with that selector."""
+    """Return the link of a listener with the same selector, or None."""
     found = select(LinkRow).where(
         LinkRow.listener_id == listener.id,
         LinkRow.place_id.is_not_distinct_from(place.id if place else None),
@@ -58,7 +59,7 @@ async def same(
 
 
 async def of_listeners(session: AsyncSession, ids: Collection[str]) -> dict[str, list[LinkRow]]:
-    """The links of some devices, the oldest first."""
+    """Return the links of several listeners, the oldest first."""
     wanted = select(LinkRow).where(LinkRow.listener_id.in_(ids)).options(*WITH_SELECTOR)
     found: dict[str, list[LinkRow]] = {id: [] for id in ids}
     for link in await session.scalars(wanted.order_by(LinkRow.id)):
@@ -67,54 +68,52 @@ async def of_listeners(session: AsyncSession, ids: Collection[str]) -> dict[str,
 
 
 async def listener_ids(session: AsyncSession, source_id: str) -> Sequence[str]:
-    """The devices that hear one device by its id."""
+    """Return the listeners of links that name the source by its id."""
     wanted = select(LinkRow.listener_id).where(LinkRow.source_id == source_id)
     return (await session.scalars(wanted.order_by(LinkRow.listener_id))).all()
 
 
-async def remove(session: AsyncSession, *which: ColumnElement[bool]) -> None:
-    await session.execute(delete(LinkRow).where(*which))
+async def remove(session: AsyncSession, *conditions: ColumnElement[bool]) -> None:
+    await session.execute(delete(LinkRow).where(*conditions))
 
 
-async def take_over(session: AsyncSession, old_id: str, new_id: str) -> None:
-    """All that one device hears, and all who hear it by its id, are another one's, which has no
-    links of its own.
-    """
+async def transfer(session: AsyncSession, old_id: str, new_id: str) -> None:
+    """Move all links of a device, as listener and as source, to a device that has no links."""
     for column in (LinkRow.listener_id, LinkRow.source_id):
         await session.execute(update(LinkRow).where(column == old_id).values({column: new_id}))
-    for found in [row for row in session if isinstance(row, LinkRow)]:
-        session.expire(found)
+    for link in [row for row in session if isinstance(row, LinkRow)]:
+        session.expire(link)
 
 
 async def sources(
     session: AsyncSession, scope: Scope, listener: AnyDevice, page: Page
 ) -> Slice[DeviceRow]:
-    """The devices that a listener hears now, in the order of their registration."""
-    heard = (await of_listeners(session, {listener.id}))[listener.id]
-    return await _page(session, _of(scope, or_(false(), *map(_matches, heard))), page)
+    """Return the present sources of a listener, in the order of registration."""
+    links = (await of_listeners(session, {listener.id}))[listener.id]
+    return await _page(session, _of(scope, or_(false(), *map(_matches, links))), page)
 
 
 async def listeners(
     session: AsyncSession, scope: Scope, source: AnyDevice, page: Page
 ) -> Slice[DeviceRow]:
-    """The devices that hear this one now."""
-    return await _page(session, _of(scope, DeviceRow.id.in_(_hearing(source))), page)
+    """Return the present listeners of a source, in the order of registration."""
+    return await _page(session, _of(scope, DeviceRow.id.in_(_listeners_of(source))), page)
 
 
 async def count_sources(
     session: AsyncSession, scope: Scope, listener: AnyDevice
 ) -> tuple[int, bool]:
-    heard = (await of_listeners(session, {listener.id}))[listener.id]
-    return await counting.count(session, _of(scope, or_(false(), *map(_matches, heard))))
+    links = (await of_listeners(session, {listener.id}))[listener.id]
+    return await counting.count(session, _of(scope, or_(false(), *map(_matches, links))))
 
 
 async def count_listeners(
     session: AsyncSession, scope: Scope, source: AnyDevice
 ) -> tuple[int, bool]:
-    return await counting.count(session, _of(scope, DeviceRow.id.in_(_hearing(source))))
+    return await counting.count(session, _of(scope, DeviceRow.id.in_(_listeners_of(source))))
 
 
-def _hearing(source: AnyDevice) -> Select[str]:
+def _listeners_of(source: AnyDevice) -> Select[str]:
     return select(LinkRow.listener_id).where(
         LinkRow.owner_id == source.owner_id,
         or_(LinkRow.place_id.is_(None), LinkRow.place_id == source.place_id),

@@ -1,4 +1,4 @@
-"""Devices: every read of them goes through a caller's scope."""
+"""Queries of devices, most of them limited to a caller's scope."""
 
 from collections.abc import Collection, Sequence
 
@@ -21,7 +21,7 @@ WITH_NAMES = (
 
 
 def in_scope(scope: Scope) -> Select[DeviceRow]:
-    """The devices that a caller can see. Everything that reads devices for somebody starts here."""
+    """Select the devices that a caller may see. Queries for a caller start with it."""
     statement = select(DeviceRow)
     if scope.owner_id is not None:
         statement = statement.where(DeviceRow.owner_id == bindparam("of_owner", scope.owner_id))
@@ -38,7 +38,7 @@ async def find(session: AsyncSession, scope: Scope, id: str) -> DeviceRow | None
 
 
 async def find_for_update(session: AsyncSession, scope: Scope, id: str) -> DeviceRow | None:
-    """As `find`, and nobody else changes it before the transaction ends."""
+    """Return a device as `find` does, and lock it until the transaction ends."""
     if not is_device_id(id):
         return None
     found = in_scope(scope).where(DeviceRow.id == id).options(*WITH_NAMES)
@@ -53,11 +53,11 @@ async def all_for_update(session: AsyncSession, ids: Collection[str]) -> Sequenc
 
 
 async def by_ids(session: AsyncSession, ids: Collection[str]) -> dict[str, DeviceRow]:
-    """In no caller's scope: whoever shows them looks at their owner."""
+    """Return devices without a scope. The caller of this function must check their owner."""
     found = select(DeviceRow).where(DeviceRow.id.in_(ids)).options(*WITH_NAMES)
     return {device.id: device for device in await session.scalars(found)}
 
 
 async def count(session: AsyncSession, scope: Scope, wanted: DeviceFilter) -> tuple[int, bool]:
-    asked = filter_values(scope, wanted)
-    return await counting.count(session, matching(shape_of(asked), asked))
+    values = filter_values(scope, wanted)
+    return await counting.count(session, matching(shape_of(values), values))

@@ -1,4 +1,4 @@
-"""Free-text search: words of a device's names, found by their beginning."""
+"""Free-text search by prefixes of the words in a device's names."""
 
 from contextlib import suppress
 
@@ -12,13 +12,15 @@ from domain.devices.search_words import all_words, words_in
 
 
 def words_of(device: DeviceRow) -> ColumnElement[TSVECTOR]:
-    """What `devices.search` holds."""
+    """Return the SQL value for `devices.search`."""
     return func.array_to_tsvector(cast(all_words(device), ARRAY(Text)))
 
 
 def search_values(search: str) -> dict[str, str]:
-    """What a search asks for, by the parameters' names: `words`, all of which must be there, by
-    their beginning; or `of_mac`, the device of a MAC address. Neither, where it has no word.
+    """Return the parameters of a search.
+
+    `words`: prefixes that must all match. `of_mac`: the device id, if the text is a MAC address.
+    Both are missing if the text has no word.
     """
     values = {}
     if words := words_in(search):

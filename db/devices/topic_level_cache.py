@@ -1,4 +1,4 @@
-"""Owners, places and measurement types that a process has seen, by their names."""
+"""A cache of owners, places and measurement types in a process."""
 
 from collections import OrderedDict
 
@@ -6,11 +6,11 @@ from db.devices.topic_levels import TopicLevels
 from domain.devices.device import NamedRef
 from domain.names import name_key
 
-MOST_LEVELS = 50_000
+MAX_ENTRIES = 50_000
 
 
 class TopicLevelCache:
-    """Owners with a place and a measurement type, by their names. They never change."""
+    """Caches owners with a place and a measurement type, by their names. They never change."""
 
     def __init__(self) -> None:
         self._by_owner: OrderedDict[
@@ -18,17 +18,17 @@ class TopicLevelCache:
         ] = OrderedDict()
 
     def close(self) -> None:
-        """What was seen is forgotten: the next connection may be to a restored database."""
+        """Clear the cache, because the next connection may be to a restored database."""
         self._by_owner.clear()
 
     def get(
         self, owner: str | int, place: str, measurement_type: str
     ) -> tuple[NamedRef, NamedRef, NamedRef] | None:
-        """`owner`: its name, or its id."""
+        """`owner`: its name or its id."""
         return self._by_owner.get((_key(owner), name_key(place), name_key(measurement_type)))
 
-    def learn(self, levels: TopicLevels) -> tuple[NamedRef, NamedRef, NamedRef]:
-        """Only what is committed."""
+    def add(self, levels: TopicLevels) -> tuple[NamedRef, NamedRef, NamedRef]:
+        """Add levels. They must be committed."""
         owner, place, type = levels.owner, levels.place, levels.measurement_type
         names = (
             NamedRef(owner.id, owner.name, owner.slug),
@@ -37,7 +37,7 @@ class TopicLevelCache:
         )
         for key in (owner.id, owner.name_key):
             self._by_owner[key, place.name_key, type.name_key] = names
-        while len(self._by_owner) > MOST_LEVELS:
+        while len(self._by_owner) > MAX_ENTRIES:
             self._by_owner.popitem(last=False)
         return names
 

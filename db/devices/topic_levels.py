@@ -1,4 +1,4 @@
-"""Owners, places and measurement types: found by name, or made with a topic level of their own."""
+"""Finds owners, places and measurement types by name, or creates them with a topic level."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.postgres.advisory_locks import Lock, lock
 from db.tables.devices import MeasurementTypeRow, OwnerRow, PlaceRow
 from domain.names import choose_slug, name_key, slug_root
-
-# One lock for all of them: new names are rare, and one lock can't deadlock with itself.
 
 Level = TypeVar("Level", OwnerRow, PlaceRow, MeasurementTypeRow)
 
@@ -27,13 +25,13 @@ async def find_owner(session: AsyncSession, name: str) -> OwnerRow | None:
 
 
 async def get_or_create_owner(session: AsyncSession, name: str) -> OwnerRow:
-    return await _named(session, OwnerRow, name, {}, "owner")
+    return await _get_or_create(session, OwnerRow, name, {}, "owner")
 
 
 async def get_or_create_levels(
     session: AsyncSession, owner: OwnerRow, place: str, measurement: str
 ) -> TopicLevels:
-    """The place and the type among one owner's, made where the owner has none of that name."""
+    """Return the place and the type of an owner. Creates those that do not exist."""
     return TopicLevels(
         owner,
         await get_or_create_place(session, owner, place),
@@ -42,13 +40,13 @@ async def get_or_create_levels(
 
 
 async def get_or_create_place(session: AsyncSession, owner: OwnerRow, name: str) -> PlaceRow:
-    return await _named(session, PlaceRow, name, {"owner_id": owner.id}, "place")
+    return await _get_or_create(session, PlaceRow, name, {"owner_id": owner.id}, "place")
 
 
 async def get_or_create_type(
     session: AsyncSession, owner: OwnerRow, name: str
 ) -> MeasurementTypeRow:
-    return await _named(session, MeasurementTypeRow, name, {"owner_id": owner.id}, "type")
+    return await _get_or_create(session, MeasurementTypeRow, name, {"owner_id": owner.id}, "type")
 
 
 async def _find(
@@ -58,17 +56,18 @@ async def _find(
     return (await session.scalars(found)).one_or_none()
 
 
-async def _named(
+async def _get_or_create(
     session: AsyncSession, table: type[Level], name: str, scope: dict[str, Any], fallback: str
 ) -> Level:
-    return await _find(session, table, name, scope) or await _make(
+    return await _find(session, table, name, scope) or await _create(
         session, table, name, scope, fallback
     )
 
 
-async def _make(
+async def _create(
     session: AsyncSession, table: type[Level], name: str, scope: dict[str, Any], fallback: str
 ) -> Level:
+    # One lock for all levels: new names are rare, and a single lock can't deadlock.
     await lock(session, Lock.TOPIC_LEVELS)
     if found := await _find(session, table, name, scope):
         return found
@@ -77,9 +76,9 @@ async def _make(
         .filter_by(**scope)
         .where(table.slug.startswith(slug_root(name, fallback), autoescape=True))
     )
-    taken = set(await session.scalars(similar))
+    used = set(await session.scalars(similar))
     level = table(
-        name=name, name_key=name_key(name), slug=choose_slug(name, taken, fallback), **scope
+        name=name, name_key=name_key(name), slug=choose_slug(name, used, fallback), **scope
     )
     session.add(level)
     await session.flush()

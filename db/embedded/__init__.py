@@ -1,4 +1,4 @@
-"""A PostgreSQL of Rollcall's own, in the data directory, for installations that have none."""
+"""An embedded PostgreSQL in the data directory, for installations without a database server."""
 
 from db.embedded.failures import PostgresFailed, PostgresUnusable
 from db.embedded.server import EmbeddedPostgres

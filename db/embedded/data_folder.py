@@ -1,4 +1,4 @@
-"""PostgreSQL's data folder: what is in it, and how it is made."""
+"""Checks and creates PostgreSQL's data folder."""
 
 import os
 import shutil
@@ -13,16 +13,19 @@ from db.embedded.locks import POLL_SECONDS, Wait
 from db.embedded.system_user import SystemUser
 
 VERSION_FILE = "PG_VERSION"
-# Written when a server starts, and by backups: what has one of them may have data.
+# Written when a server starts, and by backups. A folder that has one of them may have data.
 USED_FILES = ("postmaster.opts", "backup_label")
 TOO_OPEN = stat.S_IWGRP | stat.S_IRWXO
 GUIDE = "docs/embedded-postgresql.md"
-# The same order and the same letters on every machine, whatever its locales.
+# The same sort order and character classes on every machine, independent of its locales.
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
 
 class DataFolder:
-    """`unfinished` is there while `initdb` runs: what it leaves when it is killed has no data."""
+    """`unfinished` is a file that exists while `initdb` runs.
+
+    If it still exists later, `initdb` was killed, and the folder has no data.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +37,7 @@ class DataFolder:
         return (self.path / VERSION_FILE).exists() and not self._is_unfinished()
 
     def check(self) -> None:
-        """Raises PostgresUnusable if it is not a data folder of this PostgreSQL, nor empty."""
+        """Raises PostgresUnusable if it is neither empty nor a data folder of this version."""
         if "\n" in str(self.path) or "\r" in str(self.path):
             raise PostgresUnusable(
                 f"{str(self.path)!r}: PostgreSQL can't use a path with a line break. Set "
@@ -53,12 +56,12 @@ class DataFolder:
             found = os.fsdecode(file.read(16)).strip()
         if found != MAJOR:
             raise PostgresUnusable(
-                f"{self.path} was made by PostgreSQL {found}, and this version of Rollcall brings "
-                f"PostgreSQL {MAJOR}. Move the data with pg_dump and psql, as in {GUIDE}."
+                f"{self.path} was created by PostgreSQL {found}, and this version of Rollcall "
+                f"brings PostgreSQL {MAJOR}. Move the data with pg_dump and psql, as in {GUIDE}."
             )
 
     def check_owner(self, user: SystemUser | None) -> None:
-        """Raises PostgresUnusable if PostgreSQL would refuse its owner or its mode."""
+        """Raises PostgresUnusable if PostgreSQL would refuse the owner or mode of the folder."""
         found = self.path.stat()
         if found.st_uid != (user.uid if user else os.geteuid()):
             name = user.name if user else "this user"
@@ -73,15 +76,15 @@ class DataFolder:
             )
 
     def make(self, user: SystemUser | None, lock: int, wait: Wait) -> None:
-        """`lock`: a descriptor that initdb keeps open, however this process ends.
+        """Run initdb. `lock`: a descriptor that it inherits, so it keeps the lock until it ends.
 
         Raises PostgresFailed, OSError.
         """
         if self._is_unfinished():
-            for each in self.path.iterdir():
-                shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+            for path in self.path.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         if user:
-            user.own(self.path)
+            user.take_ownership(self.path)
         self.unfinished.touch()
         command = (program("initdb"), *LOCALE, "--auth=trust", "--username=postgres")
         process = subprocess.Popen(  # noqa: S603
@@ -107,9 +110,9 @@ class DataFolder:
             process.terminate()
             raise
         finally:
-            _, said = process.communicate()
+            _, output = process.communicate()
         if process.returncode != 0:
-            lines = [line for line in os.fsdecode(said).splitlines() if "error" in line.lower()]
+            lines = [line for line in os.fsdecode(output).splitlines() if "error" in line.lower()]
             reason = lines[0] if lines else f"initdb ended with {process.returncode}"
             raise PostgresFailed(f"PostgreSQL could not make {self.path}: {reason}")
 
@@ -120,7 +123,7 @@ class DataFolder:
 
 
 def _sync(folder: Path) -> None:
-    """Also a power cut does not bring back a file that was removed."""
+    """Make the removal of a file durable, so that a power failure does not undo it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,12 +1,12 @@
-"""Why the embedded PostgreSQL can't be used."""
+"""Errors of the embedded PostgreSQL."""
 
 import errno
 from pathlib import Path
 
 from db.postgres.permanent import DatabaseUnusable
 
-# errno values that only a person can change.
-LASTING = {
+# errno values of permanent errors.
+PERMANENT = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
@@ -19,16 +19,16 @@ LASTING = {
 
 
 class PostgresFailed(Exception):
-    """It can't be used now. The same call may succeed later."""
+    """PostgreSQL can't be used now. The same call may succeed later."""
 
 
 class PostgresUnusable(PostgresFailed, DatabaseUnusable):
-    """Waiting does not help. The text is one line that says what to do."""
+    """A permanent error. The text is one line that says what to do."""
 
 
 def from_os_error(error: OSError, data_dir: Path) -> PostgresFailed:
     where, reason = error.filename or data_dir, error.strerror or str(error)
-    if error.errno in LASTING:
+    if error.errno in PERMANENT:
         return PostgresUnusable(
             f"{where}: {reason}. Set ROLLCALL_DATA_DIR to a folder that this user can write to."
         )

@@ -1,4 +1,4 @@
-"""Locks on files and folders, which end with the processes that hold them."""
+"""Locks on files and folders. They end with the process that holds them."""
 
 import fcntl
 import os
@@ -14,7 +14,10 @@ Wait = Callable[[float], object]
 
 
 def open_lock(path: Path) -> int:
-    """Made by root, it belongs to the owner of its folder, who may need it without root."""
+    """Open or create a lock file.
+
+    A file that root creates gets the owner of its folder, who may need it without root later.
+    """
     flags = os.O_RDWR | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -28,26 +31,26 @@ def open_lock(path: Path) -> int:
 
 @contextmanager
 def locked(folder: Path, deadline: float, wait: Wait = time.sleep) -> Iterator[int]:
-    """The lock's descriptor. `deadline` and errors: as of `take`."""
+    """Hold a lock on a folder, and yield its descriptor. Raises as `acquire`, and OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        take(descriptor, fcntl.LOCK_EX, deadline, wait)
+        acquire(descriptor, fcntl.LOCK_EX, deadline, wait)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def take(descriptor: int, kind: int, deadline: float, wait: Wait = time.sleep) -> None:
-    """Raises PostgresFailed if another process has it until then (of `time.monotonic`)."""
-    while not try_to_take(descriptor, kind):
+def acquire(descriptor: int, kind: int, deadline: float, wait: Wait = time.sleep) -> None:
+    """Wait for a lock. Raises PostgresFailed at `deadline` (of `time.monotonic`)."""
+    while not try_acquire(descriptor, kind):
         if time.monotonic() > deadline:
             raise PostgresFailed(
-                "Another process of Rollcall starts or stops this PostgreSQL just now."
+                "Another process of Rollcall is starting or stopping this PostgreSQL. Try again."
             )
         wait(POLL_SECONDS)
 
 
-def try_to_take(descriptor: int, kind: int) -> bool:
+def try_acquire(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

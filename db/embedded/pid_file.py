@@ -6,13 +6,13 @@ from pathlib import Path
 
 NAME = "postmaster.pid"
 MAX_BYTES = 16_384
-# By line, from 0 on; miscadmin.h of PostgreSQL has them.
+# Line numbers from 0 on, as in PostgreSQL's miscadmin.h.
 PID, DATA_FOLDER, PORT, SOCKET_FOLDER, STATUS = 0, 1, 3, 4, 7
 
 
 @dataclass(frozen=True)
 class PidFile:
-    """`pid` is 0 where the file has no number; empty texts were not written yet."""
+    """`pid` is 0 if the file has no number. Texts are empty if they are not written yet."""
 
     pid: int
     data_folder: str
@@ -32,7 +32,7 @@ def socket_in(folder: Path, port: int) -> Path:
 
 
 def read_pid_file(folder: Path) -> PidFile | None:
-    """None if there is none. Raises OSError."""
+    """Return None if there is no such file. Raises OSError."""
     try:
         with (folder / NAME).open("rb") as file:
             lines = file.read(MAX_BYTES).split(b"\n")
@@ -50,6 +50,6 @@ def read_pid_file(folder: Path) -> PidFile | None:
 
 
 def _number(text: str) -> int:
-    """A single-user PostgreSQL writes its number with a minus."""
+    """Return the process id. A single-user PostgreSQL writes it with a minus sign."""
     digits = text.removeprefix("-")
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else 0  # noqa: PLR2004

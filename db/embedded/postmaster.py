@@ -1,4 +1,4 @@
-"""The PostgreSQL server of one data folder: find it, start it, signal it, see how it fares."""
+"""Finds, starts, signals and checks the PostgreSQL server of a data folder."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ from db.embedded.pid_file import NAME, PidFile, read_pid_file, socket_in
 from db.embedded.socket_folder import PORT, make_socket_folder, remove_socket
 from db.embedded.system_user import SystemUser
 
-# Protocol message SSLRequest: every server that works answers it by one byte.
+# The protocol message SSLRequest. A working server answers with one byte.
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 PING_SECONDS = 5
 
@@ -49,13 +49,13 @@ class Postmaster:
     def send(self, number: signal.Signals) -> None:
         processes.send_signal(self.pid, number, self.folder)
 
-    def collect(self, seconds: float) -> None:
-        """After it has stopped running, until it is no process of ours any more."""
-        processes.collect(self.pid, seconds)
+    def reap(self, seconds: float) -> None:
+        """Wait for the exit status of the ended server, if this process has started it."""
+        processes.reap(self.pid, seconds)
 
     def ping(self) -> None:
         """Raises PostgresFailed if it does not answer."""
-        assert self.file.socket is not None  # noqa: S101  `ready` has looked
+        assert self.file.socket is not None  # noqa: S101  `ready` has checked it
         try:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(PING_SECONDS)
@@ -64,12 +64,12 @@ class Postmaster:
                 client.recv(1)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise PostgresFailed(
-                f"PostgreSQL runs (process {self.pid}), but its socket {self.file.socket} is gone. "
-                f"End it, and it is started again: kill -INT {self.pid}"
+                f"PostgreSQL runs (process {self.pid}), but its socket {self.file.socket} "
+                f"is missing. End it, then Rollcall starts it again: kill -INT {self.pid}"
             ) from error
         except OSError as error:
             hint = (
-                f"It is suspended; let it go on: kill -CONT {self.pid}"
+                f"It is suspended; continue it: kill -CONT {self.pid}"
                 if processes.is_suspended(self.pid)
                 else f"Its log is {self.folder / 'log'}."
             )
@@ -79,9 +79,9 @@ class Postmaster:
 
 
 def find_postmaster(folder: Path) -> Postmaster | None:
-    """The running server of this folder, whichever process has started it.
+    """Return the running server of a folder, also if another process has started it.
 
-    Raises PostgresFailed if it can't be known, OSError.
+    Raises PostgresFailed if it is unknown whether there is one, OSError.
     """
     file = read_pid_file(folder)
     if file is None:
@@ -91,21 +91,21 @@ def find_postmaster(folder: Path) -> Postmaster | None:
             return Postmaster(file.pid, folder, file)
     except psutil.AccessDenied as error:
         raise PostgresFailed(
-            f"Process {file.pid}, which {folder / NAME} names, can't be looked at: it is unknown "
-            "whether it is this folder's PostgreSQL."
+            f"Process {file.pid} in {folder / NAME} can't be inspected: it is unknown whether it "
+            "is the PostgreSQL of this folder. Run Rollcall as the user of that process."
         ) from error
     if _answers(socket_in(folder, PORT)) or (
         file.data_folder == str(folder) and file.socket and _answers(file.socket)
     ):
         raise PostgresFailed(
-            f"A PostgreSQL uses {folder}, but its process can't be seen from here: it may run in "
-            "another container. Stop it there."
+            f"A PostgreSQL uses {folder}, but its process is not visible: it may run in another "
+            "container. Stop it there."
         )
     return None
 
 
 def _answers(path: Path) -> bool:
-    """Whether a process listens there; where that process is does not matter."""
+    """Return True if a process listens at the socket, also in another container."""
     with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
         client.settimeout(PING_SECONDS)
         client.connect(str(path))
@@ -113,7 +113,7 @@ def _answers(path: Path) -> bool:
     return False
 
 
-class Launched:
+class LaunchedServer:
     """A server that this process has started."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Log) -> None:
@@ -126,15 +126,15 @@ class Launched:
             raise self._log.failure(self._process.returncode)
 
 
-def launch(folder: Path, user: SystemUser | None) -> Launched:
-    """Starts the server where `find_postmaster` found none, under a lock of the folder.
+def launch(folder: Path, user: SystemUser | None) -> LaunchedServer:
+    """Start the server. The caller has locked the folder, and `find_postmaster` found no server.
 
     Raises PostgresFailed, OSError.
     """
-    _clear(folder)
-    where = make_socket_folder(folder, user)
+    _remove_leftovers(folder)
+    sockets = make_socket_folder(folder, user)
     log = Log(folder / "log", user)
-    options = ["-D", str(folder), "-k", str(where), "-p", str(PORT), "-h", ""]
+    options = ["-D", str(folder), "-k", str(sockets), "-p", str(PORT), "-h", ""]
     with log.opened() as output:
         process = subprocess.Popen(  # noqa: S603
             [program("postgres"), *options, "-c", "lc_messages=C"],
@@ -143,19 +143,19 @@ def launch(folder: Path, user: SystemUser | None) -> Launched:
             stderr=output,
             cwd="/",
             env=environment(),
-            # Ctrl-C in the terminal is for Rollcall, which stops it when it is done.
+            # So Ctrl-C in the terminal reaches only Rollcall, which stops the server at its end.
             start_new_session=True,
             **(user.options if user else {}),
         )
-    processes.keep(process)
-    return Launched(process, log)
+    processes.register(process)
+    return LaunchedServer(process, log)
 
 
-def _clear(folder: Path) -> None:
-    """Removes what a crash has left and PostgreSQL would stumble over.
+def _remove_leftovers(folder: Path) -> None:
+    """Remove files of a crashed server that would prevent a start.
 
-    It takes every living process that the files name for a server, except of other users. A file
-    with the number of no process stays: it tells PostgreSQL which shared memory to look at.
+    PostgreSQL takes any running process of this user that the files name for a server. A pid file
+    whose process does not exist stays, because PostgreSQL finds the old shared memory by it.
     """
     file = read_pid_file(folder)
     if file is None:

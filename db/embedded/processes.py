@@ -1,4 +1,4 @@
-"""Processes: those that we started, and whether one is the PostgreSQL of a folder."""
+"""Tracks started processes, and checks whether a process is the PostgreSQL of a folder."""
 
 import os
 import signal
@@ -8,42 +8,42 @@ from pathlib import Path
 
 import psutil
 
-# Kept until they have ended: one that nobody waits for stays as a zombie.
+# By process id. Each must be waited for, else it stays as a zombie.
 _started: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
-def keep(process: "subprocess.Popen[bytes]") -> None:
-    _reap()
+def register(process: "subprocess.Popen[bytes]") -> None:
+    _reap_ended()
     _started[process.pid] = process
 
 
-def _reap() -> None:
+def _reap_ended() -> None:
     for pid, process in list(_started.items()):
         if process.poll() is not None:
             _started.pop(pid, None)
 
 
-def collect(pid: int, seconds: float) -> None:
-    """Wait for one that is ending. No-op if this process has not started it."""
+def reap(pid: int, seconds: float) -> None:
+    """Wait for a process that is ending. No-op if this process has not started it."""
     if process := _started.get(pid):
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-    _reap()
+    _reap_ended()
 
 
 def exists(pid: int) -> bool:
-    """Also if it is a zombie."""
-    _reap()
+    """Return True if the process exists, even as a zombie."""
+    _reap_ended()
     return bool(psutil.pid_exists(pid))
 
 
 def serves(pid: int, folder: Path) -> bool:
-    """Whether a process is a PostgreSQL server of this very folder, whatever the path to it.
+    """Return True if a process is a PostgreSQL server of this folder. Their paths may differ.
 
-    PostgreSQL runs as the owner of its data folder, and works in it. Raises psutil.AccessDenied
-    if that can't be known.
+    PostgreSQL runs as the owner of its data folder, which is its working directory. Raises
+    psutil.AccessDenied if these can't be read.
     """
-    _reap()
+    _reap_ended()
     if pid <= 0:
         return False
     try:
@@ -52,28 +52,28 @@ def serves(pid: int, folder: Path) -> bool:
             return False
         if process.uids().effective != folder.stat().st_uid:
             return False
-        return _same(_working_folder(process), folder)
+        return _is_same(_working_folder(process), folder)
     except psutil.NoSuchProcess:
         return False
 
 
 def _working_folder(process: psutil.Process) -> str:
-    """On Linux a link that leads there even if the folder was renamed."""
+    """Return the working directory. On Linux a link, which is valid even after a rename."""
     link = f"/proc/{process.pid}/cwd"
     return link if os.path.lexists(link) else str(process.cwd())
 
 
-def _same(one: str, other: Path) -> bool:
+def _is_same(path: str, other: Path) -> bool:
     try:
-        return Path(one).samefile(other)
+        return Path(path).samefile(other)
     except PermissionError as error:
         raise psutil.AccessDenied from error
     except OSError:
         return False
 
 
-def all_that_serve(folder: Path) -> list[int]:
-    """Also those that outlived their postmaster."""
+def server_pids(folder: Path) -> list[int]:
+    """Return all PostgreSQL processes of a folder, also those that outlived their postmaster."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.AccessDenied):
@@ -90,13 +90,13 @@ def is_suspended(pid: int) -> bool:
 
 
 def send_signal(pid: int, number: signal.Signals, folder: Path) -> None:
-    """To the PostgreSQL of this folder and to no other process. No-op if it has ended."""
+    """Signal the PostgreSQL of this folder, and no other process. No-op if it has ended."""
     with suppress(ProcessLookupError):
         if not hasattr(os, "pidfd_open"):
             if serves(pid, folder):
                 os.kill(pid, number)
             return
-        # It stands for this process even if the number is given to another one meanwhile.
+        # The descriptor refers to this process, even if its id is assigned to another one.
         handle = os.pidfd_open(pid)
         try:
             if serves(pid, folder):

@@ -1,6 +1,7 @@
-"""Where PostgreSQL's socket is: in its data folder, or in one under the temporary folder.
+"""The folder of PostgreSQL's socket: its data folder, or one in the temporary folder.
 
-A socket's path has to be short, and PostgreSQL and its clients cut lists of folders at commas.
+The path of a socket must be short and without commas, at which PostgreSQL and its clients split
+lists of folders.
 """
 
 import os
@@ -17,20 +18,20 @@ from db.embedded.pid_file import PidFile, socket_in
 from db.embedded.system_user import SystemUser
 
 PORT = 5432
-# Bytes.
-LONGEST = 107 if sys.platform == "linux" else 103
-PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
+# Bytes of a socket's path.
+MAX_PATH_BYTES = 107 if sys.platform == "linux" else 103
+ALLOWED_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 PREFIX = "rollcall-postgres-"
-OTHERS = S_IRWXG | S_IRWXO
+OTHER_USERS = S_IRWXG | S_IRWXO
 
 
 def make_socket_folder(folder: Path, user: SystemUser | None) -> Path:
-    """Raises PostgresUnusable, OSError."""
+    """Return the socket's folder, and create it if needed. Raises PostgresUnusable, OSError."""
     if _fits(folder):
         return folder
     for base in dict.fromkeys((Path(tempfile.gettempdir()).resolve(), Path("/tmp"))):  # noqa: S108
         if _fits(base / _name(folder)) and base.is_dir():
-            return _made_in(base, folder, user)
+            return _make_in(base, folder, user)
     raise PostgresUnusable(
         f"There is no folder for PostgreSQL's socket: the path of {tempfile.gettempdir()} is too "
         "long. Set TMPDIR to a shorter one."
@@ -41,34 +42,34 @@ def _name(folder: Path) -> str:
     return PREFIX + sha256(os.fsencode(folder)).hexdigest()[:12]
 
 
-def _made_in(base: Path, folder: Path, user: SystemUser | None) -> Path:
-    """Each data folder has one of its own, so that crashes do not leave many."""
-    usual, owner = base / _name(folder), user.uid if user else os.geteuid()
+def _make_in(base: Path, folder: Path, user: SystemUser | None) -> Path:
+    """Make a folder whose name is fixed for a data folder, so that crashes do not leave many."""
+    path, owner = base / _name(folder), user.uid if user else os.geteuid()
     try:
-        usual.mkdir(0o700)
+        path.mkdir(0o700)
     except FileExistsError:
-        found = usual.lstat()
-        if S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & OTHERS:
-            return usual
+        found = path.lstat()
+        if S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & OTHER_USERS:
+            return path
         # Another user has made it.
-        usual = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
     if user:
-        user.own(usual)
-    return usual
+        user.take_ownership(path)
+    return path
 
 
 def remove_socket(folder: Path, pid_file: PidFile) -> None:
-    """What a server of this folder that does not run any more has left behind."""
+    """Remove the socket files of a server of this folder that has ended."""
     _remove_files(folder)
     elsewhere = Path(pid_file.socket_folder)
-    if _is_of(elsewhere, folder, pid_file):
+    if _belongs_to(elsewhere, folder, pid_file):
         _remove_files(elsewhere)
         with suppress(OSError):
             elsewhere.rmdir()
 
 
-def _is_of(elsewhere: Path, folder: Path, pid_file: PidFile) -> bool:
-    """A copied data folder names the socket of the folder that it was copied from."""
+def _belongs_to(elsewhere: Path, folder: Path, pid_file: PidFile) -> bool:
+    """Check the owner, because a copied data folder names the socket of the original folder."""
     try:
         return (
             elsewhere.name.startswith(PREFIX)
@@ -87,4 +88,4 @@ def _remove_files(folder: Path) -> None:
 
 def _fits(folder: Path) -> bool:
     path = str(socket_in(folder, PORT))
-    return len(os.fsencode(path)) <= LONGEST and PLAIN.fullmatch(path) is not None
+    return len(os.fsencode(path)) <= MAX_PATH_BYTES and ALLOWED_PATH.fullmatch(path) is not None

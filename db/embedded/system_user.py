@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root: started by root, it runs as another user."""
+"""The system user for PostgreSQL. If Rollcall runs as root, PostgreSQL needs another user."""
 
 import grp
 import logging
@@ -17,7 +17,7 @@ from db.embedded.failures import PostgresUnusable
 from db.embedded.locks import locked
 
 NAME = "pgserver"
-# Where the machine keeps its users.
+# The folder of the user database. It is locked while a user is created.
 USERS = Path("/etc")
 LOCK_SECONDS = 10
 
@@ -31,10 +31,10 @@ class SystemUser:
 
     @property
     def options(self) -> dict[str, Any]:
-        """For `subprocess`."""
+        """Options for `subprocess.Popen`."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
-    def own(self, folder: Path) -> None:
+    def take_ownership(self, folder: Path) -> None:
         os.chown(folder, self.uid, self.gid, follow_symlinks=False)
 
     @property
@@ -46,31 +46,31 @@ class SystemUser:
 
 
 def user_for(folder: Path) -> SystemUser | None:
-    """None if this process is not root's: then PostgreSQL runs as its user.
+    """Return the user for PostgreSQL; None if this process does not run as root.
 
-    An existing data folder is served by its owner. Raises PostgresUnusable.
+    It is the owner of an existing data folder, else a system user. Raises PostgresUnusable.
     """
     if os.geteuid() != 0:
         return None
     found = folder.stat()
-    user = SystemUser(found.st_uid, found.st_gid) if found.st_uid != 0 else _made()
-    _open_way_to(folder, user)
-    _open_way_to(installation(), user)
-    _open_programs(user)
+    user = SystemUser(found.st_uid, found.st_gid) if found.st_uid != 0 else _system_user()
+    _allow_traversal(folder, user)
+    _allow_traversal(installation(), user)
+    _allow_programs(user)
     return user
 
 
-def _made() -> SystemUser:
+def _system_user() -> SystemUser:
     with locked(USERS, time.monotonic() + LOCK_SECONDS):
         try:
             entry = pwd.getpwnam(NAME)
         except KeyError:
-            _make()
+            _create_system_user()
             entry = pwd.getpwnam(NAME)
     return SystemUser(entry.pw_uid, entry.pw_gid)
 
 
-def _make() -> None:
+def _create_system_user() -> None:
     command = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if command:
         options = ["--system", "--no-create-home", "--shell", "/bin/sh"]
@@ -78,17 +78,17 @@ def _make() -> None:
             grp.getgrnam(NAME)
         except KeyError:
             options.append("--user-group")
-        made = subprocess.run([command, *options, NAME], capture_output=True, check=False)  # noqa: S603
-        if made.returncode == 0:
+        created = subprocess.run([command, *options, NAME], capture_output=True, check=False)  # noqa: S603
+        if created.returncode == 0:
             return
     raise PostgresUnusable(
-        "PostgreSQL does not run as root. Run Rollcall as a user of its own, or make a system "
-        f"user {NAME} for PostgreSQL."
+        "PostgreSQL does not run as root. Run Rollcall as another user, or create a system user "
+        f"{NAME} for PostgreSQL."
     )
 
 
-def _open_way_to(path: Path, user: SystemUser) -> None:
-    """Lets the user pass through the parent folders; it can't list them."""
+def _allow_traversal(path: Path, user: SystemUser) -> None:
+    """Let the user traverse the parent folders, without listing them."""
     for parent in path.parents:
         found = parent.stat()
         bit = _bit(found, user, stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH)
@@ -98,15 +98,19 @@ def _open_way_to(path: Path, user: SystemUser) -> None:
             parent.chmod(stat.S_IMODE(found.st_mode) | bit)
         except OSError as error:
             raise PostgresUnusable(
-                f"User {user.name}, as which PostgreSQL runs, can't pass through {parent} "
-                f"({error.strerror}). Run Rollcall as a user of its own, or set ROLLCALL_DATA_DIR "
+                f"User {user.name}, as which PostgreSQL runs, can't access {parent} "
+                f"({error.strerror}). Run Rollcall as another user, or set ROLLCALL_DATA_DIR "
                 "to a folder that all users can reach."
             ) from error
-        log.warning("%s lets user %s pass now: PostgreSQL runs as that user.", parent, user.name)
+        log.warning(
+            "The mode of %s was changed, so that user %s can access PostgreSQL's files in it.",
+            parent,
+            user.name,
+        )
 
 
-def _open_programs(user: SystemUser) -> None:
-    """An installation under a strict umask is for root only."""
+def _allow_programs(user: SystemUser) -> None:
+    """Let the user read and run the programs. A strict umask would allow only root."""
     for folder, _, names in os.walk(installation()):
         for path in (Path(folder), *(Path(folder, name) for name in names)):
             found = path.stat()

@@ -1,4 +1,4 @@
-"""The log of events as people look through it: the newest first."""
+"""Queries of the event log, the newest event first."""
 
 from collections.abc import Collection, Sequence
 
@@ -20,7 +20,7 @@ DEVICE = "device:"
 async def page(
     session: AsyncSession, scope: Scope, wanted: EventFilter, page: Page
 ) -> Slice[EventRow]:
-    """In the order of their ids, from the highest down."""
+    """Return events in descending order of their ids."""
     statement = select(EventRow).where(*_conditions(scope, wanted)).order_by(EventRow.id.desc())
     if page.after is not None:
         statement = statement.where(EventRow.id < position("event", page.after))
@@ -29,7 +29,7 @@ async def page(
 
 
 async def newest(session: AsyncSession, device_id: str, kinds: Collection[EventKind]) -> int | None:
-    """The number of the last event of these kinds about a device."""
+    """Return the id of the last event of these kinds about a device."""
     found = select(func.max(EventRow.id)).where(
         EventRow.device_id == device_id, EventRow.kind.in_(kinds)
     )
@@ -56,7 +56,7 @@ def _conditions(scope: Scope, wanted: EventFilter) -> list[ColumnElement[bool]]:
     if wanted.kinds is not None:
         conditions.append(EventRow.kind.in_(wanted.kinds))
     if wanted.actor is not None:
-        conditions += _by(wanted.actor)
+        conditions += _by_actor(wanted.actor)
     if wanted.since is not None:
         conditions.append(EventRow.at >= wanted.since)
     if wanted.until is not None:
@@ -64,8 +64,8 @@ def _conditions(scope: Scope, wanted: EventFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _by(actor: str) -> list[ColumnElement[bool]]:
-    """In the words of the indexes: what devices do, most of all, is found by the device."""
+def _by_actor(actor: str) -> list[ColumnElement[bool]]:
+    """Return conditions that match the indexes: on the device id, or on other actors."""
     same = EventRow.actor == actor
     if actor.startswith(DEVICE):
         return [same, EventRow.device_id == actor.removeprefix(DEVICE)]

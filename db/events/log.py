@@ -1,8 +1,8 @@
-"""The log of events, read in an order in which nothing turns up behind a reader's back.
+"""Reads the event log in an order in which no event appears before a reader's position.
 
-Ids are given when a row is written and seen when its transaction commits, so the row with the
-higher id may be seen first. The log is therefore read in the order of (transaction, id), and only
-up to the oldest transaction that still runs: whatever is below that will not change any more.
+An id is assigned when a row is written, but the row becomes visible when its transaction commits.
+So a row with a higher id may become visible first. The log is therefore read in the order of
+(transaction, id), and only up to the oldest running transaction: rows below it are complete.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,14 +18,17 @@ LAST_ID = 2**63 - 1
 OLDEST_RUNNING = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 Position = tuple[int, int]
-"""Transaction and id of an event: a reader has seen all up to this one."""
+"""Transaction and id of an event. A reader at this position has read it and all before it."""
 
 START: Position = (-(2**63), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`end`: where to read on. `more`: at once. `pending`: events wait for another transaction."""
+    """`end`: the position from which to continue. `more`: True if more events can be read now.
+
+    `pending`: True if there are later events that an open transaction blocks.
+    """
 
     events: Sequence[EventRow]
     end: Position
@@ -34,10 +37,10 @@ class Batch:
 
 
 async def last_readable(session: AsyncSession) -> Position:
-    """The last event that can be read now; START where there is none.
+    """Return the position of the last event that can be read now; START if there is none.
 
-    Always an event's own position: its commit was flushed, whereas a bare transaction number may be
-    given again after a crash.
+    It is always the position of an event, because its commit was flushed. A transaction number
+    alone may be assigned again after a crash.
     """
     oldest: int = (await session.execute(OLDEST_RUNNING)).scalar_one()
     last = select(EventRow.tx, EventRow.id).where(EventRow.tx < oldest)
@@ -50,12 +53,12 @@ async def read(
     session: AsyncSession,
     after: Position,
     limit: int,
-    *which: ColumnElement[bool],
+    *conditions: ColumnElement[bool],
     until: Position | None = None,
 ) -> Batch:
-    """What comes `after`, as far as it is settled, or `until` there."""
+    """Return events after a position, up to `until`, or up to the last one that can be read."""
     end = until or await last_readable(session)
-    found = (await session.scalars(_between(after, end).where(*which).limit(limit))).all()
+    found = (await session.scalars(_between(after, end).where(*conditions).limit(limit))).all()
     if len(found) == limit:
         return Batch(found, position_of(found[-1]), more=True, pending=False)
     pending = until is None and await _exists_after(session, end)
@@ -63,27 +66,25 @@ async def read(
 
 
 async def counts_after(
-    session: AsyncSession, after: Sequence[Position], *which: ColumnElement[bool]
+    session: AsyncSession, after: Sequence[Position], *conditions: ColumnElement[bool]
 ) -> Sequence[int]:
-    """How many can be seen beyond each position, also while older transactions still run.
+    """Return the number of visible events after each position, all in one snapshot.
 
-    All at one moment.
+    Also counts events that can't be read yet, because an older transaction is open.
     """
-    place = tuple_(EventRow.tx, EventRow.id)
-    counts = [func.count().filter(place > position) for position in after]
-    found = await session.execute(select(*counts).where(place > min(after), *which))
+    key = tuple_(EventRow.tx, EventRow.id)
+    counts = [func.count().filter(key > position) for position in after]
+    found = await session.execute(select(*counts).where(key > min(after), *conditions))
     return tuple(found.one())
 
 
 async def read_ids(
     session: AsyncSession, after: Position, limit: int
 ) -> tuple[list[int], Position, bool]:
-    """The ids of what comes `after`, as far as it is settled; where to read on; and whether there
-    is more at once.
-    """
+    """Return the ids of events after a position, as `Batch` does: ids, `end` and `more`."""
     end = await last_readable(session)
-    place = _between(after, end).with_only_columns(EventRow.tx, EventRow.id).limit(limit)
-    found = (await session.execute(place)).all()
+    statement = _between(after, end).with_only_columns(EventRow.tx, EventRow.id).limit(limit)
+    found = (await session.execute(statement)).all()
     more = len(found) == limit
     return [id for _, id in found], (found[-1].tx, found[-1].id) if more else end, more
 
@@ -97,17 +98,17 @@ def position_of(event: EventRow) -> Position:
 
 
 async def position_of_id(session: AsyncSession, id: int) -> Position | None:
-    """The position of an event; None where there is none with this id (any more)."""
+    """Return the position of an event; None if there is no event with this id."""
     found = await session.execute(select(EventRow.tx, EventRow.id).where(EventRow.id == id))
     row = found.one_or_none()
     return (row.tx, row.id) if row else None
 
 
-async def mend_after_restore(connection: AsyncConnection) -> None:
-    """Moves the log below every transaction number of a server that it was restored to.
+async def repair_after_restore(connection: AsyncConnection) -> None:
+    """Lower the transaction numbers of a restored log below those of this server.
 
-    A restored log has numbers of the server it came from, and a new server begins at a low one:
-    new events would come before the old ones.
+    A restored log has the numbers of the server it came from, and a new server starts at a low
+    number. Without this, new events would sort before the old ones.
     """
     highest = (
         await connection.execute(
@@ -118,19 +119,19 @@ async def mend_after_restore(connection: AsyncConnection) -> None:
         )
     ).scalar_one_or_none()
     if highest is not None:
-        for moved in ("events", "fan_out_position"):
+        for table in ("events", "fan_out_position"):
             await connection.execute(
-                text(f"UPDATE {moved} SET tx = tx - :highest - 1"),  # noqa: S608
+                text(f"UPDATE {table} SET tx = tx - :highest - 1"),  # noqa: S608
                 {"highest": highest},
             )
 
 
 def _between(after: Position, until: Position) -> Select[EventRow]:
-    place = tuple_(EventRow.tx, EventRow.id)
-    inside = and_(place > after, place <= until)
-    return select(EventRow).where(inside).order_by(EventRow.tx, EventRow.id)
+    key = tuple_(EventRow.tx, EventRow.id)
+    in_range = and_(key > after, key <= until)
+    return select(EventRow).where(in_range).order_by(EventRow.tx, EventRow.id)
 
 
 async def _exists_after(session: AsyncSession, end: Position) -> bool:
-    beyond = select(select(EventRow.id).where(EventRow.tx > end[0]).exists())
-    return bool((await session.execute(beyond)).scalar_one())
+    later = select(select(EventRow.id).where(EventRow.tx > end[0]).exists())
+    return bool((await session.execute(later)).scalar_one())

@@ -1,4 +1,4 @@
-"""The one place that writes `events`, in the transaction of the change itself."""
+"""Adds an event to the transaction of the change. Batched writes insert their events in SQL."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def record_event(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Becomes visible with the change, or not at all."""
+    """Add an event. It becomes visible with the change, or not at all."""
     session.info[RECORDED] = True
     session.add(
         EventRow(
@@ -38,7 +38,7 @@ def record_event(
 
 
 def link_facts(link: LinkRow) -> dict[str, Any]:
-    """Needs its owner, place, measurement type and source at hand."""
+    """The link as event data. Its owner, place, measurement type and source must be loaded."""
     return {
         "id": link.id,
         "owner": link.owner.name,
@@ -50,7 +50,7 @@ def link_facts(link: LinkRow) -> dict[str, Any]:
 
 
 def token_facts(token: TokenRow) -> dict[str, Any]:
-    """Never the secret, nor its hash."""
+    """The token as event data, without the secret and its hash."""
     return {
         "id": token.id,
         "kind": str(token.kind),

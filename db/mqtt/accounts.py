@@ -1,4 +1,4 @@
-"""Tokens as accounts of the broker."""
+"""Tokens as broker accounts."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
@@ -31,17 +31,17 @@ ADMINS = text(f"""
     SELECT t.mqtt_hash, {COLUMNS}
     WHERE t.kind = 'admin' AND t.mqtt_hash IS NOT NULL AND {VALID} ORDER BY t.id
 """)
-# A broker with a list knows one password a device: the one that it has used, until another one is
-# confirmed.
+# An account list has one password per device: of the confirmed token if there is one, else of the
+# newest.
 DEVICES = text(f"""
     SELECT DISTINCT ON (t.device_id) t.mqtt_hash, {COLUMNS}
     WHERE t.kind = 'device' AND t.mqtt_hash IS NOT NULL AND {VALID} AND t.device_id > :after
-    ORDER BY t.device_id, t.confirmed_at IS NULL, t.id DESC LIMIT :most
+    ORDER BY t.device_id, t.confirmed_at IS NULL, t.id DESC LIMIT :limit
 """)
 
 
 async def rights_of_user(session: AsyncSession, username: str) -> Rights | None:
-    """None where no valid token goes with the name."""
+    """Return None if no valid token belongs to the user name."""
     name, _, number = username.partition("-")
     if name != ADMIN_USER:
         found = await session.execute(OF_DEVICE, {"id": username})
@@ -56,22 +56,22 @@ async def rights_of_user(session: AsyncSession, username: str) -> Rights | None:
 
 
 async def rights(session: AsyncSession, token_ids: Collection[int]) -> Mapping[int, Rights]:
-    """Of those tokens that are valid and may connect."""
+    """Return the rights by token id, for the tokens that are valid and may connect."""
     rows = await session.execute(RIGHTS, {"ids": list(token_ids)})
     return {row.id: _rights(row) for row in rows}
 
 
 async def all_accounts(session: AsyncSession) -> AsyncIterator[Account]:
-    """Administrators, then devices in the order of their ids."""
+    """Yield the accounts of administrators, then of devices in the order of their ids."""
     admins = (await session.execute(ADMINS)).all()
-    # A list knows one password for a name: the oldest token's that is confined to no owner.
+    # An account list has one password per name: of the oldest token without an owner.
     for row in [row for row in admins if row.owner_id is None][:1]:
         yield Account(ADMIN_USER, row.mqtt_hash, _rights(row))
     for row in admins:
         yield Account(f"{ADMIN_USER}-{row.id}", row.mqtt_hash, _rights(row))
     after: str | None = ""
     while after is not None:
-        rows = (await session.execute(DEVICES, {"after": after, "most": CHUNK})).all()
+        rows = (await session.execute(DEVICES, {"after": after, "limit": CHUNK})).all()
         for row in rows:
             yield Account(row.device_id, row.mqtt_hash, _rights(row))
         after = rows[-1].device_id if len(rows) == CHUNK else None

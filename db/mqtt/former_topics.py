@@ -1,4 +1,7 @@
-"""Base topics that devices have left: announced there until they know, then cleared."""
+"""Base topics that devices have left.
+
+The new topic is announced there until the device confirms it. Then the former topic is cleared.
+"""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -10,17 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.tables.devices import DeviceRow
 from db.tables.mqtt import FormerTopicRow, StaleTopicRow
 
+# Until the config is published again to a device that has not confirmed its new topic.
 AGAIN_SECONDS = 3
 
 
 async def reclaim(session: AsyncSession, topic: str) -> None:
-    """A base topic is a device's (again): nothing of it is cleared."""
+    """Keep the messages of a base topic, because a device uses it (again)."""
     for table in (FormerTopicRow, StaleTopicRow):
         await session.execute(delete(table).where(table.topic == topic))
 
 
 async def start_move(session: AsyncSession, device: DeviceRow, topic: str) -> None:
-    """The device moves to another base topic; it may still use the one that it has."""
+    """Give the device another base topic. It may still use the present one until it confirms."""
     await reclaim(session, topic)
     again_at = datetime.now(UTC) + timedelta(seconds=AGAIN_SECONDS)
     former = insert(FormerTopicRow).values(
@@ -31,11 +35,14 @@ async def start_move(session: AsyncSession, device: DeviceRow, topic: str) -> No
 
 
 async def finish_move(session: AsyncSession, ids: Collection[str]) -> dict[str, list[str]]:
-    """The devices use their new topics: the former ones, which are returned, are to be cleared."""
-    gone = delete(FormerTopicRow).where(FormerTopicRow.device_id.in_(ids))
+    """Queue the former topics of devices for clearing, because the devices use their new ones.
+
+    Returns the former topics by device id.
+    """
+    statement = delete(FormerTopicRow).where(FormerTopicRow.device_id.in_(ids))
     found: dict[str, list[str]] = {}
     for row in await session.execute(
-        gone.returning(FormerTopicRow.topic, FormerTopicRow.device_id)
+        statement.returning(FormerTopicRow.topic, FormerTopicRow.device_id)
     ):
         found.setdefault(row.device_id, []).append(row.topic)
     await _add_stale(session, [(topic, id) for id, topics in found.items() for topic in topics])
@@ -43,13 +50,13 @@ async def finish_move(session: AsyncSession, ids: Collection[str]) -> dict[str, 
 
 
 async def clear_all(session: AsyncSession, device: DeviceRow) -> None:
-    """The device is deleted: all its topics are to be cleared."""
+    """Queue all topics of a device for clearing, because it is deleted."""
     await finish_move(session, [device.id])
     await _add_stale(session, [(device.topic, device.id)])
 
 
 async def former(session: AsyncSession, ids: Collection[str]) -> dict[str, list[str]]:
-    """The base topics that devices may still use, beside their own."""
+    """Return the former base topics that devices may still use, by device id."""
     found: dict[str, list[str]] = {}
     wanted = (
         select(FormerTopicRow)
@@ -64,9 +71,9 @@ async def former(session: AsyncSession, ids: Collection[str]) -> dict[str, list[
 async def _add_stale(session: AsyncSession, topics: Collection[tuple[str, str]]) -> None:
     if topics:
         rows = [{"topic": topic, "device_id": device_id} for topic, device_id in topics]
-        again = insert(StaleTopicRow).values(rows)
+        statement = insert(StaleTopicRow).values(rows)
         await session.execute(
-            again.on_conflict_do_update(
+            statement.on_conflict_do_update(
                 index_elements=["topic"],
                 set_={"since": func.now(), "again_at": func.now(), "cleared_at": None},
             )

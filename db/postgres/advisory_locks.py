@@ -1,4 +1,4 @@
-"""PostgreSQL's advisory locks, each with its number."""
+"""PostgreSQL's advisory locks and their numbers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,22 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from db.postgres.connect import PROBE_SECONDS
 from db.postgres.transient import is_transient
 
+# PostgreSQL ends a connection that is idle for longer, and its locks.
 LOCK_IDLE_SECONDS = 60
 
 
 class Lock(IntEnum):
-    """What is locked. The numbers must stay: servers of an older version may run beside."""
+    """The numbers must not change, because servers of an older version may run at the same time."""
 
     MIGRATION = 7_265_531
     TOPIC_LEVELS = 7_265_532
     FIRST_TOKENS = 7_265_533
     LINKS = 7_265_534
-    # Together with the number of a shard.
+    # The second key is the number of a shard.
     OUTBOX_SHARD = 7_265_540
     REPORTS = 7_265_541
     FAN_OUT = 7_265_542
     TELEGRAM_BOT = 7_265_543
-    # Together with the hash of a device's id.
+    # The second key is the hash of a device id.
     DEVICE = 7_265_544
 
 
@@ -37,43 +38,43 @@ async def lock(session: AsyncSession | AsyncConnection, lock: Lock) -> None:
 
 
 async def lock_device(session: AsyncSession, id: str) -> None:
-    """As `hold`, in turn with all others that call this for the device."""
+    """Wait for the lock of a device, and hold it until the transaction ends."""
     query = text("SELECT pg_advisory_xact_lock(:lock, hashtext(:id))")
     await session.execute(query, {"lock": Lock.DEVICE, "id": id})
 
 
 async def try_lock(session: AsyncSession, lock: Lock) -> bool:
-    """As `hold`, but return False at once if another transaction holds it."""
+    """Lock as `lock` does, but return False at once if another transaction has the lock."""
     found = await session.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": lock})
     return bool(found.scalar_one())
 
 
 class LocksLost(Exception):
-    """Others may have them by now: whoever relied on them has to stop at once."""
+    """Another process may have the locks now. The work under the locks must stop at once."""
 
 
 class Locks:
-    """Advisory locks of one process. A process that is stopped loses them after a minute."""
+    """Advisory locks on one connection. A frozen process loses them after `LOCK_IDLE_SECONDS`."""
 
     def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._driver = driver
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
-    async def attempt(self, lock: Lock, number: int = 0) -> AsyncIterator[bool]:
-        """Whether nobody else had it; it is held until the end. Raises LocksLost."""
-        held = await self._ask("SELECT pg_try_advisory_lock($1, $2)", lock, number)
+    async def try_lock(self, lock: Lock, number: int = 0) -> AsyncIterator[bool]:
+        """Hold a lock for the block. Yields False if another process has it. Raises LocksLost."""
+        locked = await self._fetch("SELECT pg_try_advisory_lock($1, $2)", lock, number)
         try:
-            yield held
+            yield locked
         finally:
-            if held:
-                await self._ask("SELECT pg_advisory_unlock($1, $2)", lock, number)
+            if locked:
+                await self._fetch("SELECT pg_advisory_unlock($1, $2)", lock, number)
 
-    async def keep(self) -> None:
-        """To be called now and then, so that they stay. Raises LocksLost."""
-        await self._ask("SELECT true")
+    async def keep_alive(self) -> None:
+        """Reset the idle timeout. Call it more often than that. Raises LocksLost."""
+        await self._fetch("SELECT true")
 
-    async def _ask(self, query: str, *values: int) -> bool:
+    async def _fetch(self, query: str, *values: int) -> bool:
         try:
             async with self._one_at_a_time:
                 return bool(await self._driver.fetchval(query, *values, timeout=PROBE_SECONDS))

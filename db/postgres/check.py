@@ -1,30 +1,32 @@
-"""What a server must be before Rollcall uses it."""
+"""Checks that Rollcall can use a database server."""
 
 import asyncio
 
 import asyncpg
 
-from db.postgres.connect import Driver, OnlyReads, takes_writes
+from db.postgres.connect import Driver, ReadOnlyServer, is_writable
 from db.postgres.permanent import SHARED, DatabaseUnusable, permanent_reason
 
-LEAST_VERSION = 14
+MIN_VERSION = 14
 ENCODING = "UTF8"
-# Of each statement.
+# Timeout of each statement.
 CHECK_SECONDS = 5.0
-# A pooler would have to hide in each of them that it shares its connections.
+# Comparisons. A pooler that shares connections must look exclusive in all of them to be missed.
 ROUNDS = 5
 
 
 async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Raises DatabaseUnusable if the server is too old, has another encoding than UTF8, or is
-    behind a pooler that shares it between transactions; OnlyReads if it takes no writes.
+    """Check version, encoding, pooler and write access.
+
+    Raises DatabaseUnusable if the server is too old, its encoding is not UTF8, or a pooler shares
+    its connections between transactions. Raises ReadOnlyServer if it does not accept writes.
     """
     try:
         _check_version(connection)
         await _check_pooler(connection)
         await _check_encoding(connection)
-        if not await takes_writes(connection):
-            raise OnlyReads
+        if not await is_writable(connection):
+            raise ReadOnlyServer
     except asyncpg.PostgresError as error:
         if reason := permanent_reason(error):
             raise DatabaseUnusable(reason) from error
@@ -33,10 +35,10 @@ async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None
 
 def _check_version(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     version = connection.get_server_version()
-    if version.major < LEAST_VERSION:
+    if version.major < MIN_VERSION:
         raise DatabaseUnusable(
             f"The database is PostgreSQL {version.major}.{version.minor}, and Rollcall needs "
-            f"{LEAST_VERSION} or newer: upgrade the server, or set another ROLLCALL_DATABASE_URL."
+            f"{MIN_VERSION} or newer: upgrade the server, or set another ROLLCALL_DATABASE_URL."
         )
 
 
@@ -51,8 +53,9 @@ async def _check_encoding(connection: "asyncpg.Connection[asyncpg.Record]") -> N
 
 
 async def _check_pooler(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """A pooler gives its clients process ids of its own, which the server does not know. In session
-    mode, each of two clients keeps a server process to itself.
+    """Detect a pooler: it reports process ids that the server does not know.
+
+    In session mode each of two clients has a server process to itself.
     """
     first = {await _process_id(connection)}
     if connection.get_server_pid() in first or not isinstance(connection, Driver):
@@ -79,7 +82,7 @@ async def _is_shared(
 ) -> bool:
     second: set[int] = set()
     for _ in range(ROUNDS):
-        # While its transaction is open, the first one can't be given the same.
+        # While its transaction is open, the pooler can't give this process to `connection`.
         async with other.transaction():
             second.add(await _process_id(other))
             if first & second:

@@ -1,4 +1,4 @@
-"""Connections to the first of several hosts that will do, each with its own time to answer."""
+"""Connects to the first usable host of a database URL. Each host has its own timeout."""
 
 import asyncio
 import random
@@ -10,22 +10,22 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from db.postgres.dsn.options import BadDatabaseUrl
-from db.postgres.dsn.tls import driver_url, trusting_the_system
+from db.postgres.dsn.tls import driver_url, system_trust_context
 from db.postgres.dsn.url import Host, Target, parse
 from db.postgres.transient import chain
 
 CONNECT_SECONDS = 5.0
-# With several hosts, so that a frozen one costs little of the time for a failover.
+# Per host if there are several, so that a frozen one does not delay a failover much.
 CONNECT_SECONDS_EACH = 4.0
 CANCEL_SECONDS = 2.0
-# For a statement that a server which is there answers at once.
+# Timeout of trivial statements. A server that does not answer them is considered dead.
 PROBE_SECONDS = 5
 APPLICATION_NAME = "rollcall"
-# A transaction that is left open, by a process that was stopped, would hold up every follower.
+# An open transaction of a frozen process would block new events for all subscribers.
 IDLE_IN_TRANSACTION_MS = 60_000
-# PgBouncer knows no such parameter of the connection, so it is set by a statement.
+# Set by a statement, because PgBouncer does not accept it as a connection parameter.
 SESSION = f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
-# They are about the credentials, which the other hosts have in common.
+# Errors of the credentials, which are the same for the other hosts.
 FINAL = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.ClientConfigurationError)
 
 KEEPALIVES = {
@@ -43,113 +43,118 @@ else:
 
 
 class Driver(Base):
-    """A connection whose cancelled statements end in time although the server is frozen.
+    """A connection whose cancelled statements end in time, even if the server is frozen.
 
-    `another` opens one more, to the same server.
+    `another` opens a second connection to the same server.
     """
 
     another: Callable[[], Awaitable["Driver"]]
 
     async def _cancel(self, waiter: Any, cancel_waiter: Any = None) -> None:
-        """As the driver's, which waits for the server as long as for a statement."""
+        """Cancel with a timeout. The driver would use the timeout of the statement."""
         async with asyncio.timeout(CANCEL_SECONDS) as limit:
             await super()._cancel(waiter, cancel_waiter)  # type: ignore[misc]
         if limit.expired():
             self.drop()
 
     def is_closed(self) -> bool:
-        """From `drop` on, although the driver learns of it a moment later."""
+        """Return True from `drop` on. The driver itself notices it a moment later."""
         return super().is_closed() or self._transport.is_closing()  # type: ignore[attr-defined]
 
     def drop(self) -> None:
-        """Ends it as if the server had done so: a statement that is under way raises an error of
-        the driver. After `terminate`, it would find parts of the connection missing.
+        """Close the connection as if the server had closed it.
+
+        A running statement raises an error of the driver. After `terminate` it would fail with an
+        error inside the driver, because parts of the connection are missing.
         """
         if not self.is_closed():
             self._transport.abort()  # type: ignore[attr-defined]
 
 
 class NoConnection(ConnectionError):
-    """No host would do. `failures` has the error of each that was asked, in their order."""
+    """No host is usable. `failures` has the error of each host that was tried, in order."""
 
     def __init__(self, failures: Sequence[tuple[Host, BaseException]]) -> None:
         super().__init__("; ".join(f"{host}: {_reason(error)}" for host, error in failures))
         self.failures = failures
 
 
-class OnlyReads(ConnectionError):
-    """The server only takes reads: a standby, or a primary that is one no more."""
+class ReadOnlyServer(ConnectionError):
+    """The server only accepts reads: a standby, or a former primary."""
 
     def __init__(self) -> None:
-        super().__init__("it only takes reads, as a standby does")
+        super().__init__("it only accepts reads, as a standby does")
 
 
 class Connector:
-    """`url` as libpq reads it. Raises BadDatabaseUrl."""
+    """Connects to the hosts of a URL, which is read as libpq does. Raises BadDatabaseUrl."""
 
     def __init__(self, url: str, statement_seconds: float | None) -> None:
         self.target = parse(url)
         self._statement_seconds = statement_seconds
-        self._preferred: Host | None = None
+        self._current: Host | None = None
         self._avoided: Host | None = None
 
     async def connect(self) -> Driver:
         """Raises NoConnection."""
         failures: list[tuple[Host, BaseException]] = []
-        for host in self._in_order():
+        for host in self._ordered_hosts():
             try:
                 driver = await self._connect(host)
-            except Exception as error:  # noqa: BLE001  the next host may do
+            except Exception as error:  # noqa: BLE001  the next host may work
                 failures.append((host, error))
                 if isinstance(error, FINAL):
                     break
             else:
-                self._preferred, self._avoided = host, None
+                self._current, self._avoided = host, None
                 return driver
         raise NoConnection(failures)
 
-    def avoid_present(self) -> None:
-        """The host that was used last does not answer or takes no writes: it comes last now."""
-        if self._preferred is not None:
-            self._preferred, self._avoided = None, self._preferred
+    def avoid_current_host(self) -> None:
+        """Try the last used host last, because it does not answer or does not accept writes."""
+        if self._current is not None:
+            self._current, self._avoided = None, self._current
 
     @property
-    def _several(self) -> bool:
+    def _has_several_hosts(self) -> bool:
         return len(self.target.hosts) > 1
 
     @property
-    def _must_take_writes(self) -> bool:
-        """Asked of each connection where there is a choice, or the URL says so."""
-        return self._several or self.target.options.get("target_session_attrs", "any") != "any"
+    def _must_be_writable(self) -> bool:
+        """True if there are several hosts, or if the URL requires it."""
+        return (
+            self._has_several_hosts
+            or self.target.options.get("target_session_attrs", "any") != "any"
+        )
 
-    def _in_order(self) -> Sequence[Host]:
-        """All connections of a process go to the same host while that answers."""
+    def _ordered_hosts(self) -> Sequence[Host]:
+        """The current host is first: all connections go to it while it answers."""
         hosts = list(self.target.hosts)
         if self.target.options.get("load_balance_hosts") == "random":
             random.shuffle(hosts)
-        return sorted(hosts, key=lambda host: (host == self._avoided, host != self._preferred))
+        return sorted(hosts, key=lambda host: (host == self._avoided, host != self._current))
 
     @property
-    def _seconds(self) -> float:
+    def _timeout(self) -> float:
         given = float(self.target.options.get("connect_timeout", 0))
-        usual = CONNECT_SECONDS_EACH if self._several else CONNECT_SECONDS
+        default = CONNECT_SECONDS_EACH if self._has_several_hosts else CONNECT_SECONDS
         if given <= 0:
-            return usual
-        return min(given, usual) if self._several else given
+            return default
+        return min(given, default) if self._has_several_hosts else given
 
     async def _connect(self, host: Host) -> Driver:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._timeout):
                 driver = await self._open(host)
                 try:
                     await driver.execute(SESSION)
-                    if self._must_take_writes and not await takes_writes(driver):
-                        raise OnlyReads  # noqa: TRY301
+                    if self._must_be_writable and not await is_writable(driver):
+                        raise ReadOnlyServer  # noqa: TRY301
                 except BaseException:
                     driver.terminate()
                     raise
         except TimeoutError:
-            raise TimeoutError(f"no answer within {self._seconds:g} s") from None
+            raise TimeoutError(f"no answer within {self._timeout:g} s") from None
         driver.another = lambda: self._connect(host)
         return driver
 
@@ -159,20 +164,20 @@ class Connector:
         try:
             driver: Driver = await asyncpg.connect(
                 driver_url(target),
-                host=host.reached or None,
+                host=host.connect_to or None,
                 port=host.port,
                 user=target.user,
                 password=target.password,
                 passfile=options.get("passfile"),
                 database=target.database,
-                ssl=trusting_the_system(target),
+                ssl=system_trust_context(target),
                 krbsrvname=options.get("krbsrvname"),
                 gsslib=cast("Any", options.get("gsslib")),
                 server_settings=_server_settings(target),
-                # The attributes are looked at here, with a time of their own.
+                # `_connect` checks the attributes, with its own timeout.
                 target_session_attrs=SessionAttribute.any,
                 command_timeout=self._statement_seconds,
-                timeout=self._seconds,
+                timeout=self._timeout,
                 connection_class=Driver,
             )
         except FileNotFoundError as error:
@@ -183,7 +188,7 @@ class Connector:
         return driver
 
 
-async def takes_writes(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
+async def is_writable(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
     query = "SELECT current_setting('transaction_read_only')"
     setting = await driver.fetchval(query, timeout=CONNECT_SECONDS)
     return bool(setting == "off")
@@ -212,7 +217,7 @@ def _set_keepalives(driver: Driver, target: Target) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """In one line; of what is behind it where it says nothing itself."""
+    """Return the text of an error in one line. If it has none, that of its cause."""
     for each in chain(error):
         if text := " ".join(str(each).split()):
             return text

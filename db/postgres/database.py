@@ -1,4 +1,4 @@
-"""The connection pool, and what callers are told when there is no connection to be had."""
+"""The connection pools, and the errors if no connection is available."""
 
 import asyncio
 import logging
@@ -28,19 +28,20 @@ log = logging.getLogger("rollcall.database")
 STATEMENT_SECONDS = 30
 POOL_SIZE = FULL.requests
 POOL_WAIT_SECONDS = 10
-# PostgreSQL takes a moment to end the idle connections that make room for another one.
-ROOM_SECONDS = (0.05, 0.2, 0.5)
+# Pauses between attempts if the server has no free connection: PostgreSQL takes a moment to end the
+# idle ones that were closed.
+FULL_RETRY_SECONDS = (0.05, 0.2, 0.5)
 WARN_EVERY_SECONDS = 60
 
-# In `session.info`: this transaction writes events.
+# A key of `session.info`: the transaction writes events.
 RECORDED = "recorded"
 
 
 class Database:
-    """One engine per process. `begin()` is the only way to a transaction.
+    """The database of a process.
 
-    `recorded` is set by every transaction of this process that has written events. `connections`:
-    the most that are open at a time. Raises BadDatabaseUrl, a ValueError.
+    `recorded` is set after each transaction of this process that has written events.
+    `connections`: the maximum of open connections. Raises BadDatabaseUrl, a ValueError.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Database:
         self._warn_again = 0.0
         self.engine = self._engine(self.sizes.requests)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        # For what must go on however many requests there are.
+        # A second pool, so that requests can't block background work.
         self._background_engine = self._engine(self.sizes.background)
         self._background_sessions = async_sessionmaker(
             self._background_engine, expire_on_commit=False
@@ -80,32 +81,33 @@ class Database:
             if RECORDED in session.info:
                 self.recorded.set()
         except PoolTimeout as error:
-            raise Overloaded("The server has too much to do; try again soon.") from error
+            raise Overloaded("The server is overloaded: try again soon.") from error
         except Exception as error:
-            if self.failed(error):
+            if self.handle_error(error):
                 raise Unavailable("The database is not available; try again soon.") from error
             raise
 
     @asynccontextmanager
-    async def watched(self, heard: Callable[[], None]) -> AsyncIterator[EventSignal]:
-        """A connection of its own, so that a busy pool is not taken for a dead server.
+    async def watch(self, on_events: Callable[[], None]) -> AsyncIterator[EventSignal]:
+        """Open a connection for health checks and event signals.
 
-        `heard` is called when any process on this database has told of new events. At the end
-        all connections are dropped: they are as dead as this one.
+        It is separate, so that a busy pool does not look like a dead server. `on_events` is called
+        when a process on this database signals new events. All connections are closed at the end,
+        because this one ends when the server does not answer.
         """
         driver = await self.connection()
         try:
             await driver.execute("SET synchronous_commit = off", timeout=PROBE_SECONDS)
             async with asyncio.timeout(PROBE_SECONDS):
-                await driver.add_listener(CHANNEL, lambda *_: heard())
-            yield EventSignal(driver, self._lost)
+                await driver.add_listener(CHANNEL, lambda *_: on_events())
+            yield EventSignal(driver, self._abandon_host)
         finally:
             driver.terminate()
             await self.close()
 
     @asynccontextmanager
     async def locks(self) -> AsyncIterator[Locks]:
-        """Locks that end with a connection of their own: at the latest when this process dies.
+        """Open a connection for advisory locks. The locks end with it, or when this process dies.
 
         Raises Unavailable.
         """
@@ -128,36 +130,39 @@ class Database:
             driver.terminate()
 
     async def connection(self) -> Driver:
-        """One of the caller's own, who ends it. Raises NoConnection."""
-        for seconds in ROOM_SECONDS:
+        """Open a connection, which the caller must end. Raises NoConnection."""
+        for seconds in FULL_RETRY_SECONDS:
             try:
                 return self.live.add(await self._connector.connect())
             except NoConnection as error:
                 is_full = has_state(error, NO_MORE_CONNECTIONS)
                 if is_full:
                     self._warn_of_limit()
-                if not self.live.end_idle() or not is_full:
+                if not self.live.close_idle() or not is_full:
                     raise
             await asyncio.sleep(seconds)
         return self.live.add(await self._connector.connect())
 
-    def move_to(self, url: str) -> None:
-        """New connections go there, as to an embedded server that has another socket now."""
+    def change_url(self, url: str) -> None:
+        """Use another URL for new connections: a restarted embedded server has another socket."""
         if url != self.url:
             self.url = url
             self._connector = Connector(url, self._statement_seconds)
 
-    def failed(self, error: BaseException) -> bool:
-        """Whether an error of an operation is transient. Connections to a server that only takes
-        reads by now are ended, so that the next ones find another.
+    def handle_error(self, error: BaseException) -> bool:
+        """Return True if an error of an operation is transient.
+
+        If the server has become read-only, all connections are ended, so that the next ones go to
+        another host.
         """
         if has_state(error, READ_ONLY):
-            self._lost()
+            self._abandon_host()
         return is_transient(error)
 
     async def close(self) -> None:
-        """Ends all connections, without waiting for the server or for those who use them; what
-        begins after that opens new ones.
+        """End all connections, without waiting for the server or for running operations.
+
+        Later operations open new connections.
         """
         self.live.end_all()
         await self.engine.dispose()
@@ -170,13 +175,13 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
-            hide_parameters=True,  # an error's text goes to the log
+            hide_parameters=True,  # the text of errors is logged
         )
-        self.live.follow(engine)
+        self.live.track(engine)
         return engine
 
-    def _lost(self) -> None:
-        self._connector.avoid_present()
+    def _abandon_host(self) -> None:
+        self._connector.avoid_current_host()
         self.live.end_all()
 
     def _warn_of_limit(self) -> None:
@@ -184,7 +189,7 @@ class Database:
             return
         self._warn_again = time.monotonic() + WARN_EVERY_SECONDS
         log.warning(
-            "The database gives this process no more than %d connections of up to %d: raise its "
+            "The database accepts only %d of up to %d connections of this process: raise its "
             "limit, or lower ROLLCALL_DATABASE_CONNECTIONS.",
             self.live.count,
             self.sizes.total,

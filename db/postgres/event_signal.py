@@ -1,4 +1,4 @@
-"""How servers on one database tell each other of new events."""
+"""Signals between the processes on one database: there are new events."""
 
 from collections.abc import Callable
 
@@ -10,26 +10,27 @@ CHANNEL = "rollcall_events"
 
 
 class EventSignal:
-    """Whether the server answers, and a word to the other processes. Either raises if not; `lost`
-    is called then.
+    """Checks the server, and notifies the other processes.
+
+    Both methods call `on_failure` and raise the error if the server does not answer.
     """
 
     def __init__(
-        self, driver: "asyncpg.Connection[asyncpg.Record]", lost: Callable[[], None]
+        self, driver: "asyncpg.Connection[asyncpg.Record]", on_failure: Callable[[], None]
     ) -> None:
         self._driver = driver
-        self._lost = lost
+        self._on_failure = on_failure
 
     async def probe(self) -> None:
         await self._execute("SELECT 1")
 
-    async def tell(self) -> None:
-        """Outside of the transactions themselves: NOTIFY makes them commit one by one."""
+    async def notify(self) -> None:
+        """Run outside of other transactions: NOTIFY makes them commit one after another."""
         await self._execute(f"NOTIFY {CHANNEL}")
 
     async def _execute(self, statement: str) -> None:
         try:
             await self._driver.execute(statement, timeout=PROBE_SECONDS)
         except Exception:
-            self._lost()
+            self._on_failure()
             raise

@@ -1,4 +1,4 @@
-"""The open connections of a process: which are idle, and how to end them without the server."""
+"""The open connections of a process. They can be ended without an answer of the server."""
 
 import weakref
 from typing import Any, Protocol, cast
@@ -12,10 +12,10 @@ from db.postgres.connect import Driver
 
 
 class DedicatedConnection(Protocol):
-    """Has a connection beside the pools."""
+    """A connection outside of the pools."""
 
     def close_idle(self) -> bool:
-        """End the connection if it is not in use. Returns whether there was one."""
+        """End the connection if it is idle. Returns True if there was one."""
 
 
 class LiveConnections:
@@ -35,13 +35,13 @@ class LiveConnections:
     def add_dedicated(self, connection: DedicatedConnection) -> None:
         self._dedicated.add(connection)
 
-    def follow(self, engine: AsyncEngine) -> None:
-        """Learns which connections of its pool are idle, and replaces those that are closed."""
+    def track(self, engine: AsyncEngine) -> None:
+        """Track which connections of a pool are idle, and replace those that are closed."""
         event.listen(engine.sync_engine, "checkout", self._checked_out)
         event.listen(engine.sync_engine, "checkin", self._checked_in)
 
     def end_all(self) -> None:
-        """Those in use, too: a statement on them raises an error at once."""
+        """End all connections. Running statements raise an error at once."""
         for driver in list(self._pooled):
             driver.terminate()
         for driver in list(self._all):
@@ -49,8 +49,8 @@ class LiveConnections:
         self._all.clear()
         self._pooled.clear()
 
-    def end_idle(self) -> bool:
-        """Makes room for another one. Returns whether there were any."""
+    def close_idle(self) -> bool:
+        """End idle connections, to make room for another one. Returns True if there were any."""
         idle = [driver for driver in self._pooled if not driver.is_closed()]
         for driver in idle:
             driver.terminate()

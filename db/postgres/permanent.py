@@ -1,4 +1,4 @@
-"""Errors of a database that waiting can't heal, each with what to do."""
+"""Permanent errors of a database, each with a remedy."""
 
 import ssl
 
@@ -10,11 +10,12 @@ from db.postgres.transient import chain, state_of
 
 SETTING = "ROLLCALL_DATABASE_URL"
 
-# SQLSTATE (PostgreSQL, appendix A), what is wrong, and what to do. The server's words go between.
+# SQLSTATE (PostgreSQL, appendix A), what is wrong, and what to do. The message of the server is put
+# between the two.
 STATES = {
     "28P01": ("The database refuses the password", f"correct the user or password in {SETTING}"),
     "28": (
-        "The database does not let this user in",
+        "The database refuses this user",
         f"correct the user in {SETTING}, or the server's roles and pg_hba.conf",
     ),
     "3D000": ("There is no such database", f"create it with encoding UTF8, or correct {SETTING}"),
@@ -28,7 +29,7 @@ STATES = {
     ),
     "42P07": (
         "The database has tables of other programs with the same names",
-        "give Rollcall a database of its own",
+        "give Rollcall a separate database",
     ),
 }
 
@@ -36,18 +37,18 @@ SHARED = (
     "The database is behind a pooler that shares its connections between transactions: set "
     "pool_mode = session in PgBouncer, or connect to PostgreSQL itself."
 )
-# A prepared statement that is not there, or is there already: it is another connection's.
-OTHERS_STATEMENTS = ("26000", "42P05")
+# A prepared statement does not exist, or exists already: a pooler switched connections.
+WRONG_CONNECTION = ("26000", "42P05")
 STATEMENT_MODE = "not allowed in statement pooling mode"
 
-# Of options that the server does not know, while connecting.
-OPTIONS = ("22", "42")
+# SQLSTATE classes of unknown options, while connecting.
+OPTION_STATES = ("22", "42")
 WRONG_OPTIONS = (
     "The database refuses the options of the connection",
     f"correct options in {SETTING}",
 )
 
-# PgBouncer has SQLSTATE 08P01 for all of its errors, up to version 1.18.
+# Up to version 1.18, PgBouncer has SQLSTATE 08P01 for all of its errors.
 POOLER = {
     "password authentication failed": STATES["28P01"],
     "SASL authentication failed": STATES["28P01"],
@@ -71,29 +72,31 @@ BAD_CERTIFICATE = (
 
 
 class DatabaseUnusable(Exception):
-    """Waiting can't heal it; the text is one line that says what is wrong, and what to do."""
+    """A permanent error. The text is one line: what is wrong, and what to do."""
 
 
 def permanent_reason(error: BaseException) -> str | None:
-    """One line for an error that waiting can't heal, of a connection or a migration; else None."""
+    """Return one line for a permanent error of a connection or a migration; else None."""
     for each in chain(error):
         if isinstance(each, (DatabaseUnusable, BadDatabaseUrl)):
             return str(each) if isinstance(each, DatabaseUnusable) else f"{SETTING}: {each}"
         if isinstance(each, NoConnection):
-            return next(filter(None, (_of_connecting(failed) for _, failed in each.failures)), None)
-        if found := _of_statement(each):
+            return next(
+                filter(None, (_connect_reason(failed) for _, failed in each.failures)), None
+            )
+        if found := _statement_reason(each):
             return found
     return None
 
 
-def _of_connecting(error: BaseException) -> str | None:
+def _connect_reason(error: BaseException) -> str | None:
     if found := permanent_reason(error):
         return found
     if isinstance(error, asyncpg.ClientConfigurationError) or (
         isinstance(error, asyncpg.InterfaceError) and "authentication" in str(error)
     ):
-        return f"{SETTING}: {_words(error)}"
-    if state_of(error).startswith(OPTIONS):
+        return f"{SETTING}: {_message(error)}"
+    if state_of(error).startswith(OPTION_STATES):
         return _line(WRONG_OPTIONS, error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _line(BAD_CERTIFICATE, error)
@@ -101,26 +104,26 @@ def _of_connecting(error: BaseException) -> str | None:
     return _line(NO_TLS, error) if no_tls else None
 
 
-def _of_statement(error: BaseException) -> str | None:
+def _statement_reason(error: BaseException) -> str | None:
     state = state_of(error)
-    if state in OTHERS_STATEMENTS or STATEMENT_MODE in str(error):
+    if state in WRONG_CONNECTION or STATEMENT_MODE in str(error):
         return SHARED
     if state == "08P01":
-        found = [known for words, known in POOLER.items() if words in str(error)]
+        found = [entry for text, entry in POOLER.items() if text in str(error)]
         return _line(found[0], error) if found else None
     for length in (len(state), 2):
-        if known := STATES.get(state[:length]):
-            return _line(known, error)
+        if entry := STATES.get(state[:length]):
+            return _line(entry, error)
     return None
 
 
-def _line(known: tuple[str, str], error: BaseException) -> str:
-    wrong, remedy = known
-    return f"{wrong} ({_words(error)}): {remedy}."
+def _line(entry: tuple[str, str], error: BaseException) -> str:
+    wrong, remedy = entry
+    return f"{wrong} ({_message(error)}): {remedy}."
 
 
-def _words(error: BaseException) -> str:
-    """Of the server or driver, without SQLAlchemy's statement around them."""
+def _message(error: BaseException) -> str:
+    """Return the message of the server or driver, without the statement that SQLAlchemy adds."""
     original = getattr(error, "orig", None) or error
     text = getattr(original.__cause__, "message", None) or getattr(original, "message", None)
     return " ".join(str(text or original).split()).rstrip(".")

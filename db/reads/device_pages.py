@@ -1,6 +1,4 @@
-"""Pages of devices: without sessions and objects of the ORM, in SQL that is made once for each
-shape of a filter.
-"""
+"""Pages of devices, without the ORM. SQL is compiled once for each shape of a filter."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,6 +9,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.devices.filters import Shape, filter_values, matching, shape_of
 from db.paging import Slice, cursor, position
+from db.postgres import statement_hook
 from db.postgres.connections import ConnectionPool
 from db.postgres.database import Database
 from db.reads.devices import load_names
@@ -20,21 +19,22 @@ from domain.devices.device import COLUMNS, DeviceRecord, NameCache
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 
-VIEW = [getattr(DeviceRow, column) for column in COLUMNS]
-MOST_SHAPES = 500
+SELECTED_COLUMNS = [getattr(DeviceRow, column) for column in COLUMNS]
+# Compiled statements, until the cache is cleared.
+MAX_STATEMENTS = 500
 
 
 class PageShape(NamedTuple):
-    """All that the SQL of a page is made of: so it can't depend on more than its key."""
+    """The cache key of a statement. Its SQL depends on nothing else."""
 
     filter: Shape
-    is_later: bool
+    has_after: bool
     few: bool
 
 
 class DevicePages:
     def __init__(self, database: Database, names: NameCache) -> None:
-        self._lanes = ConnectionPool(database, database.sizes.pages)
+        self._pool = ConnectionPool(database, database.sizes.pages)
         self.names = names
         self._dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
         self._statements: dict[PageShape, tuple[str, Sequence[str]]] = {}
@@ -42,50 +42,51 @@ class DevicePages:
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool
     ) -> Slice[DeviceRecord]:
-        """In the order of registration, which never changes. `few`: not many devices match, so
-        that they are found first, and then brought into their order.
+        """Return devices in the order of registration, which never changes.
 
-        Raises Unavailable, Overloaded, and InputError for a cursor that is none.
+        `few`: True if few devices are expected to match. They are then found first and sorted.
+        Raises Unavailable, Overloaded, and InputError if `page.after` is not a cursor.
         """
         values = filter_values(scope, wanted)
         shape = PageShape(shape_of(values), page.after is not None, few)
         if page.after is not None:
             values["after"] = position("device", page.after)
-        values["most"] = page.first + 1
+        values["limit"] = page.first + 1
         query, names = self._statement(shape)
         arguments = [values[name] for name in names]
 
         async def read(driver: Any) -> list[DeviceRecord]:
             names = self.names
-            rows = await driver.fetch(query, *arguments)
+            with statement_hook.around(query):
+                rows = await driver.fetch(query, *arguments)
             await load_names(driver, names, rows)
             return [DeviceRecord(row, names) for row in rows]
 
-        found = await self._lanes.read(read)
+        found = await self._pool.read(read)
         return Slice.of(found, page, lambda device: cursor("device", device.number))
 
     def close(self) -> None:
-        self._lanes.close()
+        self._pool.close()
 
     def _statement(self, shape: PageShape) -> tuple[str, Sequence[str]]:
-        """In SQL, with the names of its parameters."""
-        known = self._statements.get(shape)
-        if known is None:
-            if len(self._statements) >= MOST_SHAPES:
+        """Return the SQL, and the names of its parameters in their order."""
+        cached = self._statements.get(shape)
+        if cached is None:
+            if len(self._statements) >= MAX_STATEMENTS:
                 self._statements.clear()
-            known = self._statements[shape] = self._made(shape)
-        return known
+            cached = self._statements[shape] = self._compile(shape)
+        return cached
 
-    def _made(self, shape: PageShape) -> tuple[str, Sequence[str]]:
+    def _compile(self, shape: PageShape) -> tuple[str, Sequence[str]]:
         by_number: ColumnElement[int] = DeviceRow.number.expression
-        # The planner does not know how rare the beginning of a word is, and would look for few
-        # matches along the whole list: the sum keeps it from that.
+        # The planner has no statistics for prefixes of words. For few matches it would scan the
+        # index on `number`. The sum prevents that.
         order = by_number + text("0") if shape.few else by_number
-        statement = matching(shape.filter).with_only_columns(*VIEW).order_by(order)
-        if shape.is_later:
+        statement = matching(shape.filter).with_only_columns(*SELECTED_COLUMNS).order_by(order)
+        if shape.has_after:
             statement = statement.where(DeviceRow.number > bindparam("after", type_=BigInteger))
-        made = statement.limit(bindparam("most", type_=Integer)).compile(
+        compiled = statement.limit(bindparam("limit", type_=Integer)).compile(
             dialect=self._dialect, compile_kwargs={"render_postcompile": True}
         )
-        assert isinstance(made, SQLCompiler)  # noqa: S101
-        return str(made), made.positiontup or ()
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101
+        return str(compiled), compiled.positiontup or ()

@@ -1,18 +1,22 @@
-"""The names of what devices belong to, by their ids."""
+"""Loads the names of owners, places and types by their ids."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from db.postgres import statement_hook
 from domain.devices.device import NameCache, NamedRef
 
-SECONDS = 10
+# Of each statement.
+TIMEOUT_SECONDS = 10
 
 
 async def load_names(driver: Any, names: NameCache, rows: Sequence[Mapping[str, Any]]) -> None:
-    """All names that the rows need."""
+    """Load the names that device rows need and that are not cached yet."""
     for table, missing in zip(NameCache._fields, names.missing(rows), strict=True):
         if missing:
             query = f"SELECT id, name, slug FROM {table} WHERE id = ANY($1::int[])"  # noqa: S608
-            known = getattr(names, table)
-            for row in await driver.fetch(query, list(missing), timeout=SECONDS):
-                known[row["id"]] = NamedRef(*row)
+            cached = getattr(names, table)
+            with statement_hook.around(query):
+                found = await driver.fetch(query, list(missing), timeout=TIMEOUT_SECONDS)
+            for row in found:
+                cached[row["id"]] = NamedRef(*row)

@@ -1,4 +1,4 @@
-"""Tokens and devices by their keys, for many requests at once."""
+"""Batched reads: tokens and devices by their keys, one statement for many requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from db.paging import Slice
 from db.postgres.connections import DedicatedConnection
 from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
-from db.reads.devices import SECONDS, load_names
+from db.reads.devices import TIMEOUT_SECONDS, load_names
 from db.reads.registration import REGISTRATION_COLUMNS, REGISTRATIONS, RegistrationRecord
 from domain.access.caller import Scope
 from domain.devices.device import COLUMNS, DeviceRecord, NameCache
@@ -18,7 +18,8 @@ from domain.inputs import Page
 
 Result = TypeVar("Result")
 
-MOST = 500
+# Per statement.
+MAX_KEYS = 500
 
 DEVICE = ", ".join(f"d.{column}" for column in COLUMNS)
 TOKENS = f"""
@@ -30,7 +31,7 @@ SELECT t.hash, t.id AS token_id, t.kind, t.owner_id AS token_owner_id, t.device_
 FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::bytea[])
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 12
-MOVING = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
+MOVING_DEVICES = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
 SPEAKERS = f"""
 SELECT s.base, EXISTS (SELECT FROM former_topics f WHERE f.device_id = d.id) AS moving, {DEVICE}
 FROM unnest($1::text[], $2::text[]) AS s (base, device_id) JOIN devices d ON d.id = s.device_id
@@ -46,7 +47,7 @@ DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa
 
 
 class TokenRecord(NamedTuple):
-    """`device`: the one whose token it is."""
+    """`device`: the device that the token belongs to. `hashed`: it has a Mosquitto hash."""
 
     device: DeviceRecord | None
     id: int
@@ -63,8 +64,9 @@ class TokenRecord(NamedTuple):
 
 
 class Speaker(NamedTuple):
-    """A device that may speak on a base topic, its present or a former one. `moving`: it has not
-    confirmed yet that it knows the present one.
+    """A device that may publish on a base topic, its present or a former one.
+
+    `moving`: True if it has not confirmed its present topic yet.
     """
 
     base: str
@@ -73,38 +75,38 @@ class Speaker(NamedTuple):
 
 
 class Reads:
-    """Each answer is of a statement that began after the question."""
+    """Each result is from a statement that started after the call."""
 
     def __init__(self, database: Database) -> None:
         names = NameCache({}, {}, {})
-        connections = [_Reading(database, names) for _ in range(database.sizes.reads)]
+        connections = [_ReadConnection(database, names) for _ in range(database.sizes.reads)]
         self._connections = connections
         self._pages = DevicePages(database, names)
-        self._tokens = Batcher([connection.tokens for connection in connections], MOST)
-        self._devices = Batcher([connection.devices for connection in connections], MOST)
-        self._moving = Batcher([connection.moving for connection in connections], MOST)
+        self._tokens = Batcher([connection.tokens for connection in connections], MAX_KEYS)
+        self._devices = Batcher([connection.devices for connection in connections], MAX_KEYS)
+        self._moving = Batcher([connection.moving for connection in connections], MAX_KEYS)
         self._registrations = Batcher(
-            [connection.registrations for connection in connections], MOST
+            [connection.registrations for connection in connections], MAX_KEYS
         )
 
     def token(self, hash: bytes) -> "asyncio.Future[TokenRecord | None]":
-        """Raises Unavailable and Overloaded, as the other one does."""
+        """Return a token by its hash. The methods raise Overloaded, the futures Unavailable."""
         return self._tokens.get(hash)
 
     def device(self, id: str) -> "asyncio.Future[DeviceRecord | None]":
-        """In no caller's scope."""
+        """Return a device, without a check of the caller's scope."""
         return self._devices.get(id)
 
     def moving(self, id: str) -> "asyncio.Future[bool | None]":
-        """Whether a device has still to confirm that it knows its present topic."""
+        """Return True if a device has not confirmed its present topic yet."""
         return self._moving.get(id)
 
     def registration(self, id: str) -> "asyncio.Future[RegistrationRecord | None]":
-        """What is on record of a device that registers, in no caller's scope; never None."""
+        """Return the record for a registration, without a check of the scope. Never None."""
         return self._registrations.get(id)
 
     async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
-        """The active devices with a valid token that may use these base topics.
+        """Return the active devices with a valid token that may use these base topics.
 
         Raises Unavailable.
         """
@@ -113,11 +115,11 @@ class Reads:
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
     ) -> Slice[DeviceRecord]:
-        """As `DevicePages.page`."""
+        """Return a page of devices, as `DevicePages.page` does."""
         return await self._pages.page(scope, wanted, page, few=few)
 
     def close(self) -> None:
-        """What was read is forgotten, too: the next connection may be to a restored database."""
+        """Close connections and clear cached names. The next database may be a restored one."""
         names = NameCache({}, {}, {})
         for connection in self._connections:
             connection.close()
@@ -126,11 +128,11 @@ class Reads:
         self._pages.names = names
 
 
-class _Reading(DedicatedConnection):
-    """One statement at a time, whichever of its kinds."""
+class _ReadConnection(DedicatedConnection):
+    """A connection for all kinds of reads, one statement at a time."""
 
     def __init__(self, database: Database, names: NameCache) -> None:
-        super().__init__(database, planned_once=True)
+        super().__init__(database, generic_plan=True)
         self.names = names
         self._one_at_a_time = asyncio.Lock()
 
@@ -165,21 +167,21 @@ class _Reading(DedicatedConnection):
 
     async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
         async def read(driver: Any) -> Sequence[Any]:
-            return await self.fetch(driver, MOVING, ids, seconds=SECONDS)
+            return await self.fetch(driver, MOVING_DEVICES, ids, seconds=TIMEOUT_SECONDS)
 
-        return {row["device_id"]: True for row in await self._in_turn(read)}
+        return {row["device_id"]: True for row in await self._read_alone(read)}
 
     async def _fetch(self, query: str, *keys: Sequence[Any]) -> tuple[Sequence[Any], NameCache]:
-        """With all names that the rows need. Raises Unavailable."""
+        """Return device rows, and the names that they need. Raises Unavailable."""
 
         async def read(driver: Any) -> tuple[Sequence[Any], NameCache]:
             names = self.names
-            rows = await self.fetch(driver, query, *keys, seconds=SECONDS)
+            rows = await self.fetch(driver, query, *keys, seconds=TIMEOUT_SECONDS)
             await load_names(driver, names, rows)
             return rows, names
 
-        return await self._in_turn(read)
+        return await self._read_alone(read)
 
-    async def _in_turn(self, read: Callable[[Any], Awaitable[Result]]) -> Result:
+    async def _read_alone(self, read: Callable[[Any], Awaitable[Result]]) -> Result:
         async with self._one_at_a_time:
             return await self.read(read)

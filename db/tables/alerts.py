@@ -1,4 +1,4 @@
-"""The tables of those who are told of events."""
+"""The tables of alerts: recipients, invites and deliveries."""
 
 from datetime import datetime, time
 
@@ -26,17 +26,23 @@ MAX_ID = 2**31 - 1
 
 
 class RecipientRow(Base):
-    """Somebody who is told of events, by a channel at an address (a chat's id, a URL).
+    """Receives alerts by a channel at an address (a chat id, a URL).
 
-    `role` and `owner_id` say what it may do and see. Among that it chooses: `kinds`, None for the
-    usual ones, and `owner_ids`, None for all. `source`: `settings`, or who invited it;
-    `configured_as`: the address that the settings have, which may have moved since. `name`: what
-    people call it. One process at a time sends to it, while its lease lasts; nothing before
-    `next_send_at`, nor while it is muted. `attempts`: failures in a row, the last by `last_error`.
-    `off_reason`: why it gets nothing. `away`: its channel is the reason, so events are counted in
-    `missed_alerts` until it is back. `topic`: of a group with topics, where its alerts go; None
-    for the group itself, and for an address that names one. `since_event`: the last event before
-    it was added. `paused_at` and `muted_at`: when the due times were set, by the same clock.
+    Rights: `role` and `owner_id` limit what it may do and see. Within these limits it selects
+    `kinds` (None: the default kinds) and `owner_ids` (None: all).
+
+    Origin: `source` is `settings`, or the actor that invited it. `configured_as` is its address in
+    the settings; the present address may differ. `name` is shown to people. `since_event`: the
+    last event before it was added.
+
+    Sending: one process at a time sends to it, until its lease ends (`leased_until`). Nothing is
+    sent before `next_send_at`, nor while it is muted. `attempts`: failures in a row; `last_error`:
+    the last of them. `paused_at` and `muted_at`: when the due times were set, by the database's
+    clock. `topic`: the topic of a group to which alerts are sent. None: the group itself, or the
+    address already names a topic.
+
+    Disabled: `off_reason` is the reason. `away`: the channel is the reason, so events are counted
+    in `missed_alerts` until it accepts messages again.
     """
 
     __tablename__ = "recipients"
@@ -73,7 +79,7 @@ class RecipientRow(Base):
 
     @property
     def target(self) -> str:
-        """Where its alerts go: the address, with the topic if it has one."""
+        """The address to which alerts are sent, with the topic if there is one."""
         return f"{self.address}:{self.topic}" if self.topic else self.address
 
     @property
@@ -90,9 +96,9 @@ class RecipientRow(Base):
 
 
 class InviteRow(Base):
-    """A code, kept as its hash, by which one chat becomes a recipient with this role and owner.
+    """An invite code, stored as a hash. It makes one chat a recipient with this role and owner.
 
-    `token_id`: of the token that made it, without which it is not valid.
+    `token_id`: the token that created it. The invite is valid only while that token is.
     """
 
     __tablename__ = "invites"
@@ -113,7 +119,7 @@ class InviteRow(Base):
 
 
 class TelegramBotRow(Base):
-    """How people find the bot, as Telegram told it; one row."""
+    """The bot's user name, as Telegram returned it. The table has one row."""
 
     __tablename__ = "telegram_bot"
 
@@ -122,7 +128,7 @@ class TelegramBotRow(Base):
 
 
 class DeliveryRow(Base):
-    """One event for one recipient, told in the order of ids. `state`: waiting, sent or dead."""
+    """One event for one recipient, sent in the order of ids. `state`: waiting, sent or dead."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -137,7 +143,7 @@ class DeliveryRow(Base):
         Index(
             "ix_deliveries_settled_at", "settled_at", postgresql_where=text("state <> 'waiting'")
         ),
-        # Their events are not forgotten yet.
+        # Retention keeps the events of pending deliveries.
         Index(
             "ix_deliveries_event_waiting", "event_id", postgresql_where=text("state = 'waiting'")
         ),
@@ -154,7 +160,7 @@ class DeliveryRow(Base):
 
 
 class MissedAlertRow(Base):
-    """How many events of a kind a recipient missed while it was away, from which to which."""
+    """The number of events of a kind that a recipient missed while it was away, and their range."""
 
     __tablename__ = "missed_alerts"
 
@@ -169,7 +175,7 @@ class MissedAlertRow(Base):
 
 
 class FanOutPositionRow(Base):
-    """How far the log was handed out to recipients; one row."""
+    """The last event that was fanned out to recipients. The table has one row."""
 
     __tablename__ = "fan_out_position"
 

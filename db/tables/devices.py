@@ -1,4 +1,4 @@
-"""Devices and what they belong to. The rules about the columns are in `domain`."""
+"""The tables of devices, owners, places and types. The rules for the columns are in `domain`."""
 
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from domain.devices.device import DeviceProperties, DeviceRecord
 
 
 class OwnerRow(Base):
-    """A company or person, the first topic level. Name and slug are fixed once given."""
+    """A company or person; the first topic level. Name and slug never change."""
 
     __tablename__ = "owners"
 
@@ -34,7 +34,7 @@ class OwnerRow(Base):
 
 
 class PlaceRow(Base):
-    """A city or room of one owner, the second topic level."""
+    """A city or room of one owner; the second topic level."""
 
     __tablename__ = "places"
     __table_args__ = (
@@ -50,7 +50,7 @@ class PlaceRow(Base):
 
 
 class MeasurementTypeRow(Base):
-    """What is measured, in one owner's words; the third topic level."""
+    """A measurement type of one owner; the third topic level."""
 
     __tablename__ = "measurement_types"
     __table_args__ = (
@@ -68,10 +68,10 @@ class MeasurementTypeRow(Base):
 class DeviceRow(DeviceProperties, Base):
     """A device and its desired config. `number` is the order of registration.
 
-    `listen`: filters of the topics that it hears, from its links. `access_revision` rises with
-    everything that decides who may act as the device. `overdue_version`: of the config that was
-    not applied in time. `status_at`: when `online` last changed. `absence_noted`: the log has it
-    that the device is gone for long.
+    `listen`: the topic filters that it subscribes to, from its links. `access_revision` rises with
+    every change of tokens, state or owner that decides who may act as the device.
+    `overdue_version`: the config version that was not applied in time. `status_at`: when `online`
+    last changed. `absence_noted`: the event log already says that the device is offline for long.
     """
 
     __tablename__ = "devices"
@@ -132,7 +132,7 @@ class DeviceRow(DeviceProperties, Base):
     config_updated_at: Mapped[datetime]
     config_updated_by: Mapped[str]
     applied_version: Mapped[int | None]
-    # What `in_sync` says, for filters: a column of its own has statistics of its own.
+    # The value of `in_sync`, for filters. As a column it has statistics for the planner.
     synced: Mapped[bool] = mapped_column(
         Computed("applied_version IS NOT DISTINCT FROM config_version", persisted=True),
         deferred=True,
@@ -154,7 +154,7 @@ class DeviceRow(DeviceProperties, Base):
 
 
 class PastConfigRow(Base):
-    """A config version that a later one has replaced; the current one is in `devices`."""
+    """A replaced config version. The current one is in `devices`."""
 
     __tablename__ = "past_configs"
 
@@ -169,7 +169,7 @@ class PastConfigRow(Base):
 
 
 class DeletedDeviceRow(Base):
-    """What must outlive a device: its config versions go on where they stopped."""
+    """The last config version of a deleted device. A new registration continues from it."""
 
     __tablename__ = "deleted_devices"
 

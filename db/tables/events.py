@@ -16,7 +16,7 @@ from db.tables.base import DEVICE_ID, Base
 
 
 class EventRow(Base):
-    """Append-only: outbox, audit log and source of subscriptions at once.
+    """Append-only event log: outbox, audit log and source of subscriptions.
 
     Ids become visible out of order, so the log is read by `tx`, the transaction that wrote the row.
     """
@@ -27,7 +27,7 @@ class EventRow(Base):
         Index(None, "tx", "id"),
         Index(None, "owner_id", "id"),
         Index(None, "kind", "id"),
-        # What devices do, most of all, is found by the device.
+        # Most events are by devices. They are found by the index on `device_id`.
         Index(
             "ix_events_actor_id",
             "actor",

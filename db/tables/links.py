@@ -1,4 +1,4 @@
-"""The table of links: who hears whom."""
+"""The table of links between devices: which listener gets the messages of which sources."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from domain.mqtt.topics import selector
 
 
 class LinkRow(Base):
-    """A listener hears an owner's devices: all, of a place, of a type, of both, or one (`source`).
+    """A listener gets the messages of devices of its owner.
 
-    The owner is the listener's own.
+    The sources are all devices, those of a place, of a type, of both, or one device (`source`).
     """
 
     __tablename__ = "links"
@@ -46,7 +46,7 @@ class LinkRow(Base):
 
     @property
     def filter(self) -> str:
-        """The MQTT topic filter that it stands for."""
+        """The MQTT topic filter of the link."""
         if self.source:
             return self.source.topic
         return selector(

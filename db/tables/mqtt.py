@@ -1,4 +1,4 @@
-"""The tables of what the broker is owed, and of topics that devices have left."""
+"""The tables of pending configs, of former and stale topics, and of the broker's checkpoints."""
 
 from datetime import datetime
 
@@ -11,8 +11,8 @@ from db.tables.base import DEVICE_ID, Base
 class ConfigOutboxRow(Base):
     """An active device whose config the broker does not have yet.
 
-    Written by triggers on `devices` (`db.tables.triggers`), whoever changes them and however. In a
-    table of its own, because a delivery then leaves the many indexes of `devices` alone.
+    Triggers on `devices` write it (`db.tables.triggers`), so every statement that changes a config
+    adds a row. It is a separate table, so that publishing does not update the indexes of `devices`.
     """
 
     __tablename__ = "config_outbox"
@@ -24,10 +24,10 @@ class ConfigOutboxRow(Base):
 
 
 class FormerTopicRow(Base):
-    """A base topic that a device may still use, until it confirms that it knows its new one.
+    """A base topic that a device may still use, until it confirms its new one.
 
-    `again_at`: when a device that is online is told once more, since it may have confirmed before
-    the broker knew its new rights.
+    `again_at`: when the config is published again to a device that is online. Its confirmation may
+    have been lost if the broker did not have its new rights yet.
     """
 
     __tablename__ = "former_topics"
@@ -41,8 +41,10 @@ class FormerTopicRow(Base):
 
 
 class StaleTopicRow(Base):
-    """A base topic of nobody's any more: its retained messages have to go from the broker, twice,
-    since whoever is cut off may still have a last word; at `cleared_at` they were gone.
+    """A base topic that no device uses. Its retained messages must be cleared from the broker.
+
+    They are cleared twice, because the will of a disconnected client may still add one.
+    `cleared_at`: when both are done.
     """
 
     __tablename__ = "stale_topics"
@@ -59,8 +61,10 @@ class StaleTopicRow(Base):
 
 
 class MqttCheckpointRow(Base):
-    """How far the broker was brought for a shard of the fleet. `sequence` is also retained there:
-    a broker that has an older one, or none, has lost messages.
+    """The number that says how far the broker is for a shard of the fleet.
+
+    `sequence` is also a retained message at `topic`. A broker that has an older one, or none, has
+    lost messages.
     """
 
     __tablename__ = "mqtt_checkpoints"

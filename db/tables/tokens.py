@@ -18,9 +18,11 @@ from db.tables.devices import OwnerRow
 
 
 class TokenRow(Base):
-    """A token's hash. `issued_by`: for a device's token, the enrolment key it was given for.
+    """A token, stored as a hash.
 
-    `mqtt_hash`: the same secret as a password for Mosquitto; devices' and administrators' tokens.
+    `waiting`: an administrator must approve it first. `issued_by`: the enrolment key for which a
+    device token was issued. `mqtt_hash`: the same secret as a Mosquitto password, for tokens of
+    devices and administrators.
     """
 
     __tablename__ = "tokens"

@@ -1,10 +1,10 @@
-"""The functions and triggers that are in force, as SQL.
+"""The current functions and triggers, as SQL.
 
 Applied migrations keep their own copies. `rollcall migrate --check` compares a migrated database
-with this text, because models know nothing of triggers.
+with this SQL, because SQLAlchemy models do not include triggers.
 """
 
-# Triggers do this, so that no statement that changes a config can forget the broker.
+# A trigger, so that every statement that changes a config also adds it to the outbox.
 QUEUE_CONFIG = """
 CREATE FUNCTION queue_config() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -14,7 +14,7 @@ BEGIN
 END $$
 """
 
-# The condition stands here and not in the function: an update that changes neither calls nothing.
+# The condition is here and not in the function, so that other updates do not call the function.
 QUEUE_CONFIG_ON_UPDATE = """
 CREATE TRIGGER queue_config AFTER UPDATE OF config_version, state ON devices
 FOR EACH ROW WHEN (NEW.state = 'active' AND
@@ -22,7 +22,7 @@ FOR EACH ROW WHEN (NEW.state = 'active' AND
 EXECUTE FUNCTION queue_config()
 """
 
-# In the order of ids, as in all batches: two that cross would be a deadlock.
+# In the order of ids, as in all batches, so that two of them can't deadlock.
 QUEUE_NEW_CONFIGS = """
 CREATE FUNCTION queue_new_configs() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,12 +33,12 @@ BEGIN
 END $$
 """
 
-# Once for all rows of a statement: called for each, it was the dearest part of a registration.
+# Once per statement: called for each row, it was the most expensive part of a registration.
 QUEUE_NEW_CONFIGS_ON_INSERT = """
 CREATE TRIGGER queue_new_configs AFTER INSERT ON devices
 REFERENCING NEW TABLE AS added
 FOR EACH STATEMENT EXECUTE FUNCTION queue_new_configs()
 """
 
-# One statement each. Functions come before the triggers that call them.
+# One statement each, functions before the triggers that call them.
 IN_FORCE = (QUEUE_CONFIG, QUEUE_NEW_CONFIGS, QUEUE_CONFIG_ON_UPDATE, QUEUE_NEW_CONFIGS_ON_INSERT)

@@ -1,4 +1,4 @@
-"""Conditional writes of many requests at once: each batch is one statement, and one commit."""
+"""Conditional writes of many requests. Each batch is one statement and one commit."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,18 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from concurrency.batcher import Batcher
-from db.postgres.connections import MISTAKES, DedicatedConnection
+from db.postgres.connections import STATEMENT_ERRORS, DedicatedConnection
 from db.postgres.database import RECORDED, Database
-from db.writes.given import encoded, given
+from db.writes.given import encode, given
 
-MOST, LEAST = 200, 8
-SECONDS = 30
+# Writes per statement. Idle connections share what is pending, at least `MIN_BATCH` writes each.
+MAX_BATCH, MIN_BATCH = 200, 8
+TIMEOUT_SECONDS = 30
 SKIP_LOCKED = " SKIP LOCKED"
 
 
 class Row(Protocol):
-    """A dataclass whose fields are the columns of the statement's table `given`."""
+    """A dataclass. Its fields are the columns of the table `given` in the statement."""
 
     __slots__ = ()
 
@@ -29,34 +30,38 @@ Write = TypeVar("Write", bound=Row)
 
 
 class BatchWriter(Generic[Write]):
-    """`statement` reads the rows from `{given}`; its parameters from 2 on are the `same` for all.
-    It locks devices with SKIP LOCKED, and answers with the id, and one value, of each row that it
-    has written.
+    """Runs one statement for a batch of writes.
+
+    The statement reads the writes from `{given}`; its parameters from 2 on are `constants`. It
+    locks devices with SKIP LOCKED, and returns the id and one value of each row that it has
+    written.
     """
 
-    def __init__(self, database: Database, statement: str, kind: type[Write], *same: Any) -> None:
+    def __init__(
+        self, database: Database, statement: str, kind: type[Write], *constants: Any
+    ) -> None:
         statement = statement.replace("{given}", given(kind))
-        self._in_turn = statement.replace(SKIP_LOCKED, "")
-        self._same = same
+        self._waiting_statement = statement.replace(SKIP_LOCKED, "")
+        self._constants = constants
         connections = range(database.sizes.commits)
-        self._connections = [_Connection(database, statement, same) for _ in connections]
+        self._connections = [_Connection(database, statement, constants) for _ in connections]
         self.batcher: Batcher[Write, Any] = Batcher(
-            [c.write for c in self._connections], MOST, LEAST
+            [c.write for c in self._connections], MAX_BATCH, MIN_BATCH
         )
 
     def submit(self, write: Write) -> "asyncio.Future[Any | None]":
-        """Its value, once it is committed; None after a conflict: the guard does not hold, another
-        transaction has the row locked, or another write of the same id came before it.
+        """Return a future with the value of the write after its commit, or None after a conflict.
 
-        Raises Unavailable and Overloaded, as the future does.
+        A conflict: the guard is false, another transaction has locked the row, or the batch has an
+        earlier write of the same id. This method raises Overloaded, the future Unavailable.
         """
         return self.batcher.get(write)
 
     async def write_in(self, session: AsyncSession, write: Write) -> Any | None:
-        """As `submit`, in a transaction, after others that have the row locked."""
+        """Write in a transaction. Waits for other transactions that have locked the row."""
         connection = await session.connection()
-        values = (encoded([write]), *self._same)
-        row: Any = (await connection.exec_driver_sql(self._in_turn, values)).first()
+        values = (encode([write]), *self._constants)
+        row: Any = (await connection.exec_driver_sql(self._waiting_statement, values)).first()
         if row is None:
             return None
         session.info[RECORDED] = True
@@ -68,11 +73,11 @@ class BatchWriter(Generic[Write]):
 
 
 class _Connection(DedicatedConnection):
-    def __init__(self, database: Database, statement: str, same: Sequence[Any]) -> None:
-        super().__init__(database, planned_once=True)
+    def __init__(self, database: Database, statement: str, constants: Sequence[Any]) -> None:
+        super().__init__(database, generic_plan=True)
         self._recorded = database.recorded
         self._statement = statement
-        self._same = same
+        self._constants = constants
 
     async def write(self, rows: Sequence[Write]) -> Mapping[Write, Any]:
         by_id: dict[str, Write] = {}
@@ -84,10 +89,10 @@ class _Connection(DedicatedConnection):
         return {by_id[id]: value for id, value in written.items()}
 
     async def _write(self, rows: Sequence[Write]) -> Mapping[str, Any]:
-        """One bad row does not fail its neighbours: then they go one by one."""
+        """Write a batch. If a row is invalid, write the rows one by one, so that only it fails."""
         try:
             return await self._write_all(rows)
-        except MISTAKES:
+        except STATEMENT_ERRORS:
             if len(rows) == 1:
                 return {}
         written: dict[str, Any] = {}
@@ -96,9 +101,10 @@ class _Connection(DedicatedConnection):
         return written
 
     async def _write_all(self, rows: Sequence[Write]) -> Mapping[str, Any]:
-        payload = encoded(rows)
+        payload = encode(rows)
 
         async def run(driver: Any) -> Sequence[Any]:
-            return await self.fetch(driver, self._statement, payload, *self._same, seconds=SECONDS)
+            values = (payload, *self._constants)
+            return await self.fetch(driver, self._statement, *values, seconds=TIMEOUT_SECONDS)
 
         return {row[0]: row[1] for row in await self.use(run)}

@@ -1,6 +1,6 @@
-"""First uses of devices' tokens, those of many requests in one statement."""
+"""The statement for a batch of first uses of device tokens."""
 
-# A session of a token that is revoked here ends, perhaps without its will: the device is offline.
+# The MQTT session of a revoked token ends, perhaps without its will, so the device is set offline.
 CONFIRM = """
 WITH given AS (SELECT * FROM {given}), locked AS MATERIALIZED (
     SELECT g.*, d.owner_id, d.number FROM devices d JOIN given g USING (id)

@@ -1,8 +1,8 @@
-"""New devices with their first tokens, those of many requests in one statement."""
+"""The statement for a batch of new devices with their first tokens."""
 
-# Keys that are counted are locked before any device, and by id: else two batches could wait for
-# each other. NOT EXISTS is no ornament beside ON CONFLICT: a statement that waits for a deletion of
-# the device has read `deleted_devices` before, and would insert it at version 1.
+# Keys with a limit are locked before any device and in the order of ids, so that two batches can't
+# deadlock. NOT EXISTS is needed in addition to ON CONFLICT: a statement that waits for a deletion
+# of the device has read `deleted_devices` before it, and would insert the device at version 1.
 CREATE = """
 WITH given AS MATERIALIZED (SELECT * FROM {given}), keys AS MATERIALIZED (
     SELECT id, max_uses - uses AS uses_left FROM tokens

@@ -1,4 +1,4 @@
-"""Rows of a batch as one JSON parameter of its statement."""
+"""Passes the rows of a batch to a statement as one JSON parameter."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,13 +21,13 @@ TYPES = {
 
 
 def given(kind: type) -> str:
-    """The rows of parameter 1 as a table `given`, with a column for each field of a dataclass."""
+    """Return SQL that reads parameter 1 as a table `given`, with a column per dataclass field."""
     hints = get_type_hints(kind)
     columns = ", ".join(f"{field.name} {_type(hints[field.name])}" for field in fields(kind))
     return f"jsonb_to_recordset($1::jsonb) AS given ({columns})"
 
 
-def encoded(rows: Sequence[Any]) -> str:
+def encode(rows: Sequence[Any]) -> str:
     return orjson.dumps(rows, default=_bytes).decode()
 
 

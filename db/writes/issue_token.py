@@ -1,4 +1,4 @@
-"""New tokens of known devices, those of many requests in one statement."""
+"""The statement for a batch of new tokens of existing devices."""
 
 ISSUE = """
 WITH given AS (SELECT * FROM {given}), locked AS MATERIALIZED (

@@ -1,4 +1,4 @@
-"""When devices were last heard from, written after their answers, some at a time."""
+"""Buffers when devices were last seen, and writes it in batches, outside of their requests."""
 
 import time
 from collections.abc import Mapping
@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Nobody wants it to the second, and a device may ask every few.
-AGE_SECONDS = 60
-MOST_WAITING = 200_000
+# Precision of `last_seen_at`: a device may send a request every few seconds.
+MIN_AGE_SECONDS = 60
+# Devices. More are not recorded until the buffer is written.
+MAX_PENDING = 200_000
 
-# Devices that somebody else is changing were heard from by that.
+# Devices that another transaction has locked are skipped.
 WRITE = text("""
     WITH seen AS (
         SELECT d.id, g.at FROM devices d
-        JOIN unnest(CAST(:ids AS text[]), CAST(:moments AS timestamptz[])) AS g (id, at)
+        JOIN unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS g (id, at)
             ON g.id = d.id
         WHERE d.last_seen_at IS NULL OR d.last_seen_at < g.at
         ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
@@ -25,24 +26,24 @@ WRITE = text("""
 
 
 class LastSeenBuffer:
-    """Those that wait to be written. What a process that dies has not written is lost."""
+    """Last-seen times that are not written yet. They are lost if the process dies."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, float] = {}
+        self._pending: dict[str, float] = {}
 
-    def note(self, id: str, before: datetime | None) -> None:
-        """A device was heard from now; `before`: what the database has for it."""
+    def add(self, id: str, previous: datetime | None) -> None:
+        """Record that a device was seen now. `previous`: its last-seen time in the database."""
         now = time.time()
-        recent = before is not None and now - before.timestamp() < AGE_SECONDS
-        if not recent and id not in self._waiting and len(self._waiting) < MOST_WAITING:
-            self._waiting[id] = now
+        recent = previous is not None and now - previous.timestamp() < MIN_AGE_SECONDS
+        if not recent and id not in self._pending and len(self._pending) < MAX_PENDING:
+            self._pending[id] = now
 
-    def take(self, most: int) -> Mapping[str, float]:
-        """Some of them, which wait no longer; moments in Unix time."""
-        ids = [id for id, _ in zip(self._waiting, range(most), strict=False)]
-        return {id: self._waiting.pop(id) for id in ids}
+    def pop(self, limit: int) -> Mapping[str, float]:
+        """Remove and return up to `limit` devices with their times, in Unix seconds."""
+        ids = [id for id, _ in zip(self._pending, range(limit), strict=False)]
+        return {id: self._pending.pop(id) for id in ids}
 
 
 async def write(session: AsyncSession, seen: Mapping[str, float]) -> None:
-    moments = [datetime.fromtimestamp(moment, UTC) for moment in seen.values()]
-    await session.execute(WRITE, {"ids": list(seen), "moments": moments})
+    times = [datetime.fromtimestamp(seconds, UTC) for seconds in seen.values()]
+    await session.execute(WRITE, {"ids": list(seen), "times": times})

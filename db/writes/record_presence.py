@@ -1,6 +1,6 @@
-"""Devices that come and go, those of many messages in one statement."""
+"""The statement for a batch of MQTT status messages."""
 
-# The log has it that the device was gone for long: then it has it too that the device is back.
+# An event is added only if the log says that the device was offline for long.
 PRESENCE = """
 WITH given AS (SELECT * FROM {given}), locked AS MATERIALIZED (
     SELECT g.*, d.owner_id, d.number, d.absence_noted, d.status_at

@@ -1,4 +1,4 @@
-"""What devices say of themselves, those of many requests or messages in one statement."""
+"""The statement for a batch of device reports, by request or by MQTT."""
 
 REPORT = """
 WITH given AS (SELECT * FROM {given}), locked AS MATERIALIZED (

@@ -1,4 +1,4 @@
-"""The conditional writes of a process."""
+"""The conditional writes, one method for each kind."""
 
 from typing import Any
 
@@ -23,10 +23,10 @@ from domain.devices.changes import (
 
 
 class Writes:
-    """Each method returns whether the change was written, and committed; False after a conflict.
+    """Each method returns True after the change is committed, and False after a conflict.
 
-    With a `session` it is written in that transaction, after others that have the device locked.
-    Each raises Unavailable and Overloaded.
+    With a `session`, it writes in that transaction, and waits for others that have locked the
+    device. Each raises Unavailable and Overloaded.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,31 +38,31 @@ class Writes:
         self._record_report = BatchWriter(database, REPORT, RecordReport)
 
     async def change_config(self, write: ChangeConfig, session: AsyncSession | None = None) -> bool:
-        return await _written(self._change_config, write, session)
+        return await _write(self._change_config, write, session)
 
     async def confirm_token(self, write: ConfirmToken, session: AsyncSession | None = None) -> bool:
-        return await _written(self._confirm_token, write, session)
+        return await _write(self._confirm_token, write, session)
 
     async def create_device(
         self, write: CreateDevice, session: AsyncSession | None = None
     ) -> int | None:
-        """The number of the device; None after a conflict."""
+        """Return the number of the device; None after a conflict."""
         if session:
-            found: Any = await self._create_device.write_in(session, write)
+            number: Any = await self._create_device.write_in(session, write)
         else:
-            found = await self._create_device.submit(write)
-        return None if found is None else int(found)
+            number = await self._create_device.submit(write)
+        return None if number is None else int(number)
 
     async def issue_token(self, write: IssueToken, session: AsyncSession | None = None) -> bool:
-        return await _written(self._issue_token, write, session)
+        return await _write(self._issue_token, write, session)
 
     async def record_presence(
         self, write: RecordPresence, session: AsyncSession | None = None
     ) -> bool:
-        return await _written(self._record_presence, write, session)
+        return await _write(self._record_presence, write, session)
 
     async def record_report(self, write: RecordReport, session: AsyncSession | None = None) -> bool:
-        return await _written(self._record_report, write, session)
+        return await _write(self._record_report, write, session)
 
     def close(self) -> None:
         writers = (
@@ -77,6 +77,6 @@ class Writes:
             writer.close()
 
 
-async def _written(writer: BatchWriter[Write], write: Write, session: AsyncSession | None) -> bool:
-    found: Any = await (writer.write_in(session, write) if session else writer.submit(write))
-    return found is not None
+async def _write(writer: BatchWriter[Write], write: Write, session: AsyncSession | None) -> bool:
+    value: Any = await (writer.write_in(session, write) if session else writer.submit(write))
+    return value is not None

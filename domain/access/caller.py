@@ -1,4 +1,4 @@
-"""Who may do what. Every operation names its action; this table has the answer."""
+"""Callers, and which kinds of token may do which actions. Every operation requires an action."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -38,17 +38,17 @@ ALLOWED: dict[TokenKind, frozenset[Action]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which devices a caller can see: all, one owner's, or one. Nothing else exists for it."""
+    """Which devices a caller can see: all, one owner's, or one. Others appear not to exist."""
 
     owner_id: int | None = None
     device_id: str | None = None
 
 
 class Caller(NamedTuple):
-    """Whoever makes a request. `kind` None: nobody in particular.
+    """Who makes a request. `kind` None: an anonymous caller, without a token.
 
-    `waiting`: a device whose token an administrator has still to approve. `address`: the IP
-    address that it calls from.
+    `waiting`: the token belongs to a device, and an administrator must approve it first.
+    `address`: the client's IP address.
     """
 
     kind: TokenKind | None = None
@@ -62,7 +62,7 @@ class Caller(NamedTuple):
 
     @property
     def actor(self) -> str:
-        """How the audit log calls the caller: `admin:1`, `device:<id>`, `telegram:<chat>`,
+        """The caller's name in the event log: `admin:1`, `device:<id>`, `telegram:<chat>`,
         `system`, `anonymous`.
         """
         if self.name:
@@ -79,8 +79,8 @@ class Caller(NamedTuple):
         return Scope(self.owner_id, self.device_id)
 
     @property
-    def viewpoint(self) -> tuple[TokenKind | None, int | None, str | None, bool]:
-        """Whoever has the same one sees the same."""
+    def visibility_key(self) -> tuple[TokenKind | None, int | None, str | None, bool]:
+        """Callers with the same key see the same data."""
         return self.kind, self.owner_id, self.device_id, self.waiting
 
     def require(self, action: Action) -> None:
@@ -90,12 +90,12 @@ class Caller(NamedTuple):
         if action not in ALLOWED[self.kind]:
             raise Forbidden(f"A token of kind {self.kind.name} may not do this.")
         if self.waiting and action is not Action.REGISTER:
-            raise Forbidden("This device waits for an administrator's approval.")
+            raise Forbidden("This device is pending: an administrator must approve it first.")
 
 
 ANONYMOUS = Caller()
 
 
 def system(name: str) -> Caller:
-    """The server itself, or its command line: may do everything."""
+    """The server itself or its command line, with an administrator's rights."""
     return Caller(kind=TokenKind.ADMIN, name=name)

@@ -1,4 +1,4 @@
-"""What callers may send about tokens."""
+"""Inputs about tokens."""
 
 from typing import Annotated, Self
 
@@ -16,7 +16,7 @@ class NewToken(Input):
     max_uses: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
 
     @model_validator(mode="after")
-    def fits_its_kind(self) -> Self:
+    def check_kind(self) -> Self:
         if self.kind is TokenKind.DEVICE:
             raise ValueError("A device gets its token by registering.")
         if self.max_uses is not None and self.kind is not TokenKind.ENROL:

@@ -1,4 +1,4 @@
-"""How often somebody may do something: a token bucket for each."""
+"""Rate limiting by token buckets, one for each key."""
 
 import math
 import time
@@ -7,34 +7,36 @@ from collections.abc import Callable, Hashable
 
 from domain.errors import RateLimited
 
-KEPT = 10_000
+# Keys. The least recently used ones are dropped first.
+MAX_KEYS = 10_000
 
 
 class TokenBucket:
-    """So many a minute for each key, and as many at once after a quiet minute.
+    """Allows `per_minute` uses a minute for each key, and as many at once after an idle minute.
 
-    It remembers the keys seen last, so its memory is bounded; it is of one process.
+    `what`: the counted uses, for the error message. Only recent keys are stored, so the memory is
+    bounded. Each process counts on its own.
     """
 
     def __init__(
         self, per_minute: int, what: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._most = per_minute
+        self._per_minute = per_minute
         self._what = what
         self._clock = clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def take(self, key: Hashable) -> None:
-        """Raises RateLimited, which says when to come again."""
+        """Count one use. Raises RateLimited, with the time of the next attempt, if none is left."""
         now = self._clock()
-        left, since = self._buckets.pop(key, (float(self._most), now))
-        left = min(self._most, left + (now - since) * self._most / 60)
+        left, since = self._buckets.pop(key, (float(self._per_minute), now))
+        left = min(self._per_minute, left + (now - since) * self._per_minute / 60)
         allowed = left >= 1
         self._buckets[key] = (left - allowed, now)
-        if len(self._buckets) > KEPT:
+        if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
         if not allowed:
             raise RateLimited(
-                f"More than {self._most} {self._what} a minute: come again later.",
-                math.ceil((1 - left) * 60 / self._most),
+                f"More than {self._per_minute} {self._what} a minute: try again later.",
+                math.ceil((1 - left) * 60 / self._per_minute),
             )

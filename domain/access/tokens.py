@@ -1,4 +1,4 @@
-"""Tokens: random, shown once, kept as SHA-256."""
+"""Tokens: random, shown once, stored as SHA-256 hashes."""
 
 import secrets
 from enum import StrEnum
@@ -15,7 +15,7 @@ class TokenKind(StrEnum):
 
 
 def new_secret(kind: TokenKind) -> str:
-    """144 random bits, with a prefix that says which kind it is: `rcd_` and 24 characters."""
+    """Return a token of 144 random bits: 24 characters after a prefix for its kind, as `rcd_`."""
     return f"rc{kind[0]}_{secrets.token_urlsafe(RANDOM_BYTES)}"
 
 

@@ -1,4 +1,4 @@
-"""What callers may send about recipients of alerts."""
+"""Inputs about recipients of alerts."""
 
 from domain.alerts.recipients import Role
 from domain.inputs import Future, Input, Name, Note
@@ -12,7 +12,7 @@ class NewInvite(Input):
 
 
 class DeliveryFilter(Input):
-    """All that is given must hold."""
+    """The conditions are combined with AND."""
 
     state: str | None = None
     recipient_id: str | None = None

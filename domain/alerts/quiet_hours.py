@@ -1,4 +1,4 @@
-"""When somebody does not want to be told anything."""
+"""Quiet hours: a daily period in which a recipient gets no alerts."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ PERIOD = re.compile(r"(\d{1,2}):(\d{2})\s*(?:-|\u2013)\s*(\d{1,2}):(\d{2})(?:\s+
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """Each day from `begin` to `end`, which may be on the next day, in the time of `zone`."""
+    """Daily from `begin` to `end`, which may be on the next day, in the time zone `zone`."""
 
     begin: time
     end: time
@@ -19,17 +19,20 @@ class QuietHours:
 
     @classmethod
     def parse(cls, text: str, zone: str) -> Self:
-        """`22:00-07:00`, with a zone of its own after it or not. Raises ValueError."""
+        """Parse `22:00-07:00`, with an optional time zone after it; `zone` is the default.
+
+        Raises ValueError for anything else.
+        """
         found = PERIOD.fullmatch(text.strip())
         if not found:
             raise ValueError("Give a period such as 22:00-07:00 Europe/Paris.")
         begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
         if begin == end:
-            raise ValueError("Let the period begin and end at different times.")
+            raise ValueError("Give a period whose begin and end differ.")
         return cls(begin, end, check_zone(found[5] or zone))
 
     def end_after(self, now: datetime) -> datetime | None:
-        """When it is over, in UTC, for a moment that is within; None for any other."""
+        """Return when the period that contains `now` ends, in UTC; None if `now` is outside."""
         zone = ZoneInfo(self.zone)
         local = now.astimezone(zone)
         today = local.time().replace(tzinfo=None)
@@ -41,7 +44,7 @@ class QuietHours:
             return None
         day = local.date() + timedelta(days=tomorrow)
         end = datetime.combine(day, self.end, zone)
-        # In the night in which the clock goes back, a time comes twice.
+        # In the night in which the clocks go back, a local time occurs twice.
         ends = (end.astimezone(UTC), end.replace(fold=1).astimezone(UTC))
         return next((moment for moment in ends if moment > now), None)
 
@@ -50,7 +53,7 @@ class QuietHours:
 
 
 def check_zone(name: str) -> str:
-    """Raises ValueError for what is no time zone."""
+    """Return the name. Raises ValueError if it is not a time zone."""
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""Who is told of events, and what without having asked for it."""
+"""Recipients of alerts: roles, delivery states, and the event kinds sent by default."""
 
 from enum import StrEnum
 
@@ -10,14 +10,14 @@ TELEGRAM = "telegram"
 
 
 class Role(StrEnum):
-    """What somebody may do in a chat. VIEWER: be told, and look. ADMIN: change things, too."""
+    """What a chat may do. VIEWER: receive alerts and read. ADMIN: also make changes."""
 
     ADMIN = "admin"
     VIEWER = "viewer"
 
 
 class DeliveryState(StrEnum):
-    """Of one event for one recipient."""
+    """State of the delivery of one event to one recipient."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -46,6 +46,6 @@ DEFAULT_KINDS = frozenset(
 
 
 def telegram_caller(role: Role, owner_id: int | None, chat: str, user: str | None) -> Caller:
-    """Whoever writes in a chat; `user`: who, where it is not the chat's only one."""
-    who = f"telegram:{chat}/{user}" if user and user != chat else f"telegram:{chat}"
-    return Caller(TokenKind(role), owner_id=owner_id, name=who)
+    """Return the caller for a Telegram chat. `user`: the sender's id, which groups need."""
+    actor = f"telegram:{chat}/{user}" if user and user != chat else f"telegram:{chat}"
+    return Caller(TokenKind(role), owner_id=owner_id, name=actor)

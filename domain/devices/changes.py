@@ -1,7 +1,7 @@
-"""Changes that are decided, and are written if the device is still as it was read.
+"""Conditional writes: decided changes that are written if the device is still as it was read.
 
-Each has the device's `id`, what was read of it (the guard), and what it shall be. `db/writes/` has
-the SQL.
+Each has the device's `id`, the guard (values that were read and must be unchanged) and the new
+values. `db/writes/` has the SQL.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfirmToken:
-    """A device's token is used for the first time: it becomes the only valid one.
+    """The first use of a device's token, which becomes the only valid one.
 
-    `access_revision` is the guard. `mqtt_hash` is for a token that has none.
+    Guard: `access_revision`. `mqtt_hash`: for a token that has none yet, else None.
     """
 
     id: str
@@ -27,7 +27,7 @@ class ConfirmToken:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChangeConfig:
-    """The config after `version`, which is the guard. `before`, `after`: for the event."""
+    """The config that follows `version`, the guard. `before`, `after`: facts for the event."""
 
     id: str
     version: int
@@ -41,11 +41,11 @@ class ChangeConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordReport:
-    """What a device says of itself: the config that it has applied, or could not, and its hardware.
+    """A report: the config version that a device applied, or failed to apply, and its hardware.
 
-    The guard is `topic`, `version` (of the desired config) and the `old_...` values. `words` are
-    for the search, if they change. With `arrived` the device uses its present topic: its former
-    ones are given up. The events are those of which there is an `..._after`.
+    Guard: `topic`, `version` (of the desired config) and the `old_...` values. `words`: the search
+    words, None if unchanged. `arrived`: the device uses its current base topic, so its former ones
+    are given up. An event is recorded for each `..._after` that is not None.
     """
 
     id: str
@@ -71,7 +71,7 @@ class RecordReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordPresence:
-    """A device is online, or not any more. The guard is that it was not before."""
+    """A device goes online or offline. Guard: it had the opposite presence."""
 
     id: str
     online: bool
@@ -83,9 +83,9 @@ class RecordPresence:
 class CreateDevice:
     """An unknown device and its first token.
 
-    The guard: there is no such device, `config_version` is one above what a deleted one has left
-    behind, and `counted_key` has a use left (None: the key is not counted). `words` are for the
-    search, `facts` for the event.
+    Guard: the device does not exist, `config_version` is one above the last version of a deleted
+    device with this id, and `counted_key` has a use left (None: the key has no limit of uses).
+    `words`: search words. `facts`: for the event.
     """
 
     id: str
@@ -115,9 +115,9 @@ class CreateDevice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IssueToken:
-    """A new token for a known device; its unused ones go. `access_revision` is the guard.
+    """A new token for a known device, whose unused tokens are deleted. Guard: `access_revision`.
 
-    `waiting`: the token works once an administrator approves, and the others stay as they are.
+    `waiting`: the token works after an administrator approves it; the device's other tokens stay.
     """
 
     id: str

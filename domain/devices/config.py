@@ -1,4 +1,4 @@
-"""What a device is told to do: how often it sends, and with which quality of service."""
+"""The desired config of a device: its sending interval and MQTT quality of service."""
 
 from datetime import datetime
 from typing import NamedTuple

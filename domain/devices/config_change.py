@@ -1,4 +1,4 @@
-"""What a change of a config comes to."""
+"""Decides on a change of a device's config."""
 
 from datetime import datetime
 
@@ -12,14 +12,14 @@ from domain.errors import ErrorCode, InputError
 def decide_config_change(
     device: DeviceRecord, wanted: ConfigChange, actor: str, at: datetime
 ) -> tuple[ChangeConfig, DeviceRecord] | None:
-    """The write, and the device after it; None if these values are in force already.
+    """Return the write and the device after it; None if the config has these values already.
 
-    Raises InputError if another version than the expected one is in force.
+    Raises InputError if the current config version is not `expected_version`.
     """
     if wanted.expected_version not in (None, device.config_version):
         raise InputError.at(
             "expectedVersion",
-            f"The config is at version {device.config_version} by now: read it and decide again.",
+            f"The config is already at version {device.config_version}: read it, then try again.",
             ErrorCode.CONFLICT,
         )
     interval = (

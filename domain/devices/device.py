@@ -1,4 +1,4 @@
-"""A device as it is read, for answers and not for changes."""
+"""Device records: devices as they are read, never changed."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ COLUMNS = (
 
 
 class NamedRef(NamedTuple):
-    """Of an owner, a place or a measurement type; it never changes."""
+    """An owner, a place or a measurement type. It never changes."""
 
     id: int
     name: str
@@ -46,14 +46,14 @@ class NamedRef(NamedTuple):
 
 
 class NameCache(NamedTuple):
-    """By id. Only ever added to."""
+    """Names by id. Entries are only added."""
 
     owners: dict[int, NamedRef]
     places: dict[int, NamedRef]
     measurement_types: dict[int, NamedRef]
 
     def missing(self, rows: Sequence[Mapping[str, Any]]) -> tuple[set[int], set[int], set[int]]:
-        """Of the devices in some rows; some may have none."""
+        """Return the ids of uncached owners, places and types. Skips rows without a device."""
         owners, places, types = self
         missing: tuple[set[int], set[int], set[int]] = (set(), set(), set())
         for row in rows:
@@ -66,7 +66,7 @@ class NameCache(NamedTuple):
 
 
 class DeviceProperties:
-    """For classes with a device's columns as attributes."""
+    """Derived properties, for classes that have a device's columns as attributes."""
 
     __slots__ = ()
 
@@ -90,7 +90,7 @@ class DeviceProperties:
 
 
 class DeviceRecord(DeviceProperties):
-    """What the table `devices` has, read from one row; `names` are those of its three levels."""
+    """A row of the table `devices`, with the names of its owner, place and measurement type."""
 
     __slots__ = (*COLUMNS, "measurement_type", "owner", "place")
 
@@ -129,16 +129,16 @@ class DeviceRecord(DeviceProperties):
 
     @classmethod
     def of(cls, names: tuple[NamedRef, NamedRef, NamedRef], **columns: Any) -> Self:
-        """One that is not in the database yet."""
+        """Build the record of a device that is not in the database yet."""
         owner, place, type = names
         ids = {"owner_id": owner.id, "place_id": place.id, "measurement_type_id": type.id}
         values = {**dict.fromkeys(COLUMNS), **ids, **columns}
-        known = NameCache({owner.id: owner}, {place.id: place}, {type.id: type})
-        return cls([values[column] for column in COLUMNS], known)
+        cache = NameCache({owner.id: owner}, {place.id: place}, {type.id: type})
+        return cls([values[column] for column in COLUMNS], cache)
 
     def changed(self, **columns: Any) -> Self:
-        """Another one, with these values."""
-        other = copy.copy(self)
+        """Return a copy with these values."""
+        record = copy.copy(self)
         for column, value in columns.items():
-            setattr(other, column, value)
-        return other
+            setattr(record, column, value)
+        return record

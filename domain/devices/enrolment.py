@@ -1,4 +1,4 @@
-"""What happens to a device that presents itself: the decision alone, without its consequences."""
+"""Decides on the registration of a known device, without side effects."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -8,7 +8,7 @@ RETRY_REJECTED_SECONDS = 3600
 
 
 class EnrolmentPolicy(StrEnum):
-    """Who may register a device that nobody knows yet."""
+    """Who may register an unknown device."""
 
     KEY = "key"
     APPROVE = "approve"
@@ -16,7 +16,7 @@ class EnrolmentPolicy(StrEnum):
 
 
 class ReenrolmentPolicy(StrEnum):
-    """What a known device gets that comes with an enrolment key only."""
+    """What a known device gets if it registers with an enrolment key only."""
 
     APPROVE = "approve"
     ALLOW = "allow"
@@ -37,63 +37,63 @@ class Outcome(StrEnum):
 
 
 class Decision(Enum):
-    """What registration does with a device that is known already."""
+    """What registration does with a known device."""
 
     ANSWER = auto()
-    """It proved itself by its own token."""
+    """It has authenticated with its own token: return its record, without a new token."""
     RENEW = auto()
-    """Nobody has used its token yet, or the key is trusted: a new token."""
-    WAIT = auto()
-    """A new token that works once an administrator approves."""
-    KEEP_WAITING = auto()
-    """It waits already, for a token that somebody else holds."""
+    """Issue a new token: its token was never used, or enrolment keys are trusted."""
+    ISSUE_PENDING = auto()
+    """Issue a new token that works after an administrator approves it."""
+    STAY_PENDING = auto()
+    """A pending token exists already: issue no other one."""
     REFUSE = auto()
 
 
 class Proof(Enum):
-    """What the caller brings along."""
+    """What the caller authenticates with."""
 
     TOKEN = auto()
-    WAITING_TOKEN = auto()
+    PENDING_TOKEN = auto()
     ADMIN = auto()
     KEY = auto()
-    """An enrolment key, or nothing at all where anybody may register."""
+    """An enrolment key, or no token if the enrolment policy is `open`."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentStatus:
-    """What is on record about a device.
+    """What the database has about a device.
 
-    `confirmed`: its token has been used. `refused`: an administrator has refused it a new one.
-    `renewable`, `waitable`: no unused token (that works, that waits) was issued to somebody else,
-    so the caller has either not asked yet or lost the answer.
+    `confirmed`: its token has been used. `refused`: an administrator has refused it a new token.
+    `renewal_allowed`, `pending_allowed`: no unused token (active, pending) was issued to another
+    key, so the caller has not registered yet or has lost the response.
     """
 
     state: DeviceState
     confirmed: bool
     refused: bool
-    renewable: bool
-    waitable: bool
+    renewal_allowed: bool
+    pending_allowed: bool
 
 
-def decide_known(known: EnrolmentStatus, proof: Proof, policy: ReenrolmentPolicy) -> Decision:
-    if proof is Proof.WAITING_TOKEN:
-        return Decision.KEEP_WAITING
-    if known.state is DeviceState.REJECTED:
+def decide_known(status: EnrolmentStatus, proof: Proof, policy: ReenrolmentPolicy) -> Decision:
+    if proof is Proof.PENDING_TOKEN:
+        return Decision.STAY_PENDING
+    if status.state is DeviceState.REJECTED:
         return Decision.REFUSE
     if proof is Proof.ADMIN:
         return Decision.RENEW
     if proof is Proof.TOKEN:
         return Decision.ANSWER
-    return _by_key(known, policy)
+    return _decide_by_key(status, policy)
 
 
-def _by_key(known: EnrolmentStatus, policy: ReenrolmentPolicy) -> Decision:
-    if known.refused:
+def _decide_by_key(status: EnrolmentStatus, policy: ReenrolmentPolicy) -> Decision:
+    if status.refused:
         return Decision.REFUSE
-    if known.state is DeviceState.ACTIVE:
+    if status.state is DeviceState.ACTIVE:
         if policy is ReenrolmentPolicy.ALLOW:
             return Decision.RENEW
-        if not known.confirmed and known.renewable:
+        if not status.confirmed and status.renewal_allowed:
             return Decision.RENEW
-    return Decision.WAIT if known.waitable else Decision.KEEP_WAITING
+    return Decision.ISSUE_PENDING if status.pending_allowed else Decision.STAY_PENDING

@@ -1,4 +1,4 @@
-"""Devices and their configs as the event log shows them."""
+"""Devices and their configs in the form that the event log stores."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ class Named(Protocol):
 
 
 class HasConfig(Protocol):
-    """A device, for its desired config."""
+    """A device with its desired config."""
 
     @property
     def config_version(self) -> int: ...
@@ -28,7 +28,7 @@ class HasConfig(Protocol):
 
 
 class Described(HasConfig, Protocol):
-    """A device, for all that people know of it."""
+    """A device with all its described properties."""
 
     @property
     def id(self) -> str: ...
@@ -53,13 +53,13 @@ class Described(HasConfig, Protocol):
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both sides without what is the same in both."""
+    """Return both sides without the entries that are equal."""
     keys = [key for key in after if before.get(key) != after[key]]
     return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
 
 
 def device_facts(device: Described) -> dict[str, Any]:
-    """A device as the audit log shows it."""
+    """A device, for the event log."""
     return {
         "owner": device.owner.name,
         "place": device.place.name,
@@ -74,12 +74,12 @@ def device_facts(device: Described) -> dict[str, Any]:
 
 
 def registered_facts(device: Described) -> dict[str, Any]:
-    """A device with its config, as it came or went."""
+    """A device with its config, for the event of its registration or deletion."""
     return {**device_facts(device), **config_facts(device)}
 
 
 def config_facts(device: HasConfig) -> dict[str, Any]:
-    """One version of a config, complete: subscribers need no other row."""
+    """A config version, complete, so that subscribers need no other row."""
     return {
         "version": device.config_version,
         "intervalSeconds": device.interval_seconds,

@@ -1,4 +1,4 @@
-"""Who a device is: an identifier computed from its MAC address."""
+"""Device ids, computed from MAC addresses."""
 
 import re
 from hashlib import sha256
@@ -10,12 +10,12 @@ DEVICE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def parse_mac(text: str) -> bytes:
-    """The 6 bytes of an EUI-48 or the 8 bytes of an EUI-64, from any usual notation.
+    """Return the 6 bytes of an EUI-48 or the 8 bytes of an EUI-64, from any usual notation.
 
     `00:1A:2B:3C:4D:5E`, `0:1a:2b:3c:4d:5e`, `00-1a-2b-3c-4d-5e`, `001a.2b3c.4d5e` and
-    `001A2B3C4D5E` are one address: groups of one length with one separator between them, or none;
-    a pair may lack its leading zero. Raises ValueError for anything else, and for the all-zeros
-    and all-ones values that a board gives when it could not read its own address.
+    `001A2B3C4D5E` are one address: groups of one length with one separator between them, or none.
+    A pair may lack its leading zero. Raises ValueError for anything else, and for the all-zeros
+    and all-ones values that a board returns when it could not read its own address.
     """
     groups = _groups(" ".join(text.lower().split()))
     digits = "".join(groups)
@@ -37,9 +37,9 @@ def _groups(notation: str) -> list[str]:
 
 
 def device_id(mac: bytes) -> str:
-    """The first 128 bits of SHA-256 over the raw bytes, as 32 lower-case hex digits.
+    """Return the first 128 bits of SHA-256 over the raw bytes, as 32 lower-case hex digits.
 
-    An identifier, never a secret: whoever has seen the MAC address can compute it.
+    The id is not a secret: it can be computed from the MAC address.
     """
     return sha256(mac).hexdigest()[:32]
 

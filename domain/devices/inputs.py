@@ -1,4 +1,4 @@
-"""What callers may send about devices, their configs and links."""
+"""Inputs about devices, their configs and links."""
 
 from typing import Annotated, Self
 
@@ -28,7 +28,7 @@ class Location(Input):
     longitude: float | None = Field(default=None, ge=-180, le=180, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def both_or_neither(self) -> Self:
+    def check_coordinates(self) -> Self:
         if (self.latitude is None) != (self.longitude is None):
             raise ValueError("Give both latitude and longitude, or neither.")
         return self
@@ -45,7 +45,7 @@ class RegistrationInput(Input):
 
 
 class DeviceChange(Input):
-    """What is left out stays as it is."""
+    """Omitted values stay unchanged."""
 
     owner: Name | None = None
     location: Location | None = None
@@ -55,21 +55,21 @@ class DeviceChange(Input):
 
 
 class ConfigChange(Input):
-    """What is left out stays as it is. `expected_version` guards against a lost update."""
+    """Omitted values stay unchanged. `expected_version` prevents lost updates."""
 
     interval_seconds: Interval | None = None
     qos: Qos | None = None
     expected_version: Version | None = None
 
     @model_validator(mode="after")
-    def something(self) -> Self:
+    def check_not_empty(self) -> Self:
         if self.interval_seconds is None and self.qos is None:
             raise ValueError("Give intervalSeconds, qos or both.")
         return self
 
 
 class NewLink(Input):
-    """Whom a device hears: an owner's devices, by place, by type, by both, or one device."""
+    """The sources of a link: an owner's devices, by place, by type, by both, or one device."""
 
     owner: Name | None = None
     place: Name | None = None
@@ -77,7 +77,7 @@ class NewLink(Input):
     device_id: str | None = None
 
     @model_validator(mode="after")
-    def one_or_some(self) -> Self:
+    def check_source(self) -> Self:
         if self.device_id is not None and (self.place or self.measurement_type):
             raise ValueError("Give either deviceId, or place and measurementType.")
         return self
@@ -90,8 +90,10 @@ class Acknowledgement(Input):
 
 
 class DeviceFilter(Input):
-    """All that is given must hold. Names match whatever their case; `search` matches words by
-    their beginning in names, sensor model, firmware and id.
+    """The conditions are combined with AND.
+
+    Names match case-insensitively. `search` matches the beginnings of words in names, sensor model,
+    firmware and id.
     """
 
     owner: Name | None = None

@@ -1,4 +1,4 @@
-"""A device that registers: what is written of it."""
+"""The record of a device that registers, and its conditional writes."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,15 +23,15 @@ def new_device(
     names: tuple[NamedRef, NamedRef, NamedRef],
     config_version: int,
 ) -> DeviceRecord:
-    """The device as it will be if it may run at once, but for its `number`.
+    """Return the device as an active one, still without its `number`.
 
-    `names`: of its owner, place and type.
+    `names`: its owner, place and type.
     """
     owner, place, type = names
     id = device_id(wanted.mac)
     return DeviceRecord.of(
         names,
-        **_first_values(caller, wanted),
+        **_initial_values(caller, wanted),
         topic=base_topic(owner.slug, place.slug, type.slug, id),
         config_version=config_version,
     )
@@ -81,12 +81,12 @@ def renewal(
 
 
 def _issued_by(caller: Caller) -> int | None:
-    """Only an enrolment key can come back for a lost answer."""
+    """Return the enrolment key, which can register again if the response is lost; else None."""
     return caller.token_id if caller.kind is TokenKind.ENROL else None
 
 
-def _first_values(caller: Caller, wanted: RegistrationInput) -> dict[str, Any]:
-    """The columns of a new device that follow from who registers it, and with what."""
+def _initial_values(caller: Caller, wanted: RegistrationInput) -> dict[str, Any]:
+    """The columns of a new device that follow from the caller and the input."""
     now = datetime.now(UTC)
     return {
         "id": device_id(wanted.mac),

@@ -1,4 +1,4 @@
-"""What a device says of itself, and what of it is written."""
+"""Reports of devices, and the conditional writes that follow from them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from domain.devices.search_words import all_words
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`version` was applied, or could not be because of `error`. None: nothing is said of that."""
+    """`version` was applied, or failed with `error`. None: not part of this report."""
 
     version: int | None = None
     error: str | None = None
@@ -23,13 +23,14 @@ class Report:
 def decide_report(
     device: DeviceRecord, report: Report, actor: str, at: datetime, *, arrived: bool | None = None
 ) -> tuple[RecordReport, DeviceRecord]:
-    """The write, and the device after it.
+    """Return the write and the device after it.
 
-    `arrived`: whether the device uses its present topic; None: if it is in sync after this.
-    A version that is newer than any is ignored; so is one that is known.
+    `arrived`: True if the device uses its current base topic; None: derived, True if it is in sync
+    after this report. A version above the newest one is ignored, and so is one that is recorded
+    already.
     """
-    hardware_before, hardware_after = _hardware(device, report)
-    applied = _applied(device, report)
+    hardware_before, hardware_after = _hardware_changes(device, report)
+    applied = _applied_changes(device, report)
     applied_before, applied_after = applied or (None, None)
     changed = device.changed(
         last_seen_at=at,
@@ -68,19 +69,23 @@ def decide_report(
     return write, changed
 
 
-def says_something_new(write: RecordReport) -> bool:
-    """Whether anything but the time at which the device was seen would be written."""
+def has_changes(write: RecordReport) -> bool:
+    """Return whether the write changes more than the time when the device was last seen."""
     return bool(write.hardware_after or write.applied_after)
 
 
-def _hardware(device: DeviceRecord, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Only what the hardware itself knows; the rest stays as an administrator may have set it."""
-    known = {"sensorModel": device.sensor_model, "firmware": device.firmware}
-    said = {"sensorModel": report.sensor_model, "firmware": report.firmware}
-    return changes(known, {name: value for name, value in said.items() if value is not None})
+def _hardware_changes(
+    device: DeviceRecord, report: Report
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of the hardware itself; all others may have been set by an administrator."""
+    recorded = {"sensorModel": device.sensor_model, "firmware": device.firmware}
+    reported = {"sensorModel": report.sensor_model, "firmware": report.firmware}
+    return changes(recorded, {name: value for name, value in reported.items() if value is not None})
 
 
-def _applied(device: DeviceRecord, report: Report) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _applied_changes(
+    device: DeviceRecord, report: Report
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     version, error, old = report.version, report.error, device.applied_version
     if version is None or version > device.config_version:
         return None

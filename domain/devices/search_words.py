@@ -1,19 +1,18 @@
-"""The words by which a device is found."""
+"""Search words of devices."""
 
 import re
 from functools import lru_cache
 
 from domain.devices.facts import Described
-from domain.names import REMEMBERED, name_key
+from domain.names import NAME_CACHE_SIZE, name_key
 
 WORD = re.compile(r"\w+")
 
 
 def all_words(device: Described) -> list[str]:
-    """Of its names, model and firmware, and its id.
+    """Return the words of a device's names, sensor model and firmware, and its id.
 
-    The parser of `to_tsvector` is of no use here: it reads identifiers such as `1e10...` as
-    numbers.
+    PostgreSQL's `to_tsvector` is not used: it parses ids such as `1e10...` as numbers.
     """
     texts = (
         device.owner.name,
@@ -25,6 +24,6 @@ def all_words(device: Described) -> list[str]:
     return sorted({device.id, *(word for text in texts for word in words_in(text))})
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(NAME_CACHE_SIZE)
 def words_in(text: str) -> tuple[str, ...]:
     return tuple(WORD.findall(name_key(text)))

@@ -1,4 +1,4 @@
-"""What callers may ask of the event log."""
+"""Inputs about the event log."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from domain.inputs import Input, Moment, Name, Text
 
 
 class EventFilter(Input):
-    """All that is given must hold; `since` belongs to it, `until` does not."""
+    """The conditions are combined with AND. `since` is inclusive, `until` is exclusive."""
 
     device_id: str | None = None
     owner: Name | None = None

@@ -1,4 +1,4 @@
-"""What is worth remembering: who changed what, when, from what to what."""
+"""Kinds of events in the event log."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Accounts of MQTT clients, as a broker that checks passwords itself needs them."""
+"""MQTT accounts, for brokers that check passwords themselves."""
 
 import secrets
 from base64 import b64encode
@@ -8,24 +8,26 @@ from hashlib import pbkdf2_hmac
 from domain.mqtt.rights import Rights
 
 SALT_BYTES = 12
-# Of secrets that are random, and of those that somebody has thought of (mosquitto_passwd's own).
-ITERATIONS, ITERATIONS_OF_WORDS = 1, 101
+# PBKDF2 iterations for random tokens, and for passwords chosen by people (as mosquitto_passwd).
+TOKEN_ITERATIONS, PASSWORD_ITERATIONS = 1, 101
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`password_hash`: as `mosquitto_hash` makes it."""
+    """`password_hash`: in the format of `mosquitto_hash`."""
 
     username: str
     password_hash: str = field(repr=False)
     rights: Rights
 
 
-def mosquitto_hash(secret: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
-    """As mosquitto_passwd writes it: PBKDF2 with SHA-512; without `salt` salted anew each time.
+def mosquitto_hash(
+    secret: str, salt: bytes | None = None, iterations: int = TOKEN_ITERATIONS
+) -> str:
+    """Hash in the format of mosquitto_passwd: PBKDF2 with SHA-512. `salt` None: a random one.
 
-    One iteration is enough for our secrets of 144 random bits, which nobody finds by trying; the
-    broker repeats them for each connected client whenever it reloads.
+    One iteration is enough for tokens of 144 random bits, which can't be guessed. The broker
+    repeats the iterations for each connected client at every reload.
     """
     salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     digest = pbkdf2_hmac("sha512", secret.encode(errors="surrogatepass"), salt, iterations)

@@ -1,4 +1,4 @@
-"""The messages between Rollcall and running devices: what is in them, as bytes and back."""
+"""The MQTT messages between the server and devices, encoded and parsed."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ STATUSES = {b"online": True, b"offline": False}
 
 @dataclass(frozen=True, slots=True)
 class RetainedMessage:
-    """A message that the broker keeps for its topic; an empty one removes what it keeps."""
+    """A retained message. An empty payload removes the one that the broker has for the topic."""
 
     topic: str
     payload: bytes
@@ -24,9 +24,9 @@ class RetainedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ConfigMessage:
-    """What a device is told. `former`: base topics of it where it may still listen.
+    """The desired config of a device. `former`: base topics where it may still be subscribed.
 
-    `at`: when the config was made, in seconds since 1970.
+    `topic`: its current base topic. `at`: when the config was created, in seconds since 1970.
     """
 
     topic: str
@@ -40,9 +40,9 @@ class ConfigMessage:
 
 @dataclass(frozen=True, slots=True)
 class StateReport:
-    """Which config version a device has applied, or could not (`error`).
+    """Which config version a device applied, or failed to apply (`error`).
 
-    `fresh`: said just now; else the broker had kept it, who knows since when.
+    `fresh`: published just now. False: the broker had retained it, so its age is unknown.
     """
 
     version: int
@@ -52,27 +52,27 @@ class StateReport:
 
 
 def config_messages(desired: ConfigMessage) -> tuple[RetainedMessage, ...]:
-    """A device's config on its config topic, and on those that it leaves.
+    """Return a device's config for the config topics of its current and former base topics.
 
-    At most 256 bytes with its topic, apart from filters and a new base topic.
+    Each has at most 256 bytes with its topic, not counting filters and a new base topic.
     """
     numbers = (desired.version, desired.interval_seconds, desired.qos, desired.at)
     start = b'{"v":%d,"interval":%d,"qos":%d,"at":%d' % numbers
     listen = b',"listen":' + _compact(list(desired.listen)).encode() if desired.listen else b""
-    goes = b',"topic":' + _compact(desired.topic).encode() if desired.former else b""
+    move = b',"topic":' + _compact(desired.topic).encode() if desired.former else b""
     bases = (desired.topic, *desired.former)
     return tuple(
         RetainedMessage(
             config_topic(base),
-            # An owner whom it has left is not told what it hears from now on.
-            start + (listen if same_owner(base, desired.topic) else b"") + goes + b"}",
+            # A former owner must not see the filters of the new one.
+            start + (listen if same_owner(base, desired.topic) else b"") + move + b"}",
         )
         for base in bases
     )
 
 
 def clear_messages(base: str) -> tuple[RetainedMessage, ...]:
-    """Removes all that is retained for a device."""
+    """Return the messages that remove everything retained for a device."""
     topics = topics_of(base)
     return tuple(
         RetainedMessage(t, b"") for t in (topics.config, topics.state, topics.status, base)
@@ -80,7 +80,7 @@ def clear_messages(base: str) -> tuple[RetainedMessage, ...]:
 
 
 def parse_state(payload: bytes) -> StateReport | None:
-    """None for what is no report."""
+    """Return None if the payload is not a valid report."""
     if len(payload) > MAX_STATE_BYTES:
         return None
     try:
@@ -98,12 +98,12 @@ def parse_state(payload: bytes) -> StateReport | None:
 
 
 def parse_status(payload: bytes) -> bool | None:
-    """Whether the device is online; None for what is no status."""
+    """Return True for online, False for offline, None if the payload is not a valid status."""
     return STATUSES.get(payload)
 
 
-def _text(value: object, most: int) -> str | None:
-    """Printable, without spaces around it, and not too long; None where nothing is left."""
+def _text(value: object, max_length: int) -> str | None:
+    """Return the printable characters, stripped and cut; None if nothing is left."""
     if not isinstance(value, str):
         return None
-    return "".join(c for c in value if c.isprintable()).strip()[:most] or None
+    return "".join(c for c in value if c.isprintable()).strip()[:max_length] or None

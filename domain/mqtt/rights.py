@@ -1,4 +1,4 @@
-"""What a client of the broker may do. Every broker gets its rules from here."""
+"""Rights of MQTT clients, the same for all supported brokers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,19 @@ ADMIN_USER = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """`publish`: topic names, or filters of them. `read`: filters of what it may receive."""
+    """`publish`: topic names or filters to publish to. `read`: filters of messages to receive."""
 
     publish: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
 
     def may_publish(self, topic: str) -> bool:
-        return _is_name(topic) and any(covers(allowed, topic) for allowed in self.publish)
+        return _is_topic_name(topic) and any(covers(allowed, topic) for allowed in self.publish)
 
     def may_subscribe(self, filter: str) -> bool:
-        """Only for what it may receive all of: so a denied filter is never granted and silent."""
+        """Return whether the client may receive every message that the filter matches.
+
+        Other filters are denied, rather than granted with messages missing.
+        """
         return is_filter(filter) and any(covers(allowed, filter) for allowed in self.read)
 
     def may_receive(self, topic: str) -> bool:
@@ -27,27 +30,26 @@ class Rights:
 
 
 def device_rights(bases: Sequence[str], listen: Iterable[str]) -> Rights:
-    """Of a device: on its base topic, on the former ones while it moves, and on what it hears.
+    """Return the rights of a device, on its base topics and the filters of its links.
 
-    `bases`: the present one first.
-
-    In the tree of an owner whom it has left it may only read where to go.
+    `bases`: the current base topic first, then the former ones during a move. On topics of a former
+    owner, the device may only read its config, which has its new base topic.
     """
     topics = [topics_of(base) for base in bases]
-    own = [each for each in topics if same_owner(each.data, bases[0])]
+    same = [each for each in topics if same_owner(each.data, bases[0])]
     return Rights(
-        publish=tuple(name for t in own for name in (t.data, t.state, t.status)),
+        publish=tuple(name for t in same for name in (t.data, t.state, t.status)),
         read=(*(t.config for t in topics), *listen),
     )
 
 
 def admin_rights(owner: str | None) -> Rights:
-    """Of an administrator's tool: reads everything, or one owner's tree, and writes nothing."""
+    """Return the rights to read all topics, or those of one owner. Nothing may be published."""
     return Rights(read=("#", "$SYS/#") if owner is None else (f"{owner}/#",))
 
 
 SERVER_RIGHTS = Rights(publish=("#",), read=("#", "$SYS/#"))
 
 
-def _is_name(topic: str) -> bool:
+def _is_topic_name(topic: str) -> bool:
     return bool(topic) and not set("+#\0") & set(topic)

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-LONGEST_BASE = 131
+MAX_BASE_TOPIC_BYTES = 131
 
 
 class Topics(NamedTuple):
-    """Where a device publishes and what it subscribes to.
+    """The topics that a device publishes and subscribes to.
 
     `data`: measurements, device to server. `config`: retained, server to device. `state`: which
     config the device has applied, retained. `status`: `online` or, as last will, `offline`.
-    `listen`: filters of other devices' measurements that this one hears.
+    `listen`: filters of other devices' measurements that this device subscribes to.
     """
 
     data: str
@@ -22,7 +22,7 @@ class Topics(NamedTuple):
 
 
 def base_topic(owner: str, place: str, measurement_type: str, device_id: str) -> str:
-    """`owner/location/measurement_type/device_id`, of slugs; at most `LONGEST_BASE` bytes."""
+    """`owner/location/measurement_type/device_id`, of slugs, up to `MAX_BASE_TOPIC_BYTES`."""
     return f"{owner}/{place}/{measurement_type}/{device_id}"
 
 
@@ -39,46 +39,47 @@ def topics_of(base: str) -> Topics:
 
 
 def topics_with_filters(base: str, listen: Iterable[str]) -> Topics:
-    """The topics of a device that hears others."""
+    """Return a device's topics. `listen`: the filters of its links."""
     return Topics(base, config_topic(base), f"{base}/state", f"{base}/status", tuple(listen))
 
 
 def selector(owner: str, place: str | None = None, measurement_type: str | None = None) -> str:
-    """The filter of the base topics of an owner's devices, by place, by type, by both or neither.
+    """Return a filter for the base topics of an owner's devices, optionally of a place or type.
 
-    It has four levels: the leaves below a base topic never match.
+    It has four levels, so it never matches the topics below a base topic.
     """
     return f"{owner}/{place or '+'}/{measurement_type or '+'}/+"
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether a filter matches every topic that another filter, or topic name, matches.
+    """Return whether `wide`, a filter, matches every topic that `narrow` matches.
 
-    MQTT 3.1.1, section 4.7: `+` is one level, `#` at the end any number of them, also none. A
-    wildcard at the beginning matches no topic that begins with `$`.
+    `narrow` is a filter or a topic name. MQTT 3.1.1, section 4.7: `+` matches one level, `#` at the
+    end any number of levels, also none. A wildcard at the beginning matches no topic that begins
+    with `$`.
     """
     if narrow[:1] == "$" and wide[:1] in ("+", "#"):
         return False
-    ours, theirs = wide.split("/"), narrow.split("/")
-    for level, wanted in enumerate(ours):
-        if wanted == "#":
+    wide_levels, narrow_levels = wide.split("/"), narrow.split("/")
+    for index, level in enumerate(wide_levels):
+        if level == "#":
             return True
-        if level == len(theirs) or theirs[level] == "#":
+        if index == len(narrow_levels) or narrow_levels[index] == "#":
             return False
-        if wanted not in ("+", theirs[level]):
+        if level not in ("+", narrow_levels[index]):
             return False
-    return len(ours) == len(theirs)
+    return len(wide_levels) == len(narrow_levels)
 
 
 def is_filter(text: str) -> bool:
-    """Whether it is a valid topic filter, or topic name (MQTT 3.1.1, section 4.7.1)."""
+    """Return whether the text is a valid topic filter or name (MQTT 3.1.1, section 4.7.1)."""
     levels = text.split("/")
     wildcards = any(len(level) > 1 and ("+" in level or "#" in level) for level in levels)
     return bool(text) and "\0" not in text and not wildcards and "#" not in levels[:-1]
 
 
 def minimal_filters(filters: Iterable[str]) -> tuple[str, ...]:
-    """The fewest of the filters that match all that the others match, in a stable order."""
+    """Return the filters that no other one covers, sorted."""
     distinct = sorted(set(filters))
     return tuple(
         one

@@ -1,4 +1,4 @@
-"""Temperature, humidity and pressure from a BME280 at the I2C bus.
+"""Temperature, humidity and pressure from a BME280 on the I2C bus.
 
 Needs the driver: `mpremote mip install github:robert-hh/BME280/bme280_float.py`.
 """
@@ -14,9 +14,9 @@ class BME280(Plugin):
         self.sensor: object = None
 
     def read(self) -> dict:
-        # At the first measurement: a sensor that is not there yet may be plugged in later.
+        # At the first measurement, since the sensor may be plugged in after the start.
         if self.sensor is None:
-            self.sensor = self.connected()
+            self.sensor = self.connect()
         temperature, pressure, humidity = self.sensor.read_compensated_data()
         return {
             "temperature": round(temperature, 2),
@@ -24,7 +24,7 @@ class BME280(Plugin):
             "pressure": round(pressure / 100, 1),
         }
 
-    def connected(self) -> object:
+    def connect(self) -> object:
         import bme280_float
         from machine import Pin, SoftI2C
 

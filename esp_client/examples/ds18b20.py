@@ -1,4 +1,4 @@
-"""Temperature from a DS18B20 at the 1-Wire bus; its driver is part of MicroPython."""
+"""Temperature from a DS18B20 on the 1-Wire bus. The driver is part of MicroPython."""
 
 import time
 
@@ -25,17 +25,17 @@ class DS18B20(Plugin):
 
     def read(self) -> float | None:
         if self.bus is None:
-            self.bus = self.connected()
+            self.bus = self.connect()
         sensors = self.bus.scan()
         if not sensors:
             raise OSError("no DS18B20 on pin " + str(self.pin))
         self.bus.convert_temp()
         time.sleep(CONVERSION_SECONDS)
         value = self.bus.read_temp(sensors[0])
-        # What it says before its first conversion, after a loss of power.
+        # The sensor's value before its first conversion after a loss of power.
         return None if value == POWER_ON_VALUE else round(value + self.offset, 2)
 
-    def connected(self) -> object:
+    def connect(self) -> object:
         import ds18x20
         import onewire
         from machine import Pin

@@ -1,4 +1,4 @@
-"""A relay that heats: it hears another device's temperature and switches a pin."""
+"""A relay for a heating: switches a pin by another device's temperature."""
 
 import json
 
@@ -6,20 +6,20 @@ from esp_client.plugin import Plugin
 
 
 class Relay(Plugin):
-    """On below `low`, off above `high`, both in °C, and as it was in between; settings of the same
-    names change them. Sends 1 for on, 0 for off.
+    """On below `low`, off above `high`, unchanged in between; both in °C. Settings of the same
+    names replace them. Sends 1 for on, 0 for off.
     """
 
     def __init__(self, pin: int = 5, low: float = 19, high: float = 21) -> None:
         self.pin = pin
-        self.usual = low, high
+        self.defaults = low, high
         self.low, self.high = low, high
         self.on = False
         self.output: object = None
 
     def on_config(self, config: dict) -> str | None:
-        low = config["set"].get("low", self.usual[0])
-        high = config["set"].get("high", self.usual[1])
+        low = config["set"].get("low", self.defaults[0])
+        high = config["set"].get("high", self.defaults[1])
         if not isinstance(low, (int, float)) or not isinstance(high, (int, float)) or low > high:
             return "low and high must be numbers, low not above high"
         self.low, self.high = low, high

@@ -1,4 +1,4 @@
-"""What a broker has to ask before it lets somebody in."""
+"""The interface by which a broker authenticates and authorizes its clients."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from domain.mqtt.rights import Rights
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A client that gave a valid user name and password. `token_id` None: this server itself."""
+    """A client with a valid user name and password. `token_id` None: this server itself."""
 
     username: str
     token_id: int | None
@@ -17,10 +17,10 @@ class Login:
 
 class Authenticator(Protocol):
     async def login(self, username: str, password: str) -> Login | None:
-        """None: not with this user name and password. Raises Unavailable."""
+        """Return None if user name or password is wrong. Raises Unavailable."""
 
     async def rights(self, logins: Collection[Login]) -> Mapping[Login, Rights]:
-        """What each may do now; those that may do nothing any more are left out.
+        """Return the current rights of each login. Logins without a valid token are omitted.
 
         Raises Unavailable.
         """

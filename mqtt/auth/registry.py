@@ -1,4 +1,4 @@
-"""The registry's answer to a broker that runs in this process."""
+"""Authenticates clients of the embedded broker against the database."""
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -13,7 +13,7 @@ SERVER_USER = "rollcall"
 
 
 class RegistryAuthenticator:
-    """`desk` gives None while the database is away; the server itself can connect all the same."""
+    """`services` returns None while there is no database. This server can still log in then."""
 
     def __init__(self, services: Callable[[], Services | None]) -> None:
         self._services = services
@@ -24,20 +24,22 @@ class RegistryAuthenticator:
             if secrets.compare_digest(password.encode(), self.server_password.encode()):
                 return Login(username, None)
             return None
-        token_id = await broker_login(self._reached(), username, password)
+        token_id = await broker_login(self._require_services(), username, password)
         return None if token_id is None else Login(username, token_id)
 
     async def rights(self, logins: Collection[Login]) -> Mapping[Login, Rights]:
         ids = {login.token_id for login in logins if login.token_id is not None}
-        found = await broker_rights(self._reached(), ids) if ids else {}
-        return {login: rights for login in logins if (rights := _of(login, found)) is not None}
+        found = await broker_rights(self._require_services(), ids) if ids else {}
+        return {
+            login: rights for login in logins if (rights := _rights_of(login, found)) is not None
+        }
 
-    def _reached(self) -> Services:
+    def _require_services(self) -> Services:
         services = self._services()
         if services is None:
             raise Unavailable("The database is not available; try again soon.")
         return services
 
 
-def _of(login: Login, found: Mapping[int, Rights]) -> Rights | None:
+def _rights_of(login: Login, found: Mapping[int, Rights]) -> Rights | None:
     return SERVER_RIGHTS if login.token_id is None else found.get(login.token_id)

@@ -1,4 +1,4 @@
-"""The server as a client of the broker, for as long as the database is there."""
+"""Connects this server to the broker while the database is available."""
 
 import asyncio
 import logging
@@ -18,49 +18,50 @@ log = logging.getLogger("rollcall.mqtt")
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
-# A connection that holds so long counts as one.
+# Seconds after which a connection counts as stable and the backoff starts again.
 STEADY_SECONDS = 5.0
-# Far below the time after which PostgreSQL ends an idle session, and its locks.
-KEEP_SECONDS = 10.0
+# Seconds. Far below the time after which PostgreSQL ends an idle session, and its locks.
+LOCK_CHECK_SECONDS = 10.0
 
 
 class MqttClient:
-    """`connected` says whether there is a connection to the broker now; `noted` is called when that
-    changes. `volatile`: the broker keeps nothing when it stops, as the embedded one.
+    """`connected`: whether there is a connection now. `on_change` is called when that changes.
+
+    `volatile`: the broker loses its retained messages when it stops, as the embedded one does.
     """
 
     name = "MQTT client"
     needed = True
 
     def __init__(self, address: Callable[[], Address], *, volatile: bool) -> None:
-        self.noted: Callable[[bool], None] = lambda _: None
+        self.on_change: Callable[[bool], None] = lambda _: None
         self._address = address
         self._volatile = volatile
-        self._delivery: ConfigPublisher | None = None
+        self._publisher: ConfigPublisher | None = None
 
     @property
     def connected(self) -> bool:
-        return self._delivery is not None
+        return self._publisher is not None
 
     def wake(self) -> None:
-        """Something was written to the database."""
-        if self._delivery:
-            self._delivery.wake()
+        """Call after a write to the database."""
+        if self._publisher:
+            self._publisher.wake()
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled; connects again by itself. Raises Unavailable."""
+        """Run until cancelled; reconnects. Raises Unavailable if the database is unavailable."""
         backoff, logged = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), ""
         while True:
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 async with services.database.locks() as locks:
                     await self._session(services, locks)
             except (ConnectionLost, LocksLost) as lost:
                 reason = str(lost) or type(lost).__name__
                 if reason != logged:
-                    log.warning("No connection to the MQTT broker, trying again: %s.", reason)
+                    log.warning("No connection to the MQTT broker; retrying: %s.", reason)
                 logged = reason
-            if time.monotonic() > began + STEADY_SECONDS:
+            if time.monotonic() > started + STEADY_SECONDS:
                 backoff.reset()
                 logged = ""
             await backoff.pause()
@@ -69,35 +70,35 @@ class MqttClient:
         """Raises ConnectionLost, LocksLost and Unavailable."""
         loops: list[ConfigPublisher | ReportReceiver] = []
 
-        def receive(topic: str, payload: bytes, kept: bool) -> None:
+        def receive(topic: str, payload: bytes, retained: bool) -> None:
             for loop in loops:
-                loop.received(topic, payload, kept=kept)
+                loop.received(topic, payload, retained=retained)
 
         async with connected(self._address(), receive) as connection:
-            delivery = ConfigPublisher(
+            publisher = ConfigPublisher(
                 services.database, locks, connection, volatile=self._volatile
             )
-            reports = ReportReceiver(services, locks, connection)
-            loops += (delivery, reports)
-            self._note(delivery)
+            receiver = ReportReceiver(services, locks, connection)
+            loops += (publisher, receiver)
+            self._set_publisher(publisher)
             log.info("Connected to the MQTT broker.")
             try:
                 await run_together(
-                    delivery.run(), reports.run(), _until_lost(connection), _keep(locks)
+                    publisher.run(), receiver.run(), _until_lost(connection), _check_locks(locks)
                 )
             finally:
-                self._note(None)
+                self._set_publisher(None)
 
-    def _note(self, delivery: ConfigPublisher | None) -> None:
-        self._delivery = delivery
-        self.noted(self.connected)
+    def _set_publisher(self, publisher: ConfigPublisher | None) -> None:
+        self._publisher = publisher
+        self.on_change(self.connected)
 
 
-async def _keep(locks: Locks) -> None:
-    """Whoever has lost its locks must not publish any more. Raises LocksLost."""
+async def _check_locks(locks: Locks) -> None:
+    """Raises LocksLost if the locks are lost: this server must stop publishing then."""
     while True:
-        await asyncio.sleep(KEEP_SECONDS)
-        await locks.keep()
+        await asyncio.sleep(LOCK_CHECK_SECONDS)
+        await locks.keep_alive()
 
 
 async def _until_lost(connection: Connection) -> None:

@@ -1,5 +1,7 @@
-"""paho-mqtt waits by `select()`, which refuses descriptors from 1,024 on: a server with that many
-connections could not reach its broker any more. Here it is made to wait by `poll()`.
+"""Makes paho-mqtt wait by `poll()`.
+
+It uses `select()`, which fails for descriptors from 1,024 on. A server with that many connections
+could not connect to its broker.
 """
 
 import select
@@ -11,7 +13,7 @@ import paho.mqtt.client as paho
 
 
 def use_poll() -> None:
-    """In this process, where the system has it."""
+    """Patch paho in this process, if the system has `poll()`."""
     if hasattr(select, "poll"):
         # The only name that paho uses of that module.
         paho.select = SimpleNamespace(select=wait)  # type: ignore[assignment,attr-defined]
@@ -20,17 +22,17 @@ def use_poll() -> None:
 def wait(
     read: Sequence[Any], write: Sequence[Any], _: Sequence[Any], seconds: float
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """As `select.select`. Raises ValueError if one is closed."""
+    """Work like `select.select`. Raises ValueError if a socket is closed."""
     poll = select.poll()
-    wanted: dict[int, int] = {}
+    requested: dict[int, int] = {}
     for sockets, event in ((read, select.POLLIN), (write, select.POLLOUT)):
         for each in sockets:
             number = each.fileno()
-            wanted[number] = wanted.get(number, 0) | event
-    for number, events in wanted.items():
+            requested[number] = requested.get(number, 0) | event
+    for number, events in requested.items():
         poll.register(number, events)
     found = dict(poll.poll(max(0, seconds) * 1000))
-    # Errors are told by the next call that reads or writes.
+    # The next read or write raises the error of a socket.
     readable = [each for each in read if found.get(each.fileno(), 0) & ~select.POLLOUT]
     writable = [each for each in write if found.get(each.fileno(), 0) & ~select.POLLIN]
     return readable, writable, []

@@ -1,7 +1,7 @@
-"""Brings the broker in line with the desired configs, shard by shard.
+"""Publishes pending configs to the broker, shard by shard.
 
-What the broker lacks is read from the database, published, and marked when the broker has
-acknowledged it: so whatever crashes, somebody goes on where it was.
+They are read from the outbox, published, and removed when the broker has acknowledged them. After a
+crash, this or another server continues there.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from mqtt.client.connection import Connection, ConnectionLost
 log = logging.getLogger("rollcall.mqtt")
 
 BATCH = 1_000
-AT_ONCE = 2
+PARALLEL_SHARDS = 2
 POLL_SECONDS = 1.0
-# How long a marker may take from the broker to here, once it was asked for.
-MARKER_SECONDS = 2.0
+# Seconds that a checkpoint may take to arrive after the subscription.
+CHECKPOINT_SECONDS = 2.0
 ECHO_SECONDS = 10.0
-# And one that another process has just published.
-MARKER_ON_ITS_WAY_SECONDS = 0.2
+# Seconds for a checkpoint that another process has just published.
+RECENT_CHECKPOINT_SECONDS = 0.2
 
 
 class ConfigPublisher:
-    """Of one connection. Several processes share the work: a shard is one's at a time.
+    """Publishes by one connection. Several processes share the shards by locks.
 
-    `volatile`: the broker is expected to be empty when it starts.
+    `volatile`: the broker loses its retained messages when it stops.
     """
 
     def __init__(
@@ -45,56 +45,56 @@ class ConfigPublisher:
         self._connection = connection
         self._volatile = volatile
         self._woken = asyncio.Event()
-        self._markers: set[str] = set()
-        # As they are retained on the broker, by topic.
+        self._checkpoint_topics: set[str] = set()
+        # By topic: the sequences that the broker has retained.
         self._sequences: dict[str, int] = {}
-        self._marker_came = asyncio.Event()
+        self._checkpoint_received = asyncio.Event()
         self._unverified: set[str] = set(outbox.SHARDS)
-        self._patient_until = 0.0
-        self._again = 0.0
+        self._checkpoint_deadline = 0.0
+        self._next_republish_at = 0.0
         self._stale: Collection[str] = ()
 
     def wake(self) -> None:
-        """There may be something to deliver."""
+        """Call when configs may be pending."""
         self._woken.set()
 
-    def received(self, topic: str, payload: bytes, *, kept: bool) -> None:  # noqa: ARG002
-        if topic in self._markers and payload.isdigit():
+    def received(self, topic: str, payload: bytes, *, retained: bool) -> None:  # noqa: ARG002
+        if topic in self._checkpoint_topics and payload.isdigit():
             self._sequences[topic] = int(payload)
-            self._marker_came.set()
+            self._checkpoint_received.set()
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises ConnectionLost, LocksLost and Unavailable."""
+        """Run until cancelled. Raises ConnectionLost, LocksLost and Unavailable."""
         async with self._database.transaction(background=True) as session:
-            self._markers = set(await outbox.checkpoint_topics(session))
-        await self._connection.subscribe(*self._markers)
-        self._patient_until = time.monotonic() + MARKER_SECONDS
+            self._checkpoint_topics = set(await outbox.checkpoint_topics(session))
+        await self._connection.subscribe(*self._checkpoint_topics)
+        self._checkpoint_deadline = time.monotonic() + CHECKPOINT_SECONDS
         while True:
             self._woken.clear()
             async with self._database.transaction(background=True) as session:
-                if time.monotonic() > self._again:
+                if time.monotonic() > self._next_republish_at:
                     await outbox.publish_again(session)
-                    self._again = time.monotonic() + POLL_SECONDS
-                owed, self._stale = await outbox.waiting(session)
-            await self._deliver({*self._unverified, *owed, *self._stale})
+                    self._next_republish_at = time.monotonic() + POLL_SECONDS
+                pending, self._stale = await outbox.shards_with_work(session)
+            await self._publish_shards({*self._unverified, *pending, *self._stale})
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
 
-    async def _deliver(self, shards: Collection[str]) -> None:
-        """In random order, so that several processes seldom want the same."""
-        left = random.sample(sorted(shards), len(shards))
+    async def _publish_shards(self, shards: Collection[str]) -> None:
+        """Publish in random order, so that processes seldom compete for a shard."""
+        remaining = random.sample(sorted(shards), len(shards))
 
         async def work() -> None:
-            while left:
-                shard = left.pop()
-                async with self._locks.attempt(Lock.OUTBOX_SHARD, int(shard, 16)) as ours:
-                    if ours:
-                        await self._bring(shard)
+            while remaining:
+                shard = remaining.pop()
+                async with self._locks.try_lock(Lock.OUTBOX_SHARD, int(shard, 16)) as locked:
+                    if locked:
+                        await self._publish_shard(shard)
 
-        await run_all(*(work() for _ in range(min(AT_ONCE, len(left)))))
+        await run_all(*(work() for _ in range(min(PARALLEL_SHARDS, len(remaining)))))
 
-    async def _bring(self, shard: str) -> None:
+    async def _publish_shard(self, shard: str) -> None:
         if shard in self._unverified:
             if await self._has_lost_messages(shard):
                 await self._publish_all(shard)
@@ -105,95 +105,101 @@ class ConfigPublisher:
         while found is None or len(found) == BATCH:
             async with self._database.transaction(background=True) as session:
                 found = await outbox.read_pending(session, shard, BATCH)
-                marker = await outbox.checkpoint(session, shard)
+                checkpoint = await outbox.checkpoint(session, shard)
             if found:
-                await self._publish(shard, found, marker)
+                await self._publish(shard, found, checkpoint)
 
     async def _has_lost_messages(self, shard: str) -> bool:
-        """Whether the broker's marker is older than ours, or missing."""
+        """Whether the broker's checkpoint is older than the database's, or missing."""
         async with self._database.transaction(background=True) as session:
-            marker = await outbox.checkpoint(session, shard)
-        if not marker.sequence:
+            checkpoint = await outbox.checkpoint(session, shard)
+        if not checkpoint.sequence:
             return False
-        left = max(self._patient_until - time.monotonic(), MARKER_ON_ITS_WAY_SECONDS)
-        return not await self._has(marker, left)
+        seconds = max(self._checkpoint_deadline - time.monotonic(), RECENT_CHECKPOINT_SECONDS)
+        return not await self._broker_has(checkpoint, seconds)
 
     async def _publish(
-        self, shard: str, found: Sequence[PendingConfig], marker: Checkpoint
+        self, shard: str, found: Sequence[PendingConfig], checkpoint: Checkpoint
     ) -> None:
-        """`marker`: the one so far; the next one comes after the messages."""
-        marker = _next(marker)
-        await self._connection.publish([*_messages(found), _retained(marker)])
-        await self._came_back(marker)
+        """Publish the messages, then the next checkpoint. `checkpoint`: the present checkpoint."""
+        checkpoint = _next(checkpoint)
+        await self._connection.publish([*_messages(found), _retained(checkpoint)])
+        await self._wait_for_echo(checkpoint)
         async with self._database.transaction(background=True) as session:
             await outbox.mark_published(session, found)
-            await outbox.set_sequence(session, shard, marker.sequence)
+            await outbox.set_sequence(session, shard, checkpoint.sequence)
 
-    async def _came_back(self, marker: Checkpoint) -> None:
-        """Some brokers acknowledge what they drop, for want of rights. Raises ConnectionLost."""
-        if not await self._has(marker, ECHO_SECONDS):
-            raise ConnectionLost("it drops what is published: this server needs all rights there")
+    async def _wait_for_echo(self, checkpoint: Checkpoint) -> None:
+        """Wait until the broker sends the checkpoint back.
 
-    async def _has(self, marker: Checkpoint, seconds: float) -> bool:
-        """Whether the broker has this marker, or a later one, within so many seconds."""
+        Some brokers acknowledge messages that they drop because of missing rights. Raises
+        ConnectionLost if it does not come back.
+        """
+        if not await self._broker_has(checkpoint, ECHO_SECONDS):
+            raise ConnectionLost(
+                "the broker drops published messages: give this server's user all rights"
+            )
+
+    async def _broker_has(self, checkpoint: Checkpoint, seconds: float) -> bool:
+        """Whether the broker sends this checkpoint, or a later one, within `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._sequences.get(marker.topic, 0) < marker.sequence:
-                    self._marker_came.clear()
-                    await self._marker_came.wait()
+                while self._sequences.get(checkpoint.topic, 0) < checkpoint.sequence:
+                    self._checkpoint_received.clear()
+                    await self._checkpoint_received.wait()
                 return True
         return False
 
     async def _publish_all(self, shard: str) -> None:
-        """The broker begins anew: everything, and only then the marker that says so."""
+        """Publish all configs of the shard again, then the checkpoint: the broker lost messages."""
         level = logging.DEBUG if self._volatile else logging.INFO
-        log.log(level, "The broker has lost messages: publishing shard %s again.", shard)
+        log.log(level, "The broker has lost retained messages; publishing shard %s again.", shard)
         after: str | None = ""
         while after is not None:
             async with self._database.transaction(background=True) as session:
-                found = await outbox.all_of(session, shard, after, BATCH)
+                found = await outbox.read_all(session, shard, after, BATCH)
             await self._connection.publish(list(_messages(found)))
             async with self._database.transaction(background=True) as session:
                 await outbox.mark_published(session, found)
             after = found[-1].id if len(found) == BATCH else None
         await self._clear_again(shard)
         async with self._database.transaction(background=True) as session:
-            marker = await outbox.checkpoint(session, shard)
-        await self._publish(shard, (), marker)
+            checkpoint = await outbox.checkpoint(session, shard)
+        await self._publish(shard, (), checkpoint)
 
     async def _clear(self, shard: str) -> None:
-        """As `_publish`: the marker comes last, and tells whether a broker still knows of it."""
+        """Clear stale topics, then publish a checkpoint: a broker that has it has cleared them."""
         while True:
             async with self._database.transaction(background=True) as session:
-                bases = await outbox.stale(session, shard, BATCH)
-                marker = _next(await outbox.checkpoint(session, shard))
+                bases = await outbox.stale_topics(session, shard, BATCH)
+                checkpoint = _next(await outbox.checkpoint(session, shard))
             if not bases:
                 return
             messages = [message for base in bases for message in clear_messages(base)]
-            await self._connection.publish([*messages, _retained(marker)])
-            await self._came_back(marker)
+            await self._connection.publish([*messages, _retained(checkpoint)])
+            await self._wait_for_echo(checkpoint)
             async with self._database.transaction(background=True) as session:
-                await outbox.cleared(session, bases)
-                await outbox.set_sequence(session, shard, marker.sequence)
+                await outbox.mark_cleared(session, bases)
+                await outbox.set_sequence(session, shard, checkpoint.sequence)
 
     async def _clear_again(self, shard: str) -> None:
-        """A broker that came back with an old state has what was cleared since."""
+        """Clear topics again that a broker with an older state has retained."""
         after: str | None = ""
         while after is not None:
             async with self._database.transaction(background=True) as session:
-                bases = await outbox.cleared_before(session, shard, after, BATCH)
+                bases = await outbox.recently_cleared(session, shard, after, BATCH)
             await self._connection.publish([m for base in bases for m in clear_messages(base)])
             after = bases[-1] if len(bases) == BATCH else None
 
 
 def _messages(found: Iterable[PendingConfig]) -> Iterable[RetainedMessage]:
-    return (message for delivery in found for message in delivery.messages)
+    return (message for config in found for message in config.messages)
 
 
-def _next(marker: Checkpoint) -> Checkpoint:
-    """Never a number that was used before, also where its message was lost."""
-    return Checkpoint(marker.topic, max(marker.sequence + 1, time.time_ns() // 1_000_000))
+def _next(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a sequence that was never used before, even if its message was lost."""
+    return Checkpoint(checkpoint.topic, max(checkpoint.sequence + 1, time.time_ns() // 1_000_000))
 
 
-def _retained(marker: Checkpoint) -> RetainedMessage:
-    return RetainedMessage(marker.topic, b"%d" % marker.sequence)
+def _retained(checkpoint: Checkpoint) -> RetainedMessage:
+    return RetainedMessage(checkpoint.topic, b"%d" % checkpoint.sequence)

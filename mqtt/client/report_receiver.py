@@ -1,4 +1,4 @@
-"""Hears what devices say of themselves, and hands it on in batches."""
+"""Receives devices' state and status messages, and records them in batches."""
 
 import asyncio
 import logging
@@ -20,95 +20,95 @@ log = logging.getLogger("rollcall.mqtt")
 
 STATE, STATUS = "+/+/+/+/state", "+/+/+/+/status"
 BATCH = 500
-# What comes within this time is written together.
+# Messages within this time are written together.
 GATHER_SECONDS = 0.02
 POLL_SECONDS = 1.0
-# The broker tells at once who was there when it was asked; the others have so long to come back.
+# Seconds. Retained statuses arrive at once; other devices have this time to reconnect.
 GRACE_SECONDS = 90.0
 
-Told = TypeVar("Told")
+Report = TypeVar("Report")
 
 
 class ReportReceiver:
-    """Of one connection. One process listens for all; if it goes, another does."""
+    """Receives by one connection. One process holds the lock; if it ends, another takes over."""
 
     def __init__(self, services: Services, locks: Locks, connection: Connection) -> None:
         self._services = services
         self._locks = locks
         self._connection = connection
-        # By base topic: what a device says again replaces what it said before.
+        # By base topic: a newer message of a device replaces the older one.
         self._states: dict[str, StateReport] = {}
         self._statuses: dict[str, bool] = {}
         self._kinds: tuple[tuple[dict[str, Any], Any], ...] = (
             (self._statuses, mqtt_reports.record_presence),
             (self._states, mqtt_reports.record_states),
         )
-        self._came = asyncio.Event()
-        # Who was online since we listen; None once everybody had the time to come back.
-        self._present: set[str] | None = set()
+        self._received = asyncio.Event()
+        # Ids of devices that were online since the subscription. None after the grace period.
+        self._online_ids: set[str] | None = set()
 
-    def received(self, topic: str, payload: bytes, *, kept: bool) -> None:
-        """`kept`: the broker had it retained."""
+    def received(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """`retained`: the broker had stored it before the subscription."""
         base, _, leaf = topic.rpartition("/")
         id = base.rpartition("/")[2]
         if not is_device_id(id):
             return
         if leaf == "state" and (report := parse_state(payload)):
-            self._states[base] = replace(report, fresh=not kept)
+            self._states[base] = replace(report, fresh=not retained)
         elif leaf == "status" and (online := parse_status(payload)) is not None:
             self._statuses[base] = online
-            if self._present is not None and online:
-                self._present.add(id)
-        self._came.set()
+            if self._online_ids is not None and online:
+                self._online_ids.add(id)
+        self._received.set()
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises ConnectionLost, and Unavailable."""
+        """Run until cancelled. Raises ConnectionLost and Unavailable."""
         while True:
-            async with self._locks.attempt(Lock.REPORTS) as ours:
-                if ours:
-                    await self._listen()
+            async with self._locks.try_lock(Lock.REPORTS) as locked:
+                if locked:
+                    await self._receive()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         await self._connection.subscribe(STATE, STATUS)
-        since = time.monotonic()
+        subscribed_at = time.monotonic()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
-                    await self._came.wait()
-            self._came.clear()
+                    await self._received.wait()
+            self._received.clear()
             await asyncio.sleep(GATHER_SECONDS)
-            # In turns: neither waits for all of the other.
-            for told, note in self._kinds:
-                await _write_some(self._services, told, note)
-            if any(told for told, _ in self._kinds):
-                self._came.set()
-            if self._present is not None and time.monotonic() > since + GRACE_SECONDS:
-                await self._note_absent(self._present)
-                self._present = None
+            # One batch of each kind in turn, so that neither delays the other.
+            for reports, record in self._kinds:
+                await _record_batch(self._services, reports, record)
+            if any(reports for reports, _ in self._kinds):
+                self._received.set()
+            if self._online_ids is not None and time.monotonic() > subscribed_at + GRACE_SECONDS:
+                await self._mark_offline(self._online_ids)
+                self._online_ids = None
 
-    async def _note_absent(self, present: Collection[str]) -> None:
-        """In pieces, so that nobody waits for a large fleet."""
-        absent, after = 0, ""
-        while found := await mqtt_reports.mark_silent_offline(self._services, present, after):
+    async def _mark_offline(self, online: Collection[str]) -> None:
+        """Mark all other devices offline, in batches, so that a large fleet blocks nothing."""
+        total, after = 0, ""
+        while found := await mqtt_reports.mark_silent_offline(self._services, online, after):
             count, after = found
-            absent += count
-        if absent:
-            log.info("%s devices are not online any more.", absent)
+            total += count
+        if total:
+            log.info("%s devices did not reconnect; marked them offline.", total)
 
 
-async def _write_some(
+async def _record_batch(
     services: Services,
-    told: dict[str, Told],
-    note: Callable[[Services, Mapping[str, Told]], Awaitable[Collection[str]]],
+    reports: dict[str, Report],
+    record: Callable[[Services, Mapping[str, Report]], Awaitable[Collection[str]]],
 ) -> None:
-    batch = dict(islice(told.items(), BATCH))
+    batch = dict(islice(reports.items(), BATCH))
     if not batch:
         return
-    busy = await note(services, batch)
-    for base, what in batch.items():
-        # Meanwhile it may have said something else.
-        if told[base] == what:
-            del told[base]
+    busy = await record(services, batch)
+    for base, report in batch.items():
+        # Keep a newer report that has replaced it.
+        if reports[base] == report:
+            del reports[base]
             if base in busy:
-                told[base] = what  # behind the others
+                reports[base] = report  # retried after the others

@@ -1,4 +1,4 @@
-"""The broker inside the server's process: amqtt's, let in and held to what a client may do."""
+"""The MQTT broker inside the server process: amqtt, with authentication, rights and limits."""
 
 from mqtt.embedded.embedded_broker import EmbeddedBroker
 from mqtt.embedded.limits import BrokerLimits

@@ -1,4 +1,4 @@
-"""What clients may do, as far as it was asked for lately."""
+"""Cached rights of connected clients."""
 
 import asyncio
 from collections.abc import Collection
@@ -7,8 +7,8 @@ from domain.errors import Unavailable
 from mqtt.auth.authenticator import Authenticator
 from mqtt.embedded.client import Client
 
-# A client that is refused again and again makes us ask no more often than this.
-ASK_SECONDS = 1
+# Seconds between two database look-ups for a client that is refused repeatedly.
+LOOKUP_SECONDS = 1
 
 
 class AclCache:
@@ -18,36 +18,36 @@ class AclCache:
     async def may_publish(self, client: Client, topic: str) -> bool:
         if client.rights.may_publish(topic):
             return True
-        return await self._asked(client) and client.rights.may_publish(topic)
+        return await self._refreshed(client) and client.rights.may_publish(topic)
 
     async def may_subscribe(self, client: Client, filter: str) -> bool:
         if client.rights.may_subscribe(filter):
             return True
-        return await self._asked(client) and client.rights.may_subscribe(filter)
+        return await self._refreshed(client) and client.rights.may_subscribe(filter)
 
     async def recheck(self, clients: Collection[Client]) -> None:
-        """Asks for all at once; drops who may nothing any more.
+        """Read the rights of all clients in one query. Disconnect clients that have none.
 
-        While the database is away, what was known last holds.
+        While the database is unavailable, the cached rights stay valid.
         """
-        asked = [client for client in clients if client.login.token_id is not None]
-        if not asked:
+        checked = [client for client in clients if client.login.token_id is not None]
+        if not checked:
             return
         try:
-            rights = await self._access.rights({client.login for client in asked})
+            rights = await self._access.rights({client.login for client in checked})
         except Unavailable:
             return
-        for client in asked:
+        for client in checked:
             if client.login in rights:
                 client.rights = rights[client.login]
             else:
                 client.stream.abort()
 
-    async def _asked(self, client: Client) -> bool:
-        """Afresh, for rights that are new."""
+    async def _refreshed(self, client: Client) -> bool:
+        """Read the rights of a client that was refused: they may be new. False: too soon."""
         now = asyncio.get_running_loop().time()
-        if now < client.ask_after:
+        if now < client.next_lookup_at:
             return False
-        client.ask_after = now + ASK_SECONDS
+        client.next_lookup_at = now + LOOKUP_SECONDS
         await self.recheck([client])
         return True

@@ -1,4 +1,4 @@
-"""amqtt's broker, without what is wrong in it."""
+"""amqtt's broker with its faulty parts replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,23 +14,24 @@ from amqtt.session import ApplicationMessage, Session
 from concurrency.tasks import end_all
 from domain.mqtt.topics import covers
 from mqtt.embedded.acl_cache import AclCache
-from mqtt.embedded.client import Client, of_user
+from mqtt.embedded.client import Client, user_prefix
 from mqtt.embedded.handler import REFUSED, Handler
 from mqtt.embedded.limits import BrokerLimits
 from mqtt.embedded.packets import Refused
 from mqtt.embedded.subscription_tree import SubscriptionTree
 
 MAX_LEVELS = 64
-# After so many retained topics looked at, others get their turn.
-TURN = 256
+# Retained topics compared before the event loop runs other tasks.
+YIELD_EVERY = 256
 
 
 class Broker(amqtt.broker.Broker):
-    """Keeps amqtt's sessions, wills, retained messages and what it sends; replaced is:
+    """Uses amqtt's sessions, wills, retained messages and packet sending. Replaces four parts:
 
-    its way in (asks nobody before it touches a session), its matching (each message with each
-    filter), its own queue of messages (unbounded), and what it sends to who comes back (each
-    retained message that anybody is subscribed to).
+    - connecting: amqtt changes a session before it authenticates the client
+    - matching: amqtt compares each message with each filter
+    - the message queue: amqtt's is unbounded
+    - reconnecting: amqtt sends each retained message that any client is subscribed to
     """
 
     def __init__(self, acl_cache: AclCache, limits: BrokerLimits) -> None:
@@ -47,34 +48,34 @@ class Broker(amqtt.broker.Broker):
 
     @property
     def clients(self) -> list[Client]:
-        """Who is connected."""
+        """All connected clients."""
         sessions = (cast("Client", session) for session, _ in self._sessions.values())
         return [client for client in sessions if client.connected]
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        """Those of amqtt, which it may leave behind."""
+        """The tasks of amqtt itself. Its shutdown may leave them running."""
         return [task for task in (self._broadcast_task, self._session_monitor_task) if task]
 
     async def expire_sessions(self) -> None:
-        """Until it is cancelled. Instead of amqtt's own task for it, whose end would go unseen."""
+        """Run until cancelled. Replaces amqtt's own task, whose errors would not be noticed."""
         if self._session_monitor_task:
             await end_all([self._session_monitor_task])
         await self._session_monitor()
 
     async def serve(self, client: Client) -> None:
-        """Until the client leaves. Raises Refused."""
+        """Serve the client until it disconnects. Raises Refused if it has too many sessions."""
         await self._take_over(client)
         handler = Handler(self, client)
         self._sessions[client.client_id] = (client, handler)
         client.transitions.connect()
-        leaving = None
+        disconnect = None
         try:
             await handler.mqtt_connack_authorize(authorize=True)
-            handler.deliver_kept()
-            leaving = await handler.serve()
+            handler.deliver_queued()
+            disconnect = await handler.serve()
         finally:
-            await self._leave(client, handler, leaving)
+            await self._disconnected(client, handler, disconnect)
 
     async def publish(self, client: Client, packet: PublishPacket) -> None:
         topic, data = packet.topic_name or "", packet.data or b""
@@ -84,12 +85,12 @@ class Broker(amqtt.broker.Broker):
         if packet.retain_flag:
             await self.retain_message(client, topic, data, packet.qos)
 
-    async def retained_under(self, filter: str) -> AsyncIterator[ApplicationMessage]:
+    async def retained_matching(self, filter: str) -> AsyncIterator[ApplicationMessage]:
         topics = [filter] if filter in self._retained_messages else [*self._retained_messages]
         for number, topic in enumerate(topics, 1):
             if covers(filter, topic) and (message := self._retained_messages.get(topic)):
                 yield message
-            if number % TURN == 0:
+            if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
     async def add_subscription(self, subscription: tuple[str, int], session: Session) -> int:
@@ -103,7 +104,7 @@ class Broker(amqtt.broker.Broker):
         self.subscribers.add(filter, client.client_id, qos)
         return qos
 
-    def forget_subscription(self, filter: str, client: Client) -> None:
+    def remove_subscription(self, filter: str, client: Client) -> None:
         if client.filters.pop(filter, None) is not None:
             self.subscribers.remove(filter, client.client_id)
 
@@ -114,48 +115,49 @@ class Broker(amqtt.broker.Broker):
         data: bytes | bytearray | None,
         qos: int | None = None,
     ) -> None:
-        """Without its source: that would keep the session of who is long gone."""
+        """Drop the source: it would keep the session of a disconnected client in memory."""
         await super().retain_message(None, topic_name, data, qos)
 
     async def _take_over(self, client: Client) -> None:
-        """The former connection ends first, will and all: amqtt lets both go on."""
-        while (former := self._of(client.client_id)) and former.connected:
+        """End an older connection of this client id and publish its will. amqtt keeps both open."""
+        while (former := self._client(client.client_id)) and former.connected:
             former.stream.abort()
-            await former.gone.wait()
+            await former.closed.wait()
         if former and not client.clean_session:
             client.resume(former)
             for filter in [f for f in client.filters if not client.rights.may_subscribe(f)]:
-                self.forget_subscription(filter, client)
+                self.remove_subscription(filter, client)
         elif former:
             await self._cleanup_session(client.client_id)
         else:
             await self._make_room(client)
 
     async def _make_room(self, client: Client) -> None:
-        start = of_user(client.login.username)
-        held = [client_id for client_id in self._sessions if client_id.startswith(start)]
-        if client.login.token_id is None or len(held) < self.limits.sessions:
+        prefix = user_prefix(client.login.username)
+        same_user = [client_id for client_id in self._sessions if client_id.startswith(prefix)]
+        if client.login.token_id is None or len(same_user) < self.limits.sessions:
             return
-        away = [c for c in map(self._of, held) if c and not c.connected]
-        if not away:
+        offline = [c for c in map(self._client, same_user) if c and not c.connected]
+        if not offline:
             raise Refused(SERVER_UNAVAILABLE)
-        await self._cleanup_session(min(away, key=lambda c: c.last_disconnect_time or 0).client_id)
+        oldest = min(offline, key=lambda c: c.last_disconnect_time or 0)
+        await self._cleanup_session(oldest.client_id)
 
-    async def _leave(
-        self, client: Client, handler: Handler, leaving: DisconnectPacket | None
+    async def _disconnected(
+        self, client: Client, handler: Handler, disconnect: DisconnectPacket | None
     ) -> None:
-        """Its will is published if, last it was asked for, it might publish it."""
+        """Clean up. The will is published only if the client's last known rights allow it."""
         if not client.rights.may_publish(client.will_topic or ""):
             client.will_flag = False
-        left: asyncio.Future[DisconnectPacket | None] = self._loop.create_future()
-        left.set_result(leaving)
+        waiter: asyncio.Future[DisconnectPacket | None] = self._loop.create_future()
+        waiter.set_result(disconnect)
         try:
-            await self._handle_disconnect(client, handler, left)
-            await handler.settle()
+            await self._handle_disconnect(client, handler, waiter)
+            await handler.end_tasks()
             if client.clean_session:
                 await self._cleanup_session(client.client_id)
         finally:
-            client.gone.set()
+            client.closed.set()
 
     async def _broadcast_message(
         self,
@@ -164,10 +166,10 @@ class Broker(amqtt.broker.Broker):
         data: bytes | bytearray | None,
         force_qos: int | None = None,
     ) -> None:
-        """At once, at most at the QoS it was published with (MQTT 3.1.1, section 3.8.4)."""
+        """Send at once, at most with the QoS of the publisher (MQTT 3.1.1, section 3.8.4)."""
         if topic is None:
             return
-        for client_id, granted in self.subscribers.of(topic).items():
+        for client_id, granted in self.subscribers.matching(topic).items():
             client, handler = cast("tuple[Client, Handler]", self._sessions[client_id])
             if not client.rights.may_receive(topic):
                 continue
@@ -176,11 +178,11 @@ class Broker(amqtt.broker.Broker):
             if client.connected:
                 handler.deliver(message)
             else:
-                client.keep(message, self.limits.kept_messages)
+                client.queue_message(message, self.limits.queued_messages)
 
     async def _del_all_subscriptions(self, session: Session) -> None:
         for filter in [*cast("Client", session).filters]:
-            self.forget_subscription(filter, cast("Client", session))
+            self.remove_subscription(filter, cast("Client", session))
 
-    def _of(self, client_id: str) -> Client | None:
+    def _client(self, client_id: str) -> Client | None:
         return cast("Client | None", self._sessions.get(client_id, (None, None))[0])

@@ -1,4 +1,4 @@
-"""A client that was let in."""
+"""An authenticated client and its MQTT session."""
 
 import asyncio
 
@@ -9,16 +9,16 @@ from domain.mqtt.rights import Rights
 from mqtt.auth.authenticator import Login
 from mqtt.embedded.packet_stream import PacketStream
 
-# MQTT 3.1.1, section 3.1.2.10
+# Keep-alive periods without a packet (MQTT 3.1.1, section 3.1.2.10).
 SILENT_KEEP_ALIVES = 1.5
 
 
 class Client(Session):
-    """A session of amqtt, with whose it is and what that one may do.
+    """An amqtt session with its user and that user's rights.
 
-    Its `client_id` begins with the user name: nobody comes by the session of somebody else.
-    `filters`: what it is subscribed to, with the QoS. `unreleased`: packet ids of QoS 2 messages
-    that were taken and await PUBREL. `gone`: set when the connection is over and its will sent.
+    `client_id` begins with the user name, so no user can take over another user's session.
+    `filters`: subscribed topic filters and their QoS. `unreleased`: packet ids of accepted QoS 2
+    messages that wait for PUBREL. `closed`: set when the connection ended and its will was sent.
     """
 
     client_id: str
@@ -28,17 +28,17 @@ class Client(Session):
     ) -> None:
         super().__init__()
         self.stream, self.login, self.rights = stream, login, rights
-        self.client_id = f"{of_user(login.username)}{connect.client_id}"
+        self.client_id = f"{user_prefix(login.username)}{connect.client_id}"
         self.clean_session = connect.clean_session_flag
         self.will_flag, self.will_retain = connect.will_flag, connect.will_retain_flag
         self.will_topic, self.will_message = connect.will_topic, connect.will_message
         self.will_qos = connect.will_qos
-        # `keep_alive` stays 0: amqtt's own timer only ever cuts a packet in two.
-        self.silent_seconds = connect.keep_alive * SILENT_KEEP_ALIVES
+        # `keep_alive` stays 0: amqtt's own timer would cut a packet in two.
+        self.idle_seconds = connect.keep_alive * SILENT_KEEP_ALIVES
         self.filters: dict[str, int] = {}
         self.unreleased: set[int] = set()
-        self.ask_after = 0.0
-        self.gone = asyncio.Event()
+        self.next_lookup_at = 0.0
+        self.closed = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -49,15 +49,15 @@ class Client(Session):
         self.filters, self.unreleased = former.filters, former.unreleased
         self.retained_messages = former.retained_messages
 
-    def keep(self, message: ApplicationMessage, limit: int) -> None:
-        """For when it comes back, if it asked for that. Over the limit, what is new is dropped."""
+    def queue_message(self, message: ApplicationMessage, limit: int) -> None:
+        """Queue for the next connection of a persistent session. A full queue drops the message."""
         if not self.clean_session and message.qos and self.retained_messages.qsize() < limit:
             self.retained_messages.put_nowait(message)
 
-    def is_silent(self, now: float) -> bool:
-        return 0 < self.silent_seconds < now - self.stream.heard_at
+    def is_idle(self, now: float) -> bool:
+        return 0 < self.idle_seconds < now - self.stream.last_packet_at
 
 
-def of_user(username: str) -> str:
-    """How the client ids of a user name begin. Neither part can hold a NUL."""
+def user_prefix(username: str) -> str:
+    """The start of all client ids of a user. Neither part can contain a NUL."""
     return f"{username}\0"

@@ -1,6 +1,6 @@
-"""Who is let in: decided before amqtt hears of a client.
+"""Authenticates a connection before amqtt handles it.
 
-amqtt clears, or changes, the session of a client id before it looks at the password.
+amqtt itself clears or changes the session of a client id before it checks the password.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ class ConnectAuthenticator:
         self._access = access
         self._seconds = seconds
 
-    async def admit(self, stream: PacketStream) -> Client:
-        """The client of a connection that has just been made.
+    async def authenticate(self, stream: PacketStream) -> Client:
+        """Read CONNECT from a new connection and return its client.
 
-        Raises Refused, and Malformed for who doesn't send a CONNECT in time.
+        Raises Refused if access is denied, Malformed if no valid CONNECT arrives in time.
         """
         try:
             async with asyncio.timeout(self._seconds):
@@ -34,10 +34,10 @@ class ConnectAuthenticator:
             raise Malformed("no CONNECT in time") from error
         if packet is None:
             raise Malformed("closed before a CONNECT")
-        return await self._let_in(await read_connect(packet), stream)
+        return await self._authenticate(await read_connect(packet), stream)
 
-    async def _let_in(self, connect: ConnectPacket, stream: PacketStream) -> Client:
-        """A will it may not publish is refused here: else a device would never be told."""
+    async def _authenticate(self, connect: ConnectPacket, stream: PacketStream) -> Client:
+        """Refuse a will without the right to publish it: MQTT has no later way to report that."""
         try:
             async with asyncio.timeout(self._seconds):
                 login = await self._login(connect)

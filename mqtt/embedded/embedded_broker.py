@@ -1,4 +1,4 @@
-"""The broker, from its start to its stop."""
+"""Starts, runs and stops the embedded broker."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger("rollcall.mqtt")
 
 
 class EmbeddedBroker:
-    """MQTT 3.1.1 over TCP, on a socket that `listen` made. Runs once."""
+    """MQTT 3.1.1 over TCP on a socket made by `listen`. An instance can be started once."""
 
     def __init__(
         self, listening: socket.socket, access: Authenticator, limits: BrokerLimits | None = None
@@ -29,14 +29,14 @@ class EmbeddedBroker:
         self._listening = listening
         self._limits = limits or BrokerLimits()
         self._acl_cache = AclCache(access)
-        self._admission = ConnectAuthenticator(access, self._limits.connect_seconds)
+        self._authenticator = ConnectAuthenticator(access, self._limits.connect_seconds)
         self._connections: set[asyncio.Task[None]] = set()
         self._streams: set[PacketStream] = set()
         self._broker: Broker | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """At the end it is stopped within `stop_seconds` or little more; nobody hears of wills."""
+        """Stop the broker at exit, in about `stop_seconds`. Wills are not published then."""
         silence_late_ack_warnings()
         broker = self._broker = Broker(self._acl_cache, self._limits)
         await broker.start()
@@ -48,26 +48,26 @@ class EmbeddedBroker:
             await self._stop(broker)
 
     async def watch(self) -> None:
-        """Until it is cancelled: rights, keep-alives and the age of sessions, once a second."""
+        """Run until cancelled: check rights, keep-alives and session expiry once a second."""
         assert self._broker  # noqa: S101
         await run_together(
-            self._every_check(self.recheck),
-            self._every_check(self._drop_silent),
+            self._periodically(self.recheck),
+            self._periodically(self._drop_idle),
             self._broker.expire_sessions(),
         )
 
     async def recheck(self) -> None:
-        """Asks once what all who are connected may do now. `watch` does so once a second."""
+        """Read the rights of all connected clients now. `watch` does this once a second."""
         if self._broker:
             await self._acl_cache.recheck(self._broker.clients)
 
-    async def _drop_silent(self) -> None:
+    async def _drop_idle(self) -> None:
         now = asyncio.get_running_loop().time()
         for client in self._broker.clients if self._broker else []:
-            if client.is_silent(now):
+            if client.is_idle(now):
                 client.stream.abort()
 
-    async def _every_check(self, check: Callable[[], Awaitable[None]]) -> None:
+    async def _periodically(self, check: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(self._limits.check_seconds)
             await check()
@@ -85,19 +85,19 @@ class EmbeddedBroker:
     async def _serve(self, stream: PacketStream) -> None:
         assert self._broker  # noqa: S101
         try:
-            await self._broker.serve(await self._admission.admit(stream))
+            await self._broker.serve(await self._authenticator.authenticate(stream))
         except Refused as refused:
-            stream.write(refused.answer)
+            stream.write(refused.response)
         except Malformed:
             pass
         except Exception:
-            logger.exception("An MQTT client can't be served.")
+            logger.exception("Serving an MQTT client failed; its connection is closed.")
         finally:
             await stream.close()
             self._streams.discard(stream)
 
     async def _stop(self, broker: Broker) -> None:
-        """Connections first, so that amqtt has nothing left to wait for."""
+        """Close connections first, so that amqtt does not wait for them."""
         for stream in self._streams:
             stream.abort()
         if self._connections:
@@ -107,5 +107,5 @@ class EmbeddedBroker:
             async with asyncio.timeout(self._limits.stop_seconds / 2):
                 await broker.shutdown()
         except Exception:
-            logger.exception("The MQTT broker did not stop in an orderly way.")
+            logger.exception("The MQTT broker did not stop cleanly.")
         await end_all(broker.tasks)

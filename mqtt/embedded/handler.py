@@ -1,4 +1,4 @@
-"""What a connected client sends and is sent."""
+"""Handles the packets of a connected client, and delivers messages to it."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mqtt.embedded.broker import Broker
 
 REFUSED = 0x80
-TAKEN = {
+PACKET_HANDLERS = {
     PUBLISH: "handle_publish",
     PUBACK: "handle_puback",
     PUBREC: "handle_pubrec",
@@ -45,17 +45,17 @@ TAKEN = {
     UNSUBSCRIBE: "handle_unsubscribe",
     PINGREQ: "handle_pingreq",
 }
-# So many retained messages are under way to a client at once.
+# Unacknowledged retained messages per client at a time.
 WINDOW = 100
-# After so many packets of one client, others get their turn.
-TURN = 50
+# Packets of one client before the event loop runs other tasks.
+YIELD_EVERY = 50
 
 
 class Handler(BrokerProtocolHandler):
-    """Handles one packet after the other.
+    """Handles packets one after the other.
 
-    amqtt makes a task of each: it loses what was sent just before DISCONNECT, takes a DISCONNECT
-    for a lost connection, and queues without bound what comes in faster than it goes out.
+    amqtt starts a task for each packet. It loses messages sent just before DISCONNECT, treats a
+    DISCONNECT as a lost connection, and queues incoming messages without a limit.
     """
 
     def __init__(self, broker: "Broker", client: Client) -> None:
@@ -63,39 +63,39 @@ class Handler(BrokerProtocolHandler):
         self.broker, self.client = broker, client
         self.writer = client.stream
         self._deliveries: dict[asyncio.Task[OutgoingApplicationMessage], ApplicationMessage] = {}
-        self._wanted: dict[str, int] = {}
-        self._retained: asyncio.Task[None] | None = None
+        self._pending_filters: dict[str, int] = {}
+        self._retained_task: asyncio.Task[None] | None = None
 
     async def serve(self) -> DisconnectPacket | None:
-        """Until the client leaves: the DISCONNECT, or None if it went without one."""
+        """Handle packets until the connection ends. Return its DISCONNECT, or None without one."""
         try:
             for number in itertools.count(1):
                 data = await self.client.stream.packet()
                 packet = await read_packet(data) if data else None
                 if packet is None or isinstance(packet, DisconnectPacket):
                     return packet
-                await self._take(packet)
-                if number % TURN == 0:
+                await self._handle(packet)
+                if number % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
         except Malformed:
             pass
         return None
 
-    def deliver_kept(self) -> None:
-        """What came while it was away, as far as it may have it now."""
-        kept = self.client.retained_messages
-        for message in [kept.get_nowait() for _ in range(kept.qsize())]:
+    def deliver_queued(self) -> None:
+        """Deliver messages that were queued while the client was offline, by its present rights."""
+        queued = self.client.retained_messages
+        for message in [queued.get_nowait() for _ in range(queued.qsize())]:
             if self.client.rights.may_receive(message.topic):
                 self.deliver(message)
 
-    async def _take(self, packet: Packet) -> None:
-        name = TAKEN.get(packet.fixed_header.packet_type)
+    async def _handle(self, packet: Packet) -> None:
+        name = PACKET_HANDLERS.get(packet.fixed_header.packet_type)
         if name is None:
-            raise Malformed("not a packet of a client")
+            raise Malformed("a packet type that clients may not send")
         await getattr(self, name)(packet)
 
     async def handle_publish(self, publish_packet: PublishPacket) -> None:
-        """What it may not publish is acknowledged and dropped: it can't be told (section 3.3.5).
+        """Acknowledge and drop a message without rights: MQTT has no error for it (section 3.3.5).
 
         QoS 2 by method B of section 4.3.3: amqtt's waits for PUBREL in a task.
         """
@@ -123,23 +123,23 @@ class Handler(BrokerProtocolHandler):
         codes = [await self.broker.add_subscription(topic, self.client) for topic in topics]
         assert subscribe.variable_header  # noqa: S101
         await self.mqtt_acknowledge_subscription(subscribe.variable_header.packet_id, codes)
-        self._wanted |= {
+        self._pending_filters |= {
             filter: code for (filter, _), code in zip(topics, codes, strict=True) if code != REFUSED
         }
-        if self._wanted and (self._retained is None or self._retained.done()):
-            self._retained = asyncio.create_task(self._send_retained())
+        if self._pending_filters and (self._retained_task is None or self._retained_task.done()):
+            self._retained_task = asyncio.create_task(self._send_retained())
 
     async def handle_unsubscribe(self, unsubscribe: UnsubscribePacket) -> None:
         assert unsubscribe.payload and unsubscribe.variable_header  # noqa: S101, PT018
         for filter in unsubscribe.payload.topics:
-            self.broker.forget_subscription(filter, self.client)
+            self.broker.remove_subscription(filter, self.client)
         await self.mqtt_acknowledge_unsubscription(unsubscribe.variable_header.packet_id)
 
     def deliver(self, message: ApplicationMessage) -> None:
-        """At once, without waiting for the client; one that takes too little is cut off."""
+        """Send without waiting. A client that acknowledges too slowly is disconnected."""
         stream = self.client.stream
         if stream.is_closed:
-            self.client.keep(message, self.broker.limits.kept_messages)
+            self.client.queue_message(message, self.broker.limits.queued_messages)
         elif message.qos == QOS_0:
             stream.write(message.build_publish_packet().to_bytes())
         elif len(self._deliveries) >= self.broker.limits.unsent_messages:
@@ -151,31 +151,31 @@ class Handler(BrokerProtocolHandler):
             task.add_done_callback(self._delivered)
 
     def _delivered(self, task: asyncio.Task[OutgoingApplicationMessage]) -> None:
-        """Or not: amqtt waits five seconds for an acknowledgement."""
+        """Queue the message if it was not acknowledged: amqtt waits five seconds for that."""
         message = self._deliveries.pop(task)
         if task.cancelled() or task.exception():
-            self.client.keep(message, self.broker.limits.kept_messages)
+            self.client.queue_message(message, self.broker.limits.queued_messages)
 
     async def _send_retained(self) -> None:
-        while self._wanted and not self.client.stream.is_closed:
-            filter, qos = self._wanted.popitem()
-            async for message in self.broker.retained_under(filter):
-                await self._room()
+        while self._pending_filters and not self.client.stream.is_closed:
+            filter, qos = self._pending_filters.popitem()
+            async for message in self.broker.retained_matching(filter):
+                await self._wait_for_window()
                 if self.client.rights.may_receive(message.topic):
-                    self.deliver(_of(message, min(qos, message.qos or 0)))
+                    self.deliver(_as_retained(message, min(qos, message.qos or 0)))
 
-    async def _room(self) -> None:
-        await self.client.stream.room()
+    async def _wait_for_window(self) -> None:
+        await self.client.stream.wait_writable()
         while len(self._deliveries) >= WINDOW:
             await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
 
-    async def settle(self) -> None:
-        """After `stop`: leaves no task behind."""
+    async def end_tasks(self) -> None:
+        """Cancel all remaining tasks. Call after `stop`."""
         tasks: list[asyncio.Task[Any]] = [*self._deliveries]
-        if self._retained:
-            tasks.append(self._retained)
+        if self._retained_task:
+            tasks.append(self._retained_task)
         await end_all(tasks)
 
 
-def _of(retained: ApplicationMessage, qos: int) -> ApplicationMessage:
-    return ApplicationMessage(None, retained.topic, qos, retained.data, retain=True)
+def _as_retained(message: ApplicationMessage, qos: int) -> ApplicationMessage:
+    return ApplicationMessage(None, message.topic, qos, message.data, retain=True)

@@ -1,16 +1,16 @@
-"""How much of the server its clients can take."""
+"""Limits of the embedded broker."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerLimits:
-    """`packet_bytes`: the largest packet taken, without its fixed header.
+    """`packet_bytes`: maximum packet size without the fixed header.
 
-    `unsent_bytes`, `unsent_messages`: what a client leaves unread, unacknowledged or unreleased
-    before it is cut off. `kept_messages`: for one that is away and comes back to its session,
-    the oldest; its session is kept for `session_seconds`. `sessions`: of one user name,
-    connected or away. `filters`: of one client.
+    `unsent_bytes`, `unsent_messages`: a client with more unread, unacknowledged or unreleased data
+    is disconnected. `queued_messages`: stored for an offline session; newer ones are dropped.
+    `session_seconds`: an offline session expires after that. `sessions`: per user name, connected
+    or offline. `filters`: per client.
     """
 
     connections: int = 5_000
@@ -19,7 +19,7 @@ class BrokerLimits:
     packet_bytes: int = 65_536
     unsent_bytes: int = 1_048_576
     unsent_messages: int = 1_000
-    kept_messages: int = 100
+    queued_messages: int = 100
     session_seconds: int = 86_400
     connect_seconds: float = 10
     check_seconds: float = 1

@@ -1,4 +1,4 @@
-"""One client's connection, in whole packets."""
+"""A client connection that is read in whole packets."""
 
 import asyncio
 from contextlib import suppress
@@ -7,20 +7,20 @@ from amqtt.adapters import StreamWriterAdapter
 
 from mqtt.embedded.limits import BrokerLimits
 
-# What is still to be sent when a connection is closed has this long.
+# Seconds to send buffered data after a connection was closed.
 LINGER_SECONDS = 2
 MAX_LENGTH_BYTES = 4  # MQTT 3.1.1, section 2.2.3
 
 
 class Malformed(Exception):
-    """Not MQTT 3.1.1, or larger than is taken: the connection is closed without an answer."""
+    """Not MQTT 3.1.1, or too large. The connection is closed without a response."""
 
 
 class PacketStream(StreamWriterAdapter):
-    """What amqtt writes to, and what packets are read from.
+    """Reads packets, and serves as amqtt's writer.
 
-    amqtt would wait for a packet of any size, in pieces of its own, and for a peer that reads
-    nothing. Here a packet is read whole or not at all, and who lets too much pile up is cut off.
+    amqtt itself waits for packets of any size and for peers that do not read. This class limits
+    the packet size, and disconnects a peer with too much unread data.
     """
 
     def __init__(
@@ -30,44 +30,46 @@ class PacketStream(StreamWriterAdapter):
         self._reader = reader
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self.heard_at = self._loop.time()
+        self.last_packet_at = self._loop.time()
 
     async def packet(self) -> bytes | None:
-        """The next one, with its fixed header; None when the connection is at its end.
+        """Return the next packet with its fixed header, or None at the end of the connection.
 
-        Raises Malformed.
+        Raises Malformed if the packet is too large or its length is invalid.
         """
         try:
-            head = await self._head()
-            body = await self._reader.readexactly(_remaining(head, self._limits.packet_bytes))
+            header = await self._read_header()
+            body = await self._reader.readexactly(_remaining(header, self._limits.packet_bytes))
         except (asyncio.IncompleteReadError, OSError):
             return None
-        self.heard_at = self._loop.time()
-        return None if self.is_closed else head + body
+        self.last_packet_at = self._loop.time()
+        return None if self.is_closed else header + body
 
-    async def _head(self) -> bytes:
-        head = await self._reader.readexactly(2)
-        while head[-1] & 0x80:
-            if len(head) > MAX_LENGTH_BYTES:
+    async def _read_header(self) -> bytes:
+        header = await self._reader.readexactly(2)
+        while header[-1] & 0x80:
+            if len(header) > MAX_LENGTH_BYTES:
                 raise Malformed("a remaining length of more than four bytes")
-            head += await self._reader.readexactly(1)
-        return head
+            header += await self._reader.readexactly(1)
+        return header
 
     def write(self, data: bytes) -> None:
-        """Cuts off who has too much unread. Nothing is raised: the writer is often another client,
-        and uvloop would, for a connection that has just been lost.
+        """Write, or disconnect a peer with too much unread data. Never raises.
+
+        The caller often serves another client, and uvloop raises for a connection that was just
+        lost.
         """
         transport = self._writer.transport
-        too_much = transport.get_write_buffer_size() + len(data) > self._limits.unsent_bytes
-        if too_much or transport.is_closing():
+        over_limit = transport.get_write_buffer_size() + len(data) > self._limits.unsent_bytes
+        if over_limit or transport.is_closing():
             self.abort()
         super().write(data)
 
     async def drain(self) -> None:
-        """Not at all: amqtt would miss the acknowledgement that comes while it waits."""
+        """No-op: while it waits, amqtt would miss an acknowledgement."""
 
-    async def room(self) -> None:
-        """Waits until the peer has taken most of what was written."""
+    async def wait_writable(self) -> None:
+        """Wait until the peer has read most of the written data."""
         with suppress(ConnectionError):
             await self._writer.drain()
 
@@ -82,8 +84,8 @@ class PacketStream(StreamWriterAdapter):
         self._writer.transport.abort()
 
 
-def _remaining(head: bytes, limit: int) -> int:
-    length = sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(head[1:]))
+def _remaining(header: bytes, limit: int) -> int:
+    length = sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(header[1:]))
     if length > limit:
         raise Malformed(f"a packet of {length} bytes")
     return length

@@ -1,4 +1,4 @@
-"""What a client sends, read by amqtt's packet classes: of bytes that are all there."""
+"""Parses complete packets by amqtt's packet classes."""
 
 from typing import Any
 
@@ -25,15 +25,15 @@ Packet = MQTTPacket[Any, Any, Any]
 
 
 class Refused(Exception):
-    """The client is told so in a CONNACK, and the connection closed."""
+    """The client gets a CONNACK with this return code, and the connection is closed."""
 
     def __init__(self, return_code: int) -> None:
         super().__init__(f"CONNACK return code {return_code}")
-        self.answer = ConnackPacket.build(0, return_code).to_bytes()
+        self.response = ConnackPacket.build(0, return_code).to_bytes()
 
 
 async def read_packet(packet: bytes) -> Packet:
-    """Raises Malformed."""
+    """Raises Malformed if the packet is invalid."""
     kind, flags, body = packet[0] >> 4, packet[0] & 0xF, _body(packet)
     if kind in (SUBSCRIBE, UNSUBSCRIBE) and flags != 2:  # noqa: PLR2004
         raise Malformed("reserved flags")
@@ -45,7 +45,10 @@ async def read_packet(packet: bytes) -> Packet:
 
 
 async def read_connect(packet: bytes) -> ConnectPacket:
-    """The first packet of a client. Raises Malformed and Refused."""
+    """Parse the first packet of a client.
+
+    Raises Malformed if it is not a valid CONNECT, Refused if its version or client id is refused.
+    """
     if packet[0] != CONNECT << 4:
         raise Malformed("no CONNECT")
     _require_version(_body(packet))
@@ -59,12 +62,12 @@ async def read_connect(packet: bytes) -> ConnectPacket:
 
 
 def _require_version(body: bytes) -> None:
-    """3.1.1, told by name and level (MQTT 3.1.1, section 3.1.2)."""
+    """Accept 3.1.1 only, by protocol name and level (MQTT 3.1.1, section 3.1.2)."""
     if body.startswith(b"\0\4MQTT\4"):
         return
     refused = Refused(UNACCEPTABLE_PROTOCOL_VERSION)
     if body.startswith(b"\0\4MQTT\5"):
-        refused.answer = NOT_VERSION_5
+        refused.response = NOT_VERSION_5
     elif not body.startswith((b"\0\4MQTT", b"\0\6MQIsdp")):
         raise Malformed("another protocol")
     raise refused

@@ -1,14 +1,20 @@
-"""What amqtt warns of that is nothing to warn of."""
+"""Silences amqtt warnings that are no problem."""
 
 import logging
 
-LATE = ("Received PUB", "PUBACK waiter", "PUBREC waiter", "PUBCOMP waiter", "Timeout waiting for")
+LATE_ACK_PREFIXES = (
+    "Received PUB",
+    "PUBACK waiter",
+    "PUBREC waiter",
+    "PUBCOMP waiter",
+    "Timeout waiting for",
+)
 
 
 def silence_late_ack_warnings() -> None:
-    logging.getLogger("amqtt.mqtt.protocol.handler").addFilter(_says_more_than_late)
+    logging.getLogger("amqtt.mqtt.protocol.handler").addFilter(_is_not_late_ack)
 
 
-def _says_more_than_late(record: logging.LogRecord) -> bool:
-    """It has a line for each message that a slow client acknowledges late, or not at all."""
-    return not str(record.msg).startswith(LATE)
+def _is_not_late_ack(record: logging.LogRecord) -> bool:
+    """The library logs a line for each message that a slow client acknowledges late or never."""
+    return not str(record.msg).startswith(LATE_ACK_PREFIXES)

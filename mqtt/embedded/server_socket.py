@@ -1,20 +1,20 @@
-"""The broker's socket."""
+"""The embedded broker's listening socket."""
 
 import socket
 
 BACKLOG = 1_024
-# A peer that is gone without a word is noticed after so long, if it has no keep-alive.
-SILENT_SECONDS = 60
+# Seconds until a dead peer without an MQTT keep-alive is detected.
+DEAD_PEER_SECONDS = 60
 
 
 class PortTaken(OSError):
-    """The broker can't listen there."""
+    """The broker can't listen on this address and port."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Before anything else is started. Port 0: any that is free.
+    """Open the socket; call this before anything else is started. Port 0: any free port.
 
-    Raises PortTaken.
+    Raises PortTaken if the address is invalid or in use.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -23,7 +23,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise PortTaken(error.errno, f"MQTT can't listen on {host}:{port}: {error}") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _notice_the_gone(listening)
+        _detect_dead_peers(listening)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError as error:
@@ -33,10 +33,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _notice_the_gone(listening: socket.socket) -> None:
-    """Accepted connections inherit it. Linux only; elsewhere the system's own time-outs hold."""
+def _detect_dead_peers(listening: socket.socket) -> None:
+    """Accepted connections inherit the options. Linux only; other systems use their timeouts."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_SECONDS * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_SECONDS * 1000)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_SECONDS)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENT_SECONDS // 3)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_PEER_SECONDS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, DEAD_PEER_SECONDS // 3)

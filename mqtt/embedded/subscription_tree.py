@@ -1,4 +1,4 @@
-"""Who is subscribed to what."""
+"""Finds the subscribers of a topic."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -7,37 +7,37 @@ from paho.mqtt.matcher import MQTTMatcher
 
 
 class SubscriptionTree:
-    """Filters in a tree: a message costs nothing for who is subscribed to something else.
+    """Subscriptions in a prefix tree, so that a message is not compared with each filter.
 
-    amqtt compares each message with each filter there is.
+    amqtt itself compares each message with each filter.
     """
 
     def __init__(self) -> None:
         self._tree = MQTTMatcher()  # type: ignore[no-untyped-call]
 
     def add(self, filter: str, client_id: str, qos: int) -> None:
-        subscribers = self._of_filter(filter)
+        subscribers = self._subscribers(filter)
         if subscribers is None:
             self._tree[filter] = {client_id: qos}
         else:
             subscribers[client_id] = qos
 
     def remove(self, filter: str, client_id: str) -> None:
-        subscribers = self._of_filter(filter) or {}
+        subscribers = self._subscribers(filter) or {}
         subscribers.pop(client_id, None)
-        if not subscribers and self._of_filter(filter) is not None:
+        if not subscribers and self._subscribers(filter) is not None:
             del self._tree[filter]  # type: ignore[no-untyped-call]
 
-    def of(self, topic: str) -> dict[str, int]:
-        """Client ids, each with the highest QoS that one of its filters has."""
-        heard: dict[str, int] = {}
-        matching: Iterator[dict[str, int]] = self._tree.iter_match(topic)  # type: ignore[no-untyped-call]
-        for subscribers in matching:
+    def matching(self, topic: str) -> dict[str, int]:
+        """Return the client ids, each with the highest QoS of its matching filters."""
+        found: dict[str, int] = {}
+        nodes: Iterator[dict[str, int]] = self._tree.iter_match(topic)  # type: ignore[no-untyped-call]
+        for subscribers in nodes:
             for client_id, qos in subscribers.items():
-                heard[client_id] = max(qos, heard.get(client_id, 0))
-        return heard
+                found[client_id] = max(qos, found.get(client_id, 0))
+        return found
 
-    def _of_filter(self, filter: str) -> dict[str, int] | None:
+    def _subscribers(self, filter: str) -> dict[str, int] | None:
         try:
             return cast("dict[str, int]", self._tree[filter])
         except KeyError:

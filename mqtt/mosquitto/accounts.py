@@ -1,4 +1,4 @@
-"""Keeps Mosquitto's files in line with the registry."""
+"""Writes Mosquitto's password and ACL files whenever accounts change in the database."""
 
 import asyncio
 import fcntl
@@ -21,13 +21,14 @@ from resolvers.services import Services
 log = logging.getLogger("rollcall.mqtt")
 
 POLL_SECONDS = 1.0
-# Changes within this time are written together; the more there is to write, the longer.
+# Changes within this time are written together.
 GATHER_SECONDS = 0.5
+# Writing and reloading may take at most this share of the time, so large fleets pause longer.
 SHARE_OF_TIME = 0.1
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 10.0
 LOCK = "lock"
 
-# The other events change nothing of who may do what.
+# Events that can change accounts or rights.
 RELEVANT = frozenset(EventKind) - {
     EventKind.CONFIG_APPLIED,
     EventKind.CONFIG_CHANGED,
@@ -40,12 +41,12 @@ RELEVANT = frozenset(EventKind) - {
     EventKind.RECIPIENT_REMOVED,
 }
 OF_RELEVANT_KIND = event_log.of_kinds(RELEVANT)
-# Tokens expire without an event.
+# Seconds between full writes: tokens expire without an event.
 EVERY_SECONDS = 60.0
 
 
 class MosquittoSync:
-    """`server`: the account by which this server itself connects."""
+    """`server`: the account of this server itself."""
 
     name = "Mosquitto accounts"
     needed = True
@@ -55,34 +56,34 @@ class MosquittoSync:
         self._server = server
         self._woken = asyncio.Event()
         self._position: Position | None = None
-        # Relevant events beyond the position that were committed before the files were written.
-        self._seen = 0
-        self._again = 0.0
+        # Number of relevant events after the position that the files already contain.
+        self._written_events = 0
+        self._next_write_at = 0.0
 
     def wake(self) -> None:
-        """Something was written to the database."""
+        """Call after a write to the database."""
         self._woken.set()
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is unavailable."""
         async with _only_writer(self._files.folder):
             self._files.resume()
             try:
-                await self._keep_up(services)
+                await self._write_forever(services)
             finally:
                 self._files.cancel()
 
-    async def _keep_up(self, services: Services) -> None:
+    async def _write_forever(self, services: Services) -> None:
         self._position, retry = None, RETRY_SECONDS
         while True:
             self._woken.clear()
             try:
-                pause = await self._turn(services)
+                pause = await self._write_if_changed(services)
                 retry = RETRY_SECONDS
             except Unavailable:
                 raise
-            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again
-                log.warning("Mosquitto's files could not be written, trying again: %r", error)
+            except Exception as error:  # noqa: BLE001  any error is retried
+                log.warning("Mosquitto's files could not be written; retrying: %r", error)
                 pause, self._position = retry, None
                 retry = min(retry * 2, LONGEST_RETRY_SECONDS)
             if pause:
@@ -92,61 +93,65 @@ class MosquittoSync:
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._woken.wait()
 
-    async def _turn(self, services: Services) -> float:
-        """Writes if something has happened; returns for how many seconds to leave it at that."""
-        if not await self._something_happened(services):
+    async def _write_if_changed(self, services: Services) -> float:
+        """Write the files if needed. Return the seconds to pause before the next write."""
+        if not await self._needs_write(services):
             return 0
         await asyncio.sleep(GATHER_SECONDS)
         async with services.database.transaction(background=True) as session:
             position = await event_log.last_readable(session)
-            [seen] = await event_log.counts_after(session, [position], OF_RELEVANT_KIND)
+            [count] = await event_log.counts_after(session, [position], OF_RELEVANT_KIND)
         started, cpu = time.monotonic(), time.thread_time()
         accounts = [account async for account in broker_accounts_of(services, self._server)]
         cpu = time.thread_time() - cpu
         cpu += await asyncio.to_thread(self._write, accounts)
-        self._position, self._seen, self._again = position, seen, started + EVERY_SECONDS
+        self._position, self._written_events = position, count
+        self._next_write_at = started + EVERY_SECONDS
         return cpu / SHARE_OF_TIME * (1 - SHARE_OF_TIME)
 
     def _write(self, accounts: list[Account]) -> float:
-        """The CPU seconds that it took here and in Mosquitto.
+        """Return the CPU seconds used here and in Mosquitto.
 
-        Not the time that passed: newcomers would wait for nine times as long as a disk stalls.
+        Elapsed time would also count disk stalls, and new devices would wait nine times as long.
         """
         started = time.thread_time()
         changed = self._files.write(accounts)
-        own = time.thread_time() - started
-        return own + self._files.reload_seconds if changed else own
+        cpu = time.thread_time() - started
+        return cpu + self._files.reload_seconds if changed else cpu
 
-    async def _something_happened(self, services: Services) -> bool:
-        """Also if a transaction that has been open for long holds back what is settled."""
-        if self._position is None or time.monotonic() > self._again:
+    async def _needs_write(self, services: Services) -> bool:
+        """Whether accounts may have changed, also while a long transaction delays the position."""
+        if self._position is None or time.monotonic() > self._next_write_at:
             return True
         async with services.database.transaction(background=True) as session:
             settled = await event_log.last_readable(session)
-            places = self._position, settled
-            seen, beyond = await event_log.counts_after(session, places, OF_RELEVANT_KIND)
-        if seen != self._seen:
+            positions = self._position, settled
+            count, after_settled = await event_log.counts_after(
+                session, positions, OF_RELEVANT_KIND
+            )
+        if count != self._written_events:
             return True
-        self._position, self._seen = settled, beyond
+        self._position, self._written_events = settled, after_settled
         return False
 
 
 @asynccontextmanager
 async def _only_writer(folder: Path) -> AsyncIterator[None]:
-    """One server at a time: another one that has read the registry earlier would write later.
+    """Hold the lock of this folder; wait for it if needed.
 
-    Waits until no other server on this machine, and no other worker process of this one, writes.
+    Only one server or worker process on this machine writes. A second writer could overwrite newer
+    accounts with older ones.
     """
     number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while not _locked(number):  # noqa: ASYNC110  nobody says when it is free
+        while not _try_lock(number):  # noqa: ASYNC110  flock has no event
             await asyncio.sleep(POLL_SECONDS)
         yield
     finally:
         os.close(number)
 
 
-def _locked(number: int) -> bool:
+def _try_lock(number: int) -> bool:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole."""
+"""Files that are replaced atomically."""
 
 import hashlib
 import os
@@ -11,10 +11,10 @@ BUFFER_BYTES = 1 << 20
 
 
 class AtomicFile:
-    """A file beside the one that it is to replace, and no more than that if all ends now.
+    """A temporary file that replaces its target as a whole. Without `replace` it is deleted.
 
-    It gets the folder's group, which may read it and nothing else. `head`: its first line, which
-    says nothing about whether it `differs`.
+    Its group is the folder's, with read permission only. `head`: its first line, which `differs`
+    does not compare.
     """
 
     def __init__(self, target: Path, head: bytes, suffix: str = "draft") -> None:
@@ -46,7 +46,7 @@ class AtomicFile:
         return _digest(self.target) != self.digest.digest()
 
     def replace(self) -> None:
-        """Synchronised to the disk."""
+        """Replace the target and sync it to the disk."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.path.replace(self.target)
@@ -54,7 +54,7 @@ class AtomicFile:
 
 
 def first_line(path: Path) -> bytes:
-    """Empty if there is none."""
+    """Return the first line, or an empty one if there is none."""
     return next(lines_of(path), b"")
 
 

@@ -1,4 +1,4 @@
-"""Mosquitto's password and ACL files, written from accounts."""
+"""Writes Mosquitto's password and ACL files, and makes Mosquitto read them."""
 
 import fcntl
 import os
@@ -15,16 +15,17 @@ from mqtt.mosquitto.probe import PREFIX, Probe, new_name
 from mqtt.mosquitto.process import MosquittoProcess
 from mqtt.mosquitto.reload import Reload
 
-# Mosquitto refuses the whole ACL file for one deeper topic.
+# Mosquitto rejects the whole ACL file if one topic has more levels.
 MAX_SLASHES = 200
 HASH = re.compile(r"\$[67]\$[0-9A-Za-z+/=$]+")
 
 
 class MosquittoFiles:
-    """`passwords` and `acl` in a folder that Mosquitto reads; `pid_file`: where it writes its pid.
+    """The files `passwords` and `acl` in a folder that Mosquitto reads.
 
-    Their group is the folder's, which must be one of Mosquitto's. Both begin with the name of the
-    generation that they belong to; `address`: of the listener where Mosquitto is asked for it.
+    Their group is the folder's, which must be a group of Mosquitto's user. Both begin with the name
+    of their generation. `pid_file`: Mosquitto's. `address`: the listener at which the probe checks
+    whether Mosquitto has read a generation.
     """
 
     def __init__(
@@ -39,26 +40,26 @@ class MosquittoFiles:
 
     @property
     def reload_seconds(self) -> float:
-        """Of Mosquitto's CPU time that its last reload took."""
+        """CPU seconds that Mosquitto's last reload took."""
         return self._reload.seconds if self._reload else 0.0
 
     def write(self, accounts: Iterable[Account]) -> bool:
-        """Makes the files say this, and Mosquitto read them. Blocks. Whether anything changed.
+        """Write the accounts and make Mosquitto read them. Blocks. Return whether they changed.
 
-        Accounts in another order count as a change. On an error the files stay as they were, or
-        say less than before: raises ValueError for an account that has no place in them (no two of
-        a name, no blanks), OSError, and what `Reload.until_read` raises; try again after these, it
-        goes on where it stopped. Without an address Mosquitto is signalled once, and not asked.
+        Accounts in another order count as a change. After an error the files are unchanged or have
+        fewer accounts than before. Raises ValueError for an account that the files cannot contain
+        (duplicate name, blanks), OSError, and what `Reload.until_read` raises. A retry continues
+        there. Without an address Mosquitto is signalled once, without a check.
         """
-        with _alone(self.folder):
+        with _exclusive(self.folder):
             name = self._generation()
             next_name = new_name()
-            changed = self._put_in_place(accounts, next_name, whole=name is not None)
-            self._make_read(next_name if changed else name or "", changed=changed)
+            changed = self._replace_files(accounts, next_name, complete=name is not None)
+            self._reload_process(next_name if changed else name or "", changed=changed)
         return changed
 
     def cancel(self) -> None:
-        """Let `write`, in another thread, not wait for Mosquitto until `resume`."""
+        """Make `write` in another thread stop waiting for Mosquitto, until `resume` is called."""
         if self._probe:
             self._probe.cancel()
 
@@ -66,8 +67,8 @@ class MosquittoFiles:
         if self._probe:
             self._probe.cancelled.clear()
 
-    def _put_in_place(self, accounts: Iterable[Account], name: str, *, whole: bool) -> bool:
-        """Whether it was needed. `whole`: the files belong together."""
+    def _replace_files(self, accounts: Iterable[Account], name: str, *, complete: bool) -> bool:
+        """Replace the files if they differ. `complete`: both are of one generation now."""
         heads = self._heads(name)
         with (
             AtomicFile(self.passwords, heads[0]) as passwords,
@@ -76,58 +77,58 @@ class MosquittoFiles:
             lines = _render(accounts, passwords, acl)
             if process := self._process():
                 process.require_readable(acl.path)
-            changed = [draft.differs() for draft in (passwords, acl)]
-            if whole and not any(changed):
+            changed = [file.differs() for file in (passwords, acl)]
+            if complete and not any(changed):
                 return False
             if all(changed):
-                self._leave_out_all_but(lines)
+                self._remove_all_except(lines)
             acl.replace()
             passwords.replace()
         return True
 
-    def _make_read(self, name: str, *, changed: bool) -> None:
+    def _reload_process(self, name: str, *, changed: bool) -> None:
         if self._reload:
             self._reload.until_read(name, changed=changed)
         elif changed and (process := self._process()):
             process.reload()
 
     def _process(self) -> MosquittoProcess | None:
-        return MosquittoProcess.found_by(self.pid_file) if self.pid_file else None
+        return MosquittoProcess.from_pid_file(self.pid_file) if self.pid_file else None
 
     def _heads(self, name: str) -> tuple[bytes, bytes]:
-        """The first lines of the two files."""
+        """Return the first lines of `passwords` and `acl`."""
         note = f"# {name}\n"
         line = f"{self._probe.line(name)}\n" if self._probe else note
         return line.encode(), note.encode()
 
     def _generation(self) -> str | None:
-        """None if the files don't belong together: a writer was killed between them."""
+        """Return None if the files are of two generations: a writer was killed in between."""
         heads = first_line(self.passwords), first_line(self.acl)
         name = heads[1].decode(errors="replace").removeprefix("# ").rstrip("\n")
         return name if name.startswith(PREFIX) and heads == self._heads(name) else None
 
-    def _leave_out_all_but(self, lines: set[int]) -> None:
-        """At no moment may an old password have new rights, or a new password old ones.
+    def _remove_all_except(self, lines: set[int]) -> None:
+        """Remove deleted accounts and accounts with a new password before the rights change.
 
-        So whoever goes or has a new password is out before the rights change, and whoever comes is
-        in after that: Mosquitto may read the files between any two of these steps.
+        New accounts are added after that. So an old password never has new rights or the reverse,
+        although Mosquitto may read the files between any two steps.
         """
-        with AtomicFile(self.passwords, b"#\n", "kept") as kept:
+        with AtomicFile(self.passwords, b"#\n", "kept") as remaining:
             for line in lines_of(self.passwords):
                 if hash(line) in lines:
-                    kept.write(line)
-            if kept.differs():
-                kept.replace()
+                    remaining.write(line)
+            if remaining.differs():
+                remaining.replace()
 
 
 def _render(accounts: Iterable[Account], passwords: AtomicFile, acl: AtomicFile) -> set[int]:
-    """Returns the hashes of all lines of the password file."""
+    """Return the hashes of all lines of the password file."""
     lines: set[int] = set()
     names: set[str] = set()
     for account in accounts:
         _check(account)
         if account.username in names:
-            raise ValueError(f"There are two accounts {account.username!r}.")
+            raise ValueError(f"There are two accounts {account.username!r}. Names must be unique.")
         line = f"{account.username}:{account.password_hash}\n".encode()
         passwords.write(line)
         acl.write(_rules(account).encode())
@@ -149,10 +150,10 @@ def _check(account: Account) -> None:
     if not _one_word(name) or ":" in name or name.startswith("#"):
         raise ValueError(f"A Mosquitto user can't be called {name!r}.")
     if not HASH.fullmatch(account.password_hash):
-        raise ValueError(f"The password hash of {name} is none that Mosquitto knows.")
+        raise ValueError(f"Mosquitto does not support the format of the password hash of {name}.")
     for topic in (*account.rights.publish, *account.rights.read):
         if not _one_word(topic) or not is_filter(topic) or topic.count("/") > MAX_SLASHES:
-            raise ValueError(f"Mosquitto can't have a rule for {topic!r}, which {name} may use.")
+            raise ValueError(f"Mosquitto can't have a rule for topic {topic!r} of {name}.")
 
 
 def _one_word(text: str) -> bool:
@@ -160,8 +161,8 @@ def _one_word(text: str) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time, also of several servers on one machine."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock the folder against all other processes and servers on this machine."""
     number = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(number, fcntl.LOCK_EX)

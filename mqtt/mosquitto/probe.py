@@ -1,4 +1,4 @@
-"""An account without rights, by which this server learns which files Mosquitto has read."""
+"""Finds out whether Mosquitto has read the files, by an account without rights."""
 
 import hmac
 import secrets
@@ -15,12 +15,12 @@ from amqtt.mqtt.packet import PUBACK, PUBLISH
 from amqtt.mqtt.publish import PublishPacket
 from amqtt.mqtt.subscribe import SubscribePacket
 
-from domain.mqtt.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, mosquitto_hash
+from domain.mqtt.accounts import PASSWORD_ITERATIONS, SALT_BYTES, mosquitto_hash
 from mqtt.address import Address, tls_context
 
 PREFIX = "rollcall-probe-"
 CONNECT_SECONDS = 5.0
-# A reload with 100,000 accounts takes minutes, and Mosquitto answers after it.
+# A reload with 100,000 accounts takes minutes, and Mosquitto responds only after it.
 ANSWER_SECONDS = 600.0
 KEEPALIVE_SECONDS = 1_200
 # MQTT 3.1.1, section 3.1.2.3: user name, password, clean session.
@@ -30,7 +30,7 @@ PACKET_ID = 1
 
 
 class Answer(Enum):
-    """`UNGUARDED`: it has read the password file, and lets every client do everything."""
+    """`UNGUARDED`: it has read the password file, but lets every client do everything."""
 
     READ = auto()
     UNREAD = auto()
@@ -39,10 +39,10 @@ class Answer(Enum):
 
 
 class Probe:
-    """Each generation of the files has a probe of its own name, which is never used again.
+    """Logs in by an account that only one generation of the files contains.
 
-    So Mosquitto lets it in only if it has read that generation. `address`: of a listener that
-    checks passwords. The probe's password follows from the server's own, and is not stored.
+    The login succeeds only if Mosquitto has read that generation. `address`: of a listener that
+    checks passwords. The probe's password is derived from the server's and is not stored.
     """
 
     def __init__(self, address: Address) -> None:
@@ -51,12 +51,12 @@ class Probe:
         self._socket: socket.socket | None = None
 
     def line(self, name: str) -> str:
-        """For the password file."""
+        """Return the probe's line of the password file."""
         salt = sha256(name.encode()).digest()[:SALT_BYTES]
-        return f"{name}:{mosquitto_hash(self._password(name), salt, ITERATIONS_OF_WORDS)}"
+        return f"{name}:{mosquitto_hash(self._password(name), salt, PASSWORD_ITERATIONS)}"
 
     def ask(self, name: str) -> Answer:
-        """Connect. Blocks for as long as Mosquitto reads its files."""
+        """Connect and return the result. Blocks while Mosquitto reads its files."""
         try:
             with self._connected() as connection:
                 connection.sendall(_connect(name, self._password(name)))
@@ -70,20 +70,20 @@ class Probe:
             return Answer.UNREACHABLE
 
     def cancel(self) -> None:
-        """End what another thread waits for, and let it wait for nothing until `cancelled` ends."""
+        """Stop a wait in another thread, and prevent further waits while `cancelled` is set."""
         self.cancelled.set()
-        if waiting := self._socket:
+        if blocked := self._socket:
             with suppress(OSError):
-                waiting.shutdown(socket.SHUT_RDWR)
+                blocked.shutdown(socket.SHUT_RDWR)
 
     def _password(self, name: str) -> str:
         return hmac.digest((self.address.password or "").encode(), name.encode(), "sha256").hex()
 
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
-        """Raises OSError."""
-        place = (self.address.host, self.address.port)
-        with socket.create_connection(place, CONNECT_SECONDS) as plain:
+        """Raises OSError if there is no connection."""
+        target = (self.address.host, self.address.port)
+        with socket.create_connection(target, CONNECT_SECONDS) as plain:
             plain.settimeout(ANSWER_SECONDS)
             self._socket = plain
             if self.cancelled.is_set():
@@ -111,7 +111,7 @@ def _connect(name: str, password: str) -> bytes:
 
 
 def _may_publish(connection: socket.socket, topic: str) -> bool:
-    """Whether a message to itself comes back before its acknowledgement: Mosquitto's order."""
+    """Whether Mosquitto delivers a message to itself. It would send it before the PUBACK."""
     subscribe = SubscribePacket.build([(topic, 0)], PACKET_ID)
     publish = PublishPacket.build(topic, b"", PACKET_ID, dup_flag=False, qos=1, retain=False)
     connection.sendall(subscribe.to_bytes() + publish.to_bytes())
@@ -119,13 +119,13 @@ def _may_publish(connection: socket.socket, topic: str) -> bool:
         kind = head[0] >> 4
         if kind in (PUBLISH, PUBACK):
             return kind == PUBLISH
-        # All that come are shorter than 128 bytes, so one byte says their length.
+        # All expected packets are shorter than 128 bytes, so their length has one byte.
         _read(connection, head[-1])
     return False
 
 
 def _read(connection: socket.socket, count: int) -> bytes:
-    """So many bytes, or fewer if the connection ends."""
+    """Read `count` bytes, or fewer if the connection ends."""
     found = b""
     while len(found) < count and (more := connection.recv(count - len(found))):
         found += more

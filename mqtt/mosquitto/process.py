@@ -1,4 +1,4 @@
-"""The running Mosquitto that a pid file names (Linux: it is known by /proc)."""
+"""The running Mosquitto that a pid file names. Needs /proc (Linux)."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from pathlib import Path
 COMMAND = "mosquitto"
 ROOT = 0
 READ, ENTER = 0o4, 0o1
-# Of what follows the command's name in /proc/<pid>/stat: user time and system time.
+# User and system time: fields of /proc/<pid>/stat after the command's name.
 TIMES = slice(11, 13)
 
 
 class MosquittoProcess:
-    """`user`: the number of the user that it runs as. `groups`: those of its groups."""
+    """`user`: the uid that it runs as. `groups`: its gids."""
 
     def __init__(self, pid: int, status: dict[str, str]) -> None:
         self.pid = pid
@@ -23,10 +23,11 @@ class MosquittoProcess:
         self.groups.add(int(status["Gid"].split()[1]))
 
     @classmethod
-    def found_by(cls, pid_file: Path) -> "MosquittoProcess | None":
-        """None where the file is missing or stale: nothing runs, or something else.
+    def from_pid_file(cls, pid_file: Path) -> "MosquittoProcess | None":
+        """Return None if the file is missing or stale: no Mosquitto runs with this pid.
 
-        Mosquitto writes its pid before it reads its other files. Raises OSError.
+        Mosquitto writes its pid before it reads its other files. Raises OSError if this process may
+        not read the pid file.
         """
         try:
             pid = int(pid_file.read_text())
@@ -36,34 +37,37 @@ class MosquittoProcess:
         return cls(pid, status) if _is_mosquitto(status) else None
 
     def require_readable(self, file: Path) -> None:
-        """Raises PermissionError. Mosquitto 2.0 lets all do all when it can't read its ACL file."""
+        """Raises PermissionError if Mosquitto may not read the file.
+
+        Mosquitto 2.0 lets every client do everything if it can't read its ACL file.
+        """
         if not self._may(READ, file) or not all(self._may(ENTER, each) for each in file.parents):
             raise PermissionError(
                 f"Mosquitto (process {self.pid}, user {self.user}) could not read files in"
-                f" {file.parent}, so they stay as they are: give this folder Mosquitto's group, and"
-                " let that group enter it."
+                f" {file.parent}, so they were not replaced. Give this folder Mosquitto's group,"
+                " and let that group enter it."
             )
 
     def reload(self) -> None:
-        """Signal it, unless it is still starting: a SIGHUP would end it, and it reads them anyway.
+        """Send SIGHUP. Not during its start: that would end it, and it reads the files anyway.
 
         Raises PermissionError if this process may not send it signals.
         """
         try:
-            with _pinned(self.pid) as number:
-                # Looked up again, so that no other process is signalled that has its pid since.
+            with _pinned(self.pid) as pidfd:
+                # Checked again: the pid may belong to another process by now.
                 if _catches_hangup(_status(self.pid)):
-                    _hang_up(self.pid, number)
+                    _send_hangup(self.pid, pidfd)
         except ProcessLookupError:
             return
         except PermissionError as error:
             raise PermissionError(
-                f"The files are written, but Mosquitto (process {self.pid}, user {self.user}) has"
-                " not read them: run Rollcall as that user, or let something else reload it."
+                f"The files are written, but Rollcall may not signal Mosquitto (process {self.pid},"
+                f" user {self.user}). Run Rollcall as that user, or reload Mosquitto yourself."
             ) from error
 
     def cpu_seconds(self) -> float:
-        """What it has used since its start; 0 if it has ended."""
+        """CPU seconds since its start; 0 if it has ended."""
         try:
             line = Path(f"/proc/{self.pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -71,39 +75,40 @@ class MosquittoProcess:
         used = line.rpartition(")")[2].split()[TIMES]
         return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
-    def _may(self, what: int, path: Path) -> bool:
-        about = path.stat()
-        if about.st_uid == self.user:
-            what <<= 6
-        elif about.st_gid in self.groups:
-            what <<= 3
-        return self.user == ROOT or bool(about.st_mode & what)
+    def _may(self, permission: int, path: Path) -> bool:
+        stat = path.stat()
+        if stat.st_uid == self.user:
+            permission <<= 6
+        elif stat.st_gid in self.groups:
+            permission <<= 3
+        return self.user == ROOT or bool(stat.st_mode & permission)
 
 
 @contextmanager
 def _pinned(pid: int) -> Iterator[int | None]:
-    """A descriptor of this very process; None if the system offers none (seccomp, old kernels).
+    """Open a pidfd, so that no later process with the same pid is signalled.
 
-    Raises ProcessLookupError.
+    It is None if the system has none (seccomp, old kernels). Raises ProcessLookupError if the
+    process has ended.
     """
     try:
-        number = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         raise
     except OSError:
-        number = None
+        pidfd = None
     try:
-        yield number
+        yield pidfd
     finally:
-        if number is not None:
-            os.close(number)
+        if pidfd is not None:
+            os.close(pidfd)
 
 
-def _hang_up(pid: int, number: int | None) -> None:
-    if number is None:
+def _send_hangup(pid: int, pidfd: int | None) -> None:
+    if pidfd is None:
         os.kill(pid, signal.SIGHUP)
     else:
-        signal.pidfd_send_signal(number, signal.SIGHUP)
+        signal.pidfd_send_signal(pidfd, signal.SIGHUP)
 
 
 def _catches_hangup(status: dict[str, str]) -> bool:

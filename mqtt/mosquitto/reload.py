@@ -1,4 +1,4 @@
-"""Makes a running Mosquitto read its files again, and knows when it has."""
+"""Makes a running Mosquitto reload its files, and checks that it did."""
 
 import logging
 import time
@@ -9,28 +9,28 @@ from mqtt.mosquitto.process import MosquittoProcess
 
 log = logging.getLogger("rollcall.mqtt")
 
-# Between signals that had no effect: Mosquitto 2.0 loses those that come during a reload.
+# Between signals without effect: Mosquitto 2.0 loses signals during a reload.
 PAUSES_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0)
-# Until a Mosquitto that runs answers: it may be reading a large database at its start.
+# Until a running Mosquitto responds: at its start it may read a large database.
 START_SECONDS = 120.0
 LOOK_SECONDS = 0.05
 
 
 class Reload:
-    """`seconds`: of its CPU time that Mosquitto spent on the last one, deaf to its clients."""
+    """`seconds`: Mosquitto's CPU time for the last reload. It serves no clients during it."""
 
     def __init__(self, pid_file: Path, probe: Probe) -> None:
         self.seconds = 0.0
         self.probe = probe
         self._pid_file = pid_file
         self._confirmed: str | None = None
-        self._blind: bool | None = None
+        self._passwords_unchecked: bool | None = None
 
     def until_read(self, name: str, *, changed: bool) -> None:
         """Block until Mosquitto has read the files of this generation, and serves its clients.
 
-        `changed`: since this generation was written just now, Mosquitto can't have read it.
-        Returns at once if no Mosquitto runs: it reads them at its start.
+        `changed`: this generation was written just now, so Mosquitto can't have read it yet.
+        Returns at once if no Mosquitto runs: it reads the files at its start.
         Raises TimeoutError if it does not read them or the probe is cancelled, PermissionError if
         this process may not signal it.
         """
@@ -43,10 +43,10 @@ class Reload:
             self._confirmed = name
 
     def _signal_until_read(self, name: str, answer: Answer) -> Answer:
-        """UNREACHABLE if nothing runs."""
+        """Return UNREACHABLE if no Mosquitto runs."""
         pauses, deadline = iter(PAUSES_SECONDS), time.monotonic() + START_SECONDS
         while True:
-            process = MosquittoProcess.found_by(self._pid_file)
+            process = MosquittoProcess.from_pid_file(self._pid_file)
             if answer is Answer.UNREACHABLE:
                 if process is None:
                     return answer
@@ -58,45 +58,53 @@ class Reload:
             if self._proves(answer):
                 return answer
             if pause is None or self.probe.cancelled.wait(pause):
-                raise TimeoutError(self._complaint(process, answer))
+                raise TimeoutError(self._timeout_message(process, answer))
 
     def _proves(self, answer: Answer) -> bool:
-        """That it has read the files; or all that can be known of a listener without passwords."""
+        """Whether it has read the files. Always True for a listener that checks no passwords."""
         if answer in (Answer.UNREAD, Answer.UNREACHABLE):
             return False
-        if self._blind is None:
-            self._blind = self.probe.ask(new_name()) in (Answer.READ, Answer.UNGUARDED)
-            if self._blind:
+        if self._passwords_unchecked is None:
+            self._passwords_unchecked = self.probe.ask(new_name()) in (
+                Answer.READ,
+                Answer.UNGUARDED,
+            )
+            if self._passwords_unchecked:
                 log.warning(
-                    "The MQTT listener at %s checks no passwords, so this server can't tell whether"
-                    " Mosquitto has read its files: let ROLLCALL_MQTT_URL lead to one that does.",
-                    self._place,
+                    "The MQTT listener at %s checks no passwords, so it is unknown whether"
+                    " Mosquitto has read its files. Set ROLLCALL_MQTT_URL to a listener that checks"
+                    " them.",
+                    self._listener,
                 )
-        return answer is Answer.READ or self._blind
+        return answer is Answer.READ or self._passwords_unchecked
 
     def _signal_and_ask(self, process: MosquittoProcess | None, name: str) -> Answer:
-        """It obeys the signal before it answers whoever connects after it."""
+        """Mosquitto handles the signal before it responds to a later connection."""
         if process is None:
             return self.probe.ask(name)
         before = process.cpu_seconds()
         process.reload()
         answer = self.probe.ask(name)
         self.seconds = max(0.0, process.cpu_seconds() - before)
-        log.debug("Mosquitto (process %s), signalled, has %s %s.", process.pid, answer.name, name)
+        log.debug(
+            "Signalled Mosquitto (process %s): files %s are %s.", process.pid, name, answer.name
+        )
         return answer
 
     @property
-    def _place(self) -> str:
+    def _listener(self) -> str:
         return f"{self.probe.address.host}:{self.probe.address.port}"
 
-    def _complaint(self, process: MosquittoProcess | None, answer: Answer) -> str:
-        who = f"Mosquitto (process {process.pid})" if process else f"The broker at {self._place}"
+    def _timeout_message(self, process: MosquittoProcess | None, answer: Answer) -> str:
+        broker = (
+            f"Mosquitto (process {process.pid})" if process else f"The broker at {self._listener}"
+        )
         if self.probe.cancelled.is_set():
-            return f"{who} was not waited for: this server stops."
+            return f"{broker} has not confirmed its files before this server stopped."
         if answer is Answer.UNREACHABLE:
-            return f"{who} does not answer at {self._place}: is that where ROLLCALL_MQTT_URL leads?"
+            return f"{broker} does not answer at {self._listener}. Check ROLLCALL_MQTT_URL."
         if answer is Answer.UNGUARDED:
-            return f"{who} lets every client do everything: its log says why it has no rights."
+            return f"{broker} lets every client do everything. Look for the reason in its log."
         if process is None:
-            return f"{who} has not read its files, and {self._pid_file} names no Mosquitto."
-        return f"{who} has not read its files: does its configuration name them?"
+            return f"{broker} has not read its files, and {self._pid_file} names no Mosquitto."
+        return f"{broker} has not read its files. Check that its configuration names them."

@@ -1,4 +1,4 @@
-"""A way to tell somebody, and what can go wrong on it."""
+"""The interface of a channel that sends alerts, and its errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from resolvers.feed.entries import AuditEvent
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Something to press under a message; `data`, up to 64 bytes, says what is wanted then."""
+    """A button under a message. `data`, up to 64 bytes, comes back when it is pressed."""
 
     label: str
     data: str
 
 
 Buttons = Sequence[Sequence[Button]]
-"""In rows."""
+"""Rows of buttons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`text` for people, in plain text. `events`: what it is about, for programs; a digest names
-    only some of them, and in `text` how many there are. `buttons`, where the channel has any.
+    """`text`: plain text for people. `events`: for programs; a digest has only the first few, and
+    the number of all in `text`. `buttons`: for channels that support them.
     """
 
     text: str
@@ -31,54 +31,54 @@ class Message:
 
 
 class Failed(Exception):
-    """It may work later."""
+    """Sending failed and may succeed later."""
 
 
 class Later(Failed):
-    """The other side says when: `seconds` from now."""
+    """The other side asks to wait: `seconds` from now."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"told to wait for {seconds:g} s")
+        super().__init__(f"it asks to wait for {seconds:g} s")
         self.seconds = seconds
 
 
 class Moved(Failed):
-    """The recipient has another address by now."""
+    """The recipient has a new address."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"it moved to {address}")
         self.address = address
 
 
-class Unwelcome(Failed):
-    """The recipient takes no messages for now, whatever they say."""
+class WriteForbidden(Failed):
+    """The recipient accepts no messages of any content for now."""
 
 
-class NoTopic(Unwelcome):
-    """The topic of a group takes none."""
+class NoTopic(WriteForbidden):
+    """The topic of a group is closed or deleted."""
 
 
-class Doubtful(Failed):
-    """It is refused, and may never be taken: because of the message, or of the recipient."""
+class UnclearRefusal(Failed):
+    """Refused, possibly for good: because of the message or of the recipient."""
 
 
 class Refused(Exception):
-    """The message is not taken, and never will be."""
+    """The message is refused for good."""
 
 
 class Gone(Exception):
-    """The recipient takes nothing any more, until it says so."""
+    """The recipient is unavailable until it comes back by itself, for example with /start."""
 
 
 class Channel(Protocol):
-    """`pause`: seconds between two messages to one address."""
+    """`pause`: minimum seconds between two messages to one address."""
 
     name: str
 
     def pause(self, address: str) -> float: ...
 
     async def send(self, address: str, message: Message) -> None:
-        """Returns when the other side has taken it. Raises Failed, Refused or Gone."""
+        """Send, and return when the other side has accepted it. Raises Failed, Refused or Gone."""
 
     async def close(self) -> None:
-        """Lets go of connections; `send` opens new ones."""
+        """Close connections. `send` opens new ones."""

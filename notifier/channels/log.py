@@ -1,4 +1,4 @@
-"""Alerts in the log, where nothing else is set: a newcomer sees that there are any."""
+"""Writes alerts to the log, if no other channel is set up."""
 
 import logging
 

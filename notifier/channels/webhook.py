@@ -1,4 +1,4 @@
-"""Alerts for other systems: a signed POST."""
+"""Sends alerts to another system by a signed POST."""
 
 import hashlib
 import hmac
@@ -11,16 +11,16 @@ import aiohttp
 from notifier.channels.channel import Failed, Gone, Later, Message, Refused
 from resolvers.feed.entries import AuditEvent
 
-SECONDS = 15
-LONGEST_WAIT_SECONDS = 3600
+TIMEOUT_SECONDS = 15
+MAX_WAIT_SECONDS = 3600
 
 
 class WebhookChannel:
     """The body is JSON: `text`, and `events`, each with id, at, kind, actor, owner, deviceId,
     before, after.
 
-    `X-Rollcall-Timestamp` is Unix time, `X-Rollcall-Signature` is `sha256=` and the HMAC-SHA-256,
-    in hex, of timestamp, a dot and the body, under the secret.
+    `X-Rollcall-Timestamp` is Unix time. `X-Rollcall-Signature` is `sha256=` and the hexadecimal
+    HMAC-SHA-256 of timestamp, a dot and the body, with the secret as key.
     """
 
     name = "webhook"
@@ -33,17 +33,17 @@ class WebhookChannel:
 
     async def send(self, address: str, message: Message) -> None:
         body = json.dumps(
-            {"text": message.text, "events": [_told(event) for event in message.events]}
+            {"text": message.text, "events": [_to_json(event) for event in message.events]}
         ).encode()
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.post(
                     address, data=body, headers=self._headers(body), allow_redirects=False
-                ) as answer,
+                ) as response,
             ):
-                _check(answer.status, answer.headers.get("Retry-After", ""))
+                _check(response.status, response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Failed(f"it can't be reached ({type(error).__name__})") from error
 
@@ -57,12 +57,12 @@ class WebhookChannel:
         }
 
     async def close(self) -> None:
-        """Each message has a connection of its own."""
+        """No-op: each message opens its own connection."""
 
 
 def _check(status: int, retry_after: str) -> None:
     if status in (429, 503) and retry_after.isascii() and retry_after.isdigit():
-        raise Later(min(int(retry_after), LONGEST_WAIT_SECONDS))
+        raise Later(min(int(retry_after), MAX_WAIT_SECONDS))
     if status == 410:  # noqa: PLR2004
         raise Gone("it answered 410 Gone")
     if status == 429 or status >= 500:  # noqa: PLR2004
@@ -71,14 +71,14 @@ def _check(status: int, retry_after: str) -> None:
         raise Refused(f"it answered {status}")
 
 
-def _told(told: AuditEvent) -> dict[str, Any]:
-    event = told.event
+def _to_json(entry: AuditEvent) -> dict[str, Any]:
+    event = entry.event
     return {
         "id": event.id,
         "at": event.at.isoformat(),
         "kind": event.kind,
         "actor": event.actor,
-        "owner": told.owner,
+        "owner": entry.owner,
         "deviceId": event.device_id,
         "before": event.before,
         "after": event.after,

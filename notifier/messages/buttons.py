@@ -1,4 +1,4 @@
-"""What can be done about an event, as buttons."""
+"""The buttons under messages about events and devices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,22 +12,25 @@ APPROVE, REJECT, DEVICE = "approve", "reject", "device"
 SEPARATOR = ":"
 
 
-def callback_data(what: str, *about: object) -> str:
-    """The data of a button: what is wanted, and of whom."""
-    return SEPARATOR.join([what, *map(str, about)])
+def callback_data(action: str, *arguments: object) -> str:
+    """Return the data of a button: the action and its arguments."""
+    return SEPARATOR.join([action, *map(str, arguments)])
 
 
-def event_buttons(told: AuditEvent, words: Mapping[str, Any], *, decides: bool) -> Buttons:
-    """`decides`: it is for somebody who may approve devices."""
-    if told.device is None:
+def event_buttons(entry: AuditEvent, words: Mapping[str, Any], *, can_approve: bool) -> Buttons:
+    """`can_approve`: the recipient may approve devices."""
+    if entry.device is None:
         return ()
-    details = [Button(words["buttons"]["device"], callback_data(DEVICE, told.device.id))]
-    asks = decides and told.event.kind in REQUESTS
-    return [*approval_buttons(told.device, told.event.id if asks else None, words), details]
+    details = [Button(words["buttons"]["device"], callback_data(DEVICE, entry.device.id))]
+    has_request = can_approve and entry.event.kind in REQUESTS
+    return [
+        *approval_buttons(entry.device, entry.event.id if has_request else None, words),
+        details,
+    ]
 
 
 def approval_buttons(device: AnyDevice, request: int | None, words: Mapping[str, Any]) -> Buttons:
-    """Under a device that waits. `request` None: none was made, or another chat decides."""
+    """`request` None: there is no request, or this recipient may not approve devices."""
     if request is None or not device.awaits_approval:
         return ()
     labels = words["buttons"]

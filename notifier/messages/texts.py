@@ -1,4 +1,4 @@
-"""What happened, in people's words and language."""
+"""Texts of messages about events, in the recipient's language."""
 
 import tomllib
 from collections import defaultdict
@@ -17,11 +17,11 @@ from resolvers.feed.entries import AuditEvent
 FOLDER = Path(__file__).parent / "languages"
 FALLBACK = "en"
 LANGUAGES = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
-SHOWN_OF_DIGEST = 5
+DIGEST_EXAMPLES = 5
 
 
 def texts(language: str) -> dict[str, Any]:
-    """Of a language code such as `ru` or `pt-br`; English for those that there is no file of."""
+    """Return the texts of a language code such as `ru` or `pt-br`; English if there is no file."""
     code = language.partition("-")[0].lower()
     return _read(code if code in LANGUAGES else FALLBACK)
 
@@ -31,24 +31,25 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def single(told: AuditEvent, language: str, *, decides: bool = False) -> Message:
-    """One event. It ends with its number in the log. `decides`: see `offers`."""
+def single(entry: AuditEvent, language: str, *, can_approve: bool = False) -> Message:
+    """Return a message about one event. `can_approve`: the recipient may approve devices."""
     words = texts(language)
-    number = words["number"].format(number=told.event.id)
-    buttons = event_buttons(told, words, decides=decides)
-    return Message(f"{_sentence(told, words)}\n{number}", [told], buttons)
+    number = words["number"].format(number=entry.event.id)
+    buttons = event_buttons(entry, words, can_approve=can_approve)
+    return Message(f"{_sentence(entry, words)}\n{number}", [entry], buttons)
 
 
 def digest(
     counts: Mapping[str, int],
     numbers: tuple[int, int],
-    some: Sequence[AuditEvent],
+    examples: Sequence[AuditEvent],
     language: str,
     *,
     missed_since: datetime | None = None,
 ) -> Message:
-    """Many events: how many of each kind, the first few in a line, and the numbers they have.
-    `missed_since`: nothing could be sent from then on.
+    """Return a message about many events: counts per kind, the first few events, and their numbers.
+
+    `missed_since`: since then nothing could be sent to the recipient.
     """
     words = texts(language)
     total = sum(counts.values())
@@ -58,14 +59,16 @@ def digest(
         since = f"{missed_since.astimezone(UTC):%Y-%m-%d %H:%M %Z}"
         heading = words["missed"].format(total=total, since=since)
     lines = [heading, *_counted(counts, words)]
-    lines += [f"• {_sentence(told, words).splitlines()[0]}" for told in some[:SHOWN_OF_DIGEST]]
-    return Message("\n".join([*lines, _numbers(numbers, words)]), some)
+    lines += [
+        f"• {_sentence(entry, words).splitlines()[0]}" for entry in examples[:DIGEST_EXAMPLES]
+    ]
+    return Message("\n".join([*lines, _numbers(numbers, words)]), examples)
 
 
-def in_short(counts: Mapping[str, int], numbers: tuple[int, int], language: str) -> Message:
-    """Instead of a message that is not taken: nothing that people or devices wrote is in it."""
+def summary(counts: Mapping[str, int], numbers: tuple[int, int], language: str) -> Message:
+    """Return a replacement of a refused message, without text from people or devices."""
     words = texts(language)
-    heading = words["in_short"].format(total=sum(counts.values()))
+    heading = words["summary"].format(total=sum(counts.values()))
     return Message("\n".join([heading, *_counted(counts, words), _numbers(numbers, words)]), ())
 
 
@@ -80,30 +83,30 @@ def _numbers(numbers: tuple[int, int], words: Mapping[str, Any]) -> str:
     return str(words["numbers"].format(first=first, last=last))
 
 
-def _sentence(told: AuditEvent, words: Mapping[str, Any]) -> str:
-    template = words[_template(told)]
-    values = defaultdict(lambda: words["nothing"], _values(told))
+def _sentence(entry: AuditEvent, words: Mapping[str, Any]) -> str:
+    template = words[_template(entry)]
+    values = defaultdict(lambda: words["nothing"], _values(entry))
     lines = (line.format_map(values) for line in template.split("\n"))
     return "\n".join(line for line in lines if line.strip())
 
 
-def _template(told: AuditEvent) -> str:
-    after = told.event.after or {}
-    waits = after.get("state") == DeviceState.PENDING
-    if told.event.kind == EventKind.DEVICE_REGISTERED and waits:
+def _template(entry: AuditEvent) -> str:
+    after = entry.event.after or {}
+    pending = after.get("state") == DeviceState.PENDING
+    if entry.event.kind == EventKind.DEVICE_REGISTERED and pending:
         return "device_waiting"
-    return told.event.kind
+    return entry.event.kind
 
 
-def _values(told: AuditEvent) -> dict[str, Any]:
-    """What the event says itself, else what the device is by now."""
-    event, device = told.event, told.device
+def _values(entry: AuditEvent) -> dict[str, Any]:
+    """Values from the event, else from the present device."""
+    event, device = entry.event, entry.device
     before, after = event.before or {}, event.after or {}
     facts = {**before, **after}
     values = {
         "id": event.device_id,
         "actor": event.actor,
-        "owner": told.owner,
+        "owner": entry.owner,
         "type": facts.get("measurementType") or (device and device.measurement_type.name),
         "place": facts.get("place") or (device and device.place.name),
         "model": facts.get("sensorModel") or (device and device.sensor_model),
@@ -113,7 +116,7 @@ def _values(told: AuditEvent) -> dict[str, Any]:
         "error": facts.get("error") or "",
         "filter": facts.get("filter"),
         "topic": after.get("topic"),
-        "since": _moment(facts.get("offlineSince")),
+        "since": _format_time(facts.get("offlineSince")),
         "recipient": " ".join(
             str(facts[n]) for n in ("channel", "name", "address") if facts.get(n)
         ),
@@ -124,7 +127,7 @@ def _values(told: AuditEvent) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _moment(text: str | None) -> str | None:
+def _format_time(text: str | None) -> str | None:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}" if text else None
 
 
@@ -134,7 +137,7 @@ def _coordinates(facts: Mapping[str, Any]) -> str | None:
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Without what changes by itself."""
+    """List the changed values without version, time and actor."""
     names = [n for n in after if n not in ("version", "updatedAt", "updatedBy")]
     changed = [n for n in names if before.get(n) != after[n]]
     return "\n".join(f"{name}: {before.get(name)} → {after[name]}" for name in changed)

@@ -1,4 +1,4 @@
-"""Telegram's Bot API by pyTelegramBotAPI: within its limits, and with errors that mean something.
+"""Telegram's Bot API by pyTelegramBotAPI, with rate limits and this project's errors.
 
 core.telegram.org/bots/api
 """
@@ -21,12 +21,12 @@ from telebot.asyncio_helper import (  # noqa: TID251
 
 from notifier.channels.channel import Failed, Later
 from notifier.telegram.clock import TelegramClock, Tracing
-from notifier.telegram.refusals import meaning
+from notifier.telegram.refusals import exception_for
 from notifier.telegram.retry_after import RetryAfter
 
-SECONDS = 20
-# About 30 messages a second in all (core.telegram.org/bots/faq).
-A_SECOND = 25
+TIMEOUT_SECONDS = 20
+# Telegram allows about 30 for all chats (core.telegram.org/bots/faq).
+MESSAGES_PER_SECOND = 25
 CONNECTIONS = 50
 CLOCK = TelegramClock()
 TELEGRAM = "https://api.telegram.org"
@@ -41,18 +41,17 @@ ERRORS = (
     OSError,
 )
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-# Each failure is ours to tell, and its lines hold the URL with the token.
+# Callers report each failure, and its lines contain the URL with the token.
 logging.getLogger("TeleBot").setLevel(logging.CRITICAL)
 
 
 class TelegramApi:
-    """`url`: of a Bot API server of one's own. `clock`: Telegram's. All but `post` name what they
-    ask, since Telegram says for each method how long it wants not to be asked again.
+    """`url`: of a self-hosted Bot API server. `clock`: Telegram's.
 
-    The library has one URL for all bots of a process: raises ValueError if another server's API is
-    open, to which this bot's token would go, or the other one's here.
+    The library has one URL for all bots of a process. Raises ValueError if an API with another URL
+    is open: the token of one bot would go to the server of the other.
     """
 
     _open: ClassVar["weakref.WeakSet[TelegramApi]"] = weakref.WeakSet()
@@ -60,56 +59,62 @@ class TelegramApi:
     def __init__(self, token: str, url: str | None = None) -> None:
         self.url = f"{(url or TELEGRAM).rstrip('/')}/bot{{0}}/{{1}}"
         if any(other.url != self.url for other in self._open):
-            raise ValueError("This process talks to another Bot API server already.")
+            raise ValueError("This process already uses another Bot API server.")
         self._open.add(self)
         asyncio_helper.API_URL = self.url
         self.token = token
         self.clock = CLOCK
         self._bot = AsyncTeleBot(token)
-        self._turn = asyncio.Lock()
-        self._waits = RetryAfter()
+        self._throttle = asyncio.Lock()
+        self._retry_after = RetryAfter()
 
-    async def post(self, chat: str, call: Callable[[AsyncTeleBot], Awaitable[Answer]]) -> Answer:
-        """A message, or a change of one: in its turn. Raises Failed, Refused or Gone."""
-        self._waits.check(chat)
-        async with self._turn:
-            await asyncio.sleep(1 / A_SECOND)
-        sent = await self.ask(chat, call)
-        self.clock.read_message(sent)
-        return sent
+    async def send_throttled(
+        self, chat: str, method: Callable[[AsyncTeleBot], Awaitable[Result]]
+    ) -> Result:
+        """Send or edit a message, with the rate limit. Raises Failed, Refused or Gone."""
+        self._retry_after.check(chat)
+        async with self._throttle:
+            await asyncio.sleep(1 / MESSAGES_PER_SECOND)
+        result = await self.call(chat, method)
+        self.clock.read_message(result)
+        return result
 
-    async def ask(
+    async def call(
         self,
-        what: Hashable,
-        call: Callable[[AsyncTeleBot], Awaitable[Answer]],
-        seconds: float = SECONDS,
-    ) -> Answer:
-        """Raises Failed, Refused or Gone; Later without asking, if Telegram said so before."""
-        self._waits.check(what)
+        key: Hashable,
+        method: Callable[[AsyncTeleBot], Awaitable[Result]],
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> Result:
+        """Call a method. `key`: the method or chat for which Telegram may ask to wait.
+
+        Raises Failed, Refused or Gone. Raises Later without a request if Telegram asked to wait.
+        """
+        self._retry_after.check(key)
         _open_session(self.clock)
         try:
             async with asyncio.timeout(seconds):
-                return await call(self._bot)
+                return await method(self._bot)
         except ERRORS as error:
             task = asyncio.current_task()
             if task and task.cancelling():
-                # The library takes a cancellation for a failure.
+                # The library treats a cancellation as a failure.
                 raise asyncio.CancelledError from None
-            meant = _meant(error)
-            if isinstance(meant, Later):
-                self._waits.note(what, meant.seconds)
-            raise meant from None
+            converted = _convert(error)
+            if isinstance(converted, Later):
+                self._retry_after.set(key, converted.seconds)
+            raise converted from None
 
-    async def news(self, offset: int | None, seconds: int, wanted: list[str]) -> list[Any]:
-        """Updates as they came, of these kinds; all before `offset` were dealt with. Telegram waits
-        for the first one so many seconds.
+    async def get_updates(self, offset: int | None, seconds: int, kinds: list[str]) -> list[Any]:
+        """Return raw updates of these kinds, and confirm all before `offset`.
+
+        If there is none, Telegram waits up to `seconds` for one.
         """
-        found = await self.ask(
+        found = await self.call(
             "getUpdates",
             lambda _: asyncio_helper.get_updates(  # type: ignore[no-untyped-call]
-                self.token, offset, None, seconds, wanted, seconds + SECONDS
+                self.token, offset, None, seconds, kinds, seconds + TIMEOUT_SECONDS
             ),
-            seconds + SECONDS,
+            seconds + TIMEOUT_SECONDS,
         )
         return found or []
 
@@ -121,17 +126,17 @@ class TelegramApi:
 
 
 def _open_session(clock: TelegramClock) -> None:
-    """As the library does, and so that answers set the clock."""
+    """Open the library's session so that responses set the clock."""
     manager = asyncio_helper.session_manager
     if manager.session is None or manager.session.closed:
         connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=manager.ssl_context)
         manager.session = aiohttp.ClientSession(connector=connector, trace_configs=[Tracing(clock)])
 
 
-def _meant(error: Exception) -> Exception:
+def _convert(error: Exception) -> Exception:
     if isinstance(error, ApiTelegramException):
         parameters = error.result_json.get("parameters") or {}
-        return meaning(error.error_code, str(error.description), parameters)
+        return exception_for(error.error_code, str(error.description), parameters)
     if isinstance(error, (ApiHTTPException, ApiInvalidJSONException)):
-        return Failed("Telegram's answer was none of the Bot API's")
+        return Failed("the answer is not from a Bot API server")
     return Failed(f"Telegram can't be reached ({type(error).__name__})")

@@ -1,4 +1,4 @@
-"""The bot: it talks for one server at a time, whichever has the lock."""
+"""The Telegram bot. Only the server that holds its lock runs it."""
 
 import asyncio
 import hashlib
@@ -17,41 +17,41 @@ from db.postgres.advisory_locks import Lock, Locks, LocksLost
 from domain.errors import Unavailable
 from notifier.channels.channel import Failed, Gone, Refused
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.menu import offer_menu
-from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, rest, until_done
+from notifier.telegram.menu import set_menu
+from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, retry_until_done, wait_before_retry
 from notifier.telegram.updates.dispatch import Dispatch
 from notifier.telegram.updates.update import ReceivedUpdate
-from resolvers.alerts.chats import bot_met_before, store_bot_name
+from resolvers.alerts.chats import load_bot_name, store_bot_name
 from resolvers.services import Services
 
 log = logging.getLogger("rollcall.bot")
 
-WANTED = ["message", "channel_post", "callback_query", "my_chat_member"]
-# Of one answer to getUpdates; there may be more.
-MOST_UPDATES = 100
-# Between two questions. What comes after a longer time may have waited at Telegram.
+UPDATE_KINDS = ["message", "channel_post", "callback_query", "my_chat_member"]
+# Maximum of one getUpdates response; with so many there may be more.
+MAX_UPDATES = 100
+# Maximum seconds between two polls. After a longer time, updates may be old.
 PROMPT_SECONDS = 10.0
-# Telegram holds a question open for so long, if there is nothing to tell.
+# Telegram keeps a poll open for so many seconds if there is no update.
 POLL_SECONDS = 25
-# How long the next question waits for answers to what was said before.
-LISTEN_SECONDS = 3.0
-# After a database that is away or busy.
-AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
-# How often a server asks whether the one that has the bot is gone, and how often that one makes
-# sure that it still has it.
+# Maximum seconds that the next poll waits until updates are handled.
+HANDLE_WAIT_SECONDS = 3.0
+# Pauses if the database is unavailable or busy.
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
+# Seconds between two attempts of other servers to get the lock.
 TAKE_OVER_SECONDS = 2.0
-KEEP_SECONDS = 3.0
+# Seconds between two checks that this server still has the lock.
+LOCK_CHECK_SECONDS = 3.0
 HANDLE_SECONDS = 60
-# How long the bot's name is waited for before it begins to hear without.
+# Maximum seconds to wait for the bot's name before it starts without it.
 NAME_SECONDS = 5.0
-MOST_AT_ONCE = 4
+MAX_WEBHOOK_CONNECTIONS = 4
 WEBHOOK_ACTIVE = "webhook is active"
 
 
 class TelegramBot:
-    """`webhook`: an address at which Telegram reaches the servers; None: they ask Telegram.
+    """`webhook`: the URL to which Telegram sends updates. None: the server polls.
 
-    `zone`: the time zone of what it says.
+    `zone`: the time zone of times in messages.
     """
 
     name = "Telegram bot"
@@ -65,14 +65,14 @@ class TelegramBot:
 
     @property
     def secret(self) -> str:
-        """What Telegram sends along to the webhook; the same at every server with this bot."""
+        """The secret by which the webhook recognizes Telegram; equal on all servers of this bot."""
         return hmac.new(self._api.token.encode(), b"webhook", hashlib.sha256).hexdigest()
 
     def wake(self) -> None:
-        """What happens to devices is the notifier's to tell."""
+        """No-op: the bot does not react to new events."""
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is unavailable."""
         try:
             await self._run(services)
         finally:
@@ -83,120 +83,127 @@ class TelegramBot:
         try:
             await asyncio.wait([naming], timeout=NAME_SECONDS)
             if self._dispatch.username is None:
-                self._dispatch.username = await bot_met_before(services)
-            await self._take_turns(services)
+                self._dispatch.username = await load_bot_name(services)
+            await self._run_by_lock(services)
         finally:
             await end_all([naming])
 
-    async def _take_turns(self, services: Services) -> NoReturn:
+    async def _run_by_lock(self, services: Services) -> NoReturn:
         while True:
             try:
                 async with services.database.locks() as locks:
-                    await self._stand_by(services, locks)
+                    await self._wait_for_lock(services, locks)
             except LocksLost as lost:
-                log.warning("Another server may talk for the bot now: %s", lost)
+                log.warning("Lost the bot's lock; another server may run the bot now: %s", lost)
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     async def receive(self, services: Services, update: dict[str, Any]) -> None:
-        """What came to the webhook: perhaps long after it was said."""
-        await self._hear(services, [ReceivedUpdate(update, prompt=False)])
+        """Handle an update from the webhook. It may be old."""
+        await self._process_updates(services, [ReceivedUpdate(update, prompt=False)])
 
     async def _find_name(self, services: Services) -> None:
-        await until_done("The bot's name is not known", lambda: self._ask_name(services))
+        await retry_until_done("The bot's name is unknown", lambda: self._get_name(services))
 
-    async def _ask_name(self, services: Services) -> None:
-        me = await self._api.ask("getMe", AsyncTeleBot.get_me)
+    async def _get_name(self, services: Services) -> None:
+        me = await self._api.call("getMe", AsyncTeleBot.get_me)
         self._dispatch.username = me.username or ""
         await store_bot_name(services, self._dispatch.username)
 
-    async def _stand_by(self, services: Services, locks: Locks) -> NoReturn:
+    async def _wait_for_lock(self, services: Services, locks: Locks) -> NoReturn:
         while True:
-            async with locks.attempt(Lock.TELEGRAM_BOT) as ours:
-                if ours:
-                    await self._talk_alone(services, locks)
+            async with locks.try_lock(Lock.TELEGRAM_BOT) as locked:
+                if locked:
+                    await self._run_locked(services, locks)
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
-    async def _talk_alone(self, services: Services, locks: Locks) -> None:
-        log.info("This server talks for the bot.")
-        await run_together(_keep(locks), self._talk(services))
+    async def _run_locked(self, services: Services, locks: Locks) -> None:
+        log.info("This server runs the Telegram bot.")
+        await run_together(_check_locks(locks), self._serve(services))
 
-    async def _talk(self, services: Services) -> None:
-        hearing = self._be_told() if self._webhook else self._listen(services)
-        await run_all(hearing, offer_menu(self._api))
+    async def _serve(self, services: Services) -> None:
+        source = self._keep_webhook() if self._webhook else self._poll(services)
+        await run_all(source, set_menu(self._api))
 
-    async def _be_told(self) -> None:
-        await until_done("The bot's webhook is not set", self._set_webhook)
+    async def _keep_webhook(self) -> None:
+        await retry_until_done("The bot's webhook could not be set", self._set_webhook)
         await asyncio.Event().wait()
 
-    async def _listen(self, services: Services) -> NoReturn:
-        """What waited at Telegram comes in answers to questions that do not wait for more."""
-        pause, offset, heard_until = FIRST_PAUSE_SECONDS, None, float("-inf")
+    async def _poll(self, services: Services) -> NoReturn:
+        """Poll for updates. After a gap, poll without waiting: those updates may be old."""
+        pause, offset, received_all_at = FIRST_PAUSE_SECONDS, None, float("-inf")
         while True:
-            prompt = time.monotonic() - heard_until < PROMPT_SECONDS
+            prompt = time.monotonic() - received_all_at < PROMPT_SECONDS
             try:
-                updates = await self._api.news(offset, POLL_SECONDS if prompt else 0, WANTED)
+                updates = await self._api.get_updates(
+                    offset, POLL_SECONDS if prompt else 0, UPDATE_KINDS
+                )
             except (Failed, Refused, Gone) as error:
-                log.warning("The bot hears nothing, trying again: %s", error)
+                log.warning("The bot receives no updates; retrying: %s", error)
                 if WEBHOOK_ACTIVE in str(error) and await self._delete_webhook():
                     continue
-                pause = await rest(pause, error)
+                pause = await wait_before_retry(pause, error)
                 continue
             pause = FIRST_PAUSE_SECONDS
-            if len(updates) < MOST_UPDATES:
-                heard_until = time.monotonic()
+            if len(updates) < MAX_UPDATES:
+                received_all_at = time.monotonic()
             if updates:
-                await self._hear(services, [ReceivedUpdate(raw, prompt=prompt) for raw in updates])
+                received = [ReceivedUpdate(raw, prompt=prompt) for raw in updates]
+                await self._process_updates(services, received)
                 offset = updates[-1]["update_id"] + 1
 
     async def _set_webhook(self) -> None:
-        await self._api.ask(
+        await self._api.call(
             "setWebhook",
             lambda bot: bot.set_webhook(
                 self._webhook,
-                allowed_updates=WANTED,
-                max_connections=MOST_AT_ONCE,
+                allowed_updates=UPDATE_KINDS,
+                max_connections=MAX_WEBHOOK_CONNECTIONS,
                 secret_token=self.secret,
             ),
         )
-        log.info("Telegram tells the bot's news to %s.", self._webhook)
+        log.info("Telegram sends the bot's updates to %s.", self._webhook)
 
     async def _delete_webhook(self) -> bool:
-        """Whether there is none any more."""
+        """Return whether it was deleted."""
         try:
-            await self._api.ask("deleteWebhook", AsyncTeleBot.delete_webhook)
+            await self._api.call("deleteWebhook", AsyncTeleBot.delete_webhook)
         except (Failed, Refused, Gone) as error:
-            log.warning("The bot's webhook can't be deleted: %s", error)
+            log.warning("The bot's webhook could not be deleted: %s", error)
             return False
         return True
 
-    async def _hear(self, services: Services, updates: Sequence[ReceivedUpdate]) -> None:
-        """Chats at the same time, and in each chat one thing after the other. What takes its time
-        goes on while others are heard.
-        """
-        heard = [
-            self._chats.add(each.chat, partial(self._deal, services, each)) for each in updates
-        ]
-        await asyncio.wait(heard, timeout=LISTEN_SECONDS)
+    async def _process_updates(self, services: Services, updates: Sequence[ReceivedUpdate]) -> None:
+        """Handle updates in order within a chat, and chats in parallel.
 
-    async def _deal(self, services: Services, heard: ReceivedUpdate) -> None:
-        """With one update, which must not stand in the way of others, whatever is wrong with it."""
-        for pause in (*AGAIN_SECONDS, None):
+        Returns after HANDLE_WAIT_SECONDS; slow ones continue in the background.
+        """
+        tasks = [
+            self._chats.add(each.chat, partial(self._handle_update, services, each))
+            for each in updates
+        ]
+        await asyncio.wait(tasks, timeout=HANDLE_WAIT_SECONDS)
+
+    async def _handle_update(self, services: Services, update: ReceivedUpdate) -> None:
+        """Handle one update. Errors are logged, so that they do not block other updates."""
+        for pause in (*RETRY_SECONDS, None):
             try:
                 async with asyncio.timeout(HANDLE_SECONDS):
-                    await self._dispatch(services, heard)
+                    await self._dispatch(services, update)
             except Unavailable as error:
-                log.warning("The bot could not do what it was told: %s", error)
+                log.warning("The bot could not handle an update: %s", error)
                 if pause is not None:
                     await asyncio.sleep(pause)
                     continue
             except TimeoutError:
-                log.warning("An answer in a chat took too long, and was given up.")
+                log.warning(
+                    "Handling an update took longer than %d s; it is dropped.", HANDLE_SECONDS
+                )
             except Exception:
-                log.exception("An update could not be dealt with.")
+                log.exception("Handling an update failed; it is dropped.")
             return
 
 
-async def _keep(locks: Locks) -> NoReturn:
+async def _check_locks(locks: Locks) -> NoReturn:
     while True:
-        await asyncio.sleep(KEEP_SECONDS)
-        await locks.keep()
+        await asyncio.sleep(LOCK_CHECK_SECONDS)
+        await locks.keep_alive()

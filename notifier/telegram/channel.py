@@ -1,12 +1,12 @@
-"""Alerts by a Telegram bot."""
+"""Sends alerts by a Telegram bot."""
 
 from domain.alerts.recipients import TELEGRAM
 from notifier.channels.channel import Message, Moved
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.formatting import formatted, keyboard
+from notifier.telegram.formatting import format_text, keyboard
 from notifier.telegram.threads import Thread
 
-# One message a second in a chat, 20 a minute in a group (core.telegram.org/bots/faq).
+# Limits: one message a second in a chat, 20 a minute in a group (core.telegram.org/bots/faq).
 CHAT_SECONDS = 1.1
 GROUP_SECONDS = 3.2
 
@@ -23,11 +23,11 @@ class TelegramChannel:
     async def send(self, address: str, message: Message) -> None:
         thread = Thread.at(address)
         try:
-            await self.api.post(
+            await self.api.send_throttled(
                 thread.chat,
                 lambda bot: bot.send_message(
                     thread.chat,
-                    formatted(message.text),
+                    format_text(message.text),
                     parse_mode="HTML",
                     reply_markup=keyboard(message.buttons),
                     disable_web_page_preview=True,

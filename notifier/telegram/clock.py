@@ -1,4 +1,4 @@
-"""Telegram's clock, by which updates have their dates: this machine's may be wrong."""
+"""Telegram's clock, which dates updates. The clock of this machine may be wrong."""
 
 import time
 from collections.abc import Callable
@@ -9,8 +9,10 @@ import aiohttp
 
 
 class TelegramClock:
-    """Set by the header `Date` of each answer, and by the date of each message that is sent, since
-    a Bot API server of one's own has no such header. Until then it is this machine's clock.
+    """Set by the `Date` header of each response, and by the date of each sent message.
+
+    A self-hosted Bot API server sends no such header. Before the first date, this machine's clock
+    is used.
     """
 
     def __init__(
@@ -18,33 +20,33 @@ class TelegramClock:
     ) -> None:
         self._clock = clock
         self._steady = steady
-        self._ahead: float | None = None
+        self._offset: float | None = None
 
     @property
     def now(self) -> float:
         """Unix time."""
-        return self._clock() if self._ahead is None else self._ahead + self._steady()
+        return self._clock() if self._offset is None else self._offset + self._steady()
 
     def set(self, now: float) -> None:
         """`now`: Unix time."""
-        self._ahead = now - self._steady()
+        self._offset = now - self._steady()
 
     def read_header(self, date: str | None) -> None:
-        """Anything but a date is passed over."""
+        """Set the clock by a `Date` header. Ignore anything else."""
         try:
             self.set(parsedate_to_datetime(date or "").timestamp())
         except ValueError:
             return
 
-    def read_message(self, sent: Any) -> None:
-        """What Telegram has answered; passed over if it is not a message."""
-        date = getattr(sent, "edit_date", None) or getattr(sent, "date", None)
+    def read_message(self, result: Any) -> None:
+        """Set the clock by the result of a call if it is a message."""
+        date = getattr(result, "edit_date", None) or getattr(result, "date", None)
         if isinstance(date, int) and date > 0:
             self.set(date)
 
 
 class Tracing(aiohttp.TraceConfig):
-    """Of a client session: it sets the clock by each answer."""
+    """Sets the clock by each response of a client session."""
 
     def __init__(self, clock: TelegramClock) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The menu of commands that Telegram shows: never in the way of what people say."""
+"""Sets the menu of commands that Telegram shows."""
 
 from functools import partial
 
@@ -6,18 +6,20 @@ from telebot.types import BotCommand
 
 from notifier.messages.texts import FALLBACK, LANGUAGES, texts
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.retrying import until_done
+from notifier.telegram.retrying import retry_until_done
 from notifier.telegram.updates.dispatch import COMMANDS
 
 
-async def offer_menu(api: TelegramApi) -> None:
-    """In each language, however long that takes."""
+async def set_menu(api: TelegramApi) -> None:
+    """Set it in each language; retry until Telegram accepts it."""
     for language in LANGUAGES:
-        await until_done("The bot's menu is not set", partial(_offer, api, language))
+        await retry_until_done(
+            "The bot's menu could not be set", partial(_set_commands, api, language)
+        )
 
 
-async def _offer(api: TelegramApi, language: str) -> None:
-    about = texts(language)["commands"]
-    commands = [BotCommand(name, about[name]) for name in COMMANDS]
+async def _set_commands(api: TelegramApi, language: str) -> None:
+    descriptions = texts(language)["commands"]
+    commands = [BotCommand(name, descriptions[name]) for name in COMMANDS]
     code = None if language == FALLBACK else language
-    await api.ask("setMyCommands", lambda bot: bot.set_my_commands(commands, language_code=code))
+    await api.call("setMyCommands", lambda bot: bot.set_my_commands(commands, language_code=code))

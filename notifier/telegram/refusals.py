@@ -1,7 +1,7 @@
-"""What a refusal of the Bot API is about: the message, the chat, or the bot.
+"""Finds the cause of a Bot API error: the message, the chat, or the bot.
 
 The texts are those of the Bot API server (tdlib/telegram-bot-api, tdlib/td) and of the errors that
-it passes on from Telegram (core.telegram.org/method/messages.sendMessage). Codes are no help: the
+it forwards from Telegram (core.telegram.org/method/messages.sendMessage). Codes do not help: the
 same text comes with 400 and with 403.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifier.channels.channel import (
-    Doubtful,
     Failed,
     Gone,
     Later,
     Moved,
     NoTopic,
     Refused,
-    Unwelcome,
+    UnclearRefusal,
+    WriteForbidden,
 )
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
@@ -27,7 +27,7 @@ TOPIC = re.compile(
     r"topic_(closed|deleted|id_invalid)|topic (is )?(closed|deleted)|topic not found"
     r"|(message )?thread not found"
 )
-# It comes back with /start, when the bot is added again, or when an administrator lets it write.
+# The chat comes back by /start, or when the bot is added or may write again.
 GONE = re.compile(
     r"bot was (blocked|kicked)|user_is_blocked|not a member|not in the chat"
     r"|(user is|input_user|user_?|chat was|chat is) ?_?deactivated|user_deleted"
@@ -36,7 +36,7 @@ GONE = re.compile(
     r"|can't initiate conversation|can't send messages to (the )?bot|user_is_bot|user_bot_invalid"
     r"|channel_public_group_na|can't access the chat|have no access to the chat"
 )
-UNWELCOME = re.compile(
+WRITE_FORBIDDEN = re.compile(
     r"not enough rights|have no (rights|write access)|need administrator rights"
     r"|chat_admin_required|right_forbidden|admin_rights|chat_restricted|chat_guest_send_forbidden"
     r"|chat_(write|send)_\w*forbidden|chat_write_forbidden|user_restricted|user_banned_in_channel"
@@ -55,25 +55,25 @@ MESSAGE = re.compile(
 )
 
 
-def meaning(code: int, description: str, parameters: Mapping[str, Any]) -> Exception:
-    """The exception that says what to do about it. One that nobody knows is `Doubtful`."""
-    told = description.replace("\n", " ")
+def exception_for(code: int, description: str, parameters: Mapping[str, Any]) -> Exception:
+    """Return the exception for this error, `UnclearRefusal` if its text is unknown."""
+    text = description.replace("\n", " ")
     if code == TOO_MANY:
         return Later(float(parameters.get("retry_after", 1)))
     if "migrate_to_chat_id" in parameters:
         return Moved(str(parameters["migrate_to_chat_id"]))
     if code in (UNAUTHORIZED, NOT_FOUND):
-        return Failed(f"the bot's token is not valid ({told})")
+        return Failed(f"the bot's token is not valid ({text})")
     if code >= SERVER or code == CONFLICT:
-        return Failed(told)
-    return _about(code, told)
+        return Failed(text)
+    return _by_text(code, text)
 
 
-def _about(code: int, told: str) -> Exception:
-    text = told.lower()
-    for pattern, kind in ((TOPIC, NoTopic), (GONE, Gone), (UNWELCOME, Unwelcome)):
-        if pattern.search(text):
-            return kind(told)
-    if code == TOO_LARGE or MESSAGE.search(text):
-        return Refused(told)
-    return Gone(told) if code == FORBIDDEN else Doubtful(told)
+def _by_text(code: int, text: str) -> Exception:
+    lower = text.lower()
+    for pattern, kind in ((TOPIC, NoTopic), (GONE, Gone), (WRITE_FORBIDDEN, WriteForbidden)):
+        if pattern.search(lower):
+            return kind(text)
+    if code == TOO_LARGE or MESSAGE.search(lower):
+        return Refused(text)
+    return Gone(text) if code == FORBIDDEN else UnclearRefusal(text)

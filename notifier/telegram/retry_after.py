@@ -1,4 +1,4 @@
-"""How long Telegram wants to be left alone, by what was asked."""
+"""How long Telegram asks to wait, per method or chat."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -7,20 +7,20 @@ from notifier.channels.channel import Later
 
 
 class RetryAfter:
-    """By a steady clock: a jump of the machine's clock changes nothing."""
+    """Uses a monotonic clock, so clock changes have no effect."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until: dict[Hashable, float] = {}
 
-    def check(self, what: Hashable) -> None:
-        """Raises Later if Telegram has said so, and the time is not over."""
-        left = self._until.get(what, 0) - self._clock()
-        if left > 0:
-            raise Later(left)
-        self._until.pop(what, None)
+    def check(self, key: Hashable) -> None:
+        """Raises Later if Telegram asked to wait and the time is not over."""
+        seconds = self._until.get(key, 0) - self._clock()
+        if seconds > 0:
+            raise Later(seconds)
+        self._until.pop(key, None)
 
-    def note(self, what: Hashable, seconds: float) -> None:
+    def set(self, key: Hashable, seconds: float) -> None:
         now = self._clock()
-        self._until = {key: until for key, until in self._until.items() if until > now}
-        self._until[what] = now + seconds
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        self._until[key] = now + seconds

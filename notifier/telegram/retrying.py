@@ -1,4 +1,4 @@
-"""What the bot does again and again until Telegram takes it."""
+"""Repeats calls until Telegram accepts them."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 
-async def rest(pause: float, error: Exception | None = None) -> float:
-    """Waits about `pause` seconds, or as long as the error says. Returns the next pause."""
+async def wait_before_retry(pause: float, error: Exception | None = None) -> float:
+    """Wait about `pause` seconds, or as long as the error says. Return the next pause."""
     if isinstance(error, Later):
         await asyncio.sleep(error.seconds)
         return pause
@@ -23,17 +23,17 @@ async def rest(pause: float, error: Exception | None = None) -> float:
     return min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-async def until_done(what: str, attempt: Callable[[], Awaitable[object]]) -> None:
-    """`what`: for the log."""
+async def retry_until_done(failure: str, attempt: Callable[[], Awaitable[object]]) -> None:
+    """Repeat `attempt`. `failure`: what the log says about an error."""
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
             await attempt()
         except (Failed, Refused, Gone, Unavailable) as error:
-            log.warning("%s, trying again: %s", what, error)
-            pause = await rest(pause, error)
+            log.warning("%s; retrying: %s", failure, error)
+            pause = await wait_before_retry(pause, error)
         except Exception:
-            log.exception("%s, trying again.", what)
-            pause = await rest(pause)
+            log.exception("%s; retrying.", failure)
+            pause = await wait_before_retry(pause)
         else:
             return

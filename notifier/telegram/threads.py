@@ -1,4 +1,4 @@
-"""Where in a chat something is said: topics of groups, and of private chats with the bot."""
+"""Threads of a chat: topics of groups, and of private chats with the bot."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -6,14 +6,14 @@ from typing import Any, Self
 from telebot.types import InaccessibleMessage, Message
 
 SEPARATOR = ":"
-# The topic that every group with topics has; Telegram wants it left out.
+# Every group with topics has this topic. Its id must be omitted in requests.
 GENERAL = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """`chat`: its id, or `@name`. `topic`: None for General, and where there are none. `sender`:
-    of a channel's direct messages, whose they are.
+    """`chat`: its id or `@name`. `topic`: None for General and for chats without topics. `sender`:
+    the person who wrote a direct message to a channel.
     """
 
     chat: str
@@ -22,8 +22,8 @@ class Thread:
 
     @classmethod
     def of(cls, message: Message | InaccessibleMessage) -> Self:
-        """A message that Telegram does not show any more is in no topic."""
-        # Replies have a thread id in groups without topics, too.
+        """Return the thread of a message. An inaccessible message has no topic."""
+        # Replies also have a thread id in groups without topics.
         is_topic = getattr(message, "is_topic_message", None)
         topic = getattr(message, "message_thread_id", None) if is_topic else None
         direct = getattr(message, "direct_messages_topic", None)
@@ -31,7 +31,7 @@ class Thread:
 
     @classmethod
     def at(cls, address: str) -> Self:
-        """`-1001234:57` or `-1001234`."""
+        """Parse `-1001234:57` or `-1001234`."""
         chat, _, topic = address.partition(SEPARATOR)
         return cls(chat, int(topic) if topic and int(topic) != GENERAL else None)
 
@@ -41,5 +41,5 @@ class Thread:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Of a message that is sent there."""
+        """Arguments of a message to this thread."""
         return {"message_thread_id": self.topic, "direct_messages_topic_id": self.sender}

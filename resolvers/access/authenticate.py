@@ -1,4 +1,4 @@
-"""From a token to a caller."""
+"""Authentication: from the token of a request to its caller."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -19,34 +19,38 @@ from resolvers.retry import until_written
 from resolvers.services import Services
 
 KINDS: Mapping[str, TokenKind] = {kind: kind for kind in TokenKind}
-KNOWN_TO_BROKERS = (TokenKind.DEVICE, TokenKind.ADMIN)
+# Kinds whose tokens are MQTT passwords, too.
+MQTT_KINDS = (TokenKind.DEVICE, TokenKind.ADMIN)
 
 
 class Credential(NamedTuple):
-    """A secret that somebody has sent, and what is found of it; None: there is no such token."""
+    """The token of a request (`secret`) and the lookup of its record. Both None: no token was sent.
+
+    The result of the lookup is None if the token is unknown.
+    """
 
     secret: str | None
     token: "asyncio.Future[TokenRecord | None] | None"
 
 
-NO_SECRET = Credential(None, None)
+NO_CREDENTIAL = Credential(None, None)
 
 
 def look_up(services: Services, secret: str | None) -> Credential:
-    """Looks it up, with all that others ask for at the same time.
+    """Start the lookup of a token, in one batch with concurrent requests.
 
-    Raises Unavailable and Overloaded, as the future does.
+    Raises Unavailable and Overloaded, as does the lookup.
     """
     if secret is None:
-        return NO_SECRET
+        return NO_CREDENTIAL
     return Credential(secret, services.reads.token(hash_secret(secret)))
 
 
 async def authenticate(services: Services, secret: str | None) -> Caller:
-    """Raises Unauthenticated for a token that is not, or not any more, valid.
+    """Return the caller. Raises Unauthenticated if the token is unknown, revoked or expired.
 
-    The first use of a device's token confirms it: from then on no other token of that device
-    is valid, and its MAC address alone gets nobody a new one.
+    The first use of a device's token confirms it. From then on, no other token of that device is
+    valid, and knowing its MAC address is not enough to get a new one.
     """
     return (await identify(services, look_up(services, secret), None))[0]
 
@@ -54,12 +58,15 @@ async def authenticate(services: Services, secret: str | None) -> Caller:
 async def identify(
     services: Services, credential: Credential, address: str | None
 ) -> tuple[Caller, DeviceRecord | None]:
-    """As `authenticate`, from an address; with the device whose token it is, as it is now."""
-    secret, found = credential
-    if secret is None or found is None:
+    """Like `authenticate`, for a client's address. Returns the device of the token, too.
+
+    The device is as it was when the token was looked up.
+    """
+    secret, lookup = credential
+    if secret is None or lookup is None:
         return Caller(address=address), None
-    await found
-    return resolve_if_confirmed(services, credential, address) or await _confirmed(
+    await lookup
+    return resolve_if_confirmed(services, credential, address) or await _confirm_and_resolve(
         services, credential, address
     )
 
@@ -67,54 +74,55 @@ async def identify(
 def resolve_if_confirmed(
     services: Services, credential: Credential, address: str | None
 ) -> tuple[Caller, DeviceRecord | None] | None:
-    """As `identify`, once the token is found; None where something has to be noted of it."""
+    """Like `identify`, after the lookup. Returns None if this use of the token must be written."""
     if credential.token is None:
         return Caller(address=address), None
     token = credential.token.result()
     if token is None:
         raise Unauthenticated("This token is unknown.")
-    device = token.kind == TokenKind.DEVICE
-    first = device and not token.waiting and not token.confirmed
-    if first or (not token.hashed and token.kind in KNOWN_TO_BROKERS):
+    is_device = token.kind == TokenKind.DEVICE
+    first_use = is_device and not token.waiting and not token.confirmed
+    if first_use or (not token.hashed and token.kind in MQTT_KINDS):
         return None
-    caller, own = _caller(token, address), token.device
-    if own and not token.waiting:
-        services.last_seen.note(own.id, own.last_seen_at)
-    return caller, own
+    caller, device = _caller(token, address), token.device
+    if device and not token.waiting:
+        services.last_seen.add(device.id, device.last_seen_at)
+    return caller, device
 
 
-async def _confirmed(
+async def _confirm_and_resolve(
     services: Services, credential: Credential, address: str | None
 ) -> tuple[Caller, DeviceRecord | None]:
-    """As `recognized`, once the use is written of a token that is used for the first time, or was
-    made when tokens were no passwords yet.
+    """Write the first use of a token, or its missing MQTT hash, then resolve the caller.
+
+    Tokens lack the MQTT hash if they are older than MQTT passwords.
     """
-    secret, looked_up = credential
+    secret, lookup = credential
     assert secret is not None  # noqa: S101
-    assert looked_up is not None  # noqa: S101
-    token = looked_up.result()
+    assert lookup is not None  # noqa: S101
+    token = lookup.result()
     assert token is not None  # noqa: S101
     if token.device_id is None:
-        await _keep_password(services, secret, in_turn=False)
+        await _store_mqtt_hash(services, secret, background=False)
         return _caller(token, address), None
-    seen: list[Credential] = [credential]
+    unused: list[Credential] = [credential]
 
     async def attempt(session: AsyncSession | None) -> tuple[Caller, DeviceRecord | None] | None:
-        now = seen.pop() if seen else look_up(services, secret)
-        if now.token is not None:
-            await now.token
-        found = resolve_if_confirmed(services, now, address)
-        if found or now.token is None:
+        current = unused.pop() if unused else look_up(services, secret)
+        if current.token is not None:
+            await current.token
+        found = resolve_if_confirmed(services, current, address)
+        if found or current.token is None:
             return found
-        first = now.token.result()
-        assert first is not None  # noqa: S101  `recognized` has looked
-        caller = _caller(first, address)
-        if first.waiting or first.confirmed:
-            await _keep_password(services, secret, in_turn=session is not None)
-            return caller, first.device
-        write = _confirmation(first, secret, caller)
+        record = current.token.result()
+        assert record is not None  # noqa: S101  else `resolve_if_confirmed` has raised
+        caller = _caller(record, address)
+        if record.waiting or record.confirmed:
+            await _store_mqtt_hash(services, secret, background=session is not None)
+            return caller, record.device
+        write = _confirmation(record, secret, caller)
         return (
-            (caller, first.device) if await services.writes.confirm_token(write, session) else None
+            (caller, record.device) if await services.writes.confirm_token(write, session) else None
         )
 
     return await until_written(services, token.device_id, attempt)
@@ -122,7 +130,7 @@ async def _confirmed(
 
 def _confirmation(token: TokenRecord, secret: str, caller: Caller) -> ConfirmToken:
     assert token.device_id is not None  # noqa: S101
-    assert token.access_revision is not None  # noqa: S101  its device is there
+    assert token.access_revision is not None  # noqa: S101  it has a device
     return ConfirmToken(
         token.device_id,
         token.access_revision,
@@ -134,18 +142,21 @@ def _confirmation(token: TokenRecord, secret: str, caller: Caller) -> ConfirmTok
     )
 
 
-async def _keep_password(services: Services, secret: str, *, in_turn: bool) -> None:
-    """The token's secret as a password for a broker."""
-    async with services.database.transaction(background=in_turn) as session:
+async def _store_mqtt_hash(services: Services, secret: str, *, background: bool) -> None:
+    """Store the hash that makes the token an MQTT password.
+
+    `background`: use the background pool, because the request has a connection already.
+    """
+    async with services.database.transaction(background=background) as session:
         token = await tokens.by_secret(session, secret)
-        if token is not None and token.mqtt_hash is None and token.kind in KNOWN_TO_BROKERS:
+        if token is not None and token.mqtt_hash is None and token.kind in MQTT_KINDS:
             token.mqtt_hash = mosquitto_hash(secret)
 
 
 async def valid_tokens(services: Services, ids: Collection[int]) -> set[int]:
-    """Those of some tokens, by id, that may still be used."""
+    """Return those of the ids whose tokens are still valid."""
     async with services.database.transaction(background=True) as session:
-        return await tokens.valid(session, ids)
+        return await tokens.valid_ids(session, ids)
 
 
 def _caller(token: TokenRecord, address: str | None) -> Caller:

@@ -1,4 +1,4 @@
-"""Who may connect to the broker, and what for: the same answer for every broker."""
+"""MQTT logins and rights, the same for all supported brokers."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
 
@@ -13,10 +13,10 @@ from resolvers.services import Services
 
 
 async def broker_login(services: Services, username: str, password: str) -> int | None:
-    """The token's id; None where user name and password don't belong together, or to nobody.
+    """Return the token's id; None if the password is no valid token, or not that of the user name.
 
-    Devices connect by their id, administrators as `admin-` and the token's id, or, unless confined
-    to an owner, as `admin`.
+    The user name of a device is its id, that of an administrator `admin-` and the token's id.
+    Administrators of all owners may also use `admin`.
     Raises Unavailable.
     """
     try:
@@ -27,19 +27,19 @@ async def broker_login(services: Services, username: str, password: str) -> int 
 
 
 async def broker_rights(services: Services, token_ids: Collection[int]) -> Mapping[int, Rights]:
-    """What the holders of some tokens may do now; those that may do nothing are left out."""
+    """Return the current rights of some tokens. Tokens without rights are left out."""
     async with services.database.transaction(background=True) as session:
         return await broker_accounts.rights(session, token_ids)
 
 
 async def rights_of_user(services: Services, username: str) -> Rights | None:
-    """What a user name stands for, whichever of its tokens it came with; None: for nobody."""
+    """Return the rights of a user name, for any of its tokens; None if there is no such user."""
     async with services.database.transaction() as session:
         return await broker_accounts.rights_of_user(session, username)
 
 
 async def broker_accounts_of(services: Services, server: Account | None) -> AsyncIterator[Account]:
-    """All accounts, for a broker that keeps a list of them; `server`: this server's own."""
+    """Yield all accounts, for a broker with an account list. `server`: this server's account."""
     if server is not None:
         yield server
     async with services.database.transaction(background=True) as session:
@@ -53,7 +53,7 @@ def _usernames(caller: Caller) -> Collection[str]:
     if caller.kind is TokenKind.DEVICE:
         return (caller.device_id,) if caller.device_id else ()
     if caller.kind is TokenKind.ADMIN:
-        own = f"{ADMIN_USER}-{caller.token_id}"
-        # A broker may ask again by the name alone, which stands for the whole fleet.
-        return (own,) if caller.owner_id is not None else (own, ADMIN_USER)
+        name = f"{ADMIN_USER}-{caller.token_id}"
+        # A broker may later ask by the user name alone, and `admin` has rights for the whole fleet.
+        return (name,) if caller.owner_id is not None else (name, ADMIN_USER)
     return ()

@@ -1,4 +1,4 @@
-"""Tokens of people and enrolment keys: made, listed, revoked."""
+"""Creates, lists and revokes tokens of people and enrolment keys."""
 
 from datetime import UTC, datetime
 
@@ -26,11 +26,11 @@ from resolvers.services import Services
 async def create_token(
     services: Services, caller: Caller, wanted: NewToken
 ) -> tuple[TokenRow, str]:
-    """The secret is in the answer, and nowhere else."""
+    """Return the row and the token itself, which is not stored."""
     caller.require(Action.MANAGE_TOKENS)
     async with services.database.transaction() as session:
-        confined = wanted.owner is not None or caller.owner_id is not None
-        owner = await owner_for(session, caller, wanted.owner) if confined else None
+        has_owner = wanted.owner is not None or caller.owner_id is not None
+        owner = await owner_for(session, caller, wanted.owner) if has_owner else None
         secret = new_secret(wanted.kind)
         return await add_token(session, caller, wanted, owner, secret), secret
 
@@ -67,15 +67,15 @@ async def list_tokens(
 ) -> Slice[TokenRow]:
     caller.require(Action.MANAGE_TOKENS)
     async with services.database.transaction() as session:
-        return await tokens.listed(session, caller.owner_id, kind, page)
+        return await tokens.page(session, caller.owner_id, kind, page)
 
 
 async def revoke_token(services: Services, caller: Caller, id: str) -> TokenRow:
-    """At once and for good. Revoking it again changes nothing."""
+    """Revoke a token at once and permanently. Has no effect on a revoked token."""
     caller.require(Action.MANAGE_TOKENS)
     number = number_of(id)
     async with services.database.transaction() as session:
-        # A device is locked before its tokens.
+        # Lock order: a device before its tokens.
         device_id = await tokens.device_of(session, number)
         device = (
             await device_queries.find_for_update(session, Scope(), device_id) if device_id else None

@@ -1,4 +1,4 @@
-"""Chats with the bot: who may say what there, and what they choose to be told."""
+"""Telegram chats as recipients: their access, and their choice of alerts."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -14,57 +14,59 @@ from resolvers.alerts.recipients import remove
 from resolvers.services import Services
 
 MAX_OWNERS = 1_000
-# What Telegram says of a group's General topic, where only administrators may write.
-CLOSED = "TOPIC_CLOSED"
+# Telegram's error for the General topic of a group where only administrators may write.
+TOPIC_CLOSED = "TOPIC_CLOSED"
 
 
 async def store_bot_name(services: Services, username: str) -> None:
-    """Remembers how people find the bot."""
+    """Store the bot's user name, for links to it."""
     async with services.database.transaction(background=True) as session:
         await invites.set_bot_name(session, username)
 
 
-async def bot_met_before(services: Services) -> str | None:
-    """The bot's name, as Telegram told it before; None if it never did."""
+async def load_bot_name(services: Services) -> str | None:
+    """Return the stored user name of the bot; None if the server never connected to Telegram."""
     async with services.database.transaction(background=True) as session:
         return await invites.bot_name(session)
 
 
-async def known_chat(
+async def find_authorized_chat(
     services: Services, chat: str, topic: int | None = None
 ) -> RecipientRow | None:
-    """None for a chat that nobody let in, or that was sent away. A group whose General topic is
-    closed gets its alerts in the topic in which it is heard from.
+    """Return the recipient of a chat; None if it was never authorized, or was removed.
+
+    If the General topic of a group is closed, its alerts go to `topic`, where it now writes.
     """
     async with services.database.transaction(background=True) as session:
         recipient = await recipients.find_chat(session, chat, topic)
-        if not recipients.is_let_in(recipient):
+        if not recipients.is_authorized(recipient):
             return None
-        if recipient and topic and recipient.address == chat and _closed(recipient):
+        if recipient and topic and recipient.address == chat and _general_topic_closed(recipient):
             recipient.topic = topic
             await recipients.make_due(recipient)
         return recipient
 
 
 async def chat_moved(services: Services, chat: str, to: str) -> None:
-    """A group has become a supergroup, which has another id."""
+    """Store the new id of a group that became a supergroup."""
     async with services.database.transaction(background=True) as session:
         await recipients.redirect_group(session, chat, to)
 
 
-async def chat_is_back(services: Services, chat: str, username: str | None = None) -> None:
-    """The bot may write there again: what waits and what was missed is sent at once."""
+async def resume_chat(services: Services, chat: str, username: str | None = None) -> None:
+    """Send pending and missed alerts at once: the bot may write in this chat again."""
     async with services.database.transaction(background=True) as session:
-        await recipients.welcome(session, [chat, *([f"@{username}"] if username else [])])
+        await recipients.enable_chats(session, [chat, *([f"@{username}"] if username else [])])
 
 
-async def greet_again(
+async def reactivate_chat(
     services: Services, address: str, topic: int | None, name: str | None, language: str
 ) -> RecipientRow | None:
-    """A chat that blocked the bot, or had not begun to talk to it, is told again: in this topic,
-    unless its address names one.
+    """Send alerts again to a chat that blocked the bot or had not started it.
+
+    They go to `topic`, unless the address has a topic.
     """
-    async with _changed(services, address) as recipient:
+    async with _recipient_for_change(services, address) as recipient:
         if recipient:
             recipient.name, recipient.language = name, language
             if ":" not in address:
@@ -73,19 +75,21 @@ async def greet_again(
         return recipient
 
 
-async def mute(services: Services, address: str, span: timedelta | None) -> datetime | None:
-    """What happens meanwhile is told then. None: be told again. Returns until when."""
+async def mute(services: Services, address: str, duration: timedelta | None) -> datetime | None:
+    """Delay alerts for this time; None: send them again. Returns the end of the delay."""
     async with services.database.transaction(background=True) as session:
         recipient = await recipients.find(session, TELEGRAM, address, change=True)
-        if recipient is None or not recipients.is_let_in(recipient):
+        if recipient is None or not recipients.is_authorized(recipient):
             return None
         now = await deliveries.now(session)
-        recipient.muted_until, recipient.muted_at = (now + span, now) if span else (None, None)
+        recipient.muted_until, recipient.muted_at = (
+            (now + duration, now) if duration else (None, None)
+        )
         return recipient.muted_until
 
 
 async def set_quiet_hours(services: Services, address: str, hours: QuietHours | None) -> None:
-    async with _changed(services, address) as recipient:
+    async with _recipient_for_change(services, address) as recipient:
         if recipient:
             recipient.quiet_hours = hours
             if not recipient.attempts:
@@ -97,20 +101,20 @@ async def choose_kinds(
     address: str,
     choose: Callable[[Collection[EventKind] | None], Collection[EventKind]],
 ) -> RecipientRow | None:
-    """`choose` makes the new choice of the present one (None: the usual kinds)."""
-    async with _changed(services, address) as recipient:
+    """`choose` returns the new kinds for the current ones (None: the default kinds)."""
+    async with _recipient_for_change(services, address) as recipient:
         if recipient:
             kinds = recipient.kinds
-            present = None if kinds is None else {EventKind(kind) for kind in kinds}
-            recipient.kinds = sorted(choose(present))
+            current = None if kinds is None else {EventKind(kind) for kind in kinds}
+            recipient.kinds = sorted(choose(current))
         return recipient
 
 
 async def choose_owner(
     services: Services, address: str, owner_id: int | None
 ) -> RecipientRow | None:
-    """Adds the owner to those it hears of, or takes it away; None, and the last one: all."""
-    async with _changed(services, address) as recipient:
+    """Add an owner to the recipient's choice, or remove it. None, or removing the last: all."""
+    async with _recipient_for_change(services, address) as recipient:
         if recipient and owner_id is None:
             recipient.owner_ids = None
         elif recipient and owner_id is not None:
@@ -119,13 +123,13 @@ async def choose_owner(
 
 
 async def owners_to_choose(services: Services) -> Sequence[tuple[int, str]]:
-    """Id and name, by name; a thousand at most."""
+    """Return id and name of up to MAX_OWNERS owners, sorted by name."""
     async with services.database.transaction(background=True) as session:
         return [(owner.id, owner.name) for owner in await recipients.owners(session, MAX_OWNERS)]
 
 
 async def leave(services: Services, caller: Caller, address: str) -> bool:
-    """It is told nothing any more; False for one that the settings name."""
+    """Remove a recipient. Returns False if it is in the settings, which have to change instead."""
     async with services.database.transaction(background=True) as session:
         recipient = await recipients.find(session, TELEGRAM, address, change=True)
         if recipient is None:
@@ -137,11 +141,13 @@ async def leave(services: Services, caller: Caller, address: str) -> bool:
 
 
 @asynccontextmanager
-async def _changed(services: Services, address: str) -> AsyncIterator[RecipientRow | None]:
+async def _recipient_for_change(
+    services: Services, address: str
+) -> AsyncIterator[RecipientRow | None]:
     async with services.database.transaction(background=True) as session:
         recipient = await recipients.find(session, TELEGRAM, address, change=True)
-        yield recipient if recipients.is_let_in(recipient) else None
+        yield recipient if recipients.is_authorized(recipient) else None
 
 
-def _closed(recipient: RecipientRow) -> bool:
-    return recipient.topic is None and CLOSED in (recipient.last_error or "")
+def _general_topic_closed(recipient: RecipientRow) -> bool:
+    return recipient.topic is None and TOPIC_CLOSED in (recipient.last_error or "")

@@ -1,4 +1,4 @@
-"""What became of alerts, as administrators see it."""
+"""Deliveries of alerts, for administrators."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from resolvers.services import Services
 
 @dataclass(frozen=True, slots=True)
 class ListedDelivery:
-    """`event` None: it was forgotten by age."""
+    """`event` None: it was deleted by retention."""
 
     delivery: DeliveryRow
     recipient: RecipientRow
@@ -24,7 +24,7 @@ class ListedDelivery:
 async def list_deliveries(
     services: Services, caller: Caller, wanted: DeliveryFilter, page: Page
 ) -> Slice[ListedDelivery]:
-    """The newest first."""
+    """Return the deliveries that match the filter, newest first."""
     caller.require(Action.MANAGE_RECIPIENTS)
     async with services.database.transaction() as session:
         found = await delivery_pages.page(session, caller.owner_id, wanted, page)
@@ -34,7 +34,7 @@ async def list_deliveries(
         ListedDelivery(
             row.delivery,
             row.recipient,
-            subjects[row.event.id].seen_by(caller) if row.event else None,
+            subjects[row.event.id].visible_to(caller) if row.event else None,
         )
         for row in found.rows
     ]

@@ -1,4 +1,4 @@
-"""How a chat becomes a recipient: an administrator makes a code, and it is sent from there."""
+"""Telegram invitations: codes of administrators that make a chat a recipient."""
 
 import secrets
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from domain.inputs import Page
 from resolvers.devices.topic_levels import owner_for
 from resolvers.services import Services
 
-# What a deep link can carry: letters, digits, - and _ (core.telegram.org/bots/features).
+# Random bytes, base64url: deep links allow letters, digits, - and _ (Telegram bot features).
 CODE_BYTES = 16
-VALID = timedelta(days=7)
+VALIDITY = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class NewCode:
-    """`bot`: the name of the bot that takes the code."""
+    """`bot`: user name of the bot that accepts the code."""
 
     invite: InviteRow
     code: str
@@ -39,15 +39,15 @@ class NewCode:
 
 
 async def create_telegram_invite(services: Services, caller: Caller, wanted: NewInvite) -> NewCode:
-    """The code is in the answer, and nowhere else; it is good for one chat."""
+    """Return a code, which is not stored and is valid for one chat."""
     caller.require(Action.MANAGE_RECIPIENTS)
     async with services.database.transaction() as session:
         bot = await invites.bot_name(session)
         if bot is None:
             raise InputError.at(
                 None,
-                "No Telegram bot has been met yet: start the server with TELEGRAM_BOT_TOKEN, and "
-                "see its log.",
+                "The server has never connected to a Telegram bot: start it with "
+                "TELEGRAM_BOT_TOKEN, and check its log.",
                 ErrorCode.CONFLICT,
             )
         owner = await _owner(session, caller, wanted.owner)
@@ -60,7 +60,7 @@ async def create_telegram_invite(services: Services, caller: Caller, wanted: New
             created_at=now,
             created_by=caller.actor,
             token_id=caller.token_id,
-            expires_at=wanted.expires_at or now + VALID,
+            expires_at=wanted.expires_at or now + VALIDITY,
         )
         session.add(invite)
         await session.flush()
@@ -76,7 +76,7 @@ async def create_telegram_invite(services: Services, caller: Caller, wanted: New
 
 
 async def revoke_telegram_invite(services: Services, caller: Caller, id: str) -> InviteRow:
-    """It lets nobody in any more; whom it has let in stays."""
+    """Make an invitation invalid. A recipient that has used it stays."""
     caller.require(Action.MANAGE_RECIPIENTS)
     async with services.database.transaction() as session:
         invite = await invites.by_id(session, caller.owner_id, number_of(id, MAX_ID))
@@ -88,30 +88,36 @@ async def revoke_telegram_invite(services: Services, caller: Caller, id: str) ->
 
 
 async def list_telegram_invites(services: Services, caller: Caller, page: Page) -> Slice[InviteRow]:
-    """The newest first."""
+    """Return the invitations, newest first."""
     caller.require(Action.MANAGE_RECIPIENTS)
     async with services.database.transaction() as session:
         return await invites.page(session, caller.owner_id, page)
 
 
 async def _owner(session: AsyncSession, caller: Caller, name: str | None) -> OwnerRow | None:
-    """One that is there: whoever mistypes a name lets nobody in."""
+    """Return an existing owner: a mistyped name must not create one."""
     if name is None and caller.owner_id is None:
         return None
     if caller.owner_id is not None:
         return await owner_for(session, caller, name)
     owner = await topic_levels.find_owner(session, name or "")
     if owner is None:
-        raise InputError.at("owner", f"There is no owner {name}.", ErrorCode.NOT_FOUND)
+        raise InputError.at(
+            "owner",
+            f"There is no owner {name}: give the name of an existing one.",
+            ErrorCode.NOT_FOUND,
+        )
     return owner
 
 
 async def accept_telegram_invite(
     services: Services, code: str, where: str, name: str | None, language: str
 ) -> RecipientRow | None:
-    """None for a code that is unknown, used by another chat or too old, or whose maker's token was
-    revoked. A used one changes nothing more. `where`: the chat's id, and after a colon the topic of
-    it. The chat is let in as a whole; its alerts go to this topic.
+    """Make a chat a recipient. Returns None if the code is not valid for it.
+
+    A code is not valid if it is unknown, expired, used by another chat, or if its creator's token
+    was revoked. A code that this chat has used changes nothing. `where`: the chat's id, optionally
+    with a colon and a topic. The whole chat is authorized; its alerts go to this topic.
     """
     chat, _, topic = where.partition(":")
     async with services.database.transaction(background=True) as session:
@@ -119,7 +125,7 @@ async def accept_telegram_invite(
         recipient = await recipients.find(session, TELEGRAM, chat, change=True)
         if invite is None or invite.used_by is not None:
             used_here = invite is not None and invite.used_by == chat
-            return recipient if used_here and recipients.is_let_in(recipient) else None
+            return recipient if used_here and recipients.is_authorized(recipient) else None
         if not await _valid(session, invite):
             return None
         if recipient is None:
@@ -134,7 +140,7 @@ async def accept_telegram_invite(
         else:
             other_owner = recipient.owner_id != invite.owner_id
             await recipients.make_due(recipient)
-        _let_in(recipient, invite)
+        _authorize(recipient, invite)
         recipient.language, recipient.name, recipient.topic = (
             language,
             name,
@@ -144,7 +150,7 @@ async def accept_telegram_invite(
         invite.used_at, invite.used_by = datetime.now(UTC), chat
         await session.flush()
         if other_owner and recipient.owner_id is not None:
-            await recipients.forget_other_owners(session, recipient)
+            await recipients.delete_other_owners_alerts(session, recipient)
         caller = telegram_caller(Role(recipient.role), recipient.owner_id, chat, None)
         facts = {**recipient_facts(recipient), "invitedBy": invite.created_by}
         record_event(
@@ -160,18 +166,18 @@ async def accept_telegram_invite(
 async def _valid(session: AsyncSession, invite: InviteRow) -> bool:
     if invite.expires_at <= datetime.now(UTC):
         return False
-    return invite.token_id is None or bool(await tokens.valid(session, [invite.token_id]))
+    return invite.token_id is None or bool(await tokens.valid_ids(session, [invite.token_id]))
 
 
 def _may_change(invite: InviteRow, recipient: RecipientRow) -> bool:
-    """An invitation for one owner takes nobody away from all owners, or from another one."""
-    if invite.owner_id is None or not recipients.is_let_in(recipient):
+    """Return False if the invitation would narrow the recipient to one owner, or change it."""
+    if invite.owner_id is None or not recipients.is_authorized(recipient):
         return True
     return recipient.owner_id == invite.owner_id
 
 
-def _let_in(recipient: RecipientRow, invite: InviteRow) -> None:
-    if recipient.source != recipients.SETTINGS or not recipients.is_let_in(recipient):
+def _authorize(recipient: RecipientRow, invite: InviteRow) -> None:
+    if recipient.source != recipients.SETTINGS or not recipients.is_authorized(recipient):
         recipient.source, recipient.configured_as = invite.created_by, None
     if recipient.owner_id != invite.owner_id:
         recipient.owner_ids = None
@@ -179,7 +185,7 @@ def _let_in(recipient: RecipientRow, invite: InviteRow) -> None:
 
 
 def recipient_facts(recipient: RecipientRow) -> dict[str, Any]:
-    """As the audit log shows it."""
+    """Return a recipient in the form that the event log stores."""
     return {
         "channel": recipient.channel,
         "address": recipient.address,

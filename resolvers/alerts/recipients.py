@@ -1,4 +1,4 @@
-"""Recipients as administrators see them, and what became of what they were to be told."""
+"""Lists and removes recipients of alerts, for administrators."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +21,7 @@ async def list_recipients(services: Services, caller: Caller, page: Page) -> Sli
 
 
 async def remove_recipient(services: Services, caller: Caller, id: str) -> RecipientRow:
-    """It is told nothing any more, and may do nothing."""
+    """Remove a recipient: it gets no more alerts, and may do nothing."""
     caller.require(Action.MANAGE_RECIPIENTS)
     async with services.database.transaction() as session:
         recipient = await recipients.by_id(session, caller.owner_id, number_of(id, MAX_ID))
@@ -30,7 +30,7 @@ async def remove_recipient(services: Services, caller: Caller, id: str) -> Recip
         if recipient.source == recipients.SETTINGS and recipient.off_reason is None:
             raise InputError.at(
                 "id",
-                "The server's settings name this recipient: take it out there.",
+                "This recipient is in the server's settings: remove it there.",
                 ErrorCode.CONFLICT,
             )
         await remove(session, caller, recipient)

@@ -1,4 +1,4 @@
-"""Devices that wait for an administrator, and tokens that are replaced."""
+"""Approval and rejection of pending devices, and rotation of device tokens."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,12 +13,12 @@ from domain.events.kinds import EventKind
 from resolvers.devices.lookup import get_device_for_update
 from resolvers.services import Services
 
-# What an administrator is asked by.
+# Events that ask an administrator for approval.
 REQUESTS = (EventKind.DEVICE_REGISTERED, EventKind.ENROLMENT_REQUESTED)
 
 
 async def request_of(services: Services, device: AnyDevice) -> int | None:
-    """The number of the event by which a waiting device has asked for approval."""
+    """Return the id of the event by which a pending device asked for approval."""
     if not device.awaits_approval:
         return None
     async with services.database.transaction() as session:
@@ -28,17 +28,17 @@ async def request_of(services: Services, device: AnyDevice) -> int | None:
 async def approve_device(
     services: Services, caller: Caller, id: str, request: int | None = None
 ) -> DeviceRow:
-    """A waiting token works from now on. A device that was rejected may ask again.
+    """Make a pending token valid, or allow a rejected device to register again.
 
-    `request`: what was decided upon, if it may have been something else than waits now.
+    `request`: event id of the request that was decided on. Raises InputError if it is outdated.
     """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         device = await get_device_for_update(session, caller, id)
         await _check_request(session, device, request)
         if not (device.awaits_approval or _refused(device)):
-            raise InputError.at("id", "This device does not wait for approval.", ErrorCode.CONFLICT)
-        _settle(session, caller, device, EventKind.DEVICE_APPROVED, DeviceState.ACTIVE)
+            raise InputError.at("id", "This device is not pending approval.", ErrorCode.CONFLICT)
+        _end_pending(session, caller, device, EventKind.DEVICE_APPROVED, DeviceState.ACTIVE)
         device.reenrolment_refused = False
         if waiting := await tokens.unused_of(session, device.id, waiting=True):
             await tokens.delete_unused(session, device, waiting=False)
@@ -49,17 +49,18 @@ async def approve_device(
 async def reject_device(
     services: Services, caller: Caller, id: str, request: int | None = None
 ) -> DeviceRow:
-    """A new device stays out; a known one keeps the token it has, and only that. `request`: as for
-    `approve_device`.
+    """Reject a new device. A known device keeps its current token and gets no other one.
+
+    `request`: as for `approve_device`.
     """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         device = await get_device_for_update(session, caller, id)
         await _check_request(session, device, request)
         if not device.awaits_approval:
-            raise InputError.at("id", "This device does not wait for approval.", ErrorCode.CONFLICT)
+            raise InputError.at("id", "This device is not pending approval.", ErrorCode.CONFLICT)
         new = device.state == DeviceState.PENDING
-        _settle(
+        _end_pending(
             session,
             caller,
             device,
@@ -78,12 +79,14 @@ async def rotate_device_token(
     *,
     revoke_old: bool,
 ) -> tuple[DeviceRow, str]:
-    """A new token. The old one works until the new one is used, unless it is revoked at once."""
+    """Issue a new token. The old one stays valid until the new one is used, or is revoked now."""
     caller.require(Action.ROTATE_TOKEN)
     async with services.database.transaction() as session:
         device = await get_device_for_update(session, caller, id)
         if device.state != DeviceState.ACTIVE:
-            raise InputError.at("id", "This device has not been approved.", ErrorCode.CONFLICT)
+            raise InputError.at(
+                "id", "This device is not active: approve it first.", ErrorCode.CONFLICT
+            )
         await tokens.delete_unused(session, device, waiting=False)
         if revoke_old:
             await tokens.revoke_all(session, device)
@@ -106,7 +109,7 @@ async def _check_request(session: AsyncSession, device: DeviceRow, request: int 
         or await event_pages.newest(session, device.id, REQUESTS) != request
     ):
         raise InputError.at(
-            "id", "This device does not wait for that any more.", ErrorCode.CONFLICT
+            "id", "This request is outdated: look at the device again.", ErrorCode.CONFLICT
         )
 
 
@@ -114,7 +117,7 @@ def _refused(device: DeviceRow) -> bool:
     return device.reenrolment_refused or device.state == DeviceState.REJECTED
 
 
-def _settle(
+def _end_pending(
     session: AsyncSession, caller: Caller, device: DeviceRow, kind: EventKind, state: DeviceState
 ) -> None:
     before = {"state": str(device.state), "awaitsApproval": device.awaits_approval}

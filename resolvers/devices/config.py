@@ -1,4 +1,4 @@
-"""A device's config: what it should do from now on."""
+"""Changes of a device's desired config."""
 
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from resolvers.services import Services
 async def update_config(
     services: Services, caller: Caller, id: str, wanted: ConfigChange
 ) -> DeviceRecord:
-    """Values that are in force already change nothing, not even the version."""
+    """Change a config. If the values are the same already, nothing is written, no new version."""
     caller.require(Action.CHANGE_DEVICE)
 
     async def attempt(session: AsyncSession | None) -> DeviceRecord | None:
@@ -45,7 +45,7 @@ def start_new_version(
     qos: int | None = None,
     listen: list[str] | None = None,
 ) -> None:
-    """Begins a new version, with these values, and keeps the present one as history."""
+    """Start a config version with these values, and move the current one to the history."""
     before = config_facts(device)
     session.add(
         PastConfigRow(

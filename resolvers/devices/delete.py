@@ -1,4 +1,4 @@
-"""Devices that go for good."""
+"""Deletion of devices."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,10 @@ from resolvers.services import Services
 
 
 async def delete_device(services: Services, caller: Caller, id: str) -> DeviceRow:
-    """Its tokens go with it; its config versions are not used again should it come back."""
+    """Delete a device with its tokens.
+
+    Its last config version is stored, so that versions are not reused if it registers again.
+    """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         await links.lock_links(session)
@@ -31,18 +34,20 @@ async def delete_device(services: Services, caller: Caller, id: str) -> DeviceRo
 async def remove_device(
     session: AsyncSession, caller: Caller, device: DeviceRow, after: dict[str, Any] | None = None
 ) -> None:
-    """Its links go with it. `after`: what the log has as what is there instead."""
+    """Delete a device with its links. `after`: facts for the event about its replacement."""
     before = registered_facts(device)
     await unlink_all(session, caller, device)
     await former_topics.clear_all(session, device)
     record_event(
         session, EventKind.DEVICE_DELETED, caller, device=device, before=before, after=after
     )
-    kept = {
+    tombstone_values = {
         "config_version": device.config_version,
         "topic": device.topic,
         "deleted_at": datetime.now(UTC),
     }
-    tombstone = insert(DeletedDeviceRow).values(device_id=device.id, **kept)
-    await session.execute(tombstone.on_conflict_do_update(index_elements=["device_id"], set_=kept))
+    tombstone = insert(DeletedDeviceRow).values(device_id=device.id, **tombstone_values)
+    await session.execute(
+        tombstone.on_conflict_do_update(index_elements=["device_id"], set_=tombstone_values)
+    )
     await session.delete(device)

@@ -1,4 +1,7 @@
-"""Links: who hears whom. Every change of what a device hears is a new version of its config."""
+"""Links from listeners to sources.
+
+Every change of a listener's filters is a new version of its config.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,13 +19,13 @@ from domain.devices.inputs import NewLink
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page
-from domain.mqtt.topics import LONGEST_BASE, minimal_filters
+from domain.mqtt.topics import MAX_BASE_TOPIC_BYTES, minimal_filters
 from domain.names import name_key
 from resolvers.devices.config import start_new_version
 from resolvers.devices.lookup import get_device_for_update
 from resolvers.services import Services
 
-# A device takes messages of 2 KB, and the config of one that moves has 250 bytes without filters.
+# Bytes. Devices accept messages of 2 KB; the config of a moving one has 250 without filters.
 MAX_LISTEN_BYTES = 1_500
 
 Selector = tuple[PlaceRow | None, MeasurementTypeRow | None, DeviceRow | None]
@@ -31,17 +34,17 @@ Selector = tuple[PlaceRow | None, MeasurementTypeRow | None, DeviceRow | None]
 async def link_device(
     services: Services, caller: Caller, listener_id: str, wanted: NewLink
 ) -> LinkRow:
-    """Names that the owner has none of yet are made: devices of theirs are heard once they come.
+    """Create a link. A link that exists already is returned unchanged.
 
-    A link that is there already is answered as it is.
+    Unknown places and types are created, so that later devices there become sources.
     """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         await links.lock_links(session)
         listener = await get_device_for_update(session, caller, listener_id, "listenerId")
         _check_owner(listener, wanted)
-        place, measurement_type, source = await _selected(session, listener, wanted)
-        link = await links.same(session, listener, place, measurement_type, source)
+        place, measurement_type, source = await _resolve_selector(session, listener, wanted)
+        link = await links.find_same(session, listener, place, measurement_type, source)
         if link is None:
             link = LinkRow(
                 listener=listener,
@@ -78,7 +81,7 @@ async def unlink_device(services: Services, caller: Caller, id: str) -> LinkRow:
 async def update_subscriptions(
     session: AsyncSession, caller: Caller, listeners: Collection[DeviceRow]
 ) -> None:
-    """Makes out anew what devices hear; those that hear something else get a new config."""
+    """Compute the filters of listeners again. Each changed one gets a new config version."""
     found = await links.of_listeners(session, {device.id for device in listeners})
     for device in listeners:
         listen = _filters(found[device.id])
@@ -87,31 +90,31 @@ async def update_subscriptions(
 
 
 async def filters_for(session: AsyncSession, listener: DeviceRow) -> list[str]:
-    """The filters of what it hears by its links."""
+    """Return the filters of a listener's links."""
     return _filters((await links.of_listeners(session, {listener.id}))[listener.id])
 
 
 async def update_listeners_of(session: AsyncSession, caller: Caller, source: DeviceRow) -> None:
-    """A device has a new topic: whoever hears it by its id is told."""
+    """Update the listeners that are linked to a device by its id: it has a new topic."""
     await session.flush()
     await update_subscriptions(session, caller, await _listeners(session, source))
 
 
 async def unlink_all(session: AsyncSession, caller: Caller, device: DeviceRow) -> None:
-    """A device leaves its owner: it hears nobody of it, and nobody hears it by its id."""
+    """Remove the links of a device that leaves its owner: its own, and those to it by its id."""
     listeners = {listener.id: listener for listener in await _listeners(session, device)}
     found = await links.of_listeners(session, {device.id, *listeners})
-    gone = {device.id: found[device.id]}
+    removed = {device.id: found[device.id]}
     for id in listeners:
-        gone[id] = [link for link in found[id] if link.source_id == device.id]
-    await _remove(session, caller, {**listeners, device.id: device}, gone)
+        removed[id] = [link for link in found[id] if link.source_id == device.id]
+    await _remove(session, caller, {**listeners, device.id: device}, removed)
     await update_subscriptions(
         session, caller, [d for id, d in listeners.items() if id != device.id]
     )
 
 
 async def links_of(services: Services, ids: Collection[str]) -> dict[str, list[LinkRow]]:
-    """The links of devices that the caller has in hand."""
+    """Return the links of devices, by id. Has no access check: the caller has read the devices."""
     async with services.database.transaction() as session:
         return await links.of_listeners(session, ids)
 
@@ -119,7 +122,7 @@ async def links_of(services: Services, ids: Collection[str]) -> dict[str, list[L
 async def sources(
     services: Services, caller: Caller, listener: AnyDevice, page: Page
 ) -> Slice[DeviceRow]:
-    """Whom a device hears now, as far as the caller can see them."""
+    """Return the current sources of a device that the caller can see."""
     async with services.database.transaction() as session:
         return await links.sources(session, caller.scope, listener, page)
 
@@ -127,7 +130,7 @@ async def sources(
 async def listeners(
     services: Services, caller: Caller, source: AnyDevice, page: Page
 ) -> Slice[DeviceRow]:
-    """Who hears a device now, as far as the caller can see them."""
+    """Return the current listeners of a device that the caller can see."""
     async with services.database.transaction() as session:
         return await links.listeners(session, caller.scope, source, page)
 
@@ -154,12 +157,14 @@ def _check_owner(listener: DeviceRow, wanted: NewLink) -> None:
     if wanted.owner is not None and name_key(wanted.owner) != listener.owner.name_key:
         raise InputError.at(
             "owner",
-            f"A link may cross places, never owners: the listener is {listener.owner.name}'s.",
+            f"A link can't cross owners: give {listener.owner.name}, the listener's owner.",
             ErrorCode.NOT_ALLOWED,
         )
 
 
-async def _selected(session: AsyncSession, listener: DeviceRow, wanted: NewLink) -> Selector:
+async def _resolve_selector(
+    session: AsyncSession, listener: DeviceRow, wanted: NewLink
+) -> Selector:
     if wanted.device_id is None:
         owner, place, kind = listener.owner, wanted.place, wanted.measurement_type
         return (
@@ -170,22 +175,25 @@ async def _selected(session: AsyncSession, listener: DeviceRow, wanted: NewLink)
     scope = Scope(owner_id=listener.owner_id)
     source = await device_queries.find(session, scope, wanted.device_id.lower())
     if source is None:
-        message = f"{listener.owner.name} has no such device."
+        message = f"{listener.owner.name} has no such device: give an id of its devices."
         raise InputError.at("deviceId", message, ErrorCode.NOT_FOUND)
     if source.id == listener.id:
-        raise InputError.at("deviceId", "A device does not listen to itself: name another one.")
+        raise InputError.at("deviceId", "A device can't listen to itself: give another device.")
     return None, None, source
 
 
 async def _check_length(session: AsyncSession, listener: DeviceRow) -> None:
-    """Of all links, also those that others cover now, and with sources' topics at their longest."""
+    """Raises InputError if the filters may become too long for the listener.
+
+    Counts all links, also those that others cover, and the maximum length of the sources' topics.
+    """
     found = (await links.of_listeners(session, {listener.id}))[listener.id]
-    lengths = [LONGEST_BASE if link.source_id else len(link.filter) for link in found]
+    lengths = [MAX_BASE_TOPIC_BYTES if link.source_id else len(link.filter) for link in found]
     if sum(lengths) > MAX_LISTEN_BYTES:
         raise InputError.at(
             "listenerId",
-            f"The filters of this device's links may need more than {MAX_LISTEN_BYTES} bytes, more "
-            "than it can hold: link it to places or types rather than to single devices.",
+            f"The filters of this device's links may need more than {MAX_LISTEN_BYTES} bytes, its "
+            "limit: link it to places or types instead of single devices.",
             ErrorCode.CONFLICT,
         )
 
@@ -199,13 +207,14 @@ async def _remove(
     session: AsyncSession,
     caller: Caller,
     listeners: Mapping[str, DeviceRow],
-    gone: Mapping[str, Collection[LinkRow]],
+    removed: Mapping[str, Collection[LinkRow]],
 ) -> None:
-    """`gone`: links, by their listeners' ids."""
-    for id, of_one in gone.items():
-        for link in of_one:
+    """`removed`: links by the ids of their listeners."""
+    for id, of_listener in removed.items():
+        for link in of_listener:
             facts, listener = link_facts(link), listeners[id]
             record_event(session, EventKind.DEVICE_UNLINKED, caller, device=listener, before=facts)
     await links.remove(
-        session, LinkRow.id.in_([link.id for some in gone.values() for link in some])
+        session,
+        LinkRow.id.in_([link.id for of_listener in removed.values() for link in of_listener]),
     )

@@ -1,4 +1,4 @@
-"""The device that an operation is about."""
+"""Reads the device of an operation, if the caller can see it."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +17,7 @@ async def get_device_for_update(
     id: str,
     field: str = "id",
 ) -> DeviceRow:
-    """One that the caller can see, locked for the change; raises InputError where there is none."""
+    """Return the device, locked. Raises InputError if the caller can't see it or it is unknown."""
     device = await device_queries.find_for_update(session, caller.scope, id.lower())
     if device is None:
         raise no_such_device(field)
@@ -25,7 +25,7 @@ async def get_device_for_update(
 
 
 async def get_device(services: Services, caller: Caller, id: str) -> DeviceRecord | None:
-    """One that the caller can see, as it is now; None where there is none."""
+    """Return the device; None if it is unknown or the caller can't see it."""
     id = id.lower()
     if not is_device_id(id) or caller.device_id not in (None, id):
         return None

@@ -1,4 +1,4 @@
-"""What running devices say over MQTT: the config they have applied, and whether they are there."""
+"""Reports of devices by MQTT: the config version they have applied, and their presence."""
 
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping
@@ -9,7 +9,7 @@ from db.reads.reads import Speaker
 from domain.access.caller import Caller, system
 from domain.access.tokens import TokenKind
 from domain.devices.changes import RecordPresence, RecordReport
-from domain.devices.reports import Report, decide_report, says_something_new
+from domain.devices.reports import Report, decide_report, has_changes
 from domain.mqtt.messages import StateReport
 from resolvers.services import Services
 
@@ -17,26 +17,26 @@ SYSTEM = system("system")
 
 
 async def record_states(services: Services, reports: Mapping[str, StateReport]) -> Collection[str]:
-    """By base topic. What is not a device's own topic, or older than what is known, is ignored.
+    """Write reports, by base topic. Topics of no device and outdated reports are ignored.
 
-    Returns the base topics of devices that another transaction has locked: try them again.
+    Returns the base topics of devices that another transaction has locked: retry them.
     Raises Unavailable and Overloaded.
     """
     now = datetime.now(UTC)
     writes: dict[str, Awaitable[bool]] = {}
     for speaker in await services.reads.speakers(reports):
         report = reports[speaker.base]
-        known = _is_known(speaker, report)
-        write = _write(speaker, report, now, known=known)
-        if says_something_new(write) or (write.arrived and speaker.moving):
+        recorded = _is_recorded(speaker, report)
+        write = _write(speaker, report, now, recorded=recorded)
+        if has_changes(write) or (write.arrived and speaker.moving):
             writes[speaker.base] = services.writes.record_report(write)
-        elif not known:
-            services.last_seen.note(speaker.device.id, speaker.device.last_seen_at)
+        elif not recorded:
+            services.last_seen.add(speaker.device.id, speaker.device.last_seen_at)
     return await _conflicts(writes)
 
 
 async def record_presence(services: Services, online: Mapping[str, bool]) -> Collection[str]:
-    """By base topic; returns and raises what `record_states` does."""
+    """Write presence, by base topic. Returns and raises like `record_states`."""
     now = datetime.now(UTC)
     writes = {
         base: services.writes.record_presence(
@@ -51,10 +51,10 @@ async def record_presence(services: Services, online: Mapping[str, bool]) -> Col
 async def mark_silent_offline(
     services: Services, present: Collection[str], after: str
 ) -> tuple[int, str] | None:
-    """Some of the devices that were online and of which nothing is heard any more; `present`: the
-    others; `after`: the id up to which they were looked at.
+    """Mark a batch of devices offline that are recorded as online but not `present`.
 
-    Returns how many there were and where to go on; None at the end.
+    `present`: ids of devices with an online status at the broker. `after`: the id after which to
+    continue. Returns the number of marked devices and the next `after`; None at the end.
     """
     async with services.database.transaction(background=True) as session:
         return await speakers.mark_silent_offline(session, present, after)
@@ -65,19 +65,19 @@ async def _conflicts(writes: Mapping[str, Awaitable[bool]]) -> Collection[str]:
     return [base for base, done in zip(writes, written, strict=True) if not done]
 
 
-def _write(speaker: Speaker, report: StateReport, at: datetime, *, known: bool) -> RecordReport:
-    """`known`: there is nothing in it but that the device is there."""
+def _write(speaker: Speaker, report: StateReport, at: datetime, *, recorded: bool) -> RecordReport:
+    """`recorded`: the report has no new content; it only shows that the device is connected."""
     base, _, device = speaker
-    said = Report() if known else Report(report.version, report.error, firmware=report.firmware)
-    # What the broker had kept there may be from an earlier stay.
+    new = Report() if recorded else Report(report.version, report.error, firmware=report.firmware)
+    # A retained report may be from an earlier time on this topic.
     current = report.fresh or report.version == device.config_version
     arrived = base == device.topic and current
     actor = Caller(TokenKind.DEVICE, device_id=device.id).actor
-    return decide_report(device, said, actor, at, arrived=arrived)[0]
+    return decide_report(device, new, actor, at, arrived=arrived)[0]
 
 
-def _is_known(speaker: Speaker, report: StateReport) -> bool:
-    """Whether it is older than what is known, or was retained and says the same."""
+def _is_recorded(speaker: Speaker, report: StateReport) -> bool:
+    """Return whether the report is older than the recorded one, or retained and equal to it."""
     device = speaker.device
     if report.version < (device.applied_version or 0):
         return True

@@ -1,4 +1,4 @@
-"""Devices as people see and change them."""
+"""Queries for devices, their counts and config histories."""
 
 from collections.abc import Sequence
 
@@ -19,16 +19,21 @@ from resolvers.services import Services
 MAX_HISTORY = 100
 
 
-async def me(services: Services, caller: Caller, own: DeviceRecord | None) -> DeviceRecord | None:
-    """The device whose token this is; None for a person's token. `own`: it, if it was just read."""
+async def me(
+    services: Services, caller: Caller, caller_device: DeviceRecord | None
+) -> DeviceRecord | None:
+    """Return the device of a device token; None for other tokens.
+
+    `caller_device`: that device, if the authentication has read it.
+    """
     caller.require(Action.READ_SELF)
-    if own or not caller.device_id:
-        return own
+    if caller_device or not caller.device_id:
+        return caller_device
     return await device(services, caller, caller.device_id)
 
 
 async def device(services: Services, caller: Caller, id: str) -> DeviceRecord | None:
-    """None where there is no such device, or none that the caller can see."""
+    """Return the device; None if it is unknown or the caller can't see it."""
     caller.require(Action.READ_DEVICE)
     return await get_device(services, caller, id)
 
@@ -37,7 +42,7 @@ async def list_devices(
     services: Services, caller: Caller, wanted: DeviceFilter, page: Page
 ) -> Slice[DeviceRecord]:
     caller.require(Action.READ_FLEET)
-    # How many have a word nobody can tell before.
+    # PostgreSQL can't estimate how many devices match a search word in advance.
     few = bool(wanted.search) and (await count_devices(services, caller, wanted))[1]
     return await services.reads.page(caller.scope, wanted, page, few=few)
 
@@ -45,7 +50,7 @@ async def list_devices(
 async def count_devices(
     services: Services, caller: Caller, wanted: DeviceFilter
 ) -> tuple[int, bool]:
-    """How many there are, and whether that is exact."""
+    """Return the number of matching devices, and whether it is exact."""
     caller.require(Action.READ_FLEET)
     async with services.database.transaction() as session:
         return await device_queries.count(session, caller.scope, wanted)
@@ -58,29 +63,32 @@ async def count_fleet(services: Services, caller: Caller) -> FleetCounts:
 
 
 def check_history(first: int) -> None:
-    """Raises InputError for more versions than can be had at once."""
+    """Raises InputError if `first` is not between 1 and MAX_HISTORY."""
     if not 1 <= first <= MAX_HISTORY:
-        raise InputError.at("first", f"Ask for 1 to {MAX_HISTORY} versions.")
+        raise InputError.at("first", f"Give a number of versions from 1 to {MAX_HISTORY}.")
 
 
 async def config_histories(
     services: Services, wanted: Sequence[tuple[AnyDevice, int]]
 ) -> list[list[Config]]:
-    """The configs of devices that the caller has in hand, so many of each, the newest first."""
+    """Return the newest configs of devices, so many for each, newest first.
+
+    Has no access check: the caller has read the devices.
+    """
     lengths = {first for _, first in wanted}
-    past: dict[tuple[str, int], list[Config]] = {}
+    history: dict[tuple[str, int], list[Config]] = {}
     async with services.database.transaction() as session:
         for first in lengths - {1}:
             ids = {device.id for device, length in wanted if length == first}
             found = await config_history.config_histories(session, ids, first - 1)
-            past |= {(id, first): configs for id, configs in found.items()}
-    return [[device.config, *past.get((device.id, first), [])] for device, first in wanted]
+            history |= {(id, first): configs for id, configs in found.items()}
+    return [[device.config, *history.get((device.id, first), [])] for device, first in wanted]
 
 
 async def past_configs(
     services: Services, versions: Sequence[tuple[str, int]]
 ) -> list[Config | None]:
-    """Replaced config versions, by device id and version, in the order asked for."""
+    """Return replaced configs, by device id and version, in the order of `versions`."""
     async with services.database.transaction() as session:
         found = await config_history.past_configs(session, versions)
     return [found.get(version) for version in versions]

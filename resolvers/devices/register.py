@@ -1,4 +1,4 @@
-"""`registerDevice`: a device says who it is, and learns what it needs to know."""
+"""`registerDevice`: registers a device, and returns its id, topics, config and token."""
 
 from dataclasses import dataclass
 
@@ -26,14 +26,14 @@ from domain.devices.registration import creation, new_device, renewal
 from domain.devices.reports import Report
 from domain.errors import ErrorCode, InputError, Unauthenticated
 from resolvers.devices.reports import record_report
-from resolvers.devices.topic_levels import known_names, make_names
+from resolvers.devices.topic_levels import cached_names, get_or_create_names
 from resolvers.retry import until_written
 from resolvers.services import Services
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """`device` only where it may run now; `token` only where a new one was issued."""
+    """`device`: only if it is active. `token`: only if a new one was issued."""
 
     outcome: Outcome
     device: DeviceRecord | None = None
@@ -46,11 +46,14 @@ REJECTED = Registered(Outcome.REJECTED, retry_after_seconds=RETRY_REJECTED_SECON
 
 
 async def register_device(
-    services: Services, caller: Caller, wanted: RegistrationInput, own: DeviceRecord | None = None
+    services: Services,
+    caller: Caller,
+    wanted: RegistrationInput,
+    caller_device: DeviceRecord | None = None,
 ) -> Registered:
-    """Idempotent: the same hardware gets the same id, topics and config. `own`: the device whose
-    token this is, if it was just read.
+    """Register a device. Idempotent: the same hardware gets the same id, topics and config.
 
+    `caller_device`: the device of the token, if the authentication has read it.
     Raises InputError if the caller may not register this device, or no more devices.
     """
     if caller.kind is not None or services.enrolment is not EnrolmentPolicy.OPEN:
@@ -61,15 +64,15 @@ async def register_device(
     if caller.device_id not in (None, id):
         raise _not_allowed("mac", "This token belongs to another device.")
     if caller.kind is TokenKind.DEVICE and not caller.waiting:
-        return await _register_own(services, caller, wanted, own)
-    if names := _names_of_a_guess(services, caller, wanted):
+        return await _register_by_own_token(services, caller, wanted, caller_device)
+    if names := _names_for_fast_path(services, caller, wanted):
         created = await _create(services, caller, new_device(caller, wanted, names, 1), None)
         if created:
             return created
 
     async def attempt(session: AsyncSession | None) -> Registered | None:
         found = await services.reads.registration(id)
-        assert found is not None  # noqa: S101  it answers for each id
+        assert found is not None  # noqa: S101  each id has a record
         if found.device:
             return await _register_known(services, caller, found.device, found, session)
         return await _register_unknown(services, caller, wanted, found.deleted_version, session)
@@ -77,29 +80,33 @@ async def register_device(
     return await until_written(services, id, attempt)
 
 
-def _names_of_a_guess(
+def _names_for_fast_path(
     services: Services, caller: Caller, wanted: RegistrationInput
 ) -> tuple[NamedRef, NamedRef, NamedRef] | None:
-    """Most devices that come with a key are unknown: a guess saves a read, and the statement that
-    creates the device finds out.
+    """Return cached names if creation can be tried without a read; None if not.
+
+    Most devices with an enrolment key are unknown. If one is known, the creation is a conflict.
     """
     if caller.kind is TokenKind.DEVICE or caller.max_uses is not None:
         return None
-    return known_names(services, caller, wanted)
+    return cached_names(services, caller, wanted)
 
 
-async def _register_own(
-    services: Services, caller: Caller, wanted: RegistrationInput, own: DeviceRecord | None
+async def _register_by_own_token(
+    services: Services,
+    caller: Caller,
+    wanted: RegistrationInput,
+    caller_device: DeviceRecord | None,
 ) -> Registered:
-    """Only what the hardware itself knows is noted; the rest stays as it is."""
-    own = own or await services.reads.device(device_id(wanted.mac))
-    if own is None:
+    """Only values of the hardware itself are written; all others stay unchanged."""
+    current = caller_device or await services.reads.device(device_id(wanted.mac))
+    if current is None:
         raise Unauthenticated("This token is unknown.")
-    known = EnrolmentStatus(DeviceState(own.state), True, False, False, False)
-    if decide_known(known, Proof.TOKEN, services.reenrolment) is Decision.REFUSE:
+    status = EnrolmentStatus(DeviceState(current.state), True, False, False, False)
+    if decide_known(status, Proof.TOKEN, services.reenrolment) is Decision.REFUSE:
         return REJECTED
     report = Report(wanted.applied_version, None, wanted.sensor_model, wanted.firmware)
-    device = await record_report(services, caller, report, own)
+    device = await record_report(services, caller, report, current)
     if device is None:
         raise Unauthenticated("This token is unknown.")
     return Registered(Outcome.KNOWN, device)
@@ -115,9 +122,11 @@ async def _register_unknown(
     if caller.kind is TokenKind.DEVICE:
         raise Unauthenticated("This token is unknown.")
     if caller.max_uses is not None:
-        await _check_uses(services, caller, caller.max_uses, in_turn=session is not None)
-    names = known_names(services, caller, wanted)
-    names = names or await make_names(services, caller, wanted, in_turn=session is not None)
+        await _check_uses(services, caller, caller.max_uses, background=session is not None)
+    names = cached_names(services, caller, wanted)
+    names = names or await get_or_create_names(
+        services, caller, wanted, background=session is not None
+    )
     device = new_device(caller, wanted, names, (deleted_version or 0) + 1)
     return await _create(services, caller, device, session)
 
@@ -148,13 +157,14 @@ async def _register_known(
     """None after a conflict."""
     if caller.owner_id not in (None, device.owner_id):
         raise _not_allowed("mac", "This device is registered with another owner.")
-    step = decide_known(_known(caller, device, found), _proof(caller), services.reenrolment)
-    if step is Decision.KEEP_WAITING:
+    status = _enrolment_status(caller, device, found)
+    decision = decide_known(status, _proof(caller), services.reenrolment)
+    if decision is Decision.STAY_PENDING:
         return PENDING
-    if step is Decision.REFUSE:
+    if decision is Decision.REFUSE:
         return REJECTED
-    assert found.access_revision is not None  # noqa: S101  there is a device
-    waiting, secret = step is Decision.WAIT, new_secret(TokenKind.DEVICE)
+    assert found.access_revision is not None  # noqa: S101  the device exists
+    waiting, secret = decision is Decision.ISSUE_PENDING, new_secret(TokenKind.DEVICE)
     write = renewal(caller, device.id, found.access_revision, secret, waiting=waiting)
     if not await services.writes.issue_token(write, session):
         return None
@@ -164,25 +174,33 @@ async def _register_known(
     return Registered(Outcome.RENEWED, active, secret)
 
 
-def _known(caller: Caller, device: DeviceRecord, found: RegistrationRecord) -> EnrolmentStatus:
+def _enrolment_status(
+    caller: Caller, device: DeviceRecord, found: RegistrationRecord
+) -> EnrolmentStatus:
     return EnrolmentStatus(
         state=DeviceState(device.state),
         confirmed=found.confirmed,
         refused=found.refused,
-        renewable=found.unused_by in (None, caller.token_id),
-        waitable=found.waiting_by in (None, caller.token_id),
+        renewal_allowed=found.unused_by in (None, caller.token_id),
+        pending_allowed=found.waiting_by in (None, caller.token_id),
     )
 
 
 def _proof(caller: Caller) -> Proof:
     if caller.kind is TokenKind.ADMIN:
         return Proof.ADMIN
-    return Proof.KEY if caller.device_id is None else Proof.WAITING_TOKEN
+    return Proof.KEY if caller.device_id is None else Proof.PENDING_TOKEN
 
 
-async def _check_uses(services: Services, caller: Caller, most: int, *, in_turn: bool) -> None:
-    """Before names are made in vain. Raises InputError, Unauthenticated."""
-    async with services.database.transaction(background=in_turn) as session:
+async def _check_uses(
+    services: Services, caller: Caller, max_uses: int, *, background: bool
+) -> None:
+    """Check the key before names are created: they stay if the registration fails.
+
+    `background`: use the background pool, because the request has a connection already.
+    Raises InputError if the key is used up, Unauthenticated if it was revoked.
+    """
+    async with services.database.transaction(background=background) as session:
         left = await session.scalar(
             text("SELECT max_uses - uses FROM tokens WHERE id = :id AND revoked_at IS NULL"),
             {"id": caller.token_id},
@@ -190,7 +208,7 @@ async def _check_uses(services: Services, caller: Caller, most: int, *, in_turn:
     if left is None:
         raise Unauthenticated("This token was revoked.")
     if left <= 0:
-        message = f"This enrolment key was good for {most} devices and is used up."
+        message = f"This enrolment key is used up ({max_uses} devices): use another key."
         raise InputError.at(None, message, ErrorCode.USED_UP)
 
 

@@ -1,4 +1,4 @@
-"""New hardware in the place of a device that is broken."""
+"""Replacement of a broken device by new hardware."""
 
 from datetime import UTC, datetime
 
@@ -25,17 +25,17 @@ from resolvers.services import Services
 async def replace_device(services: Services, caller: Caller, id: str, by_id: str) -> DeviceRow:
     """The new device takes over owner, location, type, config and links; the old one is deleted.
 
-    What the hardware itself knows (sensor model, firmware) is its own. Links that the new device
-    had are removed.
+    The new device keeps the values of its hardware (sensor model, firmware). Its earlier links are
+    removed.
     """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         await links.lock_links(session)
-        old, new = await _both(session, caller, id, by_id)
+        old, new = await _lock_both(session, caller, id, by_id)
         before = device_facts(new)
         await unlink_all(session, caller, new)
-        await links.take_over(session, old.id, new.id)
-        await _settle_in(session, caller, old, new)
+        await links.transfer(session, old.id, new.id)
+        await _transfer(session, caller, old, new)
         await remove_device(session, caller, old, after={"replacedBy": new.id})
         record_event(
             session,
@@ -48,24 +48,25 @@ async def replace_device(services: Services, caller: Caller, id: str, by_id: str
         return new
 
 
-async def _both(
+async def _lock_both(
     session: AsyncSession, caller: Caller, id: str, by_id: str
 ) -> tuple[DeviceRow, DeviceRow]:
-    """In the order in which everybody locks devices."""
+    """Return the old and the new device, locked in the common order: by id."""
     wanted = sorted({(id.lower(), "id"), (by_id.lower(), "byId")})
     found = {
-        field: await get_device_for_update(session, caller, one, field) for one, field in wanted
+        field: await get_device_for_update(session, caller, device_id, field)
+        for device_id, field in wanted
     }
     old, new = found["id"], found["byId"]
     if old.id == new.id:
-        raise InputError.at("byId", "A device does not replace itself: name the new one.")
+        raise InputError.at("byId", "A device can't replace itself: give the id of the new device.")
     if new.state != DeviceState.ACTIVE:
-        message = "The new device waits for approval, or was rejected: approve it first."
+        message = "The new device is pending or was rejected: approve it first."
         raise InputError.at("byId", message, ErrorCode.CONFLICT)
     return old, new
 
 
-async def _settle_in(session: AsyncSession, caller: Caller, old: DeviceRow, new: DeviceRow) -> None:
+async def _transfer(session: AsyncSession, caller: Caller, old: DeviceRow, new: DeviceRow) -> None:
     new.owner, new.place, new.measurement_type = old.owner, old.place, old.measurement_type
     new.owner_id = old.owner_id
     new.latitude, new.longitude = old.latitude, old.longitude

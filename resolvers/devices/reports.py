@@ -1,4 +1,4 @@
-"""What a device says of itself: the config it has applied, its hardware and firmware."""
+"""Reports of devices by GraphQL: the config version they have applied, hardware, firmware."""
 
 from datetime import UTC, datetime
 
@@ -7,47 +7,53 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.access.caller import Action, Caller
 from domain.devices.device import DeviceRecord
 from domain.devices.inputs import Acknowledgement
-from domain.devices.reports import Report, decide_report, says_something_new
+from domain.devices.reports import Report, decide_report, has_changes
 from domain.errors import InputError
 from resolvers.retry import until_written
 from resolvers.services import Services
 
 
 async def acknowledge_config(
-    services: Services, caller: Caller, wanted: Acknowledgement, own: DeviceRecord | None = None
+    services: Services,
+    caller: Caller,
+    wanted: Acknowledgement,
+    caller_device: DeviceRecord | None = None,
 ) -> DeviceRecord:
-    """The calling device has applied a config version, or could not (`error`). `own`: the device,
-    if it was just read.
+    """Record that the calling device applied a config version, or failed to (`error`).
+
+    `caller_device`: the device of the token, if the authentication has read it.
     """
     caller.require(Action.ACKNOWLEDGE)
     assert caller.device_id is not None  # noqa: S101
-    own = own or await services.reads.device(caller.device_id)
-    if own and wanted.version > own.config_version:
+    device = caller_device or await services.reads.device(caller.device_id)
+    if device and wanted.version > device.config_version:
         raise InputError.at(
             "version",
-            f"There is no version {wanted.version} yet: {own.config_version} is the newest.",
+            f"There is no version {wanted.version} yet: the newest is {device.config_version}.",
         )
     report = Report(wanted.version, wanted.error, firmware=wanted.firmware)
-    found = await record_report(services, caller, report, own)
+    found = await record_report(services, caller, report, device)
     if found is None:
-        raise InputError.at(None, "This device has been deleted.")
+        raise InputError.at(None, "This device was deleted: register it again.")
     return found
 
 
 async def record_report(
-    services: Services, caller: Caller, report: Report, own: DeviceRecord | None
+    services: Services, caller: Caller, report: Report, caller_device: DeviceRecord | None
 ) -> DeviceRecord | None:
-    """The device after it; None if it was deleted. What is known already writes nothing."""
+    """Write a report. Returns the device after it; None if it was deleted.
+
+    A report without changes writes nothing.
+    """
     assert caller.device_id is not None  # noqa: S101
-    id, read = caller.device_id, [own]
+    id, unused = caller.device_id, [caller_device]
 
     async def attempt(session: AsyncSession | None) -> tuple[DeviceRecord | None] | None:
-        device = (read.pop() if read else None) or await services.reads.device(id)
+        device = (unused.pop() if unused else None) or await services.reads.device(id)
         if device is None:
             return (None,)
         write, changed = decide_report(device, report, caller.actor, datetime.now(UTC))
-        new = says_something_new(write)
-        if not new and not (write.arrived and await services.reads.moving(id)):
+        if not has_changes(write) and not (write.arrived and await services.reads.moving(id)):
             return (device,)
         return (changed,) if await services.writes.record_report(write, session) else None
 

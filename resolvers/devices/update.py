@@ -1,4 +1,4 @@
-"""Devices changed, and moved to another owner, place or measurement type."""
+"""Changes of devices, and moves to another owner, place or measurement type."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ from resolvers.services import Services
 async def update_device(
     services: Services, caller: Caller, id: str, change: DeviceChange
 ) -> DeviceRow:
-    """A new owner, place or type gives it a new topic, and that a new config version."""
+    """Change a device. A new owner, place or type gives it a new topic and config version."""
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         if change.owner or change.location or change.measurement_type:
@@ -36,8 +36,8 @@ async def update_device(
             device.sensor_model = change.sensor_model
         if change.firmware is not None:
             device.firmware = change.firmware
-        changed = changes(before, device_facts(device))
-        if changed[1]:
+        old_values, new_values = changes(before, device_facts(device))
+        if new_values:
             device.updated_at = datetime.now(UTC)
             device.search = words_of(device)
             record_event(
@@ -45,8 +45,8 @@ async def update_device(
                 EventKind.DEVICE_UPDATED,
                 caller,
                 device=device,
-                before=changed[0],
-                after=changed[1],
+                before=old_values,
+                after=new_values,
             )
         return device
 
@@ -57,7 +57,7 @@ async def _move(
     owner = device.owner
     if change.owner is not None:
         owner = await owner_for(session, caller, change.owner)
-    at = await topic_levels.get_or_create_levels(
+    levels = await topic_levels.get_or_create_levels(
         session,
         owner,
         change.location.place if change.location else device.place.name,
@@ -67,12 +67,16 @@ async def _move(
         device.access_revision += 1
         await unlink_all(session, caller, device)
         device.listen = []
-    device.owner, device.place, device.measurement_type = owner, at.place, at.measurement_type
+    device.owner, device.place, device.measurement_type = (
+        owner,
+        levels.place,
+        levels.measurement_type,
+    )
     device.owner_id = owner.id
     if change.location is not None:
         device.latitude = change.location.latitude
         device.longitude = change.location.longitude
-    topic = base_topic(owner.slug, at.place.slug, at.measurement_type.slug, device.id)
+    topic = base_topic(owner.slug, levels.place.slug, levels.measurement_type.slug, device.id)
     if topic != device.topic:
         await former_topics.start_move(session, device, topic)
         start_new_version(session, caller, device)

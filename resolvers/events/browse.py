@@ -1,4 +1,4 @@
-"""The audit log for people: who changed what, when, from what to what."""
+"""The event log as a list: who changed what, when, from what to what."""
 
 from db.events import browse as event_pages
 from db.paging import Slice
@@ -12,10 +12,10 @@ from resolvers.services import Services
 async def list_events(
     services: Services, caller: Caller, wanted: EventFilter, page: Page
 ) -> Slice[AuditEvent]:
-    """The newest first, of what the caller can see."""
+    """Return the events that the caller can see, newest first."""
     caller.require(Action.READ_FLEET)
     async with services.database.transaction() as session:
         found = await event_pages.page(session, caller.scope, wanted, page)
         subjects = await load_entries(session, found.rows)
-    rows = [subjects[event.id].seen_by(caller) for event in found.rows]
+    rows = [subjects[event.id].visible_to(caller) for event in found.rows]
     return Slice(rows, found.cursors, found.has_next, found.has_previous)

@@ -1,4 +1,4 @@
-"""Subscriptions to the log: config changes, and events of all kinds."""
+"""Subscriptions to the event log: config changes, and events of all kinds."""
 
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
@@ -11,27 +11,27 @@ from domain.access.caller import Action, Caller
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from resolvers.feed.entries import AuditEvent, ConfigChange
-from resolvers.feed.subscriber import Selection
+from resolvers.feed.subscriber import SubscriptionFilter
 from resolvers.services import Services
 
 
 @dataclass(frozen=True, slots=True)
 class EventSelector:
-    """In the words of whoever asks; None: any."""
+    """Which events a subscriber wants, as the client names them. None: any."""
 
     device_id: str | None = None
     owner: str | None = None
     kinds: Collection[EventKind] | None = None
 
 
-async def authorize_selection(
-    services: Services, caller: Caller, asked: EventSelector
-) -> Selection:
-    """Of the devices that the caller can see, or of one of them, or of one owner's.
+async def authorize_filter(
+    services: Services, caller: Caller, selector: EventSelector
+) -> SubscriptionFilter:
+    """Return the filter for the devices that the caller can see, one of them, or one owner's.
 
-    Raises InputError where there is no such device or owner, or none for this caller.
+    Raises InputError if the device or owner does not exist, or the caller can't see it.
     """
-    device_id, owner = asked.device_id, asked.owner
+    device_id, owner = selector.device_id, selector.owner
     caller.require(Action.READ_DEVICE if caller.device_id or device_id else Action.READ_FLEET)
     owner_id = caller.owner_id
     if device_id is not None or owner is not None:
@@ -42,45 +42,45 @@ async def authorize_selection(
                     raise InputError.at("deviceId", "There is no such device.", ErrorCode.NOT_FOUND)
                 device_id = device.id
             if owner is not None:
-                named = await topic_levels.find_owner(session, owner)
-                if named is None or caller.owner_id not in (None, named.id):
+                found = await topic_levels.find_owner(session, owner)
+                if found is None or caller.owner_id not in (None, found.id):
                     raise InputError.at("owner", "There is no such owner.", ErrorCode.NOT_FOUND)
-                owner_id = named.id
-    kinds = None if asked.kinds is None else frozenset(asked.kinds)
-    return Selection(device_id or caller.device_id, owner_id, kinds)
+                owner_id = found.id
+    kinds = None if selector.kinds is None else frozenset(selector.kinds)
+    return SubscriptionFilter(device_id or caller.device_id, owner_id, kinds)
 
 
 async def subscribe_config_changes(
-    services: Services, caller: Caller, asked: EventSelector, after: str | None
+    services: Services, caller: Caller, selector: EventSelector, after: str | None
 ) -> AsyncGenerator[ConfigChange]:
-    """Of the devices that the caller can see, or of one of them, or of one owner's.
+    """Yield config changes of the devices that the caller can see, one of them, or one owner's.
 
-    Raises InputError where there is no such device, owner or cursor, or none for this caller;
-    SlowConsumer where it can't be followed on here.
+    Raises InputError if the device, owner or cursor does not exist, or the caller can't see it;
+    SlowConsumer if the subscription ends here and can be resumed.
     """
-    selection = await authorize_selection(services, caller, asked)
-    async with aclosing(services.feeds.changes.subscribe(selection, after)) as changes:
+    filter = await authorize_filter(services, caller, selector)
+    async with aclosing(services.feeds.changes.subscribe(filter, after)) as changes:
         async for change in changes:
             device = change.device
             if device and caller.owner_id not in (None, device.owner_id):
-                yield replace(change, device=None, answers={})
+                yield replace(change, device=None, responses={})
             else:
                 yield change
 
 
 async def subscribe_events(
-    services: Services, caller: Caller, asked: EventSelector, after: str | None
+    services: Services, caller: Caller, selector: EventSelector, after: str | None
 ) -> AsyncGenerator[AuditEvent]:
-    """As `subscribe_config_changes`, for events of any kind; not for devices."""
+    """Like `subscribe_config_changes`, for events of any kind. Device tokens may not use it."""
     caller.require(Action.READ_FLEET)
-    selection = await authorize_selection(services, caller, asked)
-    async with aclosing(services.feeds.events.subscribe(selection, after)) as events:
+    filter = await authorize_filter(services, caller, selector)
+    async with aclosing(services.feeds.events.subscribe(filter, after)) as events:
         async for event in events:
-            yield event.seen_by(caller)
+            yield event.visible_to(caller)
 
 
 async def latest_cursor(services: Services, caller: Caller) -> str:
-    """Where the log ends now; what is read after this is not older than it."""
+    """Return the cursor of the last event. Data that is read after this call is not older."""
     caller.require(Action.READ_DEVICE)
     async with services.database.transaction() as session:
         return str((await event_log.last_readable(session))[1])

@@ -1,4 +1,4 @@
-"""Config changes and events as subscribers get them, and the feeds of them."""
+"""Config changes and events in the form that subscribers get, and their feeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,16 +22,16 @@ KINDS = frozenset({EventKind.CONFIG_CHANGED})
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """`device` as it is by now; None where it was deleted, or went to another owner.
+    """`device`: its current state; None if it was deleted or moved to another owner.
 
-    `answers`: what was told of it already, for those who tell it.
+    `responses`: cache for the transport, which formats each response once for many subscribers.
     """
 
     cursor: str
     device: DeviceRow | None
     config: Config
     previous: Config
-    answers: dict[Any, Any] = field(default_factory=dict, compare=False)
+    responses: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
 ConfigFeed = Feed[ConfigChange]
@@ -69,22 +69,23 @@ def _config(facts: Mapping[str, Any] | None) -> Config:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`device` and `answers`: as of `ConfigChange`."""
+    """`device` and `responses`: as in `ConfigChange`."""
 
     event: EventRow
     device: DeviceRow | None
     owner: str | None
-    answers: dict[Any, Any] = field(default_factory=dict, compare=False)
+    responses: dict[Any, Any] = field(default_factory=dict, compare=False)
 
-    def of_its_owner(self) -> "AuditEvent":
-        """For whoever may see no more than that: without a device that went to another owner."""
+    def without_foreign_device(self) -> "AuditEvent":
+        """Hide the device if it has moved to another owner since, for recipients of one owner."""
         if self.device and self.device.owner_id != self.event.owner_id:
-            return replace(self, device=None, answers={})
+            return replace(self, device=None, responses={})
         return self
 
-    def seen_by(self, caller: Caller) -> "AuditEvent":
+    def visible_to(self, caller: Caller) -> "AuditEvent":
+        """Hide the device if the caller can't see it."""
         if self.device and caller.owner_id not in (None, self.device.owner_id):
-            return replace(self, device=None, answers={})
+            return replace(self, device=None, responses={})
         return self
 
 
@@ -98,7 +99,7 @@ def event_feed(database: Database, capacity: int) -> EventFeed:
 async def load_entries(
     session: AsyncSession, events: Sequence[EventRow]
 ) -> Mapping[int, AuditEvent]:
-    """By the events' ids."""
+    """Return the entries by the ids of their events."""
     ids = {event.device_id for event in events if event.device_id}
     found = await device_queries.by_ids(session, ids) if ids else {}
     owners = await event_pages.owner_names(session, events)
@@ -110,6 +111,7 @@ async def load_entries(
     }
 
 
+# Items in the queue of one subscriber.
 CAPACITY = 2_000
 
 
@@ -119,7 +121,7 @@ class Feeds:
     events: EventFeed
 
     def wake(self) -> None:
-        """There may be something new."""
+        """Poll the event log now: it may have new events."""
         self.changes.wake()
         self.events.wake()
 

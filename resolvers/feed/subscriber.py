@@ -1,4 +1,4 @@
-"""One subscriber of a feed, and which events it wants."""
+"""One subscriber of a feed, and the filter of its events."""
 
 import asyncio
 from collections import deque
@@ -17,14 +17,14 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which events: those of one device, of one owner, of both, or all; of some kinds, or any."""
+class SubscriptionFilter:
+    """Which events: of one device, one owner, both or all; of some kinds or all. None: any."""
 
     device_id: str | None = None
     owner_id: int | None = None
     kinds: frozenset[EventKind] | None = None
 
-    def wants(self, event: EventRow) -> bool:
+    def matches(self, event: EventRow) -> bool:
         return (
             self.owner_id in (None, event.owner_id)
             and self.device_id in (None, event.device_id)
@@ -33,7 +33,7 @@ class Selection:
 
     @property
     def where(self) -> list[ColumnElement[bool]]:
-        """The same in SQL."""
+        """The same conditions in SQL."""
         conditions: list[ColumnElement[bool]] = []
         if self.owner_id is not None:
             conditions.append(EventRow.owner_id == self.owner_id)
@@ -45,40 +45,40 @@ class Selection:
 
     @property
     def key(self) -> str | int | None:
-        """The narrowest thing that all its events have in common."""
+        """The narrowest property that all matching events share."""
         return self.device_id or self.owner_id
 
 
 class Subscriber(Generic[Item]):
-    def __init__(self, selection: Selection, seen: Position, capacity: int) -> None:
-        self._selection = selection
+    def __init__(self, filter: SubscriptionFilter, seen: Position, capacity: int) -> None:
+        self._filter = filter
         self._seen = seen
         self._capacity = capacity
         self._loop = asyncio.get_running_loop()
-        # There are thousands, who wait most of the time: nothing is there before it is needed.
-        self._waiting: deque[Item] | None = None
+        # Created on demand to save memory: most of thousands of subscribers are idle.
+        self._queue: deque[Item] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._end: SlowConsumer | None = None
 
-    def wants(self, event: EventRow) -> bool:
-        # Another process, which it left, may have been ahead of this one.
-        return self._selection.wants(event) and event_log.position_of(event) > self._seen
+    def accepts(self, event: EventRow) -> bool:
+        # A client that resumes may have read further by another process.
+        return self._filter.matches(event) and event_log.position_of(event) > self._seen
 
     def put(self, item: Item) -> bool:
-        """Whether that was not one too many."""
+        """Add an item to the queue. Returns False, and ends the subscription, if it is full."""
         if self._end:
             return True
-        if self._waiting is None:
-            self._waiting = deque()
-        if len(self._waiting) >= self._capacity:
+        if self._queue is None:
+            self._queue = deque()
+        if len(self._queue) >= self._capacity:
             self.end(SlowConsumer("This subscriber reads too slowly: resume with the last cursor."))
             return False
-        self._waiting.append(item)
+        self._queue.append(item)
         self._wake()
         return True
 
     def end(self, reason: SlowConsumer) -> None:
-        self._waiting = None
+        self._queue = None
         self._end = self._end or reason
         self._wake()
 
@@ -87,10 +87,10 @@ class Subscriber(Generic[Item]):
             self._ready.set_result(None)
 
     async def next(self) -> Item:
-        while not self._waiting:
+        while not self._queue:
             if self._end:
                 raise self._end
-            self._waiting = None
+            self._queue = None
             self._ready = self._loop.create_future()
             await self._ready
-        return self._waiting.popleft()
+        return self._queue.popleft()

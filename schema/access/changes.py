@@ -1,4 +1,4 @@
-"""Tokens made and revoked."""
+"""Mutations that create and revoke tokens."""
 
 from datetime import datetime
 
@@ -13,20 +13,22 @@ from schema.common.values import values_of
 from schema.context import RollcallInfo
 
 
-@strawberry.input(description="What the new token is good for.")
+@strawberry.input(description="Properties of the new token.")
 class CreateTokenInput:
     kind: Kind = strawberry.field(description="ADMIN, VIEWER or ENROL.")
     owner: str | None = strawberry.field(
-        default=None, description="The only owner it sees and changes; left out: all."
+        default=None,
+        description="The owner that the token is restricted to; if omitted, it is not restricted.",
     )
     note: str | None = strawberry.field(
-        default=None, description="What it is made for, up to 200 characters."
+        default=None, description="What the token is for, up to 200 characters."
     )
     expires_at: datetime | None = strawberry.field(
-        default=None, description="When it stops being valid; left out: never."
+        default=None, description="When the token expires; if omitted, never."
     )
     max_uses: int | None = strawberry.field(
-        default=None, description="How many new devices an enrolment key may register."
+        default=None,
+        description="How many new devices an enrolment key may register; if omitted, any number.",
     )
 
 
@@ -34,13 +36,13 @@ class CreateTokenInput:
 class CreateTokenPayload:
     token: Token | None = strawberry.field(default=None, description="Null if there are errors.")
     secret: str | None = strawberry.field(
-        default=None, description="What to send as bearer token; shown this once."
+        default=None, description="The token to send as bearer token; shown only once."
     )
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Makes a token for a person, or an enrolment key for devices.",
+    description="Creates a token for a person, or an enrolment key for devices.",
     extensions=[UserErrors(CreateTokenPayload)],
 )
 async def create_token(info: RollcallInfo, input: CreateTokenInput) -> CreateTokenPayload:
@@ -49,19 +51,19 @@ async def create_token(info: RollcallInfo, input: CreateTokenInput) -> CreateTok
     return CreateTokenPayload(token=Token(row=row), secret=secret)
 
 
-@strawberry.input(description="Which token to revoke.")
+@strawberry.input(description="The token to revoke.")
 class RevokeTokenInput:
-    id: strawberry.ID = strawberry.field(description="The token's number, not its secret.")
+    id: strawberry.ID = strawberry.field(description="The token's `id`, not its secret.")
 
 
-@strawberry.type(description="The token as it is now.")
+@strawberry.type(description="The revoked token.")
 class RevokeTokenPayload:
     token: Token | None = strawberry.field(default=None, description="Null if there are errors.")
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Revokes a token at once and for good; also that of a device.",
+    description="Revokes a token of any kind, at once and permanently.",
     extensions=[UserErrors(RevokeTokenPayload)],
 )
 async def revoke_token(info: RollcallInfo, input: RevokeTokenInput) -> RevokeTokenPayload:

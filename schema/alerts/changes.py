@@ -1,10 +1,10 @@
-"""Invitations to chats, and recipients that are removed."""
+"""Mutations of Telegram invitations and alert recipients."""
 
 from datetime import datetime
 
 import strawberry
 
-import schema.alerts.recipient  # noqa: F401  where RecipientRole is described
+import schema.alerts.recipient  # noqa: F401  registers RecipientRole
 from domain.alerts.inputs import NewInvite
 from domain.alerts.recipients import Role
 from resolvers.alerts import invites, recipients
@@ -15,43 +15,44 @@ from schema.common.values import values_of
 from schema.context import RollcallInfo
 
 
-@strawberry.input(description="Whom to let in.")
+@strawberry.input(description="Properties of the new invitation.")
 class CreateTelegramInviteInput:
     role: Role = strawberry.field(
-        default=Role.VIEWER, description="What may be done from the chat."
+        default=Role.VIEWER, description="What members of the chat may do."
     )
     owner: str | None = strawberry.field(
-        default=None, description="The only owner that the chat sees and is told of; left out: all."
+        default=None,
+        description="The owner whose devices the chat may see; if omitted, all owners.",
     )
     note: str | None = strawberry.field(
-        default=None, description="Whom it is for, up to 200 characters."
+        default=None, description="Who the invitation is for, up to 200 characters."
     )
     expires_at: datetime | None = strawberry.field(
-        default=None, description="Until when it can be used; left out: for a week."
+        default=None, description="When the invitation expires; if omitted, after one week."
     )
 
 
-@strawberry.type(description="The invitation.")
+@strawberry.type(description="The new invitation.")
 class CreateTelegramInvitePayload:
     invite: TelegramInvite | None = strawberry.field(
         default=None, description="Null if there are errors."
     )
     code: str | None = strawberry.field(
         default=None,
-        description="Good for one chat: sent there as `/start <code>`. Shown this once.",
+        description="Code for one chat: send it there as `/start <code>`. Shown only once.",
     )
     link: str | None = strawberry.field(
-        default=None, description="Opens a chat with the bot, and sends the code."
+        default=None, description="Link that opens a chat with the bot and sends the code."
     )
     group_link: str | None = strawberry.field(
-        default=None, description="Adds the bot to a group, and sends the code there."
+        default=None, description="Link that adds the bot to a group and sends the code."
     )
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Lets a Telegram chat in: by a link that is good for one chat, which then has this "
-    "role and owner. In a group, everybody there has them.",
+    description="Creates an invitation for one Telegram chat. The chat that uses it becomes a "
+    "recipient with this role and owner; in a group, they apply to every member.",
     extensions=[UserErrors(CreateTelegramInvitePayload)],
 )
 async def create_telegram_invite(
@@ -68,12 +69,12 @@ async def create_telegram_invite(
     )
 
 
-@strawberry.input(description="Which invitation to take back.")
+@strawberry.input(description="The invitation to revoke.")
 class RevokeTelegramInviteInput:
-    id: strawberry.ID = strawberry.field(description="The invitation's number, not its code.")
+    id: strawberry.ID = strawberry.field(description="The invitation's `id`, not its code.")
 
 
-@strawberry.type(description="The invitation as it is now.")
+@strawberry.type(description="The revoked invitation.")
 class RevokeTelegramInvitePayload:
     invite: TelegramInvite | None = strawberry.field(
         default=None, description="Null if there are errors."
@@ -82,8 +83,8 @@ class RevokeTelegramInvitePayload:
 
 
 @strawberry.mutation(
-    description="Takes an invitation back, so that it lets nobody in any more. Whom it has let in "
-    "stays: see `removeRecipient`.",
+    description="Revokes an invitation, so that it can't be used. A chat that has used it stays a "
+    "recipient: see `removeRecipient`.",
     extensions=[UserErrors(RevokeTelegramInvitePayload)],
 )
 async def revoke_telegram_invite(
@@ -93,22 +94,22 @@ async def revoke_telegram_invite(
     return RevokeTelegramInvitePayload(invite=TelegramInvite(row=row))
 
 
-@strawberry.input(description="Whom to send away.")
+@strawberry.input(description="The recipient to remove.")
 class RemoveRecipientInput:
-    id: strawberry.ID = strawberry.field(description="The recipient's number.")
+    id: strawberry.ID = strawberry.field(description="The recipient's `id`.")
 
 
-@strawberry.type(description="Who was removed.")
+@strawberry.type(description="The removed recipient.")
 class RemoveRecipientPayload:
     recipient: Recipient | None = strawberry.field(
-        default=None, description="The recipient as it was; null if there are errors."
+        default=None, description="The recipient before its removal; null if there are errors."
     )
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Removes a recipient: it is told nothing any more, what waits for it neither, and "
-    "nothing can be done from there.",
+    description="Removes a recipient. It gets no more alerts, also none that are waiting, and its "
+    "commands to the bot are refused.",
     extensions=[UserErrors(RemoveRecipientPayload)],
 )
 async def remove_recipient(

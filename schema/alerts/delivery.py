@@ -13,88 +13,92 @@ DeliveryState = strawberry.enum(
     State,
     name="DeliveryState",
     description=(
-        "WAITING: to be told, or told again after a failure. SENT: the other side has taken it. "
-        "DEAD: it was refused for good."
+        "WAITING: not sent yet, or to be retried after a failure. SENT: accepted by the channel. "
+        "DEAD: failed permanently."
     ),
 )
 
 
-@strawberry.type(description="One event on its way to one recipient.")
+@strawberry.type(description="One event to be sent to one recipient.")
 class Delivery:
-    of: strawberry.Private[ListedDelivery]
-
-    @strawberry.field(description="Its number; those of one recipient are told in their order.")
-    def id(self) -> strawberry.ID:
-        return strawberry.ID(str(self.of.delivery.id))
-
-    @strawberry.field(description="Who is told.")
-    def recipient(self) -> Recipient:
-        return Recipient(row=self.of.recipient)
-
-    @strawberry.field(description="What is told; null where it is too old to be kept any more.")
-    def event(self) -> Event | None:
-        return Event(of=self.of.event) if self.of.event else None
-
-    @strawberry.field(description="What became of it.")
-    def state(self) -> State:
-        return State(self.of.delivery.state)
-
-    @strawberry.field(description="How often it was sent, or tried to be.")
-    def attempts(self) -> int:
-        return self.of.delivery.attempts
+    listed: strawberry.Private[ListedDelivery]
 
     @strawberry.field(
-        description="When it is tried, at the earliest; null for one that does not wait, and where "
-        "the recipient is told nothing any more."
+        description="The delivery's number; deliveries to a recipient are sent in this order."
+    )
+    def id(self) -> strawberry.ID:
+        return strawberry.ID(str(self.listed.delivery.id))
+
+    @strawberry.field(description="The recipient.")
+    def recipient(self) -> Recipient:
+        return Recipient(row=self.listed.recipient)
+
+    @strawberry.field(description="The event; null if it was deleted because of its age.")
+    def event(self) -> Event | None:
+        return Event(entry=self.listed.event) if self.listed.event else None
+
+    @strawberry.field(description="State of the delivery.")
+    def state(self) -> State:
+        return State(self.listed.delivery.state)
+
+    @strawberry.field(description="Number of attempts to send it.")
+    def attempts(self) -> int:
+        return self.listed.delivery.attempts
+
+    @strawberry.field(
+        description="Earliest time of the next attempt; null if the delivery is not WAITING, or "
+        "if the recipient gets no more alerts (`offReason`)."
     )
     def next_attempt_at(self) -> datetime | None:
-        recipient = self.of.recipient
-        if self.of.delivery.state != State.WAITING or recipient.off_reason is not None:
+        recipient = self.listed.recipient
+        if self.listed.delivery.state != State.WAITING or recipient.off_reason is not None:
             return None
         return max(filter(None, (recipient.next_send_at, recipient.muted_until)))
 
-    @strawberry.field(description="Why it failed the last time.")
+    @strawberry.field(description="Why the last attempt failed; null if none failed.")
     def last_error(self) -> str | None:
-        delivery = self.of.delivery
-        waits = delivery.state == State.WAITING
-        return delivery.last_error or (self.of.recipient.last_error if waits else None)
+        delivery = self.listed.delivery
+        waiting = delivery.state == State.WAITING
+        return delivery.last_error or (self.listed.recipient.last_error if waiting else None)
 
-    @strawberry.field(description="Since when it is to be told.")
+    @strawberry.field(description="When the delivery was created.")
     def created_at(self) -> datetime:
-        return self.of.delivery.created_at
+        return self.listed.delivery.created_at
 
-    @strawberry.field(description="When it was sent, or given up.")
+    @strawberry.field(description="When it was sent or failed permanently; null if WAITING.")
     def settled_at(self) -> datetime | None:
-        return self.of.delivery.settled_at
+        return self.listed.delivery.settled_at
 
 
-@strawberry.input(description="All that is given must hold.")
+@strawberry.input(description="Only deliveries that match every given field.")
 class DeliveryFilter:
-    state: State | None = strawberry.field(default=None, description="Only of this state.")
+    state: State | None = strawberry.field(
+        default=None, description="Only deliveries in this state."
+    )
     recipient_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only to this recipient."
+        default=None, description="Only deliveries to this recipient."
     )
 
 
-@strawberry.type(description="A delivery in a list.")
+@strawberry.type(description="A delivery with its cursor.")
 class DeliveryEdge:
     node: Delivery = strawberry.field(description="The delivery.")
-    cursor: str = strawberry.field(description="Its place in the list, for `after`.")
+    cursor: str = strawberry.field(description="Position in the list, for `after`.")
 
 
-@strawberry.type(description="A page of deliveries, the newest first.")
+@strawberry.type(description="A page of deliveries, newest first.")
 class DeliveryConnection:
     page: strawberry.Private[Slice[ListedDelivery]]
 
     @strawberry.field(description="The deliveries of this page.")
     def nodes(self) -> list[Delivery]:
-        return [Delivery(of=row) for row in self.page.rows]
+        return [Delivery(listed=row) for row in self.page.rows]
 
     @strawberry.field(description="The deliveries of this page with their cursors.")
     def edges(self) -> list[DeliveryEdge]:
         pairs = zip(self.page.rows, self.page.cursors, strict=True)
-        return [DeliveryEdge(node=Delivery(of=row), cursor=cursor) for row, cursor in pairs]
+        return [DeliveryEdge(node=Delivery(listed=row), cursor=cursor) for row, cursor in pairs]
 
-    @strawberry.field(description="Where this page stands in the list.")
+    @strawberry.field(description="Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)

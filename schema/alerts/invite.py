@@ -8,54 +8,57 @@ from domain.alerts.recipients import Role
 from schema.common.page_info import PageInfo
 
 
-@strawberry.type(description="An invitation for one Telegram chat; its code is not kept.")
+@strawberry.type(description="An invitation for one Telegram chat. Its code is not stored.")
 class TelegramInvite:
     row: strawberry.Private[InviteRow]
 
-    @strawberry.field(description="Its number, for `revokeTelegramInvite`.")
+    @strawberry.field(description="The invitation's number, for `revokeTelegramInvite`.")
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="What may be done from the chat that it lets in.")
+    @strawberry.field(description="What members of the chat may do.")
     def role(self) -> Role:
         return Role(self.row.role)
 
-    @strawberry.field(description="The only owner that the chat sees and is told of; null: all.")
+    @strawberry.field(description="The owner whose devices the chat may see; null: all.")
     def owner(self) -> str | None:
         return self.row.owner.name if self.row.owner else None
 
-    @strawberry.field(description="Whom it is for, in its maker's words.")
+    @strawberry.field(description="Who the invitation is for.")
     def note(self) -> str | None:
         return self.row.note
 
-    @strawberry.field(description="When it was made.")
+    @strawberry.field(description="When the invitation was created.")
     def created_at(self) -> datetime:
         return self.row.created_at
 
-    @strawberry.field(description="Who made it; it ends with the maker's token.")
+    @strawberry.field(
+        description="Who created it, as in `Event.actor`. It becomes invalid with that actor's "
+        "token."
+    )
     def created_by(self) -> str:
         return self.row.created_by
 
-    @strawberry.field(description="Until when it can be used.")
+    @strawberry.field(description="When the invitation expires.")
     def expires_at(self) -> datetime:
         return self.row.expires_at
 
-    @strawberry.field(description="When it was used.")
+    @strawberry.field(description="When it was used; null: it was not.")
     def used_at(self) -> datetime | None:
         return self.row.used_at
 
-    @strawberry.field(description="The chat that it has let in.")
+    @strawberry.field(description="The chat that used it; null: none.")
     def used_by(self) -> str | None:
         return self.row.used_by
 
 
-@strawberry.type(description="An invitation in a list.")
+@strawberry.type(description="An invitation with its cursor.")
 class TelegramInviteEdge:
     node: TelegramInvite = strawberry.field(description="The invitation.")
-    cursor: str = strawberry.field(description="Its place in the list, for `after`.")
+    cursor: str = strawberry.field(description="Position in the list, for `after`.")
 
 
-@strawberry.type(description="A page of invitations, the newest first.")
+@strawberry.type(description="A page of invitations, newest first.")
 class TelegramInviteConnection:
     page: strawberry.Private[Slice[InviteRow]]
 
@@ -70,6 +73,6 @@ class TelegramInviteConnection:
             TelegramInviteEdge(node=TelegramInvite(row=row), cursor=cursor) for row, cursor in pairs
         ]
 
-    @strawberry.field(description="Where this page stands in the list.")
+    @strawberry.field(description="Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)

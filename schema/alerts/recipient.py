@@ -2,7 +2,7 @@ from datetime import datetime
 
 import strawberry
 
-import schema.events.event  # noqa: F401  where EventKind is described
+import schema.events.event  # noqa: F401  registers EventKind
 from db.paging import Slice
 from db.tables.alerts import RecipientRow
 from domain.alerts.recipients import DEFAULT_KINDS, Role
@@ -12,68 +12,71 @@ from schema.common.page_info import PageInfo
 RecipientRole = strawberry.enum(
     Role,
     name="RecipientRole",
-    description="VIEWER: is told, and may look at devices. ADMIN: may change them, too.",
+    description="VIEWER: gets alerts and may read devices. ADMIN: may also change them.",
 )
 
 
-@strawberry.type(description="Somebody who is told of events.")
+@strawberry.type(description="A recipient of alerts.")
 class Recipient:
     row: strawberry.Private[RecipientRow]
 
-    @strawberry.field(description="Its number, for `removeRecipient`.")
+    @strawberry.field(description="The recipient's number, for `removeRecipient`.")
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="By what it is told: `telegram`, `webhook` or `log`.")
+    @strawberry.field(description="How it gets alerts: `telegram`, `webhook` or `log`.")
     def channel(self) -> str:
         return self.row.channel
 
-    @strawberry.field(description="Where: a chat's id, a URL.")
+    @strawberry.field(description="Address of the recipient: a chat's id or a URL.")
     def address(self) -> str:
         return self.row.address
 
-    @strawberry.field(description="What people call it, as far as that is known.")
+    @strawberry.field(description="Display name; null if unknown.")
     def name(self) -> str | None:
         return self.row.name
 
-    @strawberry.field(description="What may be done from there.")
+    @strawberry.field(description="What it may do by commands to the bot.")
     def role(self) -> Role:
         return Role(self.row.role)
 
-    @strawberry.field(description="The only owner that it sees and is told of; null: all.")
+    @strawberry.field(description="The owner whose devices it may see; null: all.")
     def owner(self) -> str | None:
         return self.row.owner.name if self.row.owner else None
 
-    @strawberry.field(description="What it has chosen to be told.")
+    @strawberry.field(description="The event kinds that it gets alerts for.")
     def kinds(self) -> list[Kind]:
         return sorted(DEFAULT_KINDS if self.row.kinds is None else map(Kind, self.row.kinds))
 
-    @strawberry.field(description="Who let it in: `settings`, or an actor of the audit log.")
+    @strawberry.field(description="Who added it: `settings`, or an actor as in `Event.actor`.")
     def source(self) -> str:
         return self.row.source
 
-    @strawberry.field(description="Until when it wants to be told nothing.")
+    @strawberry.field(description="Until when it gets no alerts; null: not muted.")
     def muted_until(self) -> datetime | None:
         return self.row.muted_until
 
-    @strawberry.field(description="When it is told nothing each day: `22:00-07:00 Europe/Paris`.")
+    @strawberry.field(
+        description="Daily time without alerts, such as `22:00-07:00 Europe/Paris`; null: none."
+    )
     def quiet_hours(self) -> str | None:
         return str(self.row.quiet_hours) if self.row.quiet_hours else None
 
     @strawberry.field(
-        description="Why it is told nothing any more, for example that it blocked the bot."
+        description="Why it gets no more alerts, for example because it blocked the bot; null if "
+        "it gets alerts."
     )
     def off_reason(self) -> str | None:
         return self.row.off_reason
 
 
-@strawberry.type(description="A recipient in a list.")
+@strawberry.type(description="A recipient with its cursor.")
 class RecipientEdge:
     node: Recipient = strawberry.field(description="The recipient.")
-    cursor: str = strawberry.field(description="Its place in the list, for `after`.")
+    cursor: str = strawberry.field(description="Position in the list, for `after`.")
 
 
-@strawberry.type(description="A page of recipients, in the order in which they came.")
+@strawberry.type(description="A page of recipients, in the order in which they were added.")
 class RecipientConnection:
     page: strawberry.Private[Slice[RecipientRow]]
 
@@ -86,6 +89,6 @@ class RecipientConnection:
         pairs = zip(self.page.rows, self.page.cursors, strict=True)
         return [RecipientEdge(node=Recipient(row=row), cursor=cursor) for row, cursor in pairs]
 
-    @strawberry.field(description="Where this page stands in the list.")
+    @strawberry.field(description="Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)

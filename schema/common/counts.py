@@ -1,4 +1,4 @@
-"""A count that several fields of one connection show."""
+"""A count that several fields of a connection share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,12 +8,12 @@ Count = TypeVar("Count")
 
 
 def cached_count(count: Callable[[], Awaitable[Count]]) -> Callable[[], Awaitable[Count]]:
-    """Counts once, however many fields of a connection ask."""
-    counting: asyncio.Task[Count] | None = None
+    """Return a function that counts at its first call, and then returns the same count."""
+    task: asyncio.Task[Count] | None = None
 
-    async def ask() -> Count:
-        nonlocal counting
-        counting = counting or asyncio.ensure_future(count())
-        return await counting
+    async def shared() -> Count:
+        nonlocal task
+        task = task or asyncio.ensure_future(count())
+        return await task
 
-    return ask
+    return shared

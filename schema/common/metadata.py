@@ -1,8 +1,8 @@
-"""What a field of the schema says of itself to the engine, in `metadata=`."""
+"""Keys and values in the `metadata=` of schema fields, for the engine."""
 
-# In a root field's metadata: see `Root.of_caller`.
-OF_CALLER = "of_caller"
+# On a root field: see `Root.caller_only`.
+CALLER_ONLY = "caller_only"
 COST = "cost"
-# What a change takes, and a read of the database, in values of an answer.
+# Cost of a mutation and of a database read, in values of a result.
 WRITE = 600
 READ = 100

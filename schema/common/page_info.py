@@ -4,19 +4,23 @@ import strawberry
 
 from db.paging import Slice
 
-First = Annotated[int, strawberry.argument(description="How many at most, 1 to 500.")]
+First = Annotated[int, strawberry.argument(description="Maximum number of items, 1 to 500.")]
 After = Annotated[
-    str | None, strawberry.argument(description="The `endCursor` of the page before.")
+    str | None, strawberry.argument(description="The `endCursor` of the previous page.")
 ]
 
 
-@strawberry.type(description="Where a page stands in its list.")
+@strawberry.type(description="Position of a page in its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="More follows after `endCursor`.")
-    has_previous_page: bool = strawberry.field(description="Something comes before this page.")
-    start_cursor: str | None = strawberry.field(description="Cursor of the first; null if none.")
+    has_next_page: bool = strawberry.field(description="Whether more items follow `endCursor`.")
+    has_previous_page: bool = strawberry.field(
+        description="Whether there are items before this page."
+    )
+    start_cursor: str | None = strawberry.field(
+        description="Cursor of the first item; null if the page is empty."
+    )
     end_cursor: str | None = strawberry.field(
-        description="Cursor of the last, for `after`; null if none."
+        description="Cursor of the last item, for `after`; null if the page is empty."
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""User errors: in the payload of a mutation, each with its field and what to do."""
+"""User errors in the payload of a mutation, each with a field and what to do."""
 
 from typing import Any
 
@@ -14,18 +14,19 @@ ErrorCode = strawberry.enum(
     Code,
     name="ErrorCode",
     description=(
-        "INVALID: the value can't be used. NOT_FOUND: there is no such thing, or not for this "
-        "token. CONFLICT: it does not fit the present state. NOT_ALLOWED: not with this token. "
-        "USED_UP: the enrolment key has no uses left."
+        "INVALID: the value can't be used. NOT_FOUND: the object does not exist, or the token may "
+        "not see it. CONFLICT: the request does not fit the present state. NOT_ALLOWED: the token "
+        "may not do this. USED_UP: the enrolment key has no uses left."
     ),
 )
 
 
-@strawberry.type(description="One thing wrong with the input, for the caller to put right.")
+@strawberry.type(description="A problem with the input that the caller can correct.")
 class UserError:
-    code: Code = strawberry.field(description="What sort of mistake it is, for programs.")
+    code: Code = strawberry.field(description="The kind of problem, for programs.")
     field: str | None = strawberry.field(
-        description="Where: a dotted path into the input, such as `location.latitude`."
+        description="Where the problem is: a dotted path into the input, such as "
+        "`location.latitude`; null if it is not in one field."
     )
     message: str = strawberry.field(description="What is wrong and what to do, for people.")
 
@@ -35,7 +36,7 @@ def user_error(problem: Problem) -> UserError:
 
 
 class UserErrors(FieldExtension):
-    """Turns an InputError into a payload that has nothing but `errors`."""
+    """Turns an InputError into a payload with `errors` only."""
 
     def __init__(self, payload: type[Any]) -> None:
         self.payload = payload
@@ -51,5 +52,6 @@ class UserErrors(FieldExtension):
 
 def errors_field() -> Any:
     return strawberry.field(
-        description="What was wrong with the input; empty when it was done.", default_factory=list
+        description="Problems with the input; empty if the mutation succeeded.",
+        default_factory=list,
     )

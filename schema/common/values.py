@@ -1,16 +1,16 @@
-"""What a client has sent, as plain values."""
+"""Input objects as plain values."""
 
 from typing import Any
 
 
-def values_of(given: Any) -> Any:
-    """Of an object of an input class: a dict by its fields, whatever is in them alike.
+def values_of(value: Any) -> Any:
+    """Convert objects of input classes to dicts by field name, recursively.
 
-    As `strawberry.asdict`, which copies every value and so takes longer than the rest of a small
-    operation.
+    Replaces `strawberry.asdict`, which copies every value and so takes longer than the rest of a
+    small operation.
     """
-    if given.__class__ is list:
-        return [values_of(value) for value in given]
-    if hasattr(given.__class__, "__dataclass_fields__"):
-        return {name: values_of(value) for name, value in vars(given).items()}
-    return given
+    if value.__class__ is list:
+        return [values_of(item) for item in value]
+    if hasattr(value.__class__, "__dataclass_fields__"):
+        return {name: values_of(item) for name, item in vars(value).items()}
+    return value

@@ -1,15 +1,15 @@
-"""Python source that grows, and the objects that it names."""
+"""Generated Python source and the objects that it refers to."""
 
 from typing import Any
 
 
 class Unsupported(Exception):
-    """The operation is left to graphql-core."""
+    """The operation can't be compiled; graphql-core executes it."""
 
 
 class Source:
-    """`names`: what the functions can use beside their arguments. `plain_variables`: nothing in it
-    needs more of variables than their values.
+    """`names`: the globals of the functions. `plain_variables`: the code needs only the coerced
+    values of variables, not the other parts of `VariableValues`.
     """
 
     def __init__(self) -> None:
@@ -19,15 +19,15 @@ class Source:
         self._numbers: dict[str, int] = {}
 
     def fresh(self, prefix: str) -> str:
-        """A name that nothing has yet."""
+        """Return an unused name."""
         number = self._numbers.get(prefix, 0) + 1
         self._numbers[prefix] = number
         return f"{prefix}{number}"
 
     def constant(self, prefix: str, value: Any) -> str:
-        """The name of an object; the same for the same one."""
-        for name, known in self.names.items():
-            if known is value:
+        """Return the name of an object; the same object always has the same name."""
+        for name, existing in self.names.items():
+            if existing is value:
                 return name
         name = self.fresh(prefix)
         self.names[name] = value
@@ -41,7 +41,7 @@ class Source:
         return "\n\n".join(self._functions)
 
     def built(self) -> dict[str, Any]:
-        """The functions by name."""
+        """Compile the source and return the functions by name."""
         code = compile(self.text, "<compiled GraphQL>", "exec")
-        exec(code, self.names)  # noqa: S102  made from a valid document, names quoted by repr
+        exec(code, self.names)  # noqa: S102  generated from a valid document, names quoted by repr
         return self.names

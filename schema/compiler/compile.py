@@ -1,4 +1,4 @@
-"""From an operation to functions that make its answer."""
+"""Compiles an operation to functions that build its result."""
 
 import re
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ CALL = re.compile(r"w\d+\(o, q\)")
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`awaited`: its value is a coroutine."""
+    """`awaited`: the value is a coroutine."""
 
     text: str
     awaited: bool = False
 
 
 class Compiler:
-    """Of one schema."""
+    """Compiles operations on one schema."""
 
     def __init__(self, schema: strawberry.Schema) -> None:
         self._schema = core_schema(schema)
@@ -58,9 +58,10 @@ class Compiler:
         fragments: Mapping[str, FragmentDefinitionNode],
         conditions: Mapping[str, bool],
     ) -> Compiled:
-        """`conditions`: the values of the variables that `@skip` and `@include` ask for.
+        """Compile an operation of a valid document.
 
-        The document must be valid. Raises Unsupported.
+        `conditions`: values of the variables in `@skip` and `@include`. Raises Unsupported if the
+        operation can't be compiled.
         """
         return _Operation(self._schema, self._fields, operation, fragments, conditions).compiled()
 
@@ -88,12 +89,14 @@ class _Operation:
         collected = collect_fields(
             self._schema, self._fragments, self._variables, root, self._operation
         )
-        roots = [self._root(root, key, found) for key, found in collected.grouped_field_set.items()]
+        roots = [
+            self._root(root, key, details) for key, details in collected.grouped_field_set.items()
+        ]
         built = self._source.built()
         return Compiled(
             [
-                Root(key, built[value], waits, built[complete], completes, of_caller)
-                for key, value, waits, complete, completes, of_caller in roots
+                Root(key, built[value], awaited, built[complete], complete_awaited, caller_only)
+                for key, value, awaited, complete, complete_awaited, caller_only in roots
             ],
             serial=serial,
             text=self._source.text,
@@ -101,33 +104,33 @@ class _Operation:
         )
 
     def _root(
-        self, root: GraphQLObjectType, key: str, found: FieldDetailsList
+        self, root: GraphQLObjectType, key: str, details: FieldDetailsList
     ) -> tuple[str, str, bool, str, bool, bool]:
-        field = self._field(root, found)
+        field = self._field(root, details)
         if self._operation.operation is OperationType.SUBSCRIPTION:
             value, awaited = "q.event", False
         else:
-            value, awaited = self._value(root, field, found)
+            value, awaited = self._value(root, field, details)
         get, complete = self._source.fresh("r"), self._source.fresh("t")
         self._source.function(f"def {get}(o, q):\n    return {value}")
-        done = self._completed(field.type, "o", found) if field else Expression("o")
+        done = self._completed(field.type, "o", details) if field else Expression("o")
         self._source.function(f"def {complete}(o, q):\n    return {done.text}")
-        of_caller = awaited and field is not None and self._fields.is_of_caller(field)
-        return key, get, awaited, complete, done.awaited, of_caller
+        caller_only = awaited and field is not None and self._fields.is_caller_only(field)
+        return key, get, awaited, complete, done.awaited, caller_only
 
-    def _selection(self, type: GraphQLObjectType, found: FieldDetailsList) -> Expression:
-        """The name of a function of an object of this type and the run."""
+    def _selection(self, type: GraphQLObjectType, details: FieldDetailsList) -> Expression:
+        """Return the name of a function that takes an object of this type and the run."""
         collected = collect_subfields(
-            self._schema, self._fragments, self._variables, self._operation, type, found
+            self._schema, self._fragments, self._variables, self._operation, type, details
         )
         return self._function(type, collected.grouped_field_set)
 
     def _function(self, type: GraphQLObjectType, fields: GroupedFieldSet) -> Expression:
         entries, awaited = [], []
-        for key, found in fields.items():
-            value = self._entry(type, found)
+        for key, details in fields.items():
+            value = self._entry(type, details)
             if value.awaited:
-                awaited.append(self._later(value.text))
+                awaited.append(self._wrapped(value.text))
                 value = Expression(f"a[{len(awaited) - 1}]")
             entries.append(f"{key!r}: {value.text}")
         name = self._source.fresh("s")
@@ -144,22 +147,22 @@ class _Operation:
         self._source.function("\n".join(lines))
         return Expression(name, bool(awaited))
 
-    def _entry(self, type: GraphQLObjectType, found: FieldDetailsList) -> Expression:
-        field = self._field(type, found)
-        value, awaited = self._value(type, field, found)
+    def _entry(self, type: GraphQLObjectType, details: FieldDetailsList) -> Expression:
+        field = self._field(type, details)
+        value, awaited = self._value(type, field, details)
         if field is None:
             return Expression(value)
         if not awaited:
-            return self._completed(field.type, value, found)
+            return self._completed(field.type, value, details)
         name = self._source.fresh("w")
-        done = self._completed(field.type, f"(await {value})", found)
+        done = self._completed(field.type, f"(await {value})", details)
         text = f"await {done.text}" if done.awaited else done.text
         self._source.function(f"async def {name}(o, q):\n    return {text}")
         return Expression(f"{name}(o, q)", awaited=True)
 
-    def _field(self, type: GraphQLObjectType, found: FieldDetailsList) -> GraphQLField | None:
-        """None for `__typename`."""
-        name = found[0].node.name.value
+    def _field(self, type: GraphQLObjectType, details: FieldDetailsList) -> GraphQLField | None:
+        """Return the schema's field; None for `__typename`."""
+        name = details[0].node.name.value
         if name == TYPENAME:
             return None
         field: GraphQLField | None = type.fields.get(name)
@@ -168,60 +171,63 @@ class _Operation:
         return field
 
     def _value(
-        self, type: GraphQLObjectType, field: GraphQLField | None, found: FieldDetailsList
+        self, type: GraphQLObjectType, field: GraphQLField | None, details: FieldDetailsList
     ) -> tuple[str, bool]:
-        if any(detail.defer_usage for detail in found):
+        if any(detail.defer_usage for detail in details):
             raise Unsupported("@defer")
         if field is None:
             return repr(type.name), False
-        return self._fields.value(self._source, field, found[0].node)
+        return self._fields.value(self._source, field, details[0].node)
 
     def _completed(
-        self, type: GraphQLOutputType, value: str, found: FieldDetailsList
+        self, type: GraphQLOutputType, value: str, details: FieldDetailsList
     ) -> Expression:
-        """Of the expression `value`, which is to be evaluated once."""
+        """Code that completes the expression `value` and evaluates it exactly once."""
         null = not isinstance(type, GraphQLNonNull)
         inner: Any = type if null else type.of_type  # type: ignore[union-attr]
         if is_leaf_type(inner):
             return Expression(serialize_leaf(self._source, inner, value, null=null))
         v = self._source.fresh("v")
-        done = self._structure(inner, v, found)
+        done = self._structure(inner, v, details)
         none = ("absent()" if done.awaited else "None") if null else "missing()"
         text = f"({done.text} if ({v} := {value}) is not None else {none})"
         return Expression(text, done.awaited)
 
-    def _structure(self, type: Any, v: str, found: FieldDetailsList) -> Expression:
-        """Of the name `v` of a value that is there."""
+    def _structure(self, type: Any, v: str, details: FieldDetailsList) -> Expression:
+        """Code that completes a non-null value with the name `v`."""
         if isinstance(type, GraphQLList):
-            return self._list(type, v, found)
+            return self._list(type, v, details)
         if is_abstract_type(type):
-            return self._abstract(type, v, found)
-        function = self._selection(type, found)
+            return self._abstract(type, v, details)
+        function = self._selection(type, details)
         return Expression(f"{function.text}({v}, q)", function.awaited)
 
-    def _list(self, type: GraphQLList[Any], v: str, found: FieldDetailsList) -> Expression:
+    def _list(self, type: GraphQLList[Any], v: str, details: FieldDetailsList) -> Expression:
         x = self._source.fresh("x")
-        item = self._completed(type.of_type, x, found)
+        item = self._completed(type.of_type, x, details)
         if not item.awaited:
             return Expression(f"[{item.text} for {x} in listed({v})]")
         name = self._source.fresh("i")
         self._source.function(f"async def {name}({x}, q):\n    return await {item.text}")
         return Expression(f"gather(*[{name}({x}, q) for {x} in listed({v})])", awaited=True)
 
-    def _later(self, awaited: str) -> str:
-        """A call that can't fail before it is awaited: others beside it would be left behind."""
+    def _wrapped(self, awaited: str) -> str:
+        """Return a call that can't fail before it is awaited.
+
+        Otherwise coroutines created before it would never be awaited.
+        """
         if CALL.fullmatch(awaited):
             return awaited
         name = self._source.fresh("w")
         self._source.function(f"async def {name}(o, q):\n    return await {awaited}")
         return f"{name}(o, q)"
 
-    def _abstract(self, type: Any, v: str, found: FieldDetailsList) -> Expression:
-        """By the class of the value: one that is no strawberry type's own is for graphql-core."""
+    def _abstract(self, type: Any, v: str, details: FieldDetailsList) -> Expression:
+        """Select the type by the value's class; fall back if it is not a strawberry type."""
         by_class, awaited = {}, False
         for possible in self._schema.get_possible_types(type):
             definition = possible.extensions[DEFINITION]
-            function = self._selection(possible, found)
+            function = self._selection(possible, details)
             by_class[definition.origin] = function
             awaited = awaited or function.awaited
         name = self._source.fresh("u")

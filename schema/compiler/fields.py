@@ -1,4 +1,4 @@
-"""How the value of a field is got, as strawberry would get it."""
+"""Generates code for the value of a field, which gets it as strawberry does."""
 
 from collections.abc import Callable
 from functools import partial, reduce
@@ -8,7 +8,7 @@ import strawberry
 from graphql import FieldNode, GraphQLField, VariableValues, get_argument_values
 from strawberry.extensions import FieldExtension
 
-from schema.common.metadata import OF_CALLER
+from schema.common.metadata import CALLER_ONLY
 from schema.compiler.codegen import Source, Unsupported
 from schema.compiler.inputs import Arguments, has_variable
 from schema.compiler.strawberry_internals import (
@@ -25,15 +25,17 @@ NOTHING = VariableValues({}, {})
 
 
 class Fields:
-    """Of one schema."""
+    """Generates code for the fields of one schema."""
 
     def __init__(self, schema: strawberry.Schema) -> None:
         self._converter = schema.schema_converter
         self._default = schema.config.default_resolver
 
     def value(self, source: Source, field: GraphQLField, node: FieldNode) -> tuple[str, bool]:
-        """An expression for the raw value, of the object `o` in the run `q`; and whether it has to
-        be awaited. Raises Unsupported.
+        """Return an expression for the raw value, and whether it must be awaited.
+
+        In the expression, `o` is the object and `q` the run. Raises Unsupported if the field can't
+        be compiled.
         """
         definition = field.extensions.get(DEFINITION)
         if not isinstance(definition, StrawberryField):
@@ -52,10 +54,10 @@ class Fields:
             definition.is_async,
         )
 
-    def is_of_caller(self, field: GraphQLField) -> bool:
-        """See `Root.of_caller`."""
+    def is_caller_only(self, field: GraphQLField) -> bool:
+        """Whether the field is marked CALLER_ONLY; see `Root.caller_only`."""
         definition = field.extensions.get(DEFINITION)
-        return isinstance(definition, StrawberryField) and OF_CALLER in definition.metadata
+        return isinstance(definition, StrawberryField) and CALLER_ONLY in definition.metadata
 
     def _attribute(self, source: Source, definition: StrawberryField) -> str:
         if self._default is getattr and definition.python_name.isidentifier():
@@ -64,7 +66,7 @@ class Fields:
         return f"{default}(o, {definition.python_name!r})"
 
     def _call(self, definition: StrawberryField) -> tuple[Callable[..., Any], bool]:
-        """A function of the source, info where it is wanted, and keywords."""
+        """Return a function of the source, info and keywords, and whether it takes info."""
         resolver = definition.base_resolver
         extensions = build_field_extension_resolvers(definition)
         for extension in definition.extensions:
@@ -74,13 +76,13 @@ class Fields:
             raise Unsupported("an extension without a resolver")
         if not extensions:
             return _direct(resolver)
-        innermost, takes_info = _direct(resolver)
+        function, takes_info = _direct(resolver)
 
-        def last(o: Any, info: Any, **keywords: Any) -> Any:
-            return innermost(o, info, **keywords) if takes_info else innermost(o, **keywords)
+        def innermost(o: Any, info: Any, **keywords: Any) -> Any:
+            return function(o, info, **keywords) if takes_info else function(o, **keywords)
 
         return reduce(
-            lambda chained, extension: partial(extension, chained), extensions, last
+            lambda chained, extension: partial(extension, chained), extensions, innermost
         ), True
 
     def _keywords(
@@ -103,29 +105,29 @@ class Fields:
                 for name, value in converted(NOTHING).items()
             ]
         try:
-            known = Arguments(field, node, definition.arguments, self._converter.config)
+            fast = Arguments(field, node, definition.arguments, self._converter.config)
         except Unsupported:
             source.plain_variables = False
             return [f"**{source.constant('k', converted)}(q.variables)"]
 
         def keywords(variables: VariableValues) -> dict[str, Any]:
             try:
-                return known.keywords(variables.coerced)
-            except Exception:  # noqa: BLE001  graphql-core says what is wrong
+                return fast.keywords(variables.coerced)
+            except Exception:  # noqa: BLE001  graphql-core reports the error
                 return converted(variables)
 
         return [f"**{source.constant('k', keywords)}(q.variables)"]
 
 
 def _direct(resolver: StrawberryResolver[Any]) -> tuple[Callable[..., Any], bool]:
-    """As `_call`. The plain function itself where it takes its arguments in that order."""
+    """As `_call`; the resolver's function itself if its parameters have this order."""
     info = resolver.info_parameter
     source = resolver.self_parameter
     if resolver.parent_parameter or resolver.root_parameter:
         raise Unsupported("a resolver with a parent or root parameter")
     function = resolver_function(resolver)
     if not callable(function):
-        raise Unsupported("a resolver that is no function")
+        raise Unsupported("a resolver that is not a function")
     if source and info is None:
         return function, False
     if source and info:

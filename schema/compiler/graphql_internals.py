@@ -1,7 +1,7 @@
-"""What the schema's compiler uses of graphql-core beside its documented names.
+"""Undocumented names of graphql-core that the schema's compiler uses.
 
-No other file does, and tests/contracts/test_graphql_core.py asserts what is relied on. The engine's
-part of graphql-core is `schema/engine/graphql_core.py`.
+No other file of the compiler imports them. tests/contracts/test_graphql_core.py asserts the
+behaviour that is relied on. Those that the engine uses are in `schema/engine/graphql_core.py`.
 """
 
 from graphql.execution.collect_fields import (  # noqa: TID251

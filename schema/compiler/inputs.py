@@ -1,7 +1,7 @@
-"""How variables and arguments become what resolvers take, made out once for each operation.
+"""Converts variables and arguments to the values that resolvers take.
 
-In two steps, as graphql-core and strawberry take them: GraphQL's values are checked and coerced,
-then objects of the schema's input classes are made of them.
+The converters are built once for each operation. They work in two steps, like graphql-core and
+strawberry: GraphQL values are checked and coerced, then input objects are created from them.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -45,12 +45,12 @@ from schema.compiler.strawberry_internals import (
 
 Values = Mapping[str, Any]
 Coerce = Callable[[Any], Any]
-# A value of it is already what it becomes.
+# Scalars whose values of this class need no coercion.
 PLAIN = {"String": str, "ID": str, "Boolean": bool}
 
 
 class Variables:
-    """Those of one operation. Raises Unsupported."""
+    """The variables of one operation. Raises Unsupported if one can't be compiled."""
 
     def __init__(
         self, schema: GraphQLSchema, definitions: Collection[VariableDefinitionNode]
@@ -68,46 +68,46 @@ class Variables:
             name = node.variable.name.value
             self._all.append((name, _coercer(type), default, is_non_null_type(type)))
 
-    def coerced(self, given: Values) -> dict[str, Any] | None:
-        """None where graphql-core has to look at them."""
-        found = {}
+    def coerced(self, raw: Values) -> dict[str, Any] | None:
+        """Coerce the variables; None if graphql-core has to check them."""
+        values = {}
         try:
             for name, coerce, default, required in self._all:
-                if name in given:
-                    found[name] = coerce(given[name])
+                if name in raw:
+                    values[name] = coerce(raw[name])
                 elif default is not Undefined:
-                    found[name] = default
+                    values[name] = default
                 elif required:
                     return None
         except Exception:  # noqa: BLE001  a scalar may raise anything
             return None
-        return found
+        return values
 
 
 def _coercer(type: GraphQLInputType) -> Coerce:
-    """A function that raises for what is not plainly right."""
+    """Return a function that coerces a value, and raises if it may be invalid."""
     if is_non_null_type(type):
-        return _required(_coercer_of_some(type.of_type))
-    coerce = _coercer_of_some(type)
+        return _required(_non_null_coercer(type.of_type))
+    coerce = _non_null_coercer(type)
     return lambda value: None if value is None else coerce(value)
 
 
 def _required(coerce: Coerce) -> Coerce:
-    def some(value: Any) -> Any:
+    def non_null(value: Any) -> Any:
         if value is None:
-            raise TypeError("There must be no null here.")
+            raise TypeError("The value is null.")
         return coerce(value)
 
-    return some
+    return non_null
 
 
-def _coercer_of_some(type: Any) -> Coerce:
+def _non_null_coercer(type: Any) -> Coerce:
     if is_list_type(type):
         item = _coercer(type.of_type)
 
         def items(value: Any) -> Any:
             if value.__class__ is not list:
-                raise TypeError("This is no list.")
+                raise TypeError("The value is not a list.")
             return [item(each) for each in value]
 
         return items
@@ -119,41 +119,44 @@ def _coercer_of_some(type: Any) -> Coerce:
 
 def _object_coercer(type: Any) -> Coerce:
     if type.is_one_of or type.out_type is not type.__class__.out_type:
-        raise Unsupported("an input object of its own kind")
+        raise Unsupported("an input object with its own conversion")
     fields: dict[str, tuple[Coerce, Any, bool]] = {}
-    made = False
+    prepared = False
 
     def coerced(value: Any) -> Any:
-        nonlocal made
+        nonlocal prepared
         if value.__class__ is not dict:
-            raise TypeError("This is no input object.")
-        if not made:
-            # Not before: an input class may hold others of itself.
+            raise TypeError("The value is not an input object.")
+        if not prepared:
+            # At the first call: an input class may refer to itself.
             fields.update({name: _field(field) for name, field in type.fields.items()})
-            made = True
+            prepared = True
         if not value.keys() <= fields.keys():
-            raise KeyError("There is a field too much.")
-        found = {}
+            raise KeyError("The input object has an unknown field.")
+        values = {}
         for name, (coerce, default, required) in fields.items():
             if name in value:
-                found[name] = coerce(value[name])
+                values[name] = coerce(value[name])
             elif default is not Undefined:
-                found[name] = default
+                values[name] = default
             elif required:
                 raise KeyError(name)
-        return found
+        return values
 
     return coerced
 
 
 def _field(field: GraphQLInputField) -> tuple[Coerce, Any, bool]:
     if field.out_name:
-        raise Unsupported("a field with another name inside")
+        raise Unsupported("a field with an out_name")
     return _coercer(field.type), coerce_default_value(field), is_non_null_type(field.type)
 
 
 class Arguments:
-    """Those of one field of an operation, as keywords for its resolver. Raises Unsupported."""
+    """The arguments of one field of an operation, as keywords for its resolver.
+
+    Raises Unsupported if one can't be compiled.
+    """
 
     def __init__(
         self,
@@ -176,19 +179,19 @@ class Arguments:
             )
 
     def keywords(self, variables: Values) -> dict[str, Any]:
-        """Raises for what is not plainly right."""
-        found = {}
+        """Raises any exception if a value may be invalid."""
+        keywords = {}
         for name, value_of, make in self._all:
             value = value_of(variables)
             if value is not Undefined:
-                found[name] = make(value) if make else value
-        return found
+                keywords[name] = make(value) if make else value
+        return keywords
 
 
 def _value(
     definition: GraphQLArgument | GraphQLInputField, node: ValueNode | None
 ) -> Callable[[Values], Any]:
-    """A function that gives Undefined where the value is left out, or raises."""
+    """Return a function for the value; Undefined if it is omitted. It may raise."""
     type, default = definition.type, coerce_default_value(definition)
     required = is_non_null_type(type)
     if isinstance(node, VariableNode):
@@ -206,33 +209,33 @@ def _value(
 
 def _variable(name: str, default: Any, *, required: bool) -> Callable[[Values], Any]:
     def value(variables: Values) -> Any:
-        found = variables.get(name, default)
-        if required and (found is None or found is Undefined):
-            raise TypeError("There must be no null here.")
-        return found
+        result = variables.get(name, default)
+        if required and (result is None or result is Undefined):
+            raise TypeError("The value is null.")
+        return result
 
     return value
 
 
 def _object_value(type: Any, node: ObjectValueNode) -> Callable[[Values], Any]:
     if type.is_one_of or type.out_type is not type.__class__.out_type:
-        raise Unsupported("an input object of its own kind")
+        raise Unsupported("an input object with its own conversion")
     nodes = {field.name.value: field.value for field in node.fields}
     fields = []
     for name, field in type.fields.items():
         if field.out_name:
-            raise Unsupported("a field with another name inside")
+            raise Unsupported("a field with an out_name")
         fields.append((name, _value(field, nodes.get(name))))
 
     def value(variables: Values) -> Any:
-        found = {name: value_of(variables) for name, value_of in fields}
-        return {name: value for name, value in found.items() if value is not Undefined}
+        values = {name: value_of(variables) for name, value_of in fields}
+        return {name: value for name, value in values.items() if value is not Undefined}
 
     return value
 
 
 def _maker(type: Any, config: StrawberryConfig) -> Coerce | None:
-    """What makes objects of input classes of coerced values; None where there are none."""
+    """Return a function that creates input objects from coerced values; None if not needed."""
     if isinstance(type, StrawberryMaybe):
         raise Unsupported("a Maybe")
     if isinstance(type, StrawberryOptional):
@@ -241,7 +244,7 @@ def _maker(type: Any, config: StrawberryConfig) -> Coerce | None:
         return _maker(type.resolve_type(), config)
     if isinstance(type, StrawberryList):
         item = _maker(type.of_type, config)
-        # A copy, whatever is in it: the list may be a default.
+        # Always a copy: the list may be a default.
         return lambda value: None if value is None else [item(v) if item else v for v in value]
     if is_input_class(type):
         return _object_maker(type, config)
@@ -253,24 +256,24 @@ def _maker(type: Any, config: StrawberryConfig) -> Coerce | None:
 def _object_maker(type: Any, config: StrawberryConfig) -> Coerce:
     definition = get_object_definition(type, strict=True)
     if definition.from_input is not None or not definition.is_input:
-        raise Unsupported("an input class that makes itself")
-    # strawberry calls fields that are left out None where their class has no default.
+        raise Unsupported("an input class with its own constructor")
+    # strawberry sets omitted fields to None if their class has no default.
     fields: list[tuple[str, str, Coerce | None]] = []
     absent: dict[str, None] = {}
-    made = False
+    prepared = False
 
     def make(value: Any) -> Any:
-        nonlocal made
+        nonlocal prepared
         if value is None:
             return None
-        if not made:
+        if not prepared:
             for field in definition.fields:
                 name = config.name_converter.from_field(field)
                 inner = _maker(field.resolve_type(type_definition=definition), config)
                 fields.append((name, field.python_name, inner))
                 if field.default_value is MISSING and field.default_factory is MISSING:
                     absent[field.python_name] = None
-            made = True
+            prepared = True
         keywords: dict[str, Any] = dict(absent)
         for name, python_name, inner in fields:
             if name in value:
@@ -283,10 +286,10 @@ def _object_maker(type: Any, config: StrawberryConfig) -> Coerce:
 def has_variable(root: Node) -> bool:
     found = False
 
-    class Look(Visitor):
+    class VariableFinder(Visitor):
         def enter_variable(self, *_: object) -> None:
             nonlocal found
             found = True
 
-    visit(root, Look())
+    visit(root, VariableFinder())
     return found

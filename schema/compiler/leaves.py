@@ -1,7 +1,7 @@
-"""Values of scalars and enums, as an answer has them.
+"""Serializes values of scalars and enums.
 
-Where a value is of the usual class it is told as it is; all else goes through the type's own
-`coerce_output_value`, which raises for what it does not take.
+A value of the usual class is used unchanged. Any other value goes through its type's
+`coerce_output_value`, which raises if the type refuses it.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from graphql import GraphQLLeafType, GraphQLScalarType
 from schema.compiler.codegen import Source
 from schema.compiler.strawberry_internals import enum_class
 
-# Built-in scalars and the test that a value passes as it is; {v} stands for the value.
-AS_THEY_ARE = {
+# Built-in scalars, and the test for values that can be used unchanged; {v} is the value.
+UNCHANGED = {
     "String": "{v}.__class__ is str",
     "ID": "{v}.__class__ is str",
     "Boolean": "{v}.__class__ is bool",
@@ -24,9 +24,9 @@ AS_THEY_ARE = {
 
 
 def serialize_leaf(source: Source, type: GraphQLLeafType, value: str, *, null: bool) -> str:
-    """An expression for the value of an expression. `null`: whether it may be null."""
+    """Return an expression that serializes the expression `value`. `null`: it may be null."""
     v = source.fresh("v")
-    test = AS_THEY_ARE.get(type.name) if isinstance(type, GraphQLScalarType) else None
+    test = UNCHANGED.get(type.name) if isinstance(type, GraphQLScalarType) else None
     if test is None:
         return f"{source.constant('c', _coerced(type, null=null))}({value})"
     coerced = source.constant("c", _coerced(type, null=null))
@@ -35,31 +35,31 @@ def serialize_leaf(source: Source, type: GraphQLLeafType, value: str, *, null: b
 
 
 def _coerced(type: GraphQLLeafType, *, null: bool) -> Callable[[Any], Any]:
-    """Raises for null where there must be none, and for what the type does not take."""
+    """Return a serializer that raises if the type refuses the value, or null if not `null`."""
     coerce = type.coerce_output_value
     names = _names(type)
 
-    def tell(value: Any) -> Any:
+    def serialize(value: Any) -> Any:
         if value is None:
             if null:
                 return None
-            raise TypeError("There must be no null here.")
+            raise TypeError("The value is null.")
         if value.__class__ in names:
             return names[value.__class__][value]
         if isinstance(value, Exception):
             raise value
         result = coerce(value)
         if result is None:
-            raise TypeError("Its type makes nothing of it.")
+            raise TypeError("The type serialized the value to null.")
         return result
 
-    return tell
+    return serialize
 
 
 def _names(type: GraphQLLeafType) -> dict[type[Any], dict[Any, str]]:
-    """The names of an enum's members, by its class."""
-    of = enum_class(type)
-    if of is None:
+    """Return the names of an enum's members, by its class; empty for other types."""
+    cls = enum_class(type)
+    if cls is None:
         return {}
-    members = of if issubclass(of, Enum) else ()
-    return {of: {member: type.coerce_output_value(member) for member in members}}
+    members = cls if issubclass(cls, Enum) else ()
+    return {cls: {member: type.coerce_output_value(member) for member in members}}

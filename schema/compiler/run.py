@@ -1,4 +1,4 @@
-"""An operation that runs compiled, and how graphql-core takes over."""
+"""Runs a compiled operation, and passes its root values to graphql-core on a fallback."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -13,17 +13,17 @@ gather = asyncio.gather
 
 
 class FallBack(Exception):
-    """graphql-core has to tell what happened."""
+    """The compiled run ended; graphql-core executes the operation and formats the errors."""
 
 
 class Run:
-    """One execution. `event`: what a subscription tells of. `roots`: the values of root fields that
-    were resolved, or the exceptions.
+    """One execution. `event`: of a subscription. `roots`: values of the root fields that were
+    resolved, or their exceptions.
     """
 
     __slots__ = ("context", "event", "roots", "variables")
 
-    # Of a field: with the context, and nothing else that strawberry's own has.
+    # strawberry's `Info` of a field, with the context only.
     info = info_of
 
     def __init__(self, context: Any, variables: VariableValues, event: Any = None) -> None:
@@ -35,52 +35,56 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A root field: how its value is got and completed, and whether either has to be awaited.
+    """A root field: `value` resolves it, `complete` turns its value into a result.
 
-    `of_caller`: it has nothing to wait for where the caller's own device was read.
+    `awaited`, `complete_awaited`: their results are coroutines. `caller_only`: the field does not
+    wait for anything if the caller's device record is available.
     """
 
     key: str
     value: Callable[[None, Run], Any]
     awaited: bool
     complete: Callable[[Any, Run], Any]
-    completed: bool
-    of_caller: bool = False
+    complete_awaited: bool
+    caller_only: bool = False
 
 
 class Compiled:
-    """`text`: the Python that it is made of. `plain_variables`: it needs no more of variables than
-    their values.
+    """`text`: its Python source. `plain_variables`: it needs only the coerced values of variables.
+
+    `caller_only`: with the caller's device record, it runs without waiting.
     """
 
     def __init__(
         self, roots: Sequence[Root], *, serial: bool, text: str, plain_variables: bool
     ) -> None:
         self._roots = roots
-        self._one_by_one = serial or len(roots) == 1
-        self.of_caller = all(root.of_caller and not root.completed for root in roots)
+        self._serial = serial or len(roots) == 1
+        self.caller_only = all(root.caller_only and not root.complete_awaited for root in roots)
         self.text = text
         self.plain_variables = plain_variables
 
     def try_sync(self, run: Run) -> dict[str, Any] | None:
-        """The answer's `data`, of a query `of_caller` whose own device was read; None where it goes
-        another way than that on which all goes well.
+        """Return the result's `data` without waiting; None if it fails or has to wait.
+
+        Requires `caller_only` and the caller's device record.
         """
         try:
             return {
-                root.key: root.complete(_ended(root.value(None, run)), run) for root in self._roots
+                root.key: root.complete(_run_sync(root.value(None, run)), run)
+                for root in self._roots
             }
-        except Exception:  # noqa: BLE001  it is met again on the other way
+        except Exception:  # noqa: BLE001  the usual path meets and reports it
             return None
 
     async def __call__(self, run: Run) -> dict[str, Any]:
-        """The answer's `data`. Raises Astray."""
-        if self._one_by_one:
+        """Return the result's `data`. Raises FallBack if graphql-core has to execute it."""
+        if self._serial:
             return {
                 root.key: await _completed(root, await _value(root, run), run)
                 for root in self._roots
             }
-        # Each notes its value, and the others are waited for whatever becomes of one.
+        # Wait for all, even if one fails: each stores its value in `run.roots`.
         await gather(*(_value(root, run) for root in self._roots), return_exceptions=True)
         if len(run.roots) < len(self._roots) or any(
             isinstance(value, Exception) for value in run.roots.values()
@@ -90,8 +94,8 @@ class Compiled:
         return dict(zip([root.key for root in self._roots], await gather(*done), strict=True))
 
 
-def _ended(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What it returns; raises FallBack where it waits."""
+def _run_sync(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return the coroutine's result. Raises FallBack if it waits."""
     try:
         coroutine.send(None)
     except StopIteration as ended:
@@ -115,14 +119,14 @@ async def _value(root: Root, run: Run) -> Any:
 async def _completed(root: Root, value: Any, run: Run) -> Any:
     try:
         done = root.complete(value, run)
-        return await done if root.completed else done
+        return await done if root.complete_awaited else done
     except Exception as error:
         raise FallBack from error
 
 
 def replay(run: Run) -> Callable[..., Any]:
-    """A middleware for graphql-core that takes the values of root fields from a run that went
-    astray, as far as it got.
+    """Return a graphql-core middleware that reuses the root values that the run resolved before it
+    fell back.
     """
 
     def resolve(next_: Callable[..., Any], source: Any, info: Any, **arguments: Any) -> Any:
@@ -137,18 +141,18 @@ def replay(run: Run) -> Callable[..., Any]:
 
 
 async def absent() -> None:
-    """For a null where something else would have to be awaited."""
+    """Awaitable null, for an expression whose value is awaited."""
 
 
 def missing() -> NoReturn:
-    raise TypeError("There must be no null here.")
+    raise TypeError("The value is null.")
 
 
 def listed(value: Any) -> Sequence[Any]:
-    """Other iterables than these are for graphql-core."""
+    """Return a list or tuple unchanged. Raises TypeError for other values, to fall back."""
     if value.__class__ is list or value.__class__ is tuple:
         return value
-    raise TypeError("This is no list.")
+    raise TypeError("The value is not a list.")
 
 
 BUILT_IN: dict[str, Callable[..., Any] | Callable[..., Awaitable[Any]]] = {

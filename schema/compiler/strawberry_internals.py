@@ -1,6 +1,7 @@
-"""What the schema's compiler and engine use of strawberry beside its documented names.
+"""Undocumented names of strawberry that the schema's compiler and engine use.
 
-No other file does, and tests/contracts/test_strawberry.py asserts what is relied on.
+No other file imports them. tests/contracts/test_strawberry.py asserts the behaviour that is relied
+on.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from strawberry.types.field import StrawberryField  # noqa: TID251
 from strawberry.types.fields.resolver import StrawberryResolver  # noqa: TID251
 from strawberry.types.lazy_type import LazyType  # noqa: TID251
 
-# In the extensions of a GraphQL type or field: strawberry's own definition of it.
+# Key in the extensions of a GraphQL type or field: strawberry's definition of it.
 DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 DOCUMENT_RULES = (MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -40,17 +41,17 @@ def has_exception_handlers(converter: GraphQLCoreConverter, field: StrawberryFie
 
 
 def resolver_function(resolver: StrawberryResolver[Any]) -> Callable[..., Any]:
-    """As it was written, with nothing bound to it."""
+    """Return the function as it was written, not bound to anything."""
     return resolver._unbound_wrapped_func  # noqa: SLF001
 
 
 def enum_class(type: GraphQLLeafType) -> Any:
-    """The class that an enum of the schema was made of; None for all else."""
+    """Return the Python class of an enum of the schema; None for other types."""
     return type.wrapped_cls if isinstance(type, CustomGraphQLEnumType) else None
 
 
 def info_of(run: Any, field: StrawberryField) -> Info:
-    """An `Info` that has `run.context` as its context, and nothing else of a request."""
+    """Return an `Info` with `run.context` as its context and no other parts of a request."""
     return Info(_raw_info=run, _field=field)
 
 

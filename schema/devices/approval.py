@@ -1,4 +1,4 @@
-"""What an administrator decides about devices and their tokens."""
+"""Mutations that approve or reject devices and replace their tokens."""
 
 import strawberry
 
@@ -8,20 +8,20 @@ from schema.context import RollcallInfo
 from schema.devices.device import Device
 
 
-@strawberry.input(description="Which device to let in.")
+@strawberry.input(description="The device to approve.")
 class ApproveDeviceInput:
-    id: strawberry.ID = strawberry.field(description="The device.")
+    id: strawberry.ID = strawberry.field(description="The device's id.")
 
 
-@strawberry.type(description="The device as it is now.")
+@strawberry.type(description="The device after the change.")
 class ApproveDevicePayload:
     device: Device | None = strawberry.field(default=None, description="Null if there are errors.")
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Lets a waiting device in: the token it waits with works from now on. Of a known "
-    "device that got a new token, the old one works until the new one is used.",
+    description="Approves a pending device: its pending token becomes valid. If a known device "
+    "requested a new token, its old token stays valid until the new one is first used.",
     extensions=[UserErrors(ApproveDevicePayload)],
 )
 async def approve_device(info: RollcallInfo, input: ApproveDeviceInput) -> ApproveDevicePayload:
@@ -29,20 +29,20 @@ async def approve_device(info: RollcallInfo, input: ApproveDeviceInput) -> Appro
     return ApproveDevicePayload(device=Device(row=row))
 
 
-@strawberry.input(description="Which device to keep out.")
+@strawberry.input(description="The device to reject.")
 class RejectDeviceInput:
-    id: strawberry.ID = strawberry.field(description="The device.")
+    id: strawberry.ID = strawberry.field(description="The device's id.")
 
 
-@strawberry.type(description="The device as it is now.")
+@strawberry.type(description="The device after the change.")
 class RejectDevicePayload:
     device: Device | None = strawberry.field(default=None, description="Null if there are errors.")
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Keeps a waiting device out. A known device keeps the token it has, and the new "
-    "one is refused until the device is approved after all.",
+    description="Rejects a pending device. A known device keeps its present token; the new token "
+    "that it requested is refused unless the device is approved later.",
     extensions=[UserErrors(RejectDevicePayload)],
 )
 async def reject_device(info: RollcallInfo, input: RejectDeviceInput) -> RejectDevicePayload:
@@ -50,24 +50,27 @@ async def reject_device(info: RollcallInfo, input: RejectDeviceInput) -> RejectD
     return RejectDevicePayload(device=Device(row=row))
 
 
-@strawberry.input(description="Which device gets a new token.")
+@strawberry.input(description="The device that gets a new token.")
 class RotateDeviceTokenInput:
-    id: strawberry.ID = strawberry.field(description="The device.")
+    id: strawberry.ID = strawberry.field(description="The device's id.")
     revoke_old: bool = strawberry.field(
-        default=False, description="Revoke the old token at once, for one that has leaked."
+        default=False,
+        description="Whether to revoke the old token at once, for example if it has leaked.",
     )
 
 
-@strawberry.type(description="The new token.")
+@strawberry.type(description="The device and its new token.")
 class RotateDeviceTokenPayload:
     device: Device | None = strawberry.field(default=None, description="Null if there are errors.")
-    token: str | None = strawberry.field(default=None, description="The new token, shown once.")
+    token: str | None = strawberry.field(
+        default=None, description="The new token; shown only once."
+    )
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Gives a device a new token; the device may ask for itself. The old one works "
-    "until the new one is used for the first time.",
+    description="Creates a new token for a device; a device may call this for itself. Unless "
+    "`revokeOld` is true, the old token stays valid until the new one is first used.",
     extensions=[UserErrors(RotateDeviceTokenPayload)],
 )
 async def rotate_device_token(

@@ -1,4 +1,4 @@
-"""Devices changed, replaced and deleted."""
+"""Mutations that change, replace and delete devices."""
 
 import strawberry
 
@@ -11,29 +11,30 @@ from schema.devices.device import Device
 from schema.devices.register import LocationInput
 
 
-@strawberry.input(description="What is left out, or null, stays as it is.")
+@strawberry.input(description="Fields that are omitted or null stay unchanged.")
 class UpdateDeviceInput:
-    id: strawberry.ID = strawberry.field(description="The device.")
-    owner: str | None = strawberry.field(default=None, description="Its new owner.")
+    id: strawberry.ID = strawberry.field(description="The device's id.")
+    owner: str | None = strawberry.field(default=None, description="The new owner.")
     location: LocationInput | None = strawberry.field(
-        default=None, description="Where it stands now; without coordinates they are removed."
+        default=None,
+        description="The new location. If it has no coordinates, the stored ones are removed.",
     )
     measurement_type: str | None = strawberry.field(
-        default=None, description="What it measures now."
+        default=None, description="The new measurement type."
     )
-    sensor_model: str | None = strawberry.field(default=None, description="Its sensor model.")
-    firmware: str | None = strawberry.field(default=None, description="Its firmware version.")
+    sensor_model: str | None = strawberry.field(default=None, description="The sensor model.")
+    firmware: str | None = strawberry.field(default=None, description="The firmware version.")
 
 
-@strawberry.type(description="The device as it is now.")
+@strawberry.type(description="The device after the change.")
 class UpdateDevicePayload:
     device: Device | None = strawberry.field(default=None, description="Null if there are errors.")
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Changes a device. A new owner, place or measurement type gives it a new topic, "
-    "and its config a new version.",
+    description="Changes a device's properties. A new owner, place or measurement type changes its "
+    "topics and creates a new config version.",
     extensions=[UserErrors(UpdateDevicePayload)],
 )
 async def update_device(info: RollcallInfo, input: UpdateDeviceInput) -> UpdateDevicePayload:
@@ -42,24 +43,26 @@ async def update_device(info: RollcallInfo, input: UpdateDeviceInput) -> UpdateD
     return UpdateDevicePayload(device=Device(row=row))
 
 
-@strawberry.input(description="Which device is replaced, and by which.")
+@strawberry.input(description="The old and the new device.")
 class ReplaceDeviceInput:
-    id: strawberry.ID = strawberry.field(description="The old device, which may be broken.")
+    id: strawberry.ID = strawberry.field(description="The old device's id.")
     by_id: strawberry.ID = strawberry.field(
-        description="The new device, which has registered already, wherever that was."
+        description="The new device's id. The new device must be registered already; its owner and "
+        "location do not matter."
     )
 
 
-@strawberry.type(description="The new device in the place of the old one.")
+@strawberry.type(description="The new device after the replacement.")
 class ReplaceDevicePayload:
     device: Device | None = strawberry.field(default=None, description="Null if there are errors.")
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="New hardware takes over owner, location, type, config, what the old device heard, "
-    "and whoever heard the old device by its id. The old device is deleted, with its tokens. What "
-    "the new device heard before, it hears no more.",
+    description="Replaces a device by new hardware. The new device takes over the owner, location, "
+    "measurement type, config and links of the old one, and the links of other devices to it by "
+    "its id. The old device and its tokens are deleted. Links that the new device had "
+    "before are removed.",
     extensions=[UserErrors(ReplaceDevicePayload)],
 )
 async def replace_device(info: RollcallInfo, input: ReplaceDeviceInput) -> ReplaceDevicePayload:
@@ -69,12 +72,12 @@ async def replace_device(info: RollcallInfo, input: ReplaceDeviceInput) -> Repla
     return ReplaceDevicePayload(device=Device(row=row))
 
 
-@strawberry.input(description="Which device to delete.")
+@strawberry.input(description="The device to delete.")
 class DeleteDeviceInput:
-    id: strawberry.ID = strawberry.field(description="The device.")
+    id: strawberry.ID = strawberry.field(description="The device's id.")
 
 
-@strawberry.type(description="What was deleted.")
+@strawberry.type(description="The deleted device.")
 class DeleteDevicePayload:
     id: strawberry.ID | None = strawberry.field(
         default=None, description="The deleted device's id; null if there are errors."
@@ -83,7 +86,7 @@ class DeleteDevicePayload:
 
 
 @strawberry.mutation(
-    description="Deletes a device with its tokens. The audit log keeps what it was.",
+    description="Deletes a device and its tokens. Its events stay in the audit log.",
     extensions=[UserErrors(DeleteDevicePayload)],
 )
 async def delete_device(info: RollcallInfo, input: DeleteDeviceInput) -> DeleteDevicePayload:

@@ -1,4 +1,4 @@
-"""Configs changed, and acknowledged."""
+"""Mutations that change and acknowledge configs."""
 
 import strawberry
 
@@ -11,34 +11,34 @@ from schema.devices.config import Config
 from schema.devices.device import Device
 
 
-@strawberry.input(description="What is left out, or null, stays as it is.")
+@strawberry.input(description="Fields that are omitted or null stay unchanged.")
 class UpdateConfigInput:
-    device_id: strawberry.ID = strawberry.field(description="The device.")
+    device_id: strawberry.ID = strawberry.field(description="The device's id.")
     interval_seconds: int | None = strawberry.field(
         default=None, description="Seconds between two measurements, 1 to 604800 (7 days)."
     )
     qos: int | None = strawberry.field(default=None, description="MQTT quality of service, 0 to 2.")
     expected_version: int | None = strawberry.field(
         default=None,
-        description="The version that the change is made from: if the config is at another one "
-        "by now, nothing is changed and the error is CONFLICT.",
+        description="The config version that the change is based on. If the config is at another "
+        "version, nothing is changed and the error is CONFLICT.",
     )
 
 
-@strawberry.type(description="The config as it is now.")
+@strawberry.type(description="The config after the change.")
 class UpdateConfigPayload:
     config: Config | None = strawberry.field(
         default=None, description="The desired config; null if there are errors."
     )
     device: Device | None = strawberry.field(
-        default=None, description="Its device; null if there are errors."
+        default=None, description="The device; null if there are errors."
     )
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Changes what a device should do. The device takes it at its next boot at the "
-    "latest; `inSync` says when it has.",
+    description="Changes the desired config of a device. The device gets it by MQTT, or at its "
+    "next boot; `inSync` is true once the device has applied it.",
     extensions=[UserErrors(UpdateConfigPayload)],
 )
 async def update_config(info: RollcallInfo, input: UpdateConfigInput) -> UpdateConfigPayload:
@@ -49,18 +49,19 @@ async def update_config(info: RollcallInfo, input: UpdateConfigInput) -> UpdateC
     return UpdateConfigPayload(config=Config.of(row.config), device=Device(row=row))
 
 
-@strawberry.input(description="What the calling device has done with its config.")
+@strawberry.input(description="What the calling device reports about its config.")
 class AcknowledgeConfigInput:
-    version: int = strawberry.field(description="The config version this is about.")
+    version: int = strawberry.field(description="The config version that was applied or refused.")
     error: str | None = strawberry.field(
-        default=None, description="Why it could not be applied, up to 200 characters; null: it was."
+        default=None,
+        description="Why it could not be applied, up to 200 characters; null if it was applied.",
     )
     firmware: str | None = strawberry.field(
-        default=None, description="The device's firmware version."
+        default=None, description="The device's firmware version; if omitted, unchanged."
     )
 
 
-@strawberry.type(description="The device as we know it now.")
+@strawberry.type(description="The device after the report.")
 class AcknowledgeConfigPayload:
     device: Device | None = strawberry.field(
         default=None, description="The calling device; null if there are errors."
@@ -69,7 +70,8 @@ class AcknowledgeConfigPayload:
 
 
 @strawberry.mutation(
-    description="With a device's own token: it has applied (or refused) a config version.",
+    description="Reports that the calling device applied a config version, or could not. Requires "
+    "a device token.",
     extensions=[UserErrors(AcknowledgeConfigPayload)],
 )
 async def acknowledge_config(
@@ -78,5 +80,7 @@ async def acknowledge_config(
 ) -> AcknowledgeConfigPayload:
     report = Acknowledgement.check(values_of(input))
     context = info.context
-    row = await reports.acknowledge_config(context.services, context.caller, report, context.own)
+    row = await reports.acknowledge_config(
+        context.services, context.caller, report, context.caller_device
+    )
     return AcknowledgeConfigPayload(device=Device(row=row))

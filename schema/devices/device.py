@@ -22,13 +22,13 @@ DeviceState = strawberry.enum(
     State,
     name="DeviceState",
     description=(
-        "PENDING: new, waits for an administrator. ACTIVE: may run. "
-        "REJECTED: an administrator said no."
+        "PENDING: new, waits for approval by an administrator. ACTIVE: may run. "
+        "REJECTED: refused by an administrator."
     ),
 )
 
 
-@strawberry.type(description="Where a device stands.")
+@strawberry.type(description="The location of a device.")
 class Location:
     place: str = strawberry.field(description="The city's or room's name.")
     latitude: float | None = strawberry.field(description="Degrees north, -90 to 90.")
@@ -40,54 +40,56 @@ class Device:
     row: strawberry.Private[AnyDevice]
 
     @strawberry.field(
-        description="First 128 bits of SHA-256 over the MAC address, 32 hex digits; no secret."
+        description="First 128 bits of the SHA-256 of the MAC address, in 32 hexadecimal digits; "
+        "not a secret."
     )
     def id(self) -> strawberry.ID:
         return strawberry.ID(self.row.id)
 
-    @strawberry.field(description="The company or person it belongs to.")
+    @strawberry.field(description="The company or person that the device belongs to.")
     def owner(self) -> str:
         return self.row.owner.name
 
-    @strawberry.field(description="Where it stands.")
+    @strawberry.field(description="Where the device is.")
     def location(self) -> Location:
         return Location(
             place=self.row.place.name, latitude=self.row.latitude, longitude=self.row.longitude
         )
 
-    @strawberry.field(description="What it measures, or does.")
+    @strawberry.field(description="What the device measures or does.")
     def measurement_type(self) -> str:
         return self.row.measurement_type.name
 
-    @strawberry.field(description="The model of its sensor, as the device tells it.")
+    @strawberry.field(description="The sensor model.")
     def sensor_model(self) -> str | None:
         return self.row.sensor_model
 
-    @strawberry.field(description="The version of its firmware, as the device tells it.")
+    @strawberry.field(description="The firmware version.")
     def firmware(self) -> str | None:
         return self.row.firmware
 
-    @strawberry.field(description="Whether it may run.")
+    @strawberry.field(description="Whether the device may run.")
     def state(self) -> State:
         return State(self.row.state)
 
     @strawberry.field(
-        description="Something waits for `approveDevice`: the device itself where it is PENDING, "
-        "else the new token of a known device that came without its old one."
+        description="Whether `approveDevice` is needed: for the device itself if it is PENDING, "
+        "else for a new token that a known device requested without its old one."
     )
     def awaits_approval(self) -> bool:
         return self.row.awaits_approval
 
-    @strawberry.field(description="Its MQTT topics.")
+    @strawberry.field(description="The device's MQTT topics.")
     def topics(self) -> Topics:
         return Topics.of(self.row.topics)
 
-    @strawberry.field(description="The desired config: what it should do.")
+    @strawberry.field(description="The desired config: what the device should do.")
     def config(self) -> Config:
         return Config.of(self.row.config)
 
     @strawberry.field(
-        description="The config it has applied, as it told us; null before it did.",
+        description="The config that the device last reported as applied; null before the first "
+        "report.",
         metadata={COST: 8},
     )
     async def applied_config(self, info: RollcallInfo) -> Config | None:
@@ -96,14 +98,19 @@ class Device:
             return None
         if version == self.row.config_version:
             return Config.of(self.row.config)
-        past = await info.context.past_configs.load((self.row.id, version))
-        return Config.of(past) if past else None
+        replaced = await info.context.past_configs.load((self.row.id, version))
+        return Config.of(replaced) if replaced else None
 
-    @strawberry.field(description="When it told us so.")
+    @strawberry.field(
+        description="When `appliedConfig` was reported; null before the first report."
+    )
     def applied_at(self) -> datetime | None:
         return self.row.applied_at
 
-    @strawberry.field(description="Why it could not apply the newest config it tried, if so.")
+    @strawberry.field(
+        description="Why the device could not apply the last config version that it reported; null "
+        "if it could."
+    )
     def config_error(self) -> str | None:
         return self.row.applied_error
 
@@ -111,18 +118,22 @@ class Device:
     def in_sync(self) -> bool:
         return self.row.in_sync
 
-    @strawberry.field(description="The newest versions of its config, the newest first.")
+    @strawberry.field(description="The newest config versions, newest first.")
     async def config_history(self, info: RollcallInfo, first: int = 20) -> list[Config]:
         device_queries.check_history(first)
         history = await info.context.config_histories.load((self.row, first))
         return [Config.of(config) for config in history]
 
-    @strawberry.field(description="Whom it hears, by links; the oldest first.", metadata={COST: 8})
+    @strawberry.field(
+        description="The rules that decide which devices this device listens to; oldest first.",
+        metadata={COST: 8},
+    )
     async def links(self, info: RollcallInfo) -> list[Link]:
         return [Link(row=row) for row in await info.context.links.load(self.row.id)]
 
     @strawberry.field(
-        description="The devices that it hears now, by its links.", metadata={COST: READ}
+        description="The devices that this device listens to now, by its links.",
+        metadata={COST: READ},
     )
     async def sources(
         self, info: RollcallInfo, first: First = 50, after: After = None
@@ -135,7 +146,8 @@ class Device:
         )
 
     @strawberry.field(
-        description="The devices that hear it now, by their links.", metadata={COST: READ}
+        description="The devices that listen to this device now, by their links.",
+        metadata={COST: READ},
     )
     async def listeners(
         self, info: RollcallInfo, first: First = 50, after: After = None
@@ -147,58 +159,60 @@ class Device:
             count=cached_count(lambda: links.count_listeners(services, caller, self.row)),
         )
 
-    @strawberry.field(description="Whether its MQTT session is up.")
+    @strawberry.field(description="Whether the device's MQTT session is connected.")
     def online(self) -> bool:
         return self.row.online
 
-    @strawberry.field(description="When that last changed.")
+    @strawberry.field(description="When `online` last changed.")
     def status_at(self) -> datetime | None:
         return self.row.status_at
 
-    @strawberry.field(description="When it was last heard from.")
+    @strawberry.field(description="Time of the device's last valid request or MQTT report.")
     def last_seen_at(self) -> datetime | None:
         return self.row.last_seen_at
 
-    @strawberry.field(description="When it was first registered.")
+    @strawberry.field(description="When the device was first registered.")
     def registered_at(self) -> datetime:
         return self.row.registered_at
 
-    @strawberry.field(description="When owner, location, type, model or firmware last changed.")
+    @strawberry.field(
+        description="When owner, location, measurement type, model or firmware last changed."
+    )
     def updated_at(self) -> datetime:
         return self.row.updated_at
 
 
 @strawberry.input(
-    description="All that is given must hold. Names match whatever their case and spacing."
+    description="Only devices that match every given field. Case and spacing of names are ignored."
 )
 class DeviceFilter:
     owner: str | None = strawberry.field(default=None, description="The owner's name.")
     place: str | None = strawberry.field(default=None, description="The place's name.")
     measurement_type: str | None = strawberry.field(default=None, description="The type's name.")
     sensor_model: str | None = strawberry.field(
-        default=None, description="The sensor model, whatever its case."
+        default=None, description="The sensor model; case is ignored."
     )
     state: State | None = strawberry.field(default=None, description="The device's state.")
     awaits_approval: bool | None = strawberry.field(
-        default=None, description="Whether something waits for `approveDevice`."
+        default=None, description="Whether `approveDevice` is needed."
     )
     in_sync: bool | None = strawberry.field(
         default=None, description="Whether the applied config is the desired one."
     )
     online: bool | None = strawberry.field(
-        default=None, description="Whether its MQTT session is up."
+        default=None, description="Whether the device's MQTT session is connected."
     )
     search: str | None = strawberry.field(
         default=None,
-        description="Words, each the beginning of one in names, sensor model, firmware or id; "
-        "or a whole MAC address.",
+        description="Words that must all match the beginning of a word in the names, sensor model, "
+        "firmware or id; or a complete MAC address.",
     )
 
 
-@strawberry.type(description="A device in a list.")
+@strawberry.type(description="A device with its cursor.")
 class DeviceEdge:
     node: Device = strawberry.field(description="The device.")
-    cursor: str = strawberry.field(description="Its place in the list, for `after`.")
+    cursor: str = strawberry.field(description="Position in the list, for `after`.")
 
 
 @strawberry.type(description="A page of devices, in the order of their registration.")
@@ -216,17 +230,17 @@ class DeviceConnection:
         pairs = zip(rows, self.page.cursors, strict=True)
         return [DeviceEdge(node=Device(row=row), cursor=cursor) for row, cursor in pairs]
 
-    @strawberry.field(description="Where this page stands in the list.")
+    @strawberry.field(description="Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
     @strawberry.field(
-        description="Devices on all pages. Counted up to 10,000; above that the database's "
-        "estimate, usually within a few per cent (see `totalCountIsExact`)."
+        description="Number of devices on all pages. Exact up to 10,000; above that an estimate, "
+        "usually within a few per cent (see `totalCountIsExact`)."
     )
     async def total_count(self) -> int:
         return (await self.count())[0]
 
-    @strawberry.field(description="Whether `totalCount` was counted rather than estimated.")
+    @strawberry.field(description="Whether `totalCount` is exact, not an estimate.")
     async def total_count_is_exact(self) -> bool:
         return (await self.count())[1]

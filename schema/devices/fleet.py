@@ -6,49 +6,51 @@ from schema.common.metadata import COST
 MAX_OWNERS = 500
 
 
-@strawberry.type(description="How many devices of one owner there are, and how they fare.")
+@strawberry.type(description="Numbers of devices of one owner.")
 class OwnerFleet:
     owner: str = strawberry.field(description="The company or person.")
-    total: int = strawberry.field(description="All its devices, whatever their state.")
-    online: int = strawberry.field(description="Those whose MQTT session is up.")
-    in_sync: int = strawberry.field(description="Those that run their newest config.")
-    pending: int = strawberry.field(description="Those that wait for an administrator.")
+    total: int = strawberry.field(description="All devices, in any state.")
+    online: int = strawberry.field(description="Devices whose MQTT session is connected.")
+    in_sync: int = strawberry.field(description="Devices that applied their desired config.")
+    pending: int = strawberry.field(description="Devices that wait for approval.")
 
 
-@strawberry.type(description="How many devices there are, and how they fare; counted, all at once.")
+@strawberry.type(description="Numbers of devices, exact and all counted at the same time.")
 class Fleet:
     counts: strawberry.Private[FleetCounts]
 
-    @strawberry.field(description="All devices that this token can see, whatever their state.")
+    @strawberry.field(description="All devices that the token may see, in any state.")
     def total(self) -> int:
         return self.counts.total
 
-    @strawberry.field(description="Those that may run.")
+    @strawberry.field(description="Devices that may run.")
     def active(self) -> int:
         return self.counts.active
 
-    @strawberry.field(description="Those that wait for an administrator.")
+    @strawberry.field(description="Devices that wait for approval.")
     def pending(self) -> int:
         return self.counts.pending
 
-    @strawberry.field(description="Those that an administrator has kept out.")
+    @strawberry.field(description="Devices that an administrator has rejected.")
     def rejected(self) -> int:
         return self.counts.rejected
 
-    @strawberry.field(description="Those whose MQTT session is up.")
+    @strawberry.field(description="Devices whose MQTT session is connected.")
     def online(self) -> int:
         return self.counts.online
 
-    @strawberry.field(description="Those that run their newest config.")
+    @strawberry.field(description="Devices that applied their desired config.")
     def in_sync(self) -> int:
         return self.counts.in_sync
 
-    @strawberry.field(description="Those that have not applied their newest config, or could not.")
+    @strawberry.field(
+        description="Devices that have not applied their desired config yet, or could not."
+    )
     def out_of_sync(self) -> int:
         return self.counts.out_of_sync
 
     @strawberry.field(
-        description="The same for each owner, by name; at most 500 of them.",
+        description="Numbers for each owner, sorted by name; at most 500 owners.",
         metadata={COST: MAX_OWNERS},
     )
     def by_owner(self) -> list[OwnerFleet]:

@@ -1,4 +1,4 @@
-"""Links made and removed."""
+"""Mutations that create and remove links."""
 
 import strawberry
 
@@ -11,33 +11,36 @@ from schema.devices.link import Link
 
 
 @strawberry.input(
-    description="Whom a device shall hear: its owner's devices, by place, by measurement type or "
-    "by both, or one device. Names that the owner has none of yet are kept for devices to come."
+    description="Which devices a device listens to: all devices of its owner, those of a place, of "
+    "a measurement type or of both, or one device. A place or measurement type may be new: devices "
+    "that are registered with it later are included."
 )
 class LinkDeviceInput:
-    listener_id: strawberry.ID = strawberry.field(description="The device that hears.")
+    listener_id: strawberry.ID = strawberry.field(description="The id of the device that listens.")
     owner: str | None = strawberry.field(
         default=None,
-        description="Whose devices it hears; may be left out, since it can only be its own owner.",
+        description="Owner of the devices listened to. It must be the listener's own owner, so it "
+        "may be omitted.",
     )
-    place: str | None = strawberry.field(default=None, description="Only those of this place.")
+    place: str | None = strawberry.field(default=None, description="Only devices in this place.")
     measurement_type: str | None = strawberry.field(
-        default=None, description="Only those of this measurement type."
+        default=None, description="Only devices of this measurement type."
     )
     device_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only this device; without place and measurement type."
+        default=None,
+        description="Only the device with this id; then omit `place` and `measurementType`.",
     )
 
 
-@strawberry.type(description="The link.")
+@strawberry.type(description="The new link, or the existing one if it is the same.")
 class LinkDevicePayload:
     link: Link | None = strawberry.field(default=None, description="Null if there are errors.")
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Lets a device hear others. What it hears is part of its config, which gets a new "
-    "version; devices that come later are heard by themselves.",
+    description="Lets a device listen to other devices. The topic filters are part of its config, "
+    "which gets a new version. Devices that are registered later are included if they match.",
     extensions=[UserErrors(LinkDevicePayload)],
 )
 async def link_device(info: RollcallInfo, input: LinkDeviceInput) -> LinkDevicePayload:
@@ -48,21 +51,22 @@ async def link_device(info: RollcallInfo, input: LinkDeviceInput) -> LinkDeviceP
     return LinkDevicePayload(link=Link(row=row))
 
 
-@strawberry.input(description="Which link to remove.")
+@strawberry.input(description="The link to remove.")
 class UnlinkDeviceInput:
-    id: strawberry.ID = strawberry.field(description="The link's number.")
+    id: strawberry.ID = strawberry.field(description="The link's `id`.")
 
 
-@strawberry.type(description="What was removed.")
+@strawberry.type(description="The removed link.")
 class UnlinkDevicePayload:
     link: Link | None = strawberry.field(
-        default=None, description="The link as it was; null if there are errors."
+        default=None, description="The link before its removal; null if there are errors."
     )
     errors: list[UserError] = errors_field()
 
 
 @strawberry.mutation(
-    description="Removes a link. What another link of the device covers is still heard.",
+    description="Removes a link. The device still listens to devices that match another of its "
+    "links.",
     extensions=[UserErrors(UnlinkDevicePayload)],
 )
 async def unlink_device(info: RollcallInfo, input: UnlinkDeviceInput) -> UnlinkDevicePayload:

@@ -13,14 +13,14 @@ Outcome = strawberry.enum(
     Result,
     name="RegistrationOutcome",
     description=(
-        "CREATED: a new device. KNOWN: answered by its own token, which stays. RENEWED: known, "
-        "with a new token. PENDING: waits for an administrator; a token that comes with it works "
-        "once it is approved. REJECTED: an administrator said no."
+        "CREATED: a new device. KNOWN: a known device that used its own token, which stays valid. "
+        "RENEWED: a known device gets a new token. PENDING: waits for an administrator; a token in "
+        "this response is valid once the device is approved. REJECTED: refused by an administrator."
     ),
 )
 
 
-@strawberry.input(description="Where a device stands: a place, and both coordinates or neither.")
+@strawberry.input(description="The location of a device: a place, and both coordinates or none.")
 class LocationInput:
     place: str = strawberry.field(description="The city's or room's name, 1 to 64 characters.")
     latitude: float | None = strawberry.field(default=None, description="Degrees north, -90 to 90.")
@@ -29,28 +29,28 @@ class LocationInput:
     )
 
 
-@strawberry.input(description="What a device says of itself.")
+@strawberry.input(description="Properties of the device that registers.")
 class RegisterDeviceInput:
     mac: str = strawberry.field(
-        description="Its MAC address, EUI-48 or EUI-64, in any usual notation."
+        description="The MAC address, EUI-48 or EUI-64, in any usual notation."
     )
-    location: LocationInput = strawberry.field(description="Where it stands.")
+    location: LocationInput = strawberry.field(description="Where the device is.")
     measurement_type: str = strawberry.field(
-        description="What it measures, such as `temperature`, 1 to 64 characters."
+        description="What the device measures, such as `temperature`, 1 to 64 characters."
     )
     owner: str | None = strawberry.field(
         default=None,
-        description="The company or person it belongs to, 1 to 64 characters; may be left out "
-        "where the enrolment key belongs to one owner.",
+        description="The company or person that the device belongs to, 1 to 64 characters. May be "
+        "omitted if the enrolment key is restricted to one owner.",
     )
     sensor_model: str | None = strawberry.field(
-        default=None, description="Such as `BME280`, 1 to 64 characters."
+        default=None, description="The sensor model, such as `BME280`, 1 to 64 characters."
     )
     firmware: str | None = strawberry.field(
-        default=None, description="The version of its firmware, 1 to 64 characters."
+        default=None, description="The firmware version, 1 to 64 characters."
     )
     applied_version: int | None = strawberry.field(
-        default=None, description="The config version it has applied already."
+        default=None, description="The config version that the device has applied."
     )
 
 
@@ -70,20 +70,22 @@ class Broker:
         return cls(host=broker.host, port=broker.port, tls=broker.tls, username=username)
 
 
-@strawberry.type(description="What a device needs to know.")
+@strawberry.type(description="What the device needs to run.")
 class RegisterDevicePayload:
     outcome: Result | None = strawberry.field(
-        default=None, description="What became of it; null if there are errors."
+        default=None, description="Result of the registration; null if there are errors."
     )
     device: Device | None = strawberry.field(
-        default=None, description="The device with topics and config; null unless it may run."
+        default=None,
+        description="The device with its topics and config; null if it may not run.",
     )
     token: str | None = strawberry.field(
         default=None,
-        description="A new token, shown once: keep it. Null: go on with the one you have.",
+        description="A new token to store; shown only once. Null: the device keeps its token.",
     )
     retry_after_seconds: int | None = strawberry.field(
-        default=None, description="When to ask again, where it is PENDING or REJECTED."
+        default=None,
+        description="Seconds until the device should register again, if PENDING or REJECTED.",
     )
     broker: Broker | None = strawberry.field(
         default=None, description="The MQTT broker; null if none is configured."
@@ -92,15 +94,15 @@ class RegisterDevicePayload:
 
 
 @strawberry.mutation(
-    description="A device says who it is, at its first boot with an enrolment key, at later ones "
-    "with its own token. The same MAC address always gets the same id, topics and config.",
+    description="Registers a device: at its first boot with an enrolment key, later with its own "
+    "token. The same MAC address always gets the same id, topics and config.",
     extensions=[UserErrors(RegisterDevicePayload)],
 )
 async def register_device(info: RollcallInfo, input: RegisterDeviceInput) -> RegisterDevicePayload:
     context = info.context
     services = context.services
     wanted = RegistrationInput.check(values_of(input))
-    result = await register.register_device(services, context.caller, wanted, context.own)
+    result = await register.register_device(services, context.caller, wanted, context.caller_device)
     device = result.device
     return RegisterDevicePayload(
         outcome=result.outcome,

@@ -6,17 +6,21 @@ from domain.mqtt.topics import Topics as TopicsRow
 @strawberry.type(description="The MQTT topics of a device, at most 200 bytes each.")
 class Topics:
     data: str = strawberry.field(
-        description="`owner/location/measurement_type/device_id`: the device publishes here."
+        description="Base topic, `owner/location/measurement_type/device_id`: the device publishes "
+        "measurements here."
     )
-    config: str = strawberry.field(description="Its config, retained; the device subscribes to it.")
+    config: str = strawberry.field(
+        description="Topic of its desired config, retained; the device subscribes to it."
+    )
     state: str = strawberry.field(
-        description="Which config version it has applied, retained; the device publishes it."
+        description="Topic where the device publishes which config version it applied, retained."
     )
     status: str = strawberry.field(
-        description="`online`, or as last will `offline`, retained; the device publishes it."
+        description="Topic where the device publishes its presence, retained: `online`, or "
+        "`offline` as its last will."
     )
     listen: list[str] = strawberry.field(
-        description="Filters of other devices' measurements; the device subscribes to them."
+        description="Topic filters of other devices' measurements; the device subscribes to them."
     )
 
     @classmethod

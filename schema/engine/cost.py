@@ -1,4 +1,4 @@
-"""What an operation may cost: the values and rows of its answer, if every page were full."""
+"""Cost of an operation: the values and rows of its result if every page is full."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ from schema.common.metadata import COST, READ, WRITE
 from schema.compiler.strawberry_internals import DEFINITION
 
 PAGE = "first"
-# What each row takes, in values of an answer.
+# Cost of each row, in values of a result.
 ROW = 3
 
 
@@ -35,52 +35,52 @@ def cost(
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
 ) -> tuple[int, bool]:
-    """Of a valid operation, and whether that depends on the variables.
+    """Return the cost of a valid operation, and whether it depends on the variables.
 
-    A field counts one, and on the first level as much as a read or a change; a page counts its
-    rows, and what is below it as often as it is long. One unit is some 8 microseconds of one core.
+    A field counts one; a root field counts as a database read or a mutation. A page counts each of
+    its rows, and the fields below it once for each row. One unit is some 8 microseconds of a core.
     """
-    given = _Given(operation, variables)
+    pages = _PageSizes(operation, variables)
 
-    def of(selections: SelectionSetNode, parent: GraphQLNamedType) -> int:
-        return sum(of_one(selection, parent) for selection in selections.selections)
+    def total(selections: SelectionSetNode, parent: GraphQLNamedType) -> int:
+        return sum(cost_of(selection, parent) for selection in selections.selections)
 
-    def of_one(selection: SelectionNode, parent: GraphQLNamedType) -> int:
+    def cost_of(selection: SelectionNode, parent: GraphQLNamedType) -> int:
         if isinstance(selection, FragmentSpreadNode):
             selection = fragments[selection.name.value]  # type: ignore[assignment]
         if isinstance(selection, (InlineFragmentNode, FragmentDefinitionNode)):
             on = selection.type_condition
-            return of(selection.selection_set, schema.type_map[on.name.value] if on else parent)
-        assert isinstance(selection, FieldNode)  # noqa: S101  there is nothing else
+            return total(selection.selection_set, schema.type_map[on.name.value] if on else parent)
+        assert isinstance(selection, FieldNode)  # noqa: S101  there are no other kinds
         fields = {} if isinstance(parent, GraphQLUnionType) else parent.fields  # type: ignore[attr-defined]
         field = fields.get(selection.name.value)
         if field is None:
             return 1
-        own = first if parent is root else _own(field)
+        field_cost = root_cost if parent is root else _field_cost(field)
         if selection.selection_set is None:
-            return own
+            return field_cost
         below = get_named_type(field.type)
-        rows = given.rows(selection, field)
-        values = of(selection.selection_set, below)
-        return own + (values if rows is None else rows * (ROW + values))
+        rows = pages.rows(selection, field)
+        values = total(selection.selection_set, below)
+        return field_cost + (values if rows is None else rows * (ROW + values))
 
-    first = WRITE if operation.operation is OperationType.MUTATION else READ
+    root_cost = WRITE if operation.operation is OperationType.MUTATION else READ
     root = schema.get_root_type(operation.operation)
-    found = of(operation.selection_set, root) if root else 0
-    return found, given.asked
+    result = total(operation.selection_set, root) if root else 0
+    return result, pages.variables_used
 
 
-def _own(field: GraphQLField) -> int:
-    """1, or what the schema says: `metadata={COST: 8}`."""
+def _field_cost(field: GraphQLField) -> int:
+    """1, or the number in the schema's `metadata={COST: 8}`."""
     definition = field.extensions.get(DEFINITION)
     return int(definition.metadata.get(COST, 1)) if definition else 1
 
 
-class _Given:
-    """Arguments as they will be, from literals, variables and defaults. `asked`: a variable was."""
+class _PageSizes:
+    """Page lengths from literals, variables and defaults. `variables_used`: from a variable."""
 
     def __init__(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> None:
-        self.asked = False
+        self.variables_used = False
         self._variables = dict(variables)
         for definition in operation.variable_definitions or ():
             default = definition.default_value
@@ -88,7 +88,7 @@ class _Given:
                 self._variables.setdefault(definition.variable.name.value, int(default.value))
 
     def rows(self, node: FieldNode, field: GraphQLField) -> int | None:
-        """The length of a page; None for a field that has none."""
+        """The length of a page; None if the field has no pages."""
         if PAGE not in field.args:
             return None
         length: Any = field.args[PAGE].default_value
@@ -98,7 +98,7 @@ class _Given:
             if isinstance(argument.value, IntValueNode):
                 length = int(argument.value.value)
             elif isinstance(argument.value, VariableNode):
-                self.asked = True
+                self.variables_used = True
                 length = self._variables.get(argument.value.name.value, length)
-        # What is no length is refused by the field itself.
+        # The field itself refuses an invalid length.
         return length if isinstance(length, int) and length > 0 else 1

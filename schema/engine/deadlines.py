@@ -1,6 +1,6 @@
-"""How long things may take: one timer for all that are waited for.
+"""Idle timeouts and deadlines. All keys of an IdleTimer share one asyncio timer.
 
-A timer for each costs more than a small operation.
+A timer for each key would cost more than a small operation.
 """
 
 import asyncio
@@ -12,60 +12,60 @@ Key = TypeVar("Key")
 
 
 class IdleTimer(Generic[Key]):
-    """`expired` is told of what was not stopped after so many seconds, or a twentieth more."""
+    """Calls `expired` with each key that is not stopped within `seconds`, up to 5 % late."""
 
     def __init__(self, seconds: float, expired: Callable[[Key], None]) -> None:
         self.seconds = seconds
         self._expired = expired
-        self._waiting: dict[Key, float] = {}
+        self._deadlines: dict[Key, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, key: Key, loop: asyncio.AbstractEventLoop) -> None:
-        """In a running loop, always the same."""
-        self._waiting[key] = loop.time() + self.seconds
+        """Start or restart the time of a key. `loop`: running, the same at every call."""
+        self._deadlines[key] = loop.time() + self.seconds
         if self._timer is None:
-            self._timer = loop.call_later(self.seconds / 20, self._look, loop)
+            self._timer = loop.call_later(self.seconds / 20, self._check, loop)
 
     def stop(self, key: Key) -> None:
-        """Also for what is not waited for."""
-        self._waiting.pop(key, None)
+        """Stop the time of a key; an unknown key is ignored."""
+        self._deadlines.pop(key, None)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        # In the order in which they were started.
-        for key, deadline in list(self._waiting.items()):
+        # Keys are in the order in which they were started.
+        for key, deadline in list(self._deadlines.items()):
             if deadline >= now:
                 break
-            del self._waiting[key]
+            del self._deadlines[key]
             self._expired(key)
         self._timer = None
-        if self._waiting:
-            self._timer = loop.call_later(self.seconds / 20, self._look, loop)
+        if self._deadlines:
+            self._timer = loop.call_later(self.seconds / 20, self._check, loop)
 
 
 class Deadlines:
-    """A task that takes more than so many seconds is cancelled."""
+    """Cancels tasks that take more than `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._running: IdleTimer[asyncio.Task[Any]] = IdleTimer(seconds, self._cancel)
-        self._late: set[asyncio.Task[Any]] = set()
+        self._overdue: set[asyncio.Task[Any]] = set()
 
-    async def held(self, work: Awaitable[Result]) -> Result:
-        """The result. Raises TimeoutError."""
+    async def run(self, work: Awaitable[Result]) -> Result:
+        """Return the result of `work`. Raises TimeoutError if it takes too long."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         self._running.start(task, task.get_loop())
         try:
             return await work
         except asyncio.CancelledError:
-            if task in self._late and task.uncancel() == 0:
+            if task in self._overdue and task.uncancel() == 0:
                 raise TimeoutError from None
             raise
         finally:
             self._running.stop(task)
-            self._late.discard(task)
+            self._overdue.discard(task)
 
     def _cancel(self, task: asyncio.Task[Any]) -> None:
-        self._late.add(task)
+        self._overdue.add(task)
         task.cancel()

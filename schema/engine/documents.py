@@ -1,4 +1,4 @@
-"""GraphQL documents: parsed, held against the limits and validated once for each text."""
+"""GraphQL documents: parsed, checked against the limits and validated once for each text."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -24,19 +24,20 @@ from schema.engine.trusted_documents import BadTrustedDocument
 
 RULES = (*specified_rules, *DOCUMENT_RULES)
 MAX_COMMENTS = 200
-# About 20 ms of comparing fields with each other.
+# Comparisons of fields with each other; takes about 20 ms.
 limit_comparisons(40_000)
 
-# What is kept, in characters of text; a document takes some two hundred times its text's memory.
-KEPT_CHARACTERS = 250_000
-MAX_KEPT_CHARACTERS = 10_000
+# Characters of text, of the whole cache and of one document. A document takes some two hundred
+# times the memory of its text.
+CACHE_CHARACTERS = 250_000
+MAX_CACHED_CHARACTERS = 10_000
 
-# The code of an error that names none.
+# Code of an error that has no code of its own.
 BAD_DOCUMENT = "BAD_DOCUMENT"
 
 
 class BadDocument(Exception):
-    """It can't be executed; `errors` say why."""
+    """The document can't be executed; `errors` has the reasons."""
 
     def __init__(self, *errors: GraphQLError) -> None:
         super().__init__("; ".join(error.message for error in errors))
@@ -44,12 +45,12 @@ class BadDocument(Exception):
 
     @property
     def code(self) -> str:
-        """Of its first error."""
+        """The code of the first error."""
         return str((self.errors[0].extensions or {}).get("code", BAD_DOCUMENT))
 
 
-def _told(error: GraphQLError) -> GraphQLError:
-    """With a code for graphql-core's own limits."""
+def _with_code(error: GraphQLError) -> GraphQLError:
+    """Add the code OVER_LIMIT to an error of graphql-core's own limits."""
     if not error.extensions and is_over_limit(error):
         error.extensions = {"code": "OVER_LIMIT"}
     return error
@@ -57,29 +58,32 @@ def _told(error: GraphQLError) -> GraphQLError:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Valid and within the limits."""
+    """A document that is valid and within the limits."""
 
     ast: DocumentNode
     plans: Mapping[str | None, Plan]
     introspects: bool
 
     def plan(self, name: str | None) -> Plan:
-        """Of the only operation, or the one of that name; raises BadDocument."""
+        """Return the plan of the only operation, or of the one with this name.
+
+        Raises BadDocument if there is none.
+        """
         if name is None and len(self.plans) == 1:
             return next(iter(self.plans.values()))
         if name is None:
-            what = "Name one of its operations in `operationName`." if self.plans else ""
-            raise BadDocument(GraphQLError(what or "The document has no operation."))
+            message = "Name one of its operations in `operationName`." if self.plans else ""
+            raise BadDocument(GraphQLError(message or "The document has no operation."))
         found = self.plans.get(name)
         if found is None:
             raise BadDocument(
-                _told(GraphQLError(f"The document has no operation named '{name[:100]}'."))
+                _with_code(GraphQLError(f"The document has no operation named '{name[:100]}'."))
             )
         return found
 
 
 class Documents:
-    """Those that came before are not looked at again, up to a bounded amount of text."""
+    """A cache of checked documents, bounded by the length of their texts, and trusted ones."""
 
     def __init__(
         self,
@@ -88,24 +92,23 @@ class Documents:
         limits: Limits,
         trusted: Mapping[str, str],
     ) -> None:
-        """`trusted`: texts by id. Raises BadTrustedDocument."""
+        """`trusted`: texts by id. Raises BadTrustedDocument if one is invalid."""
         self._schema = schema
         self._compiler = compiler
         self._limits = limits
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._cached: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
         # A document has several ids, its name first.
         names = {text: id for id, text in reversed(list(trusted.items()))}
-        known = {text: self._trust(name, text) for text, name in names.items()}
-        self._trusted = {id: known[text] for id, text in trusted.items()}
+        by_text = {text: self._read_trusted(name, text) for text, name in names.items()}
+        self._trusted = {id: by_text[text] for id, text in trusted.items()}
 
     @property
-    def known(self) -> Mapping[str, Document]:
-        """The trusted ones, by id."""
+    def trusted_by_id(self) -> Mapping[str, Document]:
         return self._trusted
 
     def trusted(self, id: str) -> Document:
-        """Raises BadDocument where there is none."""
+        """Raises BadDocument if there is no trusted document with this id."""
         document = self._trusted.get(id)
         if document is None:
             raise BadDocument(
@@ -116,25 +119,25 @@ class Documents:
             )
         return document
 
-    def _trust(self, id: str, text: str) -> Document:
-        """Without limits, which are for what strangers send."""
+    def _read_trusted(self, id: str, text: str) -> Document:
+        """Limits apply to documents of clients only."""
         try:
             document = self._validated(parse(text), introspects=False, suggest=True)
         except (GraphQLError, BadDocument) as error:
             raise BadTrustedDocument(f"Trusted document {id}: {error}") from None
         if len(document.plans) != 1:
-            raise BadTrustedDocument(f"Trusted document {id}: give it one operation.")
+            raise BadTrustedDocument(f"Trusted document {id}: write exactly one operation into it.")
         document.plan(None).compile_eagerly()
         return document
 
     def get(self, text: str, *, suggest: bool) -> Document:
-        """Raises BadDocument. `suggest`: errors may name what there is in the schema."""
-        if document := self._kept.get(text):
-            self._kept.move_to_end(text)
+        """Raises BadDocument. `suggest`: errors may suggest names of the schema."""
+        if document := self._cached.get(text):
+            self._cached.move_to_end(text)
             return document
         document = self._read(text, suggest=suggest)
-        if len(text) <= MAX_KEPT_CHARACTERS:
-            self._keep(text, document)
+        if len(text) <= MAX_CACHED_CHARACTERS:
+            self._cache(text, document)
         return document
 
     def _read(self, text: str, *, suggest: bool) -> Document:
@@ -148,16 +151,16 @@ class Documents:
             )
             introspects = check(ast, limits)
         except GraphQLError as error:
-            raise BadDocument(_told(error)) from None
+            raise BadDocument(_with_code(error)) from None
         except RecursionError:
             raise BadDocument(OverLimit("too many levels", limits.depth)) from None
         return self._validated(ast, introspects=introspects, suggest=suggest)
 
     def _validated(self, ast: DocumentNode, *, introspects: bool, suggest: bool) -> Document:
-        most = self._limits.errors
-        errors = validate(self._schema, ast, RULES, max_errors=most, hide_suggestions=not suggest)
+        limit = self._limits.errors
+        errors = validate(self._schema, ast, RULES, max_errors=limit, hide_suggestions=not suggest)
         if errors:
-            raise BadDocument(*map(_told, errors))
+            raise BadDocument(*map(_with_code, errors))
         fragments = {
             node.name.value: node
             for node in ast.definitions
@@ -172,8 +175,8 @@ class Documents:
         }
         return Document(ast, plans, introspects)
 
-    def _keep(self, text: str, document: Document) -> None:
-        self._kept[text] = document
+    def _cache(self, text: str, document: Document) -> None:
+        self._cached[text] = document
         self._characters += len(text)
-        while self._characters > KEPT_CHARACTERS:
-            self._characters -= len(self._kept.popitem(last=False)[0])
+        while self._characters > CACHE_CHARACTERS:
+            self._characters -= len(self._cached.popitem(last=False)[0])

@@ -1,4 +1,4 @@
-"""From a request to its result, on the resolvers that strawberry made."""
+"""Executes requests with the resolvers of the strawberry schema."""
 
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
@@ -33,8 +33,10 @@ NO_VARIABLES = VariableValues({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent, whichever way it came. `document_id`: of a trusted document, instead of
-    `query`; `sha256`: of `query`, in hex, or of a document that was sent before, if that is empty.
+    """A GraphQL request over any transport.
+
+    `document_id`: of a trusted document, instead of `query`. `sha256`: in hex, of `query`, or of a
+    persisted document if `query` is empty.
     """
 
     query: str
@@ -45,7 +47,7 @@ class Request:
 
 
 class Operation(NamedTuple):
-    """A request that can be executed: its document is valid."""
+    """A request with a valid document, ready to be executed."""
 
     request: Request
     document: Document
@@ -61,7 +63,7 @@ class Operation(NamedTuple):
 
 
 class Engine:
-    """`seconds`: how long a query or mutation may take."""
+    """Prepares and executes operations. `seconds`: limit for a query or mutation."""
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class Engine:
         seconds: float,
         trusted: Mapping[str, str] | None = None,
     ) -> None:
-        """`trusted`: texts by id. Raises BadTrustedDocument."""
+        """`trusted`: texts by id. Raises BadTrustedDocument if one is invalid."""
         self.schema = core_schema(schema)
         self._limits = limits
         self._deadlines = Deadlines(seconds)
@@ -79,8 +81,8 @@ class Engine:
 
     @property
     def trusted(self) -> Mapping[str, Document]:
-        """Trusted documents by their ids."""
-        return self._documents.known
+        """Trusted documents by id."""
+        return self._documents.trusted_by_id
 
     def prepare(
         self,
@@ -90,12 +92,13 @@ class Engine:
         only_trusted: bool = False,
         sender: Hashable | None = None,
     ) -> Operation:
-        """`sender`: for whom documents are persisted; None: for this caller they are not.
+        """`sender`: key of the caller for persisted documents; None: not persisted for this caller.
 
-        Raises BadDocument, IntrospectionDisabled or TrustedDocumentsOnly.
+        Raises BadDocument if the request can't be executed, IntrospectionDisabled or
+        TrustedDocumentsOnly if it is not allowed.
         """
         if request.sha256 and not request.query:
-            request = self._found(request.sha256, request, sender)
+            request = self._resolve_hash(request.sha256, request, sender)
         if request.document_id is not None:
             document = self._documents.trusted(request.document_id)
         elif only_trusted:
@@ -116,12 +119,13 @@ class Engine:
             self._persisted.keep(request.sha256, request.query, sender)
         return Operation(request, document, plan)
 
-    def _found(self, sha256: str, request: Request, sender: Hashable | None) -> Request:
-        """The same with the id of the trusted document that has this hash, or with the text that
-        was sent with it. Raises NotPersisted.
+    def _resolve_hash(self, sha256: str, request: Request, sender: Hashable | None) -> Request:
+        """Add the id of the trusted document with this hash, or the persisted text.
+
+        Raises NotPersisted if there is neither.
         """
         trusted = id_of_hash(sha256)
-        if trusted in self._documents.known:
+        if trusted in self._documents.trusted_by_id:
             return replace(request, document_id=trusted)
         if sender is None:
             raise not_supported()
@@ -134,36 +138,37 @@ class Engine:
         if plan.cost(variables) > self._limits.cost:
             raise BadDocument(
                 OverLimit(
-                    "too many values and rows in its answer, were all its pages full",
+                    "too many values and rows in its result if every page is full",
                     self._limits.cost,
                 )
             )
 
     def try_sync(self, operation: Operation, context: Context) -> dict[str, Any] | None:
-        """The `data` of what is read from the caller's own device, with nothing to wait for. None,
-        and nothing is executed, for all else.
+        """Return the `data` of a query that needs only the caller's device record.
+
+        Does not wait. Returns None without executing anything if this does not apply.
         """
-        if context.own is None:
+        if context.caller_device is None:
             return None
-        compiled = operation.plan.of_caller
+        compiled = operation.plan.caller_only
         return compiled.try_sync(Run(context, NO_VARIABLES)) if compiled else None
 
     async def run(self, operation: Operation, context: Context) -> ExecutionResult:
-        """A query or mutation. Raises BadDocument for wrong variables, TimedOut."""
+        """Run a query or mutation. Raises BadDocument if variables are invalid, TimedOut."""
         try:
-            return await self._deadlines.held(self._run(operation, context))
+            return await self._deadlines.run(self._run(operation, context))
         except TimeoutError:
             seconds = self._deadlines.seconds
             raise TimedOut(f"This took more than {seconds:g} seconds and was stopped.") from None
 
     async def _run(self, operation: Operation, context: Context) -> ExecutionResult:
-        """Compiled where it can be; what goes astray is told by graphql-core."""
+        """Run the compiled operation if there is one; fall back to graphql-core."""
         variables = self._variables(operation)
         compiled = operation.plan.compiled(variables.coerced)
         if compiled is None:
             return await execute(self._executor(operation, context))
         if not compiled.plain_variables:
-            variables = self._looked_at(operation)
+            variables = self._checked_variables(operation)
         run = Run(context, variables)
         try:
             return ExecutionResult(await compiled(run), None)
@@ -174,32 +179,34 @@ class Engine:
         if not operation.plan.node.variable_definitions:
             return NO_VARIABLES
         coerced = operation.plan.coerced(operation.request.variables or {})
-        return self._looked_at(operation) if coerced is None else VariableValues({}, coerced)
+        return (
+            self._checked_variables(operation) if coerced is None else VariableValues({}, coerced)
+        )
 
-    def _looked_at(self, operation: Operation) -> VariableValues:
-        """The variables with all that graphql-core knows of them. Raises BadDocument."""
-        found = get_variable_values(
+    def _checked_variables(self, operation: Operation) -> VariableValues:
+        """Variables as coerced by graphql-core. Raises BadDocument if one is invalid."""
+        values = get_variable_values(
             self.schema,
             operation.plan.node.variable_definitions or (),
             operation.request.variables or {},
             max_errors=self._limits.errors,
             hide_suggestions=True,
         )
-        if isinstance(found, list):
-            raise BadDocument(*found)
-        return found
+        if isinstance(values, list):
+            raise BadDocument(*values)
+        return values
 
-    async def follow(
+    async def subscribe(
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[ExecutionResult]:
-        """A subscription's results, whose data may be a Fragment: in JSON already.
+        """Yield the results of a subscription; `data` may be an orjson.Fragment with encoded JSON.
 
-        Raises BadDocument, and whatever ends the source.
+        Raises BadDocument if it can't be executed, and any exception of its source.
         """
         source, variables = await self._source(operation, context)
         async with aclosing(source) as events:
             async for event in events:
-                yield await self._told(operation, context, variables, event)
+                yield await self._event_result(operation, context, variables, event)
 
     async def _source(
         self, operation: Operation, context: Context
@@ -210,23 +217,23 @@ class Engine:
             raise BadDocument(*source.errors or ())
         return source, executor.variable_values
 
-    async def _told(
+    async def _event_result(
         self, operation: Operation, context: Context, variables: VariableValues, event: Any
     ) -> ExecutionResult:
-        """Of one event; made once for all who see the same of it."""
-        answers: dict[Any, ExecutionResult] | None = getattr(event, "answers", None)
-        if answers is None or not operation.plan.same_for_all:
-            return await self._of_event(operation, Run(context, variables, event))
-        key = operation.plan, context.caller.viewpoint
-        if (known := answers.get(key)) is not None:
-            return known
-        told = _written(await self._of_event(operation, Run(context, variables, event)))
-        if not told.errors:
-            # What went wrong for one may go well for the next.
-            answers[key] = told
-        return told
+        """Result of one event, shared by subscribers with the same operation and visibility."""
+        cached: dict[Any, ExecutionResult] | None = getattr(event, "responses", None)
+        if cached is None or not operation.plan.same_for_all:
+            return await self._execute_event(operation, Run(context, variables, event))
+        key = operation.plan, context.caller.visibility_key
+        if (result := cached.get(key)) is not None:
+            return result
+        result = _encoded(await self._execute_event(operation, Run(context, variables, event)))
+        if not result.errors:
+            # An error may not occur again for the next subscriber.
+            cached[key] = result
+        return result
 
-    async def _of_event(self, operation: Operation, run: Run) -> ExecutionResult:
+    async def _execute_event(self, operation: Operation, run: Run) -> ExecutionResult:
         compiled = operation.plan.compiled(run.variables.coerced)
         if compiled:
             with suppress(FallBack):
@@ -251,11 +258,11 @@ class Engine:
         return built
 
 
-def _written(told: ExecutionResult) -> ExecutionResult:
-    """With its data in JSON already, where all went well."""
-    if told.errors:
-        return told
+def _encoded(result: ExecutionResult) -> ExecutionResult:
+    """Encode `data` as JSON if there are no errors."""
+    if result.errors:
+        return result
     try:
-        return ExecutionResult(orjson.Fragment(orjson.dumps(told.data)), None)  # type: ignore[arg-type]
+        return ExecutionResult(orjson.Fragment(orjson.dumps(result.data)), None)  # type: ignore[arg-type]
     except TypeError:
-        return told
+        return result

@@ -1,6 +1,7 @@
-"""What the engine uses of graphql-core's executor and rules beside its documented names.
+"""Names of graphql-core's executor and rules that the engine uses, documented or not.
 
-No other file does, and tests/contracts/test_graphql_core.py asserts what is relied on.
+No other file of the engine uses undocumented ones. tests/contracts/test_graphql_core.py asserts the
+behaviour that is relied on.
 """
 
 import inspect
@@ -21,11 +22,13 @@ from schema.compiler.strawberry_internals import ExecutionContext
 
 
 class OperationExecutor(ExecutionContext):
-    """Of one operation that is not compiled."""
+    """The executor of one operation that is not compiled."""
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        """With a cache of its own: graphql-core's is keyed by lists that each event makes anew, and
-        would grow with every event of a subscription.
+        """Give each event's executor a new cache.
+
+        graphql-core keys its cache by lists that every event creates anew, so a shared one would
+        grow with each event of a subscription.
         """
         executor = super().build_per_event_executor(payload)
         executor._relevant_sub_fields = {}  # noqa: SLF001
@@ -33,17 +36,17 @@ class OperationExecutor(ExecutionContext):
 
 
 async def execute(executor: Executor[Any]) -> ExecutionResult:
-    """A query or mutation."""
+    """Execute a query or mutation."""
     result = execute_root_selection_set(executor)
     return await result if inspect.isawaitable(result) else result
 
 
 async def source_of(executor: Executor[Any]) -> AsyncGenerator[Any] | ExecutionResult:
-    """The events of a subscription, or why there are none."""
+    """The events of a subscription, or a result with errors."""
     source = create_source_event_stream(executor)
     if inspect.isawaitable(source):
         source = await source
-    # It is, since our subscriptions are.
+    # All subscriptions of the schema are async generators.
     assert isinstance(source, (AsyncGenerator, ExecutionResult))  # noqa: S101
     return source
 
@@ -54,12 +57,10 @@ async def execute_event(executor: Executor[Any], event: Any) -> ExecutionResult:
 
 
 def limit_comparisons(units: int) -> None:
-    """In this process: what comparing the fields of a document may take, by graphql-core's own
-    meter.
-    """
+    """Limit the comparisons of fields in a document, in this process, in units of graphql-core."""
     overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = units
 
 
 def is_over_limit(error: GraphQLError) -> bool:
-    """Of a limit of graphql-core's own, which says no more than that it aborted."""
+    """Whether it is an error of graphql-core's own limits, recognized by its message."""
     return error.message.endswith("aborted.")

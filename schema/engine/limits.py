@@ -1,4 +1,4 @@
-"""What a document may ask for, counted without executing it and before it is validated."""
+"""Limits of a document, checked before it is validated and without executing it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-# More than any type here takes; int() refuses thousands of them.
+# Digits of a number: more than any type of the schema takes; int() refuses thousands.
 MAX_DIGITS = 100
 MAX_REPEATS = 20
 INTROSPECTION_ALIASES = 3
@@ -29,12 +29,11 @@ INTROSPECTION = frozenset({"__schema", "__type"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one document may hold. Counted as executed: a fragment counts wherever it is spread.
+    """Maximum size of one document. A fragment counts wherever it is spread.
 
-    `source_length`: characters. `fields`, `aliases` and `depth` are those of one operation,
-    `root_fields` its first level; `directives` and `list_items` count what is written;
-    `errors` are told in one answer. `cost`: values and rows of the answer, were all its
-    pages full.
+    `source_length`: characters of the text. `fields`, `aliases` and `depth`: of one operation.
+    `root_fields`: on its first level. `directives`: in the document. `list_items`: of each list.
+    `errors`: in one response. `cost`: values and rows of the result if every page is full.
     """
 
     source_length: int = 50_000
@@ -50,11 +49,11 @@ class Limits:
 
 
 class OverLimit(GraphQLError):
-    """The document asks for more than a limit allows."""
+    """The document exceeds a limit."""
 
     def __init__(self, what: str, allowed: int) -> None:
         super().__init__(
-            f"The document has {what}: {allowed} at most. Ask for less, or in several requests.",
+            f"The document has {what}: {allowed} at most. Send a smaller one, or several requests.",
             extensions={"code": "OVER_LIMIT"},
         )
 
@@ -69,7 +68,8 @@ class Counts:
 
 
 def check(document: DocumentNode, limits: Limits) -> bool:
-    """Whether the document introspects; raises OverLimit, or GraphQLError for a fragment cycle.
+    """Return whether the document introspects. Raises OverLimit if it exceeds a limit, GraphQLError
+    if it is malformed, such as a fragment that spreads itself.
 
     Linear in the size of the document: each fragment is counted once, however often it is spread.
     """
@@ -78,11 +78,11 @@ def check(document: DocumentNode, limits: Limits) -> bool:
     introspects = False
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            counts = counter.of(definition.selection_set)
+            counts = counter.count(definition.selection_set)
             if definition.operation is OperationType.SUBSCRIPTION and counts.root_fields > 1:
                 raise GraphQLError("Subscribe to one field in an operation.", definition)
         elif isinstance(definition, FragmentDefinitionNode):
-            counts = replace(counter.of(definition.selection_set), root_fields=0)
+            counts = replace(counter.count(definition.selection_set), root_fields=0)
         else:
             continue
         _check_counts(counts, limits)
@@ -91,16 +91,16 @@ def check(document: DocumentNode, limits: Limits) -> bool:
 
 
 def check_variables(variables: object, limits: Limits) -> None:
-    """Raises OverLimit for a list with too many items, at any depth."""
-    waiting = [variables]
-    while waiting:
-        value = waiting.pop()
+    """Raises OverLimit if a list has too many items, at any depth."""
+    pending = [variables]
+    while pending:
+        value = pending.pop()
         if isinstance(value, list):
             if len(value) > limits.list_items:
                 raise OverLimit("too many items in a list", limits.list_items)
-            waiting.extend(value)
+            pending.extend(value)
         elif isinstance(value, dict):
-            waiting.extend(value.values())
+            pending.extend(value.values())
 
 
 def _check_written(document: DocumentNode, limits: Limits) -> None:
@@ -116,20 +116,20 @@ def _check_written(document: DocumentNode, limits: Limits) -> None:
 
 
 def _nodes(root: Node) -> Iterator[Node]:
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
+    pending = [root]
+    while pending:
+        node = pending.pop()
         yield node
         for key in node.keys:
             value = getattr(node, key, None)
             if isinstance(value, Node):
-                waiting.append(value)
+                pending.append(value)
             elif isinstance(value, (list, tuple)):
-                waiting.extend(child for child in value if isinstance(child, Node))
+                pending.extend(child for child in value if isinstance(child, Node))
 
 
 def _check_counts(counts: Counts, limits: Limits) -> None:
-    # Every alias of a list in the schema is as much work as the list itself.
+    # Each alias of a list in the schema costs as much as the list itself.
     aliases = min(limits.aliases, INTROSPECTION_ALIASES) if counts.introspects else limits.aliases
     for found, allowed, what in (
         (counts.depth, limits.depth, "too many levels"),
@@ -142,7 +142,7 @@ def _check_counts(counts: Counts, limits: Limits) -> None:
 
 
 def _check_repeats(selections: SelectionSetNode) -> None:
-    """All fields of one name are compared with each other, and merged for every row."""
+    """Fields with the same name are all compared with each other, and merged for every row."""
     names = Counter(
         (node.alias or node.name).value
         for node in selections.selections
@@ -159,19 +159,19 @@ class _Counter:
             for definition in document.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
-        self._known: dict[str, Counts] = {}
+        self._counted: dict[str, Counts] = {}
         self._entered: set[str] = set()
 
-    def of(self, selections: SelectionSetNode) -> Counts:
+    def count(self, selections: SelectionSetNode) -> Counts:
         depth = fields = aliases = roots = 0
         introspects = False
         if not selections.selections:
-            # graphql-core lets an empty selection pass, and executes it.
+            # graphql-core accepts and executes an empty selection.
             raise GraphQLError("Select at least one field.", selections)
         _check_repeats(selections)
         for selection in selections.selections:
             if isinstance(selection, FieldNode):
-                below = self.of(selection.selection_set) if selection.selection_set else Counts()
+                below = self.count(selection.selection_set) if selection.selection_set else Counts()
                 depth = max(depth, below.depth + 1)
                 fields += below.fields + 1
                 aliases += below.aliases + (selection.alias is not None)
@@ -181,10 +181,10 @@ class _Counter:
                 )
                 continue
             if isinstance(selection, InlineFragmentNode):
-                inside = self.of(selection.selection_set)
+                inside = self.count(selection.selection_set)
             else:
                 assert isinstance(selection, FragmentSpreadNode)  # noqa: S101
-                inside = self._of_fragment(selection)
+                inside = self._count_fragment(selection)
             depth = max(depth, inside.depth)
             fields += inside.fields
             aliases += inside.aliases
@@ -192,15 +192,15 @@ class _Counter:
             introspects = introspects or inside.introspects
         return Counts(depth, fields, aliases, roots, introspects)
 
-    def _of_fragment(self, spread: FragmentSpreadNode) -> Counts:
+    def _count_fragment(self, spread: FragmentSpreadNode) -> Counts:
         name = spread.name.value
-        if name in self._known:
-            return self._known[name]
+        if name in self._counted:
+            return self._counted[name]
         if name in self._entered:
             raise GraphQLError(f"Fragment '{name}' spreads itself.", spread)
         fragment = self._fragments.get(name)
         if fragment is None:
             return Counts()
         self._entered.add(name)
-        counts = self._known[name] = self.of(fragment.selection_set)
+        counts = self._counted[name] = self.count(fragment.selection_set)
         return counts

@@ -1,8 +1,7 @@
-"""Automatic persisted queries: a client sends a document once with its SHA-256, then that alone.
+"""Automatic persisted queries: a client sends a document with its SHA-256 once, then only the hash.
 
-The protocol is Apollo's: https://www.apollographql.com/docs/apollo-server/performance/apq. A
-document that was found is a text and nothing more: it is looked at for each caller as if the caller
-had sent it.
+The protocol is Apollo's: https://www.apollographql.com/docs/apollo-server/performance/apq. Only
+texts are stored: each request with a hash is checked as if its caller had sent the text.
 """
 
 from collections import OrderedDict
@@ -12,13 +11,13 @@ from graphql import GraphQLError
 
 from schema.engine.documents import BadDocument
 
-# Characters of text, with so many more for each.
-MOST = 1_000_000
-EACH = 500
+# Characters of all texts together, and how many are added for each entry.
+MAX_SIZE = 1_000_000
+ENTRY_OVERHEAD = 500
 
 
 class NotPersisted(BadDocument):
-    """The hash alone is not enough: the client sends the text with it, or instead of it."""
+    """The hash is not enough: the client has to send the text too, or only the text."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(GraphQLError(message, extensions={"code": code}))
@@ -29,20 +28,22 @@ def not_found() -> NotPersisted:
 
 
 def not_supported() -> NotPersisted:
-    """Clients then stop sending hashes."""
+    """Clients stop sending hashes after this error."""
     return NotPersisted("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
 
 
 class PersistedQueries:
-    """Texts by their SHA-256, up to a bounded size of all. Where that is reached, the sender of the
-    most loses the one that was not used for longest: so no sender pushes out what the others use.
+    """Texts by their SHA-256, of bounded total size.
+
+    At the limit, the least recently used text of the sender with the largest total is dropped, so
+    that no sender displaces the texts of others.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, max_size: int = MAX_SIZE) -> None:
+        self._max_size = max_size
         self._size = 0
         self._texts: dict[str, tuple[str, Hashable]] = {}
-        # The hashes of each sender, the one used last at the end; and how much they are.
+        # The hashes of each sender, least recently used first, and the size of their texts.
         self._sent: dict[Hashable, OrderedDict[str, None]] = {}
         self._sizes: dict[Hashable, int] = {}
 
@@ -51,14 +52,14 @@ class PersistedQueries:
         return found[0] if found else None
 
     def keep(self, sha256: str, text: str, sender: Hashable) -> None:
-        """The hash is that of the text. One that is kept already was used."""
+        """Store a text under its hash; if it is stored already, mark it as used."""
         if found := self._texts.get(sha256):
             self._sent[found[1]].move_to_end(sha256)
             return
         self._texts[sha256] = text, sender
         self._sent.setdefault(sender, OrderedDict())[sha256] = None
         self._count(sender, _size(text))
-        while self._size > self._most:
+        while self._size > self._max_size:
             self._drop(max(self._sizes, key=self._sizes.__getitem__))
 
     def _drop(self, sender: Hashable) -> None:
@@ -74,4 +75,4 @@ class PersistedQueries:
 
 
 def _size(text: str) -> int:
-    return len(text) + EACH
+    return len(text) + ENTRY_OVERHEAD

@@ -1,4 +1,4 @@
-"""What is known of an operation of a valid document, and is made out once."""
+"""The plan of an operation: its cost and compiled form, computed once for each document."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +19,7 @@ from schema.compiler import Compiled, Compiler, Unsupported, Variables
 from schema.compiler.inputs import has_variable
 from schema.engine.cost import cost
 
-# Each is compiled for each of its values.
+# Conditional variables: the operation is compiled for each combination of their values.
 MAX_CONDITIONS = 3
 CONDITIONAL = frozenset({"skip", "include"})
 
@@ -27,7 +27,7 @@ Fragments = Mapping[str, FragmentDefinitionNode]
 
 
 class Plan:
-    """`type` and `label` of an operation, what it costs, and its compiled form."""
+    """Type, label, cost and compiled form of an operation in a valid document."""
 
     def __init__(
         self,
@@ -50,28 +50,28 @@ class Plan:
 
     @cached_property
     def same_for_all(self) -> bool:
-        """Whether what a subscription tells of an event depends on no variables."""
-        asked: list[SelectionNode] = list(self.node.selection_set.selections)
-        inside = [node.selection_set for node in asked if isinstance(node, FieldNode)]
+        """Whether a subscription's result for an event does not depend on variables."""
+        roots: list[SelectionNode] = list(self.node.selection_set.selections)
+        inside = [node.selection_set for node in roots if isinstance(node, FieldNode)]
         nodes = [*filter(None, inside), *self._fragments.values()]
-        return len(inside) == len(asked) and not any(has_variable(node) for node in nodes)
+        return len(inside) == len(roots) and not any(has_variable(node) for node in nodes)
 
     def cost(self, variables: Mapping[str, Any]) -> int:
         if self._cost is not None:
             return self._cost
-        found, depends = cost(self._schema, self.node, self._fragments, variables)
+        value, depends = cost(self._schema, self.node, self._fragments, variables)
         if not depends:
-            self._cost = found
-        return found
+            self._cost = value
+        return value
 
     def compile_eagerly(self) -> None:
-        """It is compiled when it comes first: it was not made for one time only."""
+        """Compile at the first use: the operation will be used again."""
         self._times = 1
 
     def compiled(self, variables: Mapping[str, Any]) -> Compiled | None:
-        """From the second time on. None, too, for one that is left to graphql-core.
+        """Return the compiled form. None at the first use, or if graphql-core has to execute it.
 
-        `variables`: as the operation takes them.
+        `variables`: coerced values.
         """
         self._times += 1
         if self._times <= 1:
@@ -80,28 +80,29 @@ class Plan:
             self._conditions = _conditions(self.node, self._fragments)
         if len(self._conditions) > MAX_CONDITIONS:
             return None
-        found = [variables.get(name) for name in self._conditions]
-        values = tuple([value for value in found if isinstance(value, bool)])
-        if len(values) < len(found):
-            # Null, where the variable has a default: graphql-core refuses it.
+        raw = [variables.get(name) for name in self._conditions]
+        values = tuple([value for value in raw if isinstance(value, bool)])
+        if len(values) < len(raw):
+            # Null for a variable with a default: graphql-core refuses it.
             return None
         if values not in self._compiled:
             self._compiled[values] = self._compile(dict(zip(self._conditions, values, strict=True)))
         return self._compiled[values]
 
     @property
-    def of_caller(self) -> Compiled | None:
-        """Its compiled form, where that is one already, takes no variables and is `of_caller`."""
+    def caller_only(self) -> Compiled | None:
+        """The compiled form if it exists, takes no variables and is `caller_only`; else None."""
         if self.node.variable_definitions:
             return None
         compiled = self._compiled.get(())
-        return compiled if compiled and compiled.of_caller else None
+        return compiled if compiled and compiled.caller_only else None
 
-    def coerced(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The values of variables; None where graphql-core has to look at them. They are all that
-        a compiled form with `plain_variables` needs.
+    def coerced(self, raw: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return coerced variables; None if graphql-core has to check them.
+
+        A compiled form with `plain_variables` needs no more than these.
         """
-        return self._variables.coerced(given) if self._variables else None
+        return self._variables.coerced(raw) if self._variables else None
 
     def _compile(self, conditions: Mapping[str, bool]) -> Compiled | None:
         try:
@@ -114,18 +115,18 @@ class Plan:
 
 
 def _label(operation: OperationDefinitionNode) -> str:
-    """What an operation is, in few words of the schema: `query devices`."""
+    """A short label from names of the schema, such as `query devices`."""
     first = operation.selection_set.selections[0]
     name = first.name.value if isinstance(first, FieldNode) else "fragment"
     return f"{operation.operation.value} {name}"
 
 
 def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[str, ...]:
-    """The operation's own variables that decide what is selected."""
-    own = {each.variable.name.value for each in node.variable_definitions or ()}
+    """The operation's variables that `@skip` and `@include` use."""
+    declared = {each.variable.name.value for each in node.variable_definitions or ()}
     names: set[str] = set()
 
-    class Look(Visitor):
+    class ConditionFinder(Visitor):
         def enter_directive(self, directive: DirectiveNode, *_: object) -> None:
             if directive.name.value in CONDITIONAL:
                 for argument in directive.arguments or ():
@@ -133,5 +134,5 @@ def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[st
                         names.add(argument.value.name.value)
 
     for root in (node, *fragments.values()):
-        visit(root, Look())
-    return tuple(sorted(names & own))
+        visit(root, ConditionFinder())
+    return tuple(sorted(names & declared))

@@ -1,32 +1,37 @@
-"""Operations that are known in advance, and asked for by their id.
+"""Trusted documents: operations that the server knows and clients send by their id.
 
-Each is a file `<id>.graphql` with one operation: ours in `schema/engine/trusted`, and an operator's
-own in a folder of the settings. Its id is the file's name without the ending, or `sha256:` and the
-SHA-256 of its text, in hex, with the line end at the end or without it.
+Each is a file `<id>.graphql` with one operation: built-in ones in `schema/engine/trusted`, an
+operator's in a folder of the settings. The id is the file's name without the extension, or
+`sha256:` and the SHA-256 of its text in hex, with or without the final line break. `aliases.toml`
+has other ids of built-in ones.
 """
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-OURS = Path(__file__).parent / "trusted"
-ENDING = ".graphql"
+BUILT_IN = Path(__file__).parent / "trusted"
+ALIASES = BUILT_IN / "aliases.toml"
+EXTENSION = ".graphql"
 ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class BadTrustedDocument(Exception):
-    """A file that is none; says which, and why."""
+    """A file is not a valid trusted document; the message has its name and the reason."""
 
 
 def trusted_documents(folder: Path | None) -> Mapping[str, str]:
-    """Texts by id. A file of the folder's stands for ours of the same name.
+    """Return texts by id. A file in `folder` replaces the built-in one with the same id or alias.
 
-    Raises BadTrustedDocument.
+    Raises BadTrustedDocument if a file is invalid.
     """
-    texts = dict(_read(OURS))
+    texts = dict(_read(BUILT_IN))
     if folder is not None:
         texts |= dict(_read(folder))
+    for alias, id in tomllib.loads(ALIASES.read_text()).items():
+        texts.setdefault(alias, texts[id])
     return texts | {_hash(form): t for t in texts.values() for form in (t, t.strip())}
 
 
@@ -39,8 +44,8 @@ def _hash(text: str) -> str:
 
 
 def _read(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(folder.glob(f"*{ENDING}")):
-        id = path.name.removesuffix(ENDING)
+    for path in sorted(folder.glob(f"*{EXTENSION}")):
+        id = path.name.removesuffix(EXTENSION)
         if not ID.fullmatch(id):
             raise BadTrustedDocument(f"{path}: name it in letters, digits, '_', '.' and '-'.")
         try:

@@ -15,103 +15,115 @@ EventKind = strawberry.enum(
     name="EventKind",
     description=(
         "DEVICE_REGISTERED: a new device. DEVICE_UPDATED: owner, location, type, model or firmware "
-        "changed. DEVICE_MOVED: it uses its new topic. DEVICE_REPLACED: it took over "
-        "another one's place. DEVICE_DELETED. DEVICE_APPROVED, "
-        "DEVICE_REJECTED: by an administrator. ENROLMENT_REQUESTED: a known device came without "
-        "its token. DEVICE_OFFLINE: gone for longer than the server allows. DEVICE_ONLINE: back "
-        "after that. CONFIG_CHANGED: a new version. CONFIG_APPLIED: the device runs it, or could "
-        "not. CONFIG_OVERDUE: it does not in time. DEVICE_LINKED, DEVICE_UNLINKED: what it hears. "
-        "TOKEN_CREATED, TOKEN_RENEWED, TOKEN_REVOKED. TOKEN_CONFIRMED: a device's first use of it. "
-        "RECIPIENT_INVITED, RECIPIENT_ADDED, RECIPIENT_REMOVED: who is told of events."
+        "changed. DEVICE_MOVED: the device uses its new topics. DEVICE_REPLACED: the device "
+        "replaced another one. DEVICE_DELETED: a device was deleted. DEVICE_APPROVED, "
+        "DEVICE_REJECTED: decided by an administrator. ENROLMENT_REQUESTED: a known device "
+        "registered without its token. DEVICE_OFFLINE: offline for longer than the server's limit. "
+        "DEVICE_ONLINE: online again after that. CONFIG_CHANGED: a new config version. "
+        "CONFIG_APPLIED: the device applied it, or reported why it could not. CONFIG_OVERDUE: the "
+        "device did not apply it in time. DEVICE_LINKED, DEVICE_UNLINKED: a link was created or "
+        "removed. TOKEN_CREATED, TOKEN_RENEWED, TOKEN_REVOKED: a token was created, replaced or "
+        "revoked. TOKEN_CONFIRMED: a device used its token for the first time. RECIPIENT_INVITED, "
+        "RECIPIENT_ADDED, RECIPIENT_REMOVED: a change of the recipients of alerts."
     ),
 )
 
 
-@strawberry.type(description="One entry of the audit log. None is ever changed.")
+@strawberry.type(description="An entry of the audit log. Entries are never changed.")
 class Event:
-    of: strawberry.Private[AuditEvent]
+    entry: strawberry.Private[AuditEvent]
 
     @property
-    def answers(self) -> dict[Any, Any]:
-        return self.of.answers
+    def responses(self) -> dict[Any, Any]:
+        return self.entry.responses
 
     @strawberry.field(
-        description="Where it stands in the log: `after` for whoever goes on from it."
+        description="Position in the event log. To resume a subscription after this event, pass it "
+        "as `after`."
     )
     def cursor(self) -> strawberry.ID:
-        return strawberry.ID(str(self.of.event.id))
+        return strawberry.ID(str(self.entry.event.id))
 
-    @strawberry.field(description="When it happened.")
+    @strawberry.field(description="When the event happened.")
     def at(self) -> datetime:
-        return self.of.event.at
+        return self.entry.event.at
 
-    @strawberry.field(description="What happened.")
+    @strawberry.field(description="Kind of the event.")
     def kind(self) -> Kind:
-        return Kind(self.of.event.kind)
+        return Kind(self.entry.event.kind)
 
     @strawberry.field(
-        description="Who did it: `admin:<token id>`, `device:<device id>`, `enrol:<token id>`, "
+        description="Who caused it: `admin:<token id>`, `device:<device id>`, `enrol:<token id>`, "
         "`telegram:<chat id>`, `system`, `command line`."
     )
     def actor(self) -> str:
-        return self.of.event.actor
-
-    @strawberry.field(description="The device that it is about, also one that is gone.")
-    def device_id(self) -> strawberry.ID | None:
-        return strawberry.ID(self.of.event.device_id) if self.of.event.device_id else None
+        return self.entry.event.actor
 
     @strawberry.field(
-        description="The device as it is by now; null where it was deleted, or has another owner."
+        description="Id of the device that the event is about, also if it was deleted."
+    )
+    def device_id(self) -> strawberry.ID | None:
+        return strawberry.ID(self.entry.event.device_id) if self.entry.event.device_id else None
+
+    @strawberry.field(
+        description="The device in its present state; null if it was deleted or got another owner "
+        "since."
     )
     def device(self) -> Device | None:
-        return Device(row=self.of.device) if self.of.device else None
+        return Device(row=self.entry.device) if self.entry.device else None
 
-    @strawberry.field(description="Whose device or token it is about.")
+    @strawberry.field(description="Owner of the device or token that the event is about.")
     def owner(self) -> str | None:
-        return self.of.owner
+        return self.entry.owner
 
-    @strawberry.field(description="What it was before, as far as it has changed.")
+    @strawberry.field(description="Values before the change; only those that changed.")
     def before(self) -> JSON | None:
-        return None if self.of.event.before is None else JSON(self.of.event.before)
+        return None if self.entry.event.before is None else JSON(self.entry.event.before)
 
-    @strawberry.field(description="What it is after that.")
+    @strawberry.field(description="Values after the change.")
     def after(self) -> JSON | None:
-        return None if self.of.event.after is None else JSON(self.of.event.after)
+        return None if self.entry.event.after is None else JSON(self.entry.event.after)
 
 
-@strawberry.input(description="All that is given must hold.")
+@strawberry.input(description="Only events that match every given field.")
 class EventFilter:
     device_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only about this device, which may be gone."
+        default=None, description="Only events about this device, also if it was deleted."
     )
-    owner: str | None = strawberry.field(default=None, description="Only about this owner's.")
-    kinds: list[Kind] | None = strawberry.field(default=None, description="Only of these kinds.")
+    owner: str | None = strawberry.field(default=None, description="Only events about this owner.")
+    kinds: list[Kind] | None = strawberry.field(
+        default=None, description="Only events of these kinds."
+    )
     actor: str | None = strawberry.field(
-        default=None, description="Only by this actor, such as `admin:1`."
+        default=None, description="Only events caused by this actor, such as `admin:1`."
     )
-    since: datetime | None = strawberry.field(default=None, description="Not before this moment.")
-    until: datetime | None = strawberry.field(default=None, description="Before this moment.")
+    since: datetime | None = strawberry.field(
+        default=None, description="Only events at or after this time."
+    )
+    until: datetime | None = strawberry.field(
+        default=None, description="Only events before this time."
+    )
 
 
-@strawberry.type(description="An event in a list.")
+@strawberry.type(description="An event with its cursor.")
 class EventEdge:
     node: Event = strawberry.field(description="The event.")
-    cursor: str = strawberry.field(description="Its place in the list, for `after` of `events`.")
+    cursor: str = strawberry.field(description="Position in the list, for `after` of `events`.")
 
 
-@strawberry.type(description="A page of events, the newest first.")
+@strawberry.type(description="A page of events, newest first.")
 class EventConnection:
     page: strawberry.Private[Slice[AuditEvent]]
 
     @strawberry.field(description="The events of this page.")
     def nodes(self) -> list[Event]:
-        return [Event(of=event) for event in self.page.rows]
+        return [Event(entry=event) for event in self.page.rows]
 
     @strawberry.field(description="The events of this page with their cursors.")
     def edges(self) -> list[EventEdge]:
         pairs = zip(self.page.rows, self.page.cursors, strict=True)
-        return [EventEdge(node=Event(of=event), cursor=cursor) for event, cursor in pairs]
+        return [EventEdge(node=Event(entry=event), cursor=cursor) for event, cursor in pairs]
 
-    @strawberry.field(description="Where this page stands in the list.")
+    @strawberry.field(description="Position of this page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)

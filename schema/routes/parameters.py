@@ -1,4 +1,4 @@
-"""What a trusted document takes: its variables, as whoever calls it by a route knows them."""
+"""The parameters of a route: the variables of its trusted document."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`path`: where in the root field's arguments it goes, as errors name it; None: it goes to
-    several places, or to none.
+    """One variable. `path`: its dotted path in the root field's arguments, as in errors; None if it
+    is used in several places or in none.
     """
 
     name: str
@@ -44,19 +44,19 @@ class Parameter:
 
     @property
     def is_plain(self) -> bool:
-        """Whether text says all that there is to say: a scalar or an enum, or a list of those."""
+        """Whether text can express it: a scalar, an enum, or a list of those."""
         return is_leaf_type(get_named_type(self.type))
 
     @property
     def is_list(self) -> bool:
         return is_list_type(get_nullable_type(self.type))
 
-    def parsed(self, texts: Sequence[str]) -> Any:
-        """From a path or a query. What can't be read is left as it is, for `problems` to tell."""
-        values = [self._parsed(text) for text in texts]
+    def parse(self, texts: Sequence[str]) -> Any:
+        """Parse values of a path or query. Invalid text is returned unchanged; see `problems`."""
+        values = [self._parse(text) for text in texts]
         return values if self.is_list else values[-1]
 
-    def _parsed(self, text: str) -> Any:
+    def _parse(self, text: str) -> Any:
         type = get_named_type(self.type)
         try:
             match type.name:
@@ -71,23 +71,23 @@ class Parameter:
         return text
 
     def problems(self, value: Any) -> Iterator[Problem]:
-        found: list[Problem] = []
+        problems: list[Problem] = []
 
-        def note(error: GraphQLError, path: Sequence[str | int]) -> None:
+        def add(error: GraphQLError, path: Sequence[str | int]) -> None:
             field = ".".join([self.name, *map(str, path)])
-            found.append(Problem(ErrorCode.INVALID, field, f"{error.message.rstrip('.')}."))
+            problems.append(Problem(ErrorCode.INVALID, field, f"{error.message.rstrip('.')}."))
 
-        validate_input_value(value, self.type, note, hide_suggestions=True)
-        yield from found
+        validate_input_value(value, self.type, add, hide_suggestions=True)
+        yield from problems
 
 
 class Parameters:
-    """Of an operation with one root field."""
+    """The parameters of an operation with one root field."""
 
     def __init__(self, schema: GraphQLSchema, node: OperationDefinitionNode) -> None:
         root = schema.get_root_type(node.operation)
         field = node.selection_set.selections[0]
-        assert root is not None  # noqa: S101  it was validated
+        assert root is not None  # noqa: S101  the document is valid
         assert isinstance(field, FieldNode)  # noqa: S101
         places = dict(_places(field, root.fields[field.name.value]))
         self.by_name: dict[str, Parameter] = {}
@@ -107,12 +107,12 @@ class Parameters:
         self._names = {p.path: p.name for p in self.by_name.values() if p.path}
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises InputError with all that is wrong."""
+        """Raises InputError with every problem, if there are any."""
         problems = [
             problem for name, value in values.items() for problem in self._problems(name, value)
         ]
         problems += [
-            Problem(ErrorCode.INVALID, name, f"Give {name}.")
+            Problem(ErrorCode.INVALID, name, f"{name} is required.")
             for name, parameter in self.by_name.items()
             if parameter.required and name not in values
         ]
@@ -124,12 +124,12 @@ class Parameters:
         if parameter:
             yield from parameter.problems(value)
         else:
-            known = ", ".join(self.by_name)
-            message = f"There is no {name[:50]} here, but: {known}."
+            names = ", ".join(self.by_name)
+            message = f"Unknown parameter {name[:50]}. The parameters are: {names}."
             yield Problem(ErrorCode.INVALID, name[:50], message)
 
-    def named(self, field: str | None) -> str | None:
-        """What errors call a part of the root field's arguments, as the caller knows it."""
+    def parameter_path(self, field: str | None) -> str | None:
+        """Translate a path in the root field's arguments to a path in the parameters."""
         head, tail = field or "", ""
         while head:
             if name := self._names.get(head):
@@ -140,26 +140,29 @@ class Parameters:
 
 
 def _places(node: FieldNode, field: GraphQLField) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    """Where each variable goes; errors of resolvers say nothing of the argument itself."""
+    """Yield each variable with its path and description.
+
+    Paths omit the name of an input argument, as errors of resolvers do.
+    """
     for argument in node.arguments or ():
-        about = field.args[argument.name.value]
+        definition = field.args[argument.name.value]
         value = argument.value
         if isinstance(value, VariableNode):
-            yield value.name.value, (argument.name.value, about.description)
+            yield value.name.value, (argument.name.value, definition.description)
         elif isinstance(value, ObjectValueNode):
-            yield from _inside(value, about.type, ())
+            yield from _nested_places(value, definition.type, ())
 
 
-def _inside(
-    value: ValueNode, type: GraphQLInputType, above: tuple[str, ...]
+def _nested_places(
+    value: ValueNode, type: GraphQLInputType, parent: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[str, str | None]]]:
     named = get_named_type(type)
     if not isinstance(value, ObjectValueNode) or not is_input_object_type(named):
         return
     for field in value.fields:
-        about = named.fields[field.name.value]
-        path = (*above, field.name.value)
+        definition = named.fields[field.name.value]
+        path = (*parent, field.name.value)
         if isinstance(field.value, VariableNode):
-            yield field.value.name.value, (".".join(path), about.description)
+            yield field.value.name.value, (".".join(path), definition.description)
         else:
-            yield from _inside(field.value, about.type, path)
+            yield from _nested_places(field.value, definition.type, path)

@@ -1,7 +1,7 @@
-"""Trusted documents that are HTTP endpoints, too.
+"""REST routes: trusted documents as HTTP endpoints.
 
-`routes.toml` beside them has lines such as `"GET /topics/{id}" = "t"`; an operator's own adds to
-them, and has precedence. What is in braces is a variable of the document.
+`routes.toml` beside the documents has lines such as `"GET /topics/{id}" = "t"`, with variables of
+the document in braces. The operator's file adds routes and overrides built-in ones.
 """
 
 import re
@@ -14,18 +14,18 @@ from pathlib import Path
 from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, OperationType, print_ast
 
 from schema.engine.documents import Document
-from schema.engine.trusted_documents import OURS, BadTrustedDocument
+from schema.engine.trusted_documents import BUILT_IN, BadTrustedDocument
 from schema.routes.parameters import Parameters
 
 MANIFEST = "routes.toml"
 LINE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9_.~/{}-]+)")
 NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# These have no body.
+# Methods without a body: their values are in the query.
 BY_QUERY = frozenset({"GET", "DELETE"})
-# A mutation tells by them what was wrong.
+# The selection of user errors that a mutation must have.
 ERRORS = "errors { code field message }"
-# Of the server itself.
-TAKEN = frozenset(
+# First path segments that the server itself uses.
+RESERVED = frozenset(
     {
         "docs",
         "graphiql",
@@ -42,7 +42,7 @@ TAKEN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` has the names in `in_path`, in braces."""
+    """`in_path`: names of the variables that `path` has in braces."""
 
     method: str
     path: str
@@ -54,8 +54,8 @@ class Route:
     in_path: tuple[str, ...]
 
     @property
-    def about(self) -> str:
-        """The comment at the document's head."""
+    def summary(self) -> str:
+        """The comment at the start of the document."""
         loc = self.document.ast.loc
         lines = loc.source.body.splitlines() if loc else []
         comment = takewhile(lambda line: line.startswith("#"), lines)
@@ -63,7 +63,7 @@ class Route:
 
     @property
     def key(self) -> str:
-        """Of the value in the operation's result."""
+        """Response key of the root field."""
         return (self.field.alias or self.field.name).value
 
     @property
@@ -71,21 +71,26 @@ class Route:
         return self.method not in BY_QUERY
 
     @property
-    def changes(self) -> bool:
+    def is_mutation(self) -> bool:
         return self.node.operation is OperationType.MUTATION
 
 
 def read_routes(
     schema: GraphQLSchema, documents: Mapping[str, Document], folder: Path | None
 ) -> list[Route]:
-    """Those of ours, and of the operator's folder. Raises BadTrustedDocument."""
-    lines = _lines(OURS) | (_lines(folder) if folder else {})
+    """Return the built-in routes and those of the operator's folder.
+
+    Raises BadTrustedDocument if a route is invalid.
+    """
+    lines = _lines(BUILT_IN) | (_lines(folder) if folder else {})
     routes = [_route(schema, documents, line, id) for line, id in lines.items()]
     paths: dict[str, str] = {}
     for route in routes:
         other = paths.setdefault(NAME.sub("{}", route.path), route.path)
         if other != route.path:
-            raise BadTrustedDocument(f"{MANIFEST}: write {route.path} as {other}, which it is.")
+            raise BadTrustedDocument(
+                f"{MANIFEST}: {route.path} has the same path as {other}: write it as {other}."
+            )
     return routes
 
 
@@ -94,13 +99,13 @@ def _lines(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        lines = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadTrustedDocument(f"{path} can't be read: {error}") from None
-    for line, id in found.items():
+    for line, id in lines.items():
         if not LINE.fullmatch(line) or not isinstance(id, str):
             raise BadTrustedDocument(f'{path}: write {line!r} as "GET /path/{{id}}" = "document".')
-    return found
+    return lines
 
 
 def _route(schema: GraphQLSchema, documents: Mapping[str, Document], line: str, id: str) -> Route:
@@ -111,7 +116,7 @@ def _route(schema: GraphQLSchema, documents: Mapping[str, Document], line: str, 
     node = document.plan(None).node
     field, *more = node.selection_set.selections
     if more or not isinstance(field, FieldNode):
-        raise _bad(line, f"select one field, without fragments, at the top of {id}")
+        raise _bad(line, f"select exactly one root field in {id}, without fragments")
     route = Route(
         method,
         path,
@@ -127,28 +132,30 @@ def _route(schema: GraphQLSchema, documents: Mapping[str, Document], line: str, 
 
 
 def _check(route: Route, line: str) -> None:
-    known = route.parameters.by_name
-    if route.path.split("/")[1] in TAKEN:
+    parameters = route.parameters.by_name
+    if route.path.split("/")[1] in RESERVED:
         raise _bad(line, "the server needs this path itself")
     if route.node.operation is OperationType.SUBSCRIPTION:
-        raise _bad(line, "a subscription can't be asked for like this")
-    if route.changes and route.method == "GET":
-        raise _bad(line, "take another method for a mutation")
-    if route.changes and not _tells_errors(route.field):
+        raise _bad(line, "a subscription can't be a route")
+    if route.is_mutation and route.method == "GET":
+        raise _bad(line, "use another method for a mutation")
+    if route.is_mutation and not _selects_errors(route.field):
         raise _bad(line, f"select `{ERRORS}` in {route.id}")
     for name in route.in_path:
-        if name not in known or not known[name].is_plain or known[name].is_list:
+        if name not in parameters or not parameters[name].is_plain or parameters[name].is_list:
             raise _bad(line, f"make ${name} a variable of {route.id}, a scalar or an enum")
     if not route.has_body:
-        for name, parameter in known.items():
+        for name, parameter in parameters.items():
             if not parameter.is_plain:
-                raise _bad(line, f"${name} of {route.id} does not go into a query")
+                raise _bad(
+                    line, f"${name} of {route.id} can't be sent in a query: use another method"
+                )
 
 
-def _tells_errors(field: FieldNode) -> bool:
+def _selects_errors(field: FieldNode) -> bool:
     selections = field.selection_set.selections if field.selection_set else ()
     return any(" ".join(print_ast(each).split()) == ERRORS for each in selections)
 
 
-def _bad(line: str, why: str) -> BadTrustedDocument:
-    return BadTrustedDocument(f"{MANIFEST}, {line}: {why}.")
+def _bad(line: str, problem: str) -> BadTrustedDocument:
+    return BadTrustedDocument(f"{MANIFEST}, {line}: {problem}.")

@@ -1,7 +1,7 @@
-"""A database for the length of one command, beside a running server or without one.
+"""The database of one command, with or without a running server.
 
-A command that administers never makes a database: run in the wrong folder, it would make a second
-one, and a token that no server knows.
+An administrative command never creates a database. In the wrong folder it would create a second
+one, and a token that no server accepts.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 class Needs(Enum):
-    """What has to be there before a command begins."""
+    """What has to exist before a command starts."""
 
     TABLES = auto()
     DATABASE = auto()
@@ -37,7 +37,7 @@ class Needs(Enum):
 
 
 class NoDatabase(Exception):
-    """Says where none is, and what to do."""
+    """The text says where there is no database, and what to do."""
 
 
 def settings_or_exit() -> Settings:
@@ -51,15 +51,15 @@ def settings_or_exit() -> Settings:
 def with_database(
     work: Callable[[Database], Awaitable[Result]], needs: Needs = Needs.TABLES
 ) -> Result:
-    """Runs `work` on the configured database, its tables at the newest version.
+    """Run `work` on the configured database, migrated to the newest version.
 
-    Ends the process with a message if that can't be done.
+    Ends the process with a message if that fails.
     """
     return _run(settings_or_exit(), work, needs)
 
 
 def with_temporary_database(work: Callable[[Database], Awaitable[Result]], folder: Path) -> Result:
-    """Runs `work` on a new database in `folder`, which is the caller's to remove. Errors: above."""
+    """As `with_database`, on a new database in `folder`. The caller removes the folder."""
     changes = {"data_dir": folder, "database_url": None}
     return _run(settings_or_exit().model_copy(update=changes), work, Needs.NOTHING)
 
@@ -82,7 +82,7 @@ def _run(settings: Settings, work: Callable[[Database], Awaitable[Result]], need
 
 
 def _reason(error: Exception) -> str | None:
-    """One line; None for a bug."""
+    """Return one line for people, or None if the error is a bug."""
     cause = (error.__cause__ or error) if isinstance(error, Unavailable) else error
     if reason := permanent_reason(cause):
         return reason
@@ -94,7 +94,7 @@ def _reason(error: Exception) -> str | None:
 
 
 def _problem(problem: Problem) -> str:
-    """With the option that it is about; `id` is an argument."""
+    """Format with the name of the option. `id` is an argument, so it has none."""
     if problem.field is None or problem.field == "id":
         return problem.message
     option = re.sub("([A-Z])", r"-\1", problem.field).lower()
@@ -106,8 +106,8 @@ async def _opened(settings: Settings, needs: Needs) -> AsyncIterator[Database]:
     embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
     if embedded and needs is not Needs.NOTHING and not embedded.exists:
         raise NoDatabase(
-            f"There is no Rollcall database in {embedded.data_dir}. Run this where `rollcall "
-            "serve` runs, or set ROLLCALL_DATA_DIR or ROLLCALL_DATABASE_URL."
+            f"There is no Rollcall database in {embedded.data_dir}. Run this command in the folder "
+            "of `rollcall serve`, or set ROLLCALL_DATA_DIR or ROLLCALL_DATABASE_URL."
         )
     typer.echo(f"Rollcall: {which_database(settings)}", err=True)
     try:

@@ -1,4 +1,4 @@
-"""Names the database that a command talks to, for people, without user and password."""
+"""The name of the database that a command uses, without user and password."""
 
 from db.embedded import EmbeddedPostgres
 from db.postgres.dsn.url import parse
@@ -6,7 +6,7 @@ from server.settings import Settings
 
 
 def which_database(settings: Settings) -> str:
-    """As in "database rollcall at db.example.com:5432" or "the embedded PostgreSQL in /x/data"."""
+    """Such as "database rollcall at db.example.com:5432", "the embedded PostgreSQL in /x/data"."""
     if settings.database_url is None:
         folder = EmbeddedPostgres(settings.data_dir).data_dir
         return f"the embedded PostgreSQL in {folder}"

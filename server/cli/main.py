@@ -1,7 +1,6 @@
 """The command `rollcall`."""
 
 import logging
-import os
 import signal
 import socket
 import sys
@@ -31,13 +30,13 @@ from server.observability.logs import configure_logging
 from server.runtime.mqtt import Embedded
 from server.runtime.processes import CantStart, ProcessPool
 from server.runtime.shared_flag import SharedFlag
-from server.settings import Settings, unknown_variables
+from server.settings import Settings, warn_of_unknown_variables
 from server.transport.listen import listen, listen_for_mqtt, reachable, server_for
 
 log = logging.getLogger("rollcall.server")
 
 app = typer.Typer(
-    help="The registration desk of an IoT fleet.",
+    help="The registration server of an IoT fleet.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -53,15 +52,14 @@ def serve(
         int | None, typer.Option(min=1, max=64, help="Processes; else ROLLCALL_WORKERS.")
     ] = None,
 ) -> None:
-    """Run the server. Without ROLLCALL_DATABASE_URL it brings its own PostgreSQL."""
+    """Run the server. Without ROLLCALL_DATABASE_URL it starts an embedded PostgreSQL."""
     settings = settings_or_exit()
     host, port = host or settings.host, settings.port if port is None else port
     settings = settings.model_copy(
         update={"host": host, "port": port, "workers": workers or settings.workers}
     )
     configure_logging(settings)
-    for line in unknown_variables(os.environ):
-        log.warning(line)
+    warn_of_unknown_variables()
     listening = listen(host, port)
     broker = None
     if settings.embedded_mqtt:
@@ -77,8 +75,8 @@ def serve(
         return
 
     def work(number: int, first: bool) -> str | None:
-        # The embedded broker is in one of them; the others only know of it.
-        embedded = replace(broker, elsewhere=number > 0) if broker else None
+        # Process 0 runs the embedded broker. The others only need its address.
+        embedded = replace(broker, in_other_process=number > 0) if broker else None
         welcome = first and number == 0
         return _serve(create_app(settings, embedded), settings, listening, broker, welcome=welcome)
 
@@ -101,7 +99,7 @@ def _serve(
     *,
     welcome: bool = True,
 ) -> str | None:
-    """Until a signal ends it. Returns why it can't start, or None."""
+    """Serve until a signal. Return the reason in one line if it can't start, else None."""
     _stop_with_the_terminal()
     server = server_for(application, settings)
     server.alone = True
@@ -123,7 +121,7 @@ def _welcome(settings: Settings, listening: socket.socket, broker: Embedded | No
 
 
 def _stop_with_the_terminal() -> None:
-    """A terminal window that is closed sends SIGHUP, which would leave PostgreSQL behind."""
+    """Handle SIGHUP of a closed terminal as SIGTERM. By default PostgreSQL would stay running."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
@@ -132,24 +130,24 @@ def _stop_with_the_terminal() -> None:
 def migrate(
     check: Annotated[
         bool,
-        typer.Option(help="Only tell whether a migration is missing, on a database of its own."),
+        typer.Option(help="Only check for missing migrations, on a temporary database."),
     ] = False,
     write: Annotated[
         str | None, typer.Option(help="Write the missing migration, with this message.")
     ] = None,
 ) -> None:
-    """Bring the tables of an existing database to the newest version. `serve` does so by itself."""
+    """Migrate an existing database to the newest version. `serve` does this at each start."""
     if not check and write is None:
         with_database(_nothing, Needs.DATABASE)
         typer.echo("The tables are at the newest version.")
         return
     with TemporaryDirectory(prefix="rollcall-") as folder:
         if write is not None:
-            refused = with_temporary_database(
+            not_written = with_temporary_database(
                 lambda database: write_migration(database, write), Path(folder)
             )
-            if refused:
-                lines = ["Write its functions and triggers by hand:", *refused]
+            if not_written:
+                lines = ["Write these functions and triggers by hand:", *not_written]
                 typer.echo("\n".join(lines), err=True)
             return
         missing = with_temporary_database(missing_migrations, Path(folder))
@@ -160,4 +158,4 @@ def migrate(
 
 
 async def _nothing(_: Database) -> None:
-    """Opening the database has migrated it."""
+    """No-op: opening the database has migrated it."""

@@ -1,4 +1,4 @@
-"""`rollcall tokens`: the same as the API's token operations, for whoever has the machine."""
+"""`rollcall tokens`: the API's token operations, for users of the server's machine."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from server.cli.database import with_database
 CALLER = system("command line")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
-tokens = typer.Typer(help="Tokens of people, and enrolment keys.", no_args_is_help=True)
+tokens = typer.Typer(help="Manage tokens of people, and enrolment keys.", no_args_is_help=True)
 
 
 def _period(text: str) -> timedelta:
@@ -32,17 +32,17 @@ def _period(text: str) -> timedelta:
 @tokens.command()
 def create(
     kind: Annotated[TokenKind, typer.Option(help="admin, viewer or enrol.")],
-    owner: Annotated[str | None, typer.Option(help="The only owner it is for.")] = None,
-    note: Annotated[str | None, typer.Option(help="What it is made for.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Restrict it to this owner.")] = None,
+    note: Annotated[str | None, typer.Option(help="Its purpose.")] = None,
     expires: Annotated[
         timedelta | None, typer.Option(parser=_period, metavar="PERIOD", help="12h, 30d, 52w.")
     ] = None,
-    max_uses: Annotated[int | None, typer.Option(help="Devices it may register.")] = None,
+    max_uses: Annotated[int | None, typer.Option(help="New devices it may register.")] = None,
 ) -> None:
-    """Make a token and print it, this once."""
+    """Create a token and print it. It can't be shown again."""
 
     async def work(database: Database) -> str:
-        wanted = NewToken.check(
+        new = NewToken.check(
             {
                 "kind": kind,
                 "owner": owner,
@@ -51,7 +51,7 @@ def create(
                 "max_uses": max_uses,
             }
         )
-        return (await create_token(Services.on(database), CALLER, wanted))[1]
+        return (await create_token(Services.on(database), CALLER, new))[1]
 
     typer.echo(with_database(work))
 
@@ -82,8 +82,8 @@ def show(
 
 
 @tokens.command()
-def revoke(id: Annotated[str, typer.Argument(help="Its number.")]) -> None:
-    """Revoke a token at once and for good."""
+def revoke(id: Annotated[str, typer.Argument(help="The token's number.")]) -> None:
+    """Revoke a token immediately and permanently."""
     with_database(lambda database: revoke_token(Services.on(database), CALLER, id))
     typer.echo(f"Token {id} is revoked.")
 

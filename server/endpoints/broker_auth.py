@@ -1,6 +1,6 @@
-"""`POST /mqtt/auth`: brokers that ask over HTTP who may connect, and what for.
+"""`POST /mqtt/auth`: authentication and authorization for MQTT brokers, over HTTP.
 
-In the shape that EMQX documents for its HTTP authenticator and HTTP authorizer.
+The format is that of EMQX's HTTP authenticator and HTTP authorizer.
 """
 
 import json
@@ -25,10 +25,10 @@ PEOPLE = (TokenKind.ADMIN, TokenKind.VIEWER)
 
 
 class BrokerAuth:
-    """`server`: user name and password by which this server itself connects, if it has any.
+    """`server`: user name and password of this server at the broker, if any.
 
-    200 with `result` allow, deny or ignore; 401 without a viewer's or an administrator's token of
-    the whole fleet; 400 for another shape; 503 while the database is away.
+    200 with `result` allow, deny or ignore. 401 without a viewer's or admin's token of the whole
+    fleet, 400 for another format, 503 while the database is not available.
     """
 
     def __init__(self, service: GraphQLService, server: tuple[str | None, str | None]) -> None:
@@ -38,14 +38,14 @@ class BrokerAuth:
     async def __call__(self, http: Request) -> Response:
         try:
             await self._check_caller(http)
-            asked = await _asked(http)
-            if "action" in asked:
-                return await self._may(asked)
-            return await self._is(asked)
+            values = await _read_values(http)
+            if "action" in values:
+                return await self._authorize(values)
+            return await self._authenticate(values)
         except (Unauthenticated, Unavailable) as error:
             return _failed(RESPONSES[error.code].status, str(error))
-        except BadRequest as wrong:
-            return _failed(wrong.status, wrong.message)
+        except BadRequest as error:
+            return _failed(error.status, error.message)
 
     async def _check_caller(self, http: Request) -> None:
         try:
@@ -57,26 +57,26 @@ class BrokerAuth:
         if not _sees_all(caller):
             raise Unauthenticated("Send a viewer's or an admin's token of the whole fleet.")
 
-    async def _is(self, asked: dict[str, str]) -> Response:
-        """Whether somebody is who they say."""
-        username, password = asked.get("username", ""), asked.get("password", "")
+    async def _authenticate(self, values: dict[str, str]) -> Response:
+        """Check a user name and password."""
+        username, password = values.get("username", ""), values.get("password", "")
         if username == self._server[0]:
-            own = self._server[1]
-            right = own is not None and compare_digest(password.encode(), own.encode())
-            return _result(right, is_superuser=right)
-        client = asked.get("clientid", username)
+            expected = self._server[1]
+            valid = expected is not None and compare_digest(password.encode(), expected.encode())
+            return _result(valid, is_superuser=valid)
+        client = values.get("clientid", username)
         if is_device_id(client) and client != username:
-            # A broker ends the connection that has the same client id.
+            # A broker closes the existing connection with the same client id.
             return _result(allowed=False)
         return _result(await broker_login(self._services(), username, password) is not None)
 
-    async def _may(self, asked: dict[str, str]) -> Response:
-        """Whether somebody may publish or subscribe."""
-        rights = await rights_of_user(self._services(), asked.get("username", ""))
-        topic = asked.get("topic", "")
-        if asked["action"] == "publish":
+    async def _authorize(self, values: dict[str, str]) -> Response:
+        """Check whether a user may publish or subscribe."""
+        rights = await rights_of_user(self._services(), values.get("username", ""))
+        topic = values.get("topic", "")
+        if values["action"] == "publish":
             return _result(rights is not None and rights.may_publish(topic))
-        if asked["action"] == "subscribe":
+        if values["action"] == "subscribe":
             return _result(rights is not None and rights.may_subscribe(topic))
         raise BadRequest(400, "`action` must be publish or subscribe.")
 
@@ -88,8 +88,8 @@ def _sees_all(caller: Caller) -> bool:
     return caller.kind in PEOPLE and caller.owner_id is None
 
 
-async def _asked(http: Request) -> dict[str, str]:
-    """The values that are texts. Raises BadRequest."""
+async def _read_values(http: Request) -> dict[str, str]:
+    """Return the values that are strings. Raises BadRequest if the body is not a JSON object."""
     try:
         values: Any = json.loads(await read_body(http, MAX_BYTES))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""`/readyz`: whether this server should be sent requests."""
+"""`/readyz`: whether load balancers should send requests to this server."""
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -9,8 +9,9 @@ from server.runtime.stopping import Stop
 
 
 class Readiness:
-    """200 while requests are served and all needed background tasks run, else 503 with the reason
-    in one line.
+    """200 while requests are served and all needed background tasks run.
+
+    Otherwise 503 with the reason in one line.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The pages for people: GraphiQL, and Swagger UI. `make web` makes their files from `web/`."""
+"""The web pages GraphiQL and Swagger UI. `make web` builds their files from `web/`."""
 
 import gzip
 import json
@@ -12,10 +12,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 ASSETS = Path(__file__).parent / "assets"
 PAGE = "graphiql.html"
 DOCS = "docs.html"
-# These names have no hash of the contents in them: a browser asks each time whether they changed.
-CHANGING = frozenset({PAGE, DOCS, "licences.txt"})
+# These names have no content hash, so browsers have to revalidate them each time.
+REVALIDATED = frozenset({PAGE, DOCS, "licences.txt"})
 
-# Not from the mimetypes module, which answers by Python version and machine.
+# Not by the mimetypes module: its results depend on the Python version and the machine.
 TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -25,8 +25,8 @@ TYPES = {
     ".txt": "text/plain",
 }
 HEADERS = {
-    # Monaco makes <style> elements as it goes, and has small images inside its styles.
-    # A WebSocket to the same origin is 'self' too.
+    # Monaco creates <style> elements at run time, and its styles contain small images.
+    # 'self' includes WebSockets to the same origin.
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -37,25 +37,25 @@ HEADERS = {
 
 
 class Asset:
-    """One file of a page, kept compressed and sent so to whoever takes it."""
+    """One file of a page, stored compressed. It is sent so to clients that accept gzip."""
 
     def __init__(self, name: str, sha256: str) -> None:
         self.compressed = (ASSETS / f"{name}.gz").read_bytes()
         self.type = TYPES[Path(name).suffix]
         self.headers = {
             **HEADERS,
-            # Weak: the same for both encodings.
+            # Weak, because it is the same for both encodings.
             "ETag": f'W/"{sha256[:32]}"',
             "Vary": "Accept-Encoding",
             "Cache-Control": "no-cache"
-            if name in CHANGING
+            if name in REVALIDATED
             else "public, max-age=31536000, immutable",
         }
 
-    def answer(self, request: Request) -> Response:
-        if self.headers["ETag"] in _listed(request, "if-none-match"):
+    def respond(self, request: Request) -> Response:
+        if self.headers["ETag"] in _header_values(request, "if-none-match"):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=self.headers)
-        if _takes_gzip(request):
+        if _accepts_gzip(request):
             headers = {**self.headers, "Content-Encoding": "gzip"}
             return Response(self.compressed, headers=headers, media_type=self.type)
         return Response(
@@ -64,23 +64,23 @@ class Asset:
 
 
 def add_pages(app: FastAPI, welcome: str) -> None:
-    """Adds `/graphiql` and `/docs`, and a way there from `/`, where programs get `welcome`."""
+    """Add `/graphiql` and `/docs`. `/` redirects browsers there; other clients get `welcome`."""
     manifest = json.loads((ASSETS / "manifest.json").read_text())
-    assets = {name: Asset(name, about["sha256"]) for name, about in manifest.items()}
+    assets = {name: Asset(name, entry["sha256"]) for name, entry in manifest.items()}
 
     async def graphiql(request: Request) -> Response:
-        return assets[PAGE].answer(request)
+        return assets[PAGE].respond(request)
 
     async def docs(request: Request) -> Response:
-        return assets[DOCS].answer(request)
+        return assets[DOCS].respond(request)
 
     async def asset(request: Request) -> Response:
         found = assets.get(request.path_params["name"])
-        return found.answer(request) if found else PlainTextResponse("Not found.\n", 404)
+        return found.respond(request) if found else PlainTextResponse("Not found.\n", 404)
 
     async def root(request: Request) -> Response:
-        if "text/html" in _listed(request, "accept"):
-            # Relative, for a server behind a proxy that adds a path.
+        if "text/html" in _header_values(request, "accept"):
+            # Relative, for a proxy that adds a path.
             return RedirectResponse("graphiql", headers={"Vary": "Accept"})
         return PlainTextResponse(welcome, headers={"Vary": "Accept"})
 
@@ -90,7 +90,7 @@ def add_pages(app: FastAPI, welcome: str) -> None:
     app.add_route("/graphiql/{name}", asset)
 
 
-def _takes_gzip(request: Request) -> bool:
+def _accepts_gzip(request: Request) -> bool:
     for coding in request.headers.get("accept-encoding", "").split(","):
         name, _, weight = coding.replace(" ", "").lower().partition(";q=")
         if name in ("gzip", "*"):
@@ -98,7 +98,7 @@ def _takes_gzip(request: Request) -> bool:
     return False
 
 
-def _listed(request: Request, header: str) -> list[str]:
-    """The values of a header such as `a, b;q=0.5`, without their parameters."""
+def _header_values(request: Request, header: str) -> list[str]:
+    """Return the values of a header such as `a, b;q=0.5`, without parameters."""
     values = request.headers.get(header, "").split(",")
     return [value.partition(";")[0].strip() for value in values]

@@ -1,4 +1,4 @@
-"""`POST /telegram`: what Telegram tells, where it is to reach the server rather than be asked."""
+"""`POST /telegram`: updates from Telegram, if it calls the server instead of being polled."""
 
 import json
 from secrets import compare_digest
@@ -16,8 +16,9 @@ PATH = "/telegram"
 
 
 class TelegramWebhook:
-    """401 without the secret that only Telegram knows; 503, which it repeats, while the database is
-    away (core.telegram.org/bots/api#setwebhook).
+    """401 without the secret that only Telegram knows. 503 while the database is not available.
+
+    Telegram repeats updates after a 503 (core.telegram.org/bots/api#setwebhook).
     """
 
     def __init__(self, bot: TelegramBot, database_supervisor: DatabaseSupervisor) -> None:
@@ -27,21 +28,21 @@ class TelegramWebhook:
     async def __call__(self, http: Request) -> Response:
         given = http.headers.get("x-telegram-bot-api-secret-token", "")
         if not compare_digest(given.encode(), self._bot.secret.encode()):
-            return PlainTextResponse("Only Telegram may do that.\n", 401)
+            return PlainTextResponse("Only Telegram may use this route.\n", 401)
         services = self._database_supervisor.services
         if services is None:
             return PlainTextResponse("The database is not available.\n", 503)
         try:
             await self._bot.receive(services, _update(await read_body(http, MAX_BYTES)))
         except ValueError:
-            return PlainTextResponse("That is no update.\n", 400)
-        except BadRequest as wrong:
-            return PlainTextResponse(f"{wrong.message}\n", wrong.status)
+            return PlainTextResponse("The body is not an update.\n", 400)
+        except BadRequest as error:
+            return PlainTextResponse(f"{error.message}\n", error.status)
         return PlainTextResponse("")
 
 
 def _update(body: bytes) -> dict[str, Any]:
-    """Raises ValueError for anything else."""
+    """Parse an update. Raises ValueError for anything else."""
     update = json.loads(body)
     if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
         raise ValueError("There is no update_id.")  # noqa: TRY004  as json does

@@ -1,4 +1,4 @@
-"""The connections that stay open: how many a token may have, and when they have to end."""
+"""Open connections of subscribers: limits for each token, and when they are closed."""
 
 import asyncio
 import logging
@@ -18,15 +18,19 @@ from server.settings import Settings
 
 log = logging.getLogger("rollcall.connections")
 
+# Seconds between two checks of the tokens.
 CHECK_SECONDS = 1.0
+# Seconds. `Retry-After` of a client over its limits.
 RETRY_SECONDS = 10
+# Seconds that a stopping server waits for connections to close.
 CLOSE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class CloseReason:
-    """A WebSocket close code (RFC 6455, section 7.4; 4000 and above: graphql-transport-ws's and
-    ours), what to say, and the code of the error where there are no close codes.
+    """A WebSocket close code, a text, and the error code for server-sent events.
+
+    Close codes: RFC 6455, section 7.4; from 4000 on graphql-transport-ws and Rollcall.
     """
 
     code: int
@@ -35,20 +39,22 @@ class CloseReason:
 
     @classmethod
     def by_error(cls, error: str, reason: str) -> "CloseReason":
-        """`error`: its code. Raises ValueError if it closes no WebSocket."""
+        """`error`: an error code. Raises ValueError if it does not close a WebSocket."""
         return cls(close_code(error), reason, error)
 
 
-# No one caller's own.
+# Tokens that many callers share.
 SHARED = (None, TokenKind.ENROL)
 
-RESTARTING = CloseReason.by_error("RESTARTING", "The server restarts: come back soon.")
-AWAY = CloseReason.by_error(Unavailable.code, "The database is not available: try again soon.")
+RESTARTING = CloseReason.by_error("RESTARTING", "The server restarts: reconnect soon.")
+UNAVAILABLE = CloseReason.by_error(
+    Unavailable.code, "The database is not available: try again soon."
+)
 TOKEN_ENDED = CloseReason.by_error(Unauthenticated.code, "This token was revoked or has expired.")
 
 
 class Connection:
-    """One that stays open. `ended` is done when somebody wants it closed."""
+    """An open connection. `ended` is done when the server wants to close it."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -60,7 +66,7 @@ class Connection:
 
 
 class Connections:
-    """Of one process. `desk` gives None while the database is away."""
+    """The open connections of one process. `services` returns None without the database."""
 
     def __init__(
         self, services: Callable[[], Services | None], metrics: Metrics, settings: Settings
@@ -88,7 +94,10 @@ class Connections:
 
     @contextmanager
     def open(self, caller: Caller, protocol: str) -> Iterator[Connection]:
-        """Raises RateLimited over the limit for a token. `protocol`: websocket or sse."""
+        """Count a connection while it is open. `protocol`: websocket or sse.
+
+        Raises RateLimited if the token has too many.
+        """
         with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
             connection = Connection(caller)
             self._open.add(connection)
@@ -105,15 +114,15 @@ class Connections:
                     self._none_open.set()
 
     def check(self, caller: Caller) -> None:
-        """Raises RateLimited where `open` would."""
+        """Raises RateLimited if `open` would."""
         with _counted(self._of_token, caller.token_id, self._per_token, "connections"):
             pass
 
     @contextmanager
     def subscription(self, caller: Caller) -> Iterator[None]:
-        """Raises RateLimited over the limit for a token."""
-        most = self._subscriptions_per_token
-        with _counted(self._subscriptions, caller.token_id, most, "subscriptions"):
+        """Count a subscription while it runs. Raises RateLimited if the token has too many."""
+        limit = self._subscriptions_per_token
+        with _counted(self._subscriptions, caller.token_id, limit, "subscriptions"):
             self._metrics.subscription_started()
             try:
                 yield
@@ -121,35 +130,38 @@ class Connections:
                 self._metrics.subscription_ended()
 
     def begin_operation(self, caller: Caller) -> None:
-        """Raises RateLimited if the token has too many. Enrolment keys have no limit."""
-        most = self._operations_per_token
-        if most is not None and caller.kind not in SHARED:
+        """Count an operation. Raises RateLimited if the token has too many running.
+
+        Enrolment keys have no limit.
+        """
+        limit = self._operations_per_token
+        if limit is not None and caller.kind not in SHARED:
             running = self._operations[caller.token_id]
-            if running >= most:
-                raise _too_many(most, "operations", retry_after=1)
+            if running >= limit:
+                raise _too_many(limit, "operations", retry_after=1)
             self._operations[caller.token_id] = running + 1
 
     def end_operation(self, caller: Caller) -> None:
-        """Of one that has begun."""
+        """Call it once after each `begin_operation` that returned."""
         if self._operations_per_token is not None and caller.kind not in SHARED:
             self._operations[caller.token_id] -= 1
             if not self._operations[caller.token_id]:
                 del self._operations[caller.token_id]
 
     def restart(self) -> None:
-        """Ends all, and whatever is opened from now on: the server stops."""
+        """End all connections, and new ones as soon as they open: the server stops."""
         self._restarting = True
         for connection in list(self._open):
             connection.end(RESTARTING)
 
     async def closed(self) -> None:
-        """When all are closed, or the slowest have had their time."""
+        """Wait until all are closed, but at most CLOSE_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._none_open.wait()
 
     async def watch(self) -> None:
-        """Ends the connections of tokens that are not valid any more, until it is cancelled."""
+        """End the connections of tokens that become invalid. Run until cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             services = self._services()
@@ -157,22 +169,24 @@ class Connections:
             if not services or not tokens:
                 continue
             with suppress(Unavailable):
-                self._end(tokens - await valid_tokens(services, tokens))
+                self._end_connections(tokens - await valid_tokens(services, tokens))
 
-    def _end(self, tokens: Collection[int]) -> None:
+    def _end_connections(self, tokens: Collection[int]) -> None:
         for connection in list(self._open):
             if connection.caller.token_id in tokens:
                 connection.end(TOKEN_ENDED)
 
 
-def _too_many(most: int, what: str, retry_after: int = RETRY_SECONDS) -> RateLimited:
-    return RateLimited(f"This token has {most} {what} open, which is the most.", retry_after)
+def _too_many(limit: int, what: str, retry_after: int = RETRY_SECONDS) -> RateLimited:
+    return RateLimited(f"This token has {limit} {what} open, which is the limit.", retry_after)
 
 
 @contextmanager
-def _counted(counter: Counter[int | None], key: int | None, most: int, what: str) -> Iterator[None]:
-    if counter[key] >= most:
-        raise _too_many(most, what)
+def _counted(
+    counter: Counter[int | None], key: int | None, limit: int, what: str
+) -> Iterator[None]:
+    if counter[key] >= limit:
+        raise _too_many(limit, what)
     counter[key] += 1
     try:
         yield

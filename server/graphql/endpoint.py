@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: `/graphql` for queries and mutations, and for streams of events."""
+"""GraphQL over HTTP: `/graphql` for queries, mutations and streams of server-sent events."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from schema.engine.execution import Operation, Request
 from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.request import EVENTS, GRAPHQL, media_type, read_request, takes_events
 from server.graphql.responses import (
-    causes,
     encode_json,
     failure_body,
     format_errors,
     format_exception,
     result_body,
+    rollcall_errors,
 )
 from server.graphql.service import GraphQLService
 from server.graphql.sse import EventStream
@@ -38,11 +38,11 @@ TOO_SLOW = BadRequest(
 
 @dataclass(slots=True)
 class GraphQLHTTPRequest:
-    """A GraphQL request, and what of its HTTP request matters for the answer.
+    """A GraphQL request, and the parts of its HTTP request that determine the response.
 
-    `media`: the type that the client likes best; `events`: whether it takes a stream of them, too;
-    `presented`: its token, if it is being looked up already; `accepted`: what follows from it, if
-    that was made out already.
+    `media`: the media type that the client prefers. `events`: whether it accepts a stream of
+    events. `credential`: its token, if it is being looked up already. `prepared`: set once the
+    request is authenticated and its document is valid.
     """
 
     request: Request
@@ -52,19 +52,19 @@ class GraphQLHTTPRequest:
     authorization: str | None
     address: str | None
     credential: Credential | None = None
-    accepted: "PreparedRequest | None" = None
+    prepared: "PreparedRequest | None" = None
 
 
 class PreparedRequest(NamedTuple):
-    """What is executed, and for whom; `own`: the device whose token it is, if it was just read."""
+    """An operation and its caller. `device`: the caller's own device, if it was just read."""
 
     caller: Caller
-    own: DeviceRecord | None
+    device: DeviceRecord | None
     operation: Operation
     media: str
 
 
-class Answer(NamedTuple):
+class EncodedResponse(NamedTuple):
     status: int
     media: str
     body: bytes
@@ -72,62 +72,65 @@ class Answer(NamedTuple):
 
 
 class GraphQLEndpoint:
-    """Answers any request with a status and a body of the GraphQL-over-HTTP specification.
+    """Responds to any request with a status and body by the GraphQL-over-HTTP specification.
 
-    401 for a token that is not valid, 429 over a rate, 503 while the database is away.
+    401 for an invalid token, 429 over a rate limit, 503 while the database is not available.
     """
 
     def __init__(self, service: GraphQLService) -> None:
         self.service = service
-        self._most_errors = service.settings.limits.errors
+        self._max_errors = service.settings.limits.errors
 
     async def __call__(self, http: HTTPRequest) -> Response:
         media = media_type(http.headers.get("accept"))
         try:
-            asked = await self._asked(http, media)
-        except BadRequest as wrong:
-            answer: Answer | EventStream = self.refusal(
-                wrong, _without_events(media), http.state.log
+            request = await self._read(http, media)
+        except BadRequest as error:
+            response: EncodedResponse | EventStream = self.error_response(
+                error, _without_events(media), http.state.log
             )
         else:
-            answer = await self.answer(asked, http.state.log)
-        if isinstance(answer, EventStream):
-            return answer
+            response = await self.respond(request, http.state.log)
+        if isinstance(response, EventStream):
+            return response
         return Response(
-            answer.body,
-            answer.status,
-            answer.headers,
-            media_type=f"{answer.media}; charset=utf-8",
+            response.body,
+            response.status,
+            response.headers,
+            media_type=f"{response.media}; charset=utf-8",
         )
 
-    def try_sync(self, asked: GraphQLHTTPRequest, log: dict[str, Any]) -> Answer | None:
-        """As `answer`, where its token is found and there is nothing else to wait for. None, and
-        nothing is executed, for all else: `answer` goes on from here.
+    def try_sync(self, request: GraphQLHTTPRequest, log: dict[str, Any]) -> EncodedResponse | None:
+        """As `respond`, if the token is found and there is nothing else to wait for.
+
+        Otherwise return None, with nothing executed; `respond` continues from there.
         """
         service = self.service
-        if asked.credential is None:
+        if request.credential is None:
             return None
         try:
-            found = service.resolve_if_confirmed(asked.credential, asked.address)
+            found = service.resolve_if_confirmed(request.credential, request.address)
             if found is None:
                 return None
-            asked.accepted = accepted = self._accepted(asked, *found, log)
-            data = service.try_sync(accepted.operation, accepted.caller, accepted.own)
+            request.prepared = prepared = self._prepare(request, *found, log)
+            data = service.try_sync(prepared.operation, prepared.caller, prepared.device)
         except (RollcallError, BadRequest, BadDocument) as error:
-            return self.refusal(error, _without_events(asked.media), log)
+            return self.error_response(error, _without_events(request.media), log)
         if data is None:
             return None
         log["outcome"] = "ok"
-        return Answer(200, accepted.media, encode_json({"data": data}))
+        return EncodedResponse(200, prepared.media, encode_json({"data": data}))
 
-    async def answer(self, asked: GraphQLHTTPRequest, log: dict[str, Any]) -> Answer | EventStream:
-        """`log` gets what is known of the request: `operation`, `actor`, `outcome`, `error`."""
+    async def respond(
+        self, request: GraphQLHTTPRequest, log: dict[str, Any]
+    ) -> EncodedResponse | EventStream:
+        """Adds `operation`, `actor`, `outcome` and `error` to `log`."""
         try:
-            return await self._answer(asked, log)
+            return await self._execute(request, log)
         except (RollcallError, BadRequest, BadDocument) as error:
-            return self.refusal(error, _without_events(asked.media), log)
+            return self.error_response(error, _without_events(request.media), log)
 
-    async def _asked(self, http: HTTPRequest, media: str | None) -> GraphQLHTTPRequest:
+    async def _read(self, http: HTTPRequest, media: str | None) -> GraphQLHTTPRequest:
         if media is None:
             raise BadRequest(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}.")
         try:
@@ -144,61 +147,63 @@ class GraphQLEndpoint:
             http.client.host if http.client else None,
         )
 
-    async def _answer(self, asked: GraphQLHTTPRequest, log: dict[str, Any]) -> Answer | EventStream:
-        service, accepted = self.service, asked.accepted
-        if accepted is None:
-            credential = asked.credential or service.look_up(asked.authorization)
-            found = await identify(service.services(), credential, asked.address)
-            accepted = self._accepted(asked, *found, log)
-        operation, caller = accepted.operation, accepted.caller
-        if accepted.media == EVENTS:
+    async def _execute(
+        self, request: GraphQLHTTPRequest, log: dict[str, Any]
+    ) -> EncodedResponse | EventStream:
+        service, prepared = self.service, request.prepared
+        if prepared is None:
+            credential = request.credential or service.look_up(request.authorization)
+            found = await identify(service.services(), credential, request.address)
+            prepared = self._prepare(request, *found, log)
+        operation, caller = prepared.operation, prepared.caller
+        if prepared.media == EVENTS:
             service.connections.check(caller)
             return EventStream(service, operation, caller)
         log["outcome"] = "failed"
-        result, log["outcome"] = await service.run(operation, caller, accepted.own)
+        result, log["outcome"] = await service.run(operation, caller, prepared.device)
         if log["outcome"] != "ok":
             log["error"] = describe_result(result)
-        return self._told(result, accepted.media)
+        return self._response_for(result, prepared.media)
 
-    def _accepted(
+    def _prepare(
         self,
-        asked: GraphQLHTTPRequest,
+        request: GraphQLHTTPRequest,
         caller: Caller,
-        own: DeviceRecord | None,
+        device: DeviceRecord | None,
         log: dict[str, Any],
     ) -> PreparedRequest:
         """Raises BadDocument, Forbidden or BadRequest."""
-        media, operation = asked.media, self.service.prepare(asked.request, caller)
-        if operation.type is OperationType.SUBSCRIPTION and asked.events:
+        media, operation = request.media, self.service.prepare(request.request, caller)
+        if operation.type is OperationType.SUBSCRIPTION and request.events:
             media = EVENTS
-        _check_method(operation, asked.method, media)
+        _check_method(operation, request.method, media)
         log["operation"], log["actor"] = operation.label, caller
-        return PreparedRequest(caller, own, operation, media)
+        return PreparedRequest(caller, device, operation, media)
 
-    def refusal(
+    def error_response(
         self, error: RollcallError | BadRequest | BadDocument, media: str, log: dict[str, Any]
-    ) -> Answer:
+    ) -> EncodedResponse:
         """For a request that was not executed."""
         log["outcome"], log["error"] = error_label(error), describe_error(error)
         match error:
             case BadRequest():
                 body = failure_body(error.message, error.code)
-                return Answer(error.status, media, encode_json(body), error.headers)
+                return EncodedResponse(error.status, media, encode_json(body), error.headers)
             case BadDocument():
-                body = {"errors": format_errors(error.errors, self._most_errors)}
+                body = {"errors": format_errors(error.errors, self._max_errors)}
                 response = RESPONSES[error.code]
                 status = response.graphql_status(media)
-                return Answer(status, media, encode_json(body), response.headers)
+                return EncodedResponse(status, media, encode_json(body), response.headers)
             case _:
                 return _failed({"errors": [format_exception(error)]}, error, media)
 
-    def _told(self, result: ExecutionResult, media: str) -> Answer:
-        body = result_body(result, self._most_errors)
+    def _response_for(self, result: ExecutionResult, media: str) -> EncodedResponse:
+        body = result_body(result, self._max_errors)
         if result.errors:
-            for cause in causes(result):
-                if RESPONSES[cause.code].retry_after:
-                    return _failed(body, cause, media)
-        return Answer(200, media, encode_json(body))
+            for error in rollcall_errors(result):
+                if RESPONSES[error.code].retry_after:
+                    return _failed(body, error, media)
+        return EncodedResponse(200, media, encode_json(body))
 
 
 def _without_events(media: str | None) -> str:
@@ -215,7 +220,7 @@ def _check_method(operation: Operation, method: str, media: str) -> None:
         )
 
 
-def _failed(body: Mapping[str, Any], error: RollcallError, media: str) -> Answer:
+def _failed(body: Mapping[str, Any], error: RollcallError, media: str) -> EncodedResponse:
     response = RESPONSES[error.code]
     status = response.graphql_status(media)
-    return Answer(status, media, encode_json(body), response.headers_for(error))
+    return EncodedResponse(status, media, encode_json(body), response.headers_for(error))

@@ -1,4 +1,4 @@
-"""Reads a GraphQL request out of an HTTP request, after the GraphQL-over-HTTP specification."""
+"""Reads GraphQL requests from HTTP requests, by the GraphQL-over-HTTP specification."""
 
 import re
 from collections.abc import Mapping
@@ -12,17 +12,16 @@ from server.http.body import JSON, BadRequest, check_preflight, parse_json, read
 
 GRAPHQL = "application/graphql-response+json"
 EVENTS = "text/event-stream"
-ANY = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL, EVENTS: EVENTS}
-
+MEDIA_TYPES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL, EVENTS: EVENTS}
 
 HASH = re.compile(r"[0-9a-f]{64}")
 PERSISTED = '{"version": 1, "sha256Hash": "<SHA-256 of `query` in UTF-8, in lower-case hex>"}'
 
 
-async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
-    """Raises BadRequest; ClientDisconnect where the client went away."""
+async def read_request(http: HTTPRequest, max_bytes: int) -> Request:
+    """Raises BadRequest, and ClientDisconnect if the client disconnects."""
     if http.method not in ("GET", "HEAD"):
-        return request_of(await read_object(http, most_bytes))
+        return request_of(await read_object(http, max_bytes))
     check_preflight(http.headers)
     values: Any = dict(http.query_params)
     for name in ("variables", "extensions"):
@@ -32,7 +31,7 @@ async def read_request(http: HTTPRequest, most_bytes: int) -> Request:
 
 
 def request_of(values: Mapping[str, Any]) -> Request:
-    """From the parameters that the specification names; raises BadRequest."""
+    """Create a request from the parameters of the specification. Raises BadRequest."""
     query, variables, name, extensions, id = (
         values.get(key)
         for key in ("query", "variables", "operationName", "extensions", "documentId")
@@ -53,7 +52,7 @@ def request_of(values: Mapping[str, Any]) -> Request:
         raise BadRequest(400, "`query` must be a string: the GraphQL document.")
     elif hash:
         _check_hash(hash, query)
-        # An empty text is none that could be kept.
+        # An empty document is not persisted.
         hash = hash if query else None
     if not isinstance(name, str | None):
         raise BadRequest(400, "`operationName` must be a string.")
@@ -61,12 +60,12 @@ def request_of(values: Mapping[str, Any]) -> Request:
 
 
 def _persisted(extensions: Mapping[str, Any]) -> str | None:
-    """The hash of an automatic persisted query; None: it is none. Raises BadRequest."""
-    asked = extensions.get("persistedQuery")
-    if asked is None:
+    """Return the hash of an automatic persisted query, or None for others. Raises BadRequest."""
+    given = extensions.get("persistedQuery")
+    if given is None:
         return None
     version, hash = (
-        (asked.get("version"), asked.get("sha256Hash")) if isinstance(asked, dict) else (None, None)
+        (given.get("version"), given.get("sha256Hash")) if isinstance(given, dict) else (None, None)
     )
     if version.__class__ is not int or version != 1:
         raise BadRequest(400, f"`extensions.persistedQuery` must be {PERSISTED}.")
@@ -85,19 +84,22 @@ def _check_hash(hash: str, query: str) -> None:
 
 
 def media_type(accept: str | None) -> str | None:
-    """The one of ours that a client likes best, JSON if it does not say; None: it takes none."""
+    """Return the supported media type that the client prefers; JSON without an `Accept` header.
+
+    None if the client accepts none of them.
+    """
     best, quality = None, 0.0
     for part in (accept or "*/*").split(","):
         name, *parameters = [piece.strip().lower() for piece in part.split(";")]
-        ours = ANY.get(name)
-        likes = _quality(parameters)
-        if ours and likes > quality:
-            best, quality = ours, likes
+        media = MEDIA_TYPES.get(name)
+        preference = _quality(parameters)
+        if media and preference > quality:
+            best, quality = media, preference
     return best
 
 
 def takes_events(accept: str | None) -> bool:
-    """Whether a client that likes JSON better takes a stream of events too."""
+    """Whether the client accepts a stream of events, even if it prefers JSON."""
     return any(media_type(part) == EVENTS for part in (accept or "").split(","))
 
 

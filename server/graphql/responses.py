@@ -1,4 +1,4 @@
-"""The bodies of GraphQL answers: results, errors with a code, and of bugs nothing but an id."""
+"""Bodies of GraphQL responses: results, and errors with a code. Of bugs, clients get an id only."""
 
 import json
 import logging
@@ -16,18 +16,18 @@ from server.http.errors import internal_error
 log = logging.getLogger("rollcall.graphql")
 
 
-def result_body(result: ExecutionResult, most_errors: int) -> dict[str, Any]:
-    """A GraphQL response with `data`, and with `errors` where there are any."""
+def result_body(result: ExecutionResult, max_errors: int) -> dict[str, Any]:
+    """Return a GraphQL response with `data`, and with `errors` if there are any."""
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
-        body = {"errors": format_errors(result.errors, most_errors), **body}
+        body = {"errors": format_errors(result.errors, max_errors), **body}
     return body
 
 
-def format_errors(errors: Sequence[GraphQLError], most: int) -> list[dict[str, Any]]:
-    formatted = [format_error(error) for error in errors[:most]]
-    if len(errors) > most:
-        formatted.append({"message": f"And {len(errors) - most} errors more."})
+def format_errors(errors: Sequence[GraphQLError], max_errors: int) -> list[dict[str, Any]]:
+    formatted = [format_error(error) for error in errors[:max_errors]]
+    if len(errors) > max_errors:
+        formatted.append({"message": f"And {len(errors) - max_errors} more errors."})
     return formatted
 
 
@@ -35,12 +35,12 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
     if cause is None or isinstance(cause, GraphQLError):
         return {"extensions": {"code": BAD_DOCUMENT}, **error.formatted}
-    placed = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
-    return {**format_exception(cause), **placed}
+    place = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
+    return {**format_exception(cause), **place}
 
 
 def format_exception(error: BaseException) -> dict[str, Any]:
-    """One entry of `errors`. The text of a bug goes to the log only, under the id in the entry."""
+    """Return an entry of `errors`. The text of a bug is only logged, with the id of the entry."""
     match error:
         case BadDocument():
             return format_error(error.errors[0])
@@ -55,23 +55,23 @@ def format_exception(error: BaseException) -> dict[str, Any]:
             return internal_error(id)
 
 
-def causes(result: ExecutionResult) -> list[RollcallError]:
-    """What of ours went wrong, for a status that says so."""
+def rollcall_errors(result: ExecutionResult) -> list[RollcallError]:
+    """Return the errors that may determine the HTTP status."""
     errors = result.errors or ()
     return [e.original_error for e in errors if isinstance(e.original_error, RollcallError)]
 
 
 def failure_body(message: str, code: str) -> dict[str, Any]:
-    """A response without `data`: the request was not executed."""
+    """Return a response without `data`: the request was not executed."""
     return {"errors": [_entry(message, code)]}
 
 
 def encode_json(body: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8."""
+    """Encode as JSON in UTF-8."""
     try:
         return orjson.dumps(body)
     except TypeError:
-        # It has half of a surrogate pair, from whoever sent one, or a huge number.
+        # A client sent a lone surrogate or a number of more than 64 bits, which orjson refuses.
         return json.dumps(body, separators=(",", ":")).encode()
 
 

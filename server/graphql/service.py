@@ -1,4 +1,4 @@
-"""What HTTP, server-sent events and WebSocket have in common: who asks, and the answer."""
+"""Authentication and execution, shared by HTTP, server-sent events and WebSocket."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -61,25 +61,26 @@ class GraphQLService:
         self._tracing = observers.tracing
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
-        """Raises Unauthenticated, or Unavailable."""
+        """Authenticate a caller. Raises Unauthenticated or Unavailable."""
         return (await self.identify(authorization, address))[0]
 
     async def identify(
         self, authorization: str | None, address: str | None
     ) -> tuple[Caller, DeviceRecord | None]:
-        """As `caller`, with the device whose token it is."""
+        """As `caller`, with the caller's own device if the token is a device's."""
         return await identify(self.services(), self.look_up(authorization), address)
 
     def look_up(self, authorization: str | None) -> Credential:
-        """The token of an Authorization header. Raises Unauthenticated for another scheme,
-        Unavailable.
+        """Look up the token of an Authorization header.
+
+        Raises Unauthenticated if the scheme is not Bearer, and Unavailable.
         """
         return look_up(self.services(), bearer(authorization))
 
     def prepare(self, request: Request, caller: Caller) -> Operation:
         """Raises BadDocument or Forbidden."""
         started = perf_counter()
-        only_trusted = self._takes_no_documents(caller)
+        only_trusted = self._only_trusted(caller)
         persists = caller.kind in PEOPLE and not only_trusted
         try:
             return self._engine.prepare(
@@ -95,20 +96,20 @@ class GraphQLService:
     def resolve_if_confirmed(
         self, credential: Credential, address: str | None
     ) -> tuple[Caller, DeviceRecord | None] | None:
-        """As `identify`, once the token is found; None where something has to be noted of it."""
+        """As `identify`, once the token is found. None if its use has to be written first."""
         return resolve_if_confirmed(self.services(), credential, address)
 
     def try_sync(
-        self, operation: Operation, caller: Caller, own: DeviceRecord | None
+        self, operation: Operation, caller: Caller, device: DeviceRecord | None
     ) -> dict[str, Any] | None:
-        """The `data` of what has nothing to wait for; None, and nothing is executed, for all else.
+        """Return the `data` of an operation that has nothing to wait for.
 
-        Raises RateLimited or Unavailable.
+        For any other, return None with nothing executed. Raises RateLimited or Unavailable.
         """
         started = perf_counter()
         self.connections.begin_operation(caller)
         try:
-            data = self._engine.try_sync(operation, Context(self.services(), caller, own))
+            data = self._engine.try_sync(operation, Context(self.services(), caller, device))
         finally:
             self.connections.end_operation(caller)
         if data is not None:
@@ -116,14 +117,14 @@ class GraphQLService:
         return data
 
     async def run(
-        self, operation: Operation, caller: Caller, own: DeviceRecord | None = None
+        self, operation: Operation, caller: Caller, device: DeviceRecord | None = None
     ) -> tuple[ExecutionResult, str]:
-        """A query or mutation, and what became of it in a word.
+        """Execute a query or mutation. Return its result and the outcome label.
 
         Raises BadDocument, TimedOut, RateLimited or Unavailable.
         """
         started, outcome = perf_counter(), "failed"
-        context = Context(self.services(), caller, own)
+        context = Context(self.services(), caller, device)
         self.connections.begin_operation(caller)
         try:
             with self._tracing.operation_span(operation.label):
@@ -143,14 +144,14 @@ class GraphQLService:
     async def results(
         self, operation: Operation, caller: Caller
     ) -> AsyncGenerator[ExecutionResult]:
-        """Of any operation. Raises what `run` does, and SlowConsumer."""
+        """Yield the results of any operation. Raises as `run`, and SlowConsumer or Interrupted."""
         if operation.type is not OperationType.SUBSCRIPTION:
             yield (await self.run(operation, caller))[0]
             return
         with self.connections.subscription(caller):
             try:
                 context = Context(self.services(), caller)
-                async with aclosing(self._engine.follow(operation, context)) as results:
+                async with aclosing(self._engine.subscribe(operation, context)) as results:
                     async for result in results:
                         self._metrics.events_sent()
                         yield result
@@ -161,7 +162,10 @@ class GraphQLService:
                 raise Interrupted(str(error)) from error
 
     async def require_operator(self, http: HTTPRequest) -> Response | None:
-        """For pages that not everybody should see where this is a production server."""
+        """Return a 401 response if the caller may not see the metrics, else None.
+
+        With `ROLLCALL_ENV=production` a viewer's or admin's token is required.
+        """
         try:
             caller = await self.caller(http.headers.get("authorization"), None)
         except (Unauthenticated, Unavailable):
@@ -177,7 +181,7 @@ class GraphQLService:
             raise Unavailable("The database is not available; try again soon.")
         return self._database_supervisor.services
 
-    def _takes_no_documents(self, caller: Caller) -> bool:
+    def _only_trusted(self, caller: Caller) -> bool:
         match self.settings.trusted_only:
             case TrustedOnly.NOBODY:
                 return False

@@ -1,4 +1,4 @@
-"""GraphQL over server-sent events, in the distinct connections mode of graphql-sse."""
+"""GraphQL over server-sent events: the distinct connections mode of graphql-sse."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,7 +16,7 @@ from server.graphql.connections import TOKEN_ENDED, CloseReason
 from server.graphql.responses import encode_json, failure_body, format_exception, result_body
 from server.graphql.service import GraphQLService
 
-# A comment now and then keeps proxies from closing a quiet stream.
+# Seconds. A comment so often prevents proxies from closing an idle stream.
 HEARTBEAT_SECONDS = 12
 CLOSE_SECONDS = 2
 COMPLETE = b"event: complete\ndata:\n\n"
@@ -25,7 +25,7 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
 class EventStream(Response):
-    """`next` events and then `complete`; without `complete` the client should come back."""
+    """`next` events, then `complete`. Without `complete` the client should reconnect."""
 
     media_type = "text/event-stream; charset=utf-8"
 
@@ -40,23 +40,24 @@ class EventStream(Response):
         with self._service.connections.open(self._caller, "sse") as connection:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             sending = asyncio.create_task(self._send_all(send))
-            gone = asyncio.create_task(_disconnected(receive))
+            disconnected = asyncio.create_task(_wait_for_disconnect(receive))
             try:
-                waiting: set[asyncio.Future[Any]] = {sending, gone, connection.ended}
+                waiting: set[asyncio.Future[Any]] = {sending, disconnected, connection.ended}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                ended = connection.ended.done() and not (gone.done() or sending.done())
+                completed = disconnected.done() or sending.done()
+                ended = connection.ended.done() and not completed
             finally:
-                await end_all([sending, gone])
+                await end_all([sending, disconnected])
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     if ended:
-                        await send(_chunk(_last_words(connection.ended.result())))
+                        await send(_chunk(_last_events(connection.ended.result())))
                     await send(_chunk(b"", more=False))
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._events()) as events:
-            following = aiter(events)
-            upcoming = asyncio.ensure_future(anext(following, None))
+            iterator = aiter(events)
+            upcoming = asyncio.ensure_future(anext(iterator, None))
             try:
                 while True:
                     await asyncio.wait({upcoming}, timeout=HEARTBEAT_SECONDS)
@@ -67,27 +68,27 @@ class EventStream(Response):
                     if event is None:
                         return
                     await send(_chunk(event))
-                    upcoming = asyncio.ensure_future(anext(following, None))
+                    upcoming = asyncio.ensure_future(anext(iterator, None))
             finally:
                 await end_all([upcoming])
 
     async def _events(self) -> AsyncGenerator[bytes]:
-        most = self._service.settings.limits.errors
+        max_errors = self._service.settings.limits.errors
         try:
             async with aclosing(self._service.results(self._operation, self._caller)) as results:
                 async for result in results:
-                    yield _next(encode_json(result_body(result, most)))
+                    yield _next(encode_json(result_body(result, max_errors)))
         except (SlowConsumer, Interrupted, RateLimited) as error:
             yield _next(encode_json({"errors": [format_exception(error)]}))
             return
-        except Exception as error:  # noqa: BLE001  whatever it is, the client is told
+        except Exception as error:  # noqa: BLE001  the client gets it, whatever it is
             yield _next(encode_json({"errors": [format_exception(error)]}))
         yield COMPLETE
 
 
-def _last_words(close_reason: CloseReason) -> bytes:
-    told = _next(encode_json(failure_body(close_reason.reason, close_reason.error)))
-    return told + COMPLETE if close_reason is TOKEN_ENDED else told
+def _last_events(close_reason: CloseReason) -> bytes:
+    error = _next(encode_json(failure_body(close_reason.reason, close_reason.error)))
+    return error + COMPLETE if close_reason is TOKEN_ENDED else error
 
 
 def _next(data: bytes) -> bytes:
@@ -98,6 +99,6 @@ def _chunk(body: bytes, *, more: bool = True) -> dict[str, object]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket, by the protocol graphql-transport-ws.
+"""GraphQL over WebSocket: the protocol graphql-transport-ws.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
@@ -18,7 +18,7 @@ from domain.access.caller import ANONYMOUS, Caller
 from domain.errors import AccessError, Interrupted, RateLimited, SlowConsumer, Unavailable
 from schema.engine.documents import BadDocument
 from schema.engine.execution import Operation
-from server.graphql.connections import AWAY, CloseReason, Connection
+from server.graphql.connections import UNAVAILABLE, CloseReason, Connection
 from server.graphql.request import request_of
 from server.graphql.responses import encode_json, format_errors, format_exception, result_body
 from server.graphql.service import GraphQLService
@@ -26,11 +26,14 @@ from server.http.body import BadRequest, no_constant
 from server.http.errors import close_code
 
 PROTOCOL = "graphql-transport-ws"
-# In an ASGI scope: sends a text at once, or says that it can't.
+# Key in an ASGI scope of a function that sends a text at once. It returns False if it can't.
 WRITE = "rollcall.write"
+# Seconds until `connection_init` has to arrive.
 INIT_SECONDS = 10
 CLOSE_SECONDS = 5
+# A close frame has at most 123 bytes for the reason (RFC 6455, section 5.5).
 MAX_REASON_BYTES = 120
+# Characters.
 MAX_ID = 200
 
 BAD_MESSAGE = close_code("BAD_REQUEST")
@@ -44,7 +47,7 @@ class WebSocketEndpoint:
         self.service = service
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The same as an ASGI application."""
+        """The endpoint as an ASGI application."""
         await self(WebSocket(scope, receive, send))
 
     async def __call__(self, websocket: WebSocket) -> None:
@@ -59,7 +62,7 @@ class WebSocketEndpoint:
         await Session(self.service, websocket).run()
 
     def _origin_allowed(self, websocket: WebSocket) -> bool:
-        """Browsers always name the page's origin, and send no preflight for WebSockets."""
+        """Browsers always send the page's origin, but no CORS preflight request for WebSockets."""
         origin = websocket.headers.get("origin")
         if origin is None:
             return True
@@ -72,13 +75,15 @@ class WebSocketEndpoint:
 
 
 class Ended(Exception):
+    """Closes the WebSocket."""
+
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.close_reason = CloseReason(code, reason, "")
 
 
 class Session:
-    """One socket from its `connection_init` to its end."""
+    """One WebSocket, from its `connection_init` to its end."""
 
     def __init__(self, service: GraphQLService, websocket: WebSocket) -> None:
         self._service = service
@@ -90,9 +95,9 @@ class Session:
         self._closing: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
-        """Returns when the socket is closed, and nothing of it is left."""
+        """Return once the WebSocket is closed and all its operations have ended."""
         try:
-            caller = await self._initialised()
+            caller = await self._initialise()
             with self._service.connections.open(caller, "websocket") as connection:
                 await self._send({"type": "connection_ack"})
                 await self._close(await self._serve(connection))
@@ -103,14 +108,14 @@ class Session:
         except WebSocketDisconnect:
             pass
 
-    async def _initialised(self) -> Caller:
+    async def _initialise(self) -> Caller:
         try:
             async with asyncio.timeout(INIT_SECONDS):
                 while True:
-                    message = await self._received()
+                    message = await self._receive()
                     match message["type"]:
                         case "connection_init":
-                            return await self._caller(message.get("payload"))
+                            return await self._authenticate(message.get("payload"))
                         case "ping":
                             await self._pong(message)
                         case "pong":
@@ -122,8 +127,8 @@ class Session:
         except TimeoutError:
             raise Ended(4408, "Connection initialisation timeout") from None
 
-    async def _caller(self, payload: Any) -> Caller:
-        """From `{"Authorization": "Bearer <token>"}` in the payload, or from the HTTP header."""
+    async def _authenticate(self, payload: Any) -> Caller:
+        """By `{"Authorization": "Bearer <token>"}` in the payload, or by the HTTP header."""
         if not isinstance(payload, dict | None):
             raise Ended(BAD_MESSAGE, "The payload of connection_init must be an object.")
         given = {str(key).lower(): value for key, value in (payload or {}).items()}
@@ -136,14 +141,17 @@ class Session:
         except AccessError as error:
             raise Ended(NO_TOKEN, str(error)) from None
         except Unavailable:
-            raise Ended(AWAY.code, AWAY.reason) from None
+            raise Ended(UNAVAILABLE.code, UNAVAILABLE.reason) from None
         if caller.kind is ANONYMOUS.kind:
             example = "{'Authorization': 'Bearer <token>'}"
             raise Ended(NO_TOKEN, f"Send a token: {example} as the payload.")
         return caller
 
     async def _serve(self, connection: Connection) -> CloseReason:
-        """Returns how to close it, with no operation left. Raises WebSocketDisconnect."""
+        """Return how to close the WebSocket, once all operations have ended.
+
+        Raises WebSocketDisconnect if the client disconnects.
+        """
         reading = asyncio.create_task(self._read(connection.caller))
         waiting: set[asyncio.Future[Any]] = {reading, connection.ended, self._closing}
         try:
@@ -157,7 +165,7 @@ class Session:
 
     async def _read(self, caller: Caller) -> NoReturn:
         while True:
-            message = await self._received()
+            message = await self._receive()
             match message["type"]:
                 case "ping":
                     await self._pong(message)
@@ -174,7 +182,10 @@ class Session:
                     raise _unknown(message)
 
     async def _subscribe(self, message: dict[str, Any], caller: Caller) -> None:
-        """What can't be executed is refused at once: whoever sends it has to read the answers."""
+        """Start an operation. Refuse it here, in the reading task, if it can't be executed.
+
+        So a client that does not read its refusals can't send more messages.
+        """
         id, payload = _id_of(message), message.get("payload")
         if not isinstance(payload, dict):
             raise Ended(BAD_MESSAGE, "`payload` must be an object with a `query`.")
@@ -184,8 +195,8 @@ class Session:
             raise Ended(TOO_MANY, "Too many operations at once on this connection.")
         try:
             operation = self._service.prepare(request_of(payload), caller)
-        except BadRequest as wrong:
-            raise Ended(BAD_MESSAGE, wrong.message) from None
+        except BadRequest as error:
+            raise Ended(BAD_MESSAGE, error.message) from None
         except (AccessError, BadDocument) as error:
             await self._refuse(id, error)
             return
@@ -202,22 +213,22 @@ class Session:
             task.exception()
 
     async def _execute(self, id: str, operation: Operation, caller: Caller) -> None:
-        most = self._settings.limits.errors
+        max_errors = self._settings.limits.errors
         try:
             async with aclosing(self._service.results(operation, caller)) as results:
                 async for result in results:
-                    body = result_body(result, most)
+                    body = result_body(result, max_errors)
                     await self._send({"id": id, "type": "next", "payload": body})
         except SlowConsumer as error:
             self._end(CloseReason.by_error(error.code, str(error)))
         except Interrupted:
-            self._end(AWAY)
+            self._end(UNAVAILABLE)
         except WebSocketDisconnect:
             pass
-        except Exception as error:  # noqa: BLE001  whatever it is, the client is told
+        except Exception as error:  # noqa: BLE001  the client gets it, whatever it is
             await self._refuse(id, error)
         else:
-            self._forget(id)
+            self._release_id(id)
             await self._send({"id": id, "type": "complete"})
 
     async def _refuse(self, id: str, error: Exception) -> None:
@@ -225,11 +236,11 @@ class Session:
             errors = format_errors(error.errors, self._settings.limits.errors)
         else:
             errors = [format_exception(error)]
-        self._forget(id)
+        self._release_id(id)
         await self._send({"id": id, "type": "error", "payload": errors})
 
-    def _forget(self, id: str) -> None:
-        """Before its last message, after which the client may use the id again."""
+    def _release_id(self, id: str) -> None:
+        """Call it before the last message: after that the client may use the id again."""
         if self._operations.get(id) is asyncio.current_task():
             del self._operations[id]
 
@@ -237,8 +248,8 @@ class Session:
         if not self._closing.done():
             self._closing.set_result(close_reason)
 
-    async def _received(self) -> dict[str, Any]:
-        """The next message, an object with a `type`; raises Ended for anything else."""
+    async def _receive(self) -> dict[str, Any]:
+        """Return the next message, an object with a `type`. Raises Ended for anything else."""
         event = await self._websocket.receive()
         if event["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(event.get("code", 1005))
@@ -257,8 +268,8 @@ class Session:
 
     async def _pong(self, ping: dict[str, Any]) -> None:
         payload = ping.get("payload")
-        told = {"payload": payload} if isinstance(payload, dict) else {}
-        await self._send({"type": "pong", **told})
+        echo = {"payload": payload} if isinstance(payload, dict) else {}
+        await self._send({"type": "pong", **echo})
 
     async def _send(self, message: dict[str, Any]) -> None:
         if self._websocket.application_state is not WebSocketState.CONNECTED:
@@ -268,7 +279,7 @@ class Session:
             await self._websocket.send_text(text.decode())
 
     async def _close(self, close_reason: CloseReason) -> None:
-        """Bounded, because a client that reads nothing takes no close frame either."""
+        """Send a close frame, with a timeout for a client that does not read."""
         if self._websocket.client_state is not WebSocketState.CONNECTED:
             return
         reason = close_reason.reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(

@@ -1,4 +1,4 @@
-"""Bodies and headers of HTTP requests, read with limits."""
+"""Reads bodies and checks headers of HTTP requests, with limits."""
 
 import json
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from starlette.requests import Request as HTTPRequest
 from domain.errors import Unauthenticated
 
 JSON = "application/json"
-# A page of a foreign site can't send any of these without the browser asking us first.
+# For a page of another site, browsers send these only after a CORS preflight request.
 PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight")
 SAME_SITE = ("same-origin", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class BadRequest(Exception):
-    """The HTTP request is no GraphQL request."""
+    """The HTTP request is malformed. `headers`: of the response."""
 
     status: int
     message: str
@@ -25,33 +25,39 @@ class BadRequest(Exception):
     headers: Mapping[str, str] | None = None
 
 
-async def read_object(http: HTTPRequest, most_bytes: int) -> dict[str, Any]:
-    """The JSON object that is the body; raises as `read_request`."""
+async def read_object(http: HTTPRequest, max_bytes: int) -> dict[str, Any]:
+    """Read a body that is a JSON object.
+
+    Raises BadRequest if it is anything else, ClientDisconnect if the client disconnects.
+    """
     _check_content(http.headers)
-    values = parse_json(await read_body(http, most_bytes), "The body")
+    values = parse_json(await read_body(http, max_bytes), "The body")
     if not isinstance(values, dict):
         raise BadRequest(400, "The body must be a JSON object.")
     return values
 
 
-async def read_body(http: HTTPRequest, most: int) -> bytes:
-    """Raises BadRequest for more than so many bytes."""
+async def read_body(http: HTTPRequest, max_bytes: int) -> bytes:
+    """Raises BadRequest if the body has more than `max_bytes`."""
     too_large = BadRequest(
-        413, f"The body may have {most} bytes at most.", "OVER_LIMIT", {"Connection": "close"}
+        413, f"The body may have at most {max_bytes} bytes.", "OVER_LIMIT", {"Connection": "close"}
     )
     length = http.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > most:  # noqa: PLR2004
+    if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > max_bytes:  # noqa: PLR2004
         raise too_large
     body = bytearray()
     async for chunk in http.stream():
         body += chunk
-        if len(body) > most:
+        if len(body) > max_bytes:
             raise too_large
     return bytes(body)
 
 
 def bearer(header: str | None) -> str | None:
-    """The token of an Authorization header; raises Unauthenticated for another scheme."""
+    """Return the token of an Authorization header.
+
+    Raises Unauthenticated if the scheme is not Bearer.
+    """
     if header is None:
         return None
     scheme, _, secret = header.partition(" ")
@@ -61,7 +67,10 @@ def bearer(header: str | None) -> str | None:
 
 
 def check_preflight(headers: Mapping[str, str]) -> None:
-    """A page elsewhere may not make a visitor's browser ask: it has to be asked first (CORS)."""
+    """Prevent cross-site requests that browsers send without a CORS preflight request.
+
+    Raises BadRequest for them.
+    """
     if any(headers.get(name) for name in PREFLIGHTED):
         return
     if "origin" in headers or headers.get("sec-fetch-site", "none") not in SAME_SITE:
@@ -88,5 +97,5 @@ def parse_json(text: bytes | str, what: str) -> Any:
 
 
 def no_constant(name: str) -> Any:
-    """For `parse_constant` of json.loads, which takes NaN and Infinity for JSON."""
+    """For `parse_constant` of json.loads, which accepts NaN and Infinity by default."""
     raise ValueError(f"{name} is not JSON")

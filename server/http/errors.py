@@ -1,4 +1,4 @@
-"""What an error becomes for a client, by its code: HTTP status, headers, WebSocket close code."""
+"""HTTP status, headers and WebSocket close code of each error code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class Response:
     """`status`: HTTP status of a request that is refused.
 
     `json_status`: GraphQL's status for a client that accepts `application/json`, if another.
-    `retry_after`: the answer has the header `Retry-After`, in seconds. GraphQL uses the status of
+    `retry_after`: the response has the header `Retry-After`, in seconds. GraphQL uses the status of
     such an error for an executed request, too; any other error of a resolver is sent with 200.
     `close_code`: of a WebSocket; None if the error does not close it.
     """
@@ -25,7 +25,7 @@ class Response:
     close_code: int | None = None
 
     def graphql_status(self, media: str) -> int:
-        """`media`: the media type of the answer."""
+        """`media`: the media type of the response."""
         return self.json_status if self.json_status and media == JSON else self.status
 
     def headers_for(self, error: RollcallError) -> Mapping[str, str]:
@@ -34,18 +34,18 @@ class Response:
         return {**self.headers, "Retry-After": str(error.retry_after_seconds)}
 
 
-# Of a hash that will be known soon: a cache on the way must not answer for us.
+# The client sends the document next, so an HTTP cache must not repeat this response.
 NOT_CACHED = {"Cache-Control": "private, no-cache, must-revalidate"}
 
 # Codes of the WebSocket protocol itself: RFC 6455, section 7.4, and graphql-transport-ws.
 RESPONSES: Mapping[str, Response] = {
-    # `BadRequest` has a status of its own.
+    # For the close code only: each `BadRequest` has its own status.
     "BAD_REQUEST": Response(400, close_code=4400),
     # REST sends the errors of variables as INVALID.
     "BAD_DOCUMENT": Response(400, json_status=200),
     "DOCUMENT_NOT_FOUND": Response(400, json_status=200),
     "OVER_LIMIT": Response(400, json_status=200),
-    # Clients look for them in answers that went well, as Apollo Server sends them.
+    # Sent with 200, as by Apollo Server: clients look for them in successful responses.
     "PERSISTED_QUERY_NOT_FOUND": Response(200, headers=NOT_CACHED),
     "PERSISTED_QUERY_NOT_SUPPORTED": Response(200, headers=NOT_CACHED),
     "UNAUTHENTICATED": Response(401, headers={"WWW-Authenticate": "Bearer"}, close_code=4401),
@@ -61,7 +61,7 @@ RESPONSES: Mapping[str, Response] = {
     "DATABASE_UNAVAILABLE": Response(503, retry_after=True, close_code=1013),
     "OVERLOADED": Response(503, retry_after=True, close_code=1013),
     "TIMED_OUT": Response(503),
-    # These end subscriptions only: a request is not refused with them.
+    # The next two end subscriptions only: no request is refused with them.
     "RESTARTING": Response(503, close_code=1012),
     "CUT_OFF": Response(500, close_code=4413),
     "INTERNAL": Response(500),
@@ -69,15 +69,15 @@ RESPONSES: Mapping[str, Response] = {
 
 
 def close_code(code: str) -> int:
-    """Of a WebSocket. Raises ValueError if the error does not close it."""
+    """Return the WebSocket close code. Raises ValueError if the error does not close it."""
     found = RESPONSES[code].close_code
     if found is None:
-        raise ValueError(f"{code} closes no WebSocket.")
+        raise ValueError(f"{code} does not close a WebSocket.")
     return found
 
 
 def internal_error(id: str) -> dict[str, Any]:
-    """An entry of `errors` for a bug. `id`: under which the log has its text."""
+    """Return an entry of `errors` for a bug. The log has its text under `id`."""
     return {
         "message": f"Internal error {id}: it has been logged.",
         "extensions": {"code": "INTERNAL", "id": id},

@@ -1,7 +1,7 @@
-"""An id for every request, on its answer and on its log lines; and one log line per request.
+"""An id for every request, in its response and its log lines, and one log line per request.
 
-What the endpoint knows of a request, it adds to `scope["state"]["log"]` (`request.state.log`), a
-dict of its own for each request: `operation`, `actor`, `outcome`, and `error`: codes and fields.
+Endpoints add fields for that line to `scope["state"]["log"]` (`request.state.log`), a new dict for
+each request: `operation`, `actor`, `outcome`, and `error` (codes and field names).
 """
 
 import json
@@ -23,28 +23,27 @@ from server.http.errors import RESPONSES, internal_error
 log = logging.getLogger("rollcall.requests")
 
 HEADER = b"x-request-id"
-GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-LONGEST_PATH = 200
-# Asked for every few seconds by machines: their successes say nothing.
+CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Characters of a path in the log.
+MAX_PATH_LENGTH = 200
+# Polled every few seconds by machines, so successful requests are not logged.
 UNLOGGED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-# As the answer's status says: nginx's code for a client that has gone before its answer.
-CLIENT_GONE = 499
+# nginx's status for a client that disconnected before the response.
+CLIENT_DISCONNECTED = 499
 INTERNAL = RESPONSES["INTERNAL"].status
 
-Answered = Callable[[str, int], None]
+OnResponse = Callable[[str, int], None]
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def current_request_id() -> str | None:
-    """The id of the request, or the websocket connection, that is being worked on."""
+    """Return the id of the current request or WebSocket connection."""
     return _request_id.get()
 
 
 class RequestRecord:
-    """An HTTP request that is answered: its id, what is known of it for the log, and its answer's
-    status.
-    """
+    """An HTTP request in progress: its id, the fields for the log, and the response's status."""
 
     __slots__ = ("client", "id", "log", "method", "path", "started", "status")
 
@@ -59,60 +58,61 @@ class RequestRecord:
 
 
 class AccessLog:
-    """`answered` is told the method and status of each HTTP request; 499: the client has gone."""
+    """`on_response` gets the method and status of each HTTP request.
 
-    def __init__(self, answered: Answered | None = None) -> None:
-        self._answered = answered
+    Status 499: the client disconnected before the response.
+    """
+
+    def __init__(self, on_response: OnResponse | None = None) -> None:
+        self._on_response = on_response
 
     def begin(
         self, given: bytes | None, method: str, path: str, client: str | None
     ) -> RequestRecord:
-        """A request is worked on, in this context, until `end`. `given`: the id of the client's."""
-        known = RequestRecord(_id(given), method, path, client)
-        _request_id.set(known.id.decode())
-        return known
+        """Start a request in this context. `given`: the request id that the client sent."""
+        record = RequestRecord(_id(given), method, path, client)
+        _request_id.set(record.id.decode())
+        return record
 
-    def failed(self, known: RequestRecord) -> bytes:
-        """Logs the exception that is being handled. The body to tell it with, where nothing was
-        sent yet.
-        """
-        id = known.id.decode()
-        log.exception("Error %s at %s", id, _quoted(known.path))  # noqa: LOG004  in one
-        known.log["outcome"] = "INTERNAL"
+    def failed(self, record: RequestRecord) -> bytes:
+        """Log the exception that is being handled. Return a response body for it."""
+        id = record.id.decode()
+        log.exception("Error %s at %s", id, _quoted(record.path))  # noqa: LOG004  called in `except`
+        record.log["outcome"] = "INTERNAL"
         return json.dumps({"errors": [internal_error(id)]}, separators=(",", ":")).encode()
 
-    def end(self, known: RequestRecord) -> None:
-        """It is counted and, if need be, logged."""
-        status = known.status or CLIENT_GONE
-        if self._answered:
-            self._answered(known.method, status)
+    def end(self, record: RequestRecord) -> None:
+        """Count the request, and log it: at level info if it failed or was refused, else debug."""
+        status = record.status or CLIENT_DISCONNECTED
+        if self._on_response:
+            self._on_response(record.method, status)
         failed = status >= 400  # noqa: PLR2004
-        if known.path in UNLOGGED_PATHS and not failed:
+        if record.path in UNLOGGED_PATHS and not failed:
             return
-        well = not failed and known.log.get("outcome", "ok") == "ok"
-        level = logging.DEBUG if well else logging.INFO
+        succeeded = not failed and record.log.get("outcome", "ok") == "ok"
+        level = logging.DEBUG if succeeded else logging.INFO
         if log.isEnabledFor(level):
             fields = {
-                "method": known.method,
-                "path": _quoted(known.path),
+                "method": record.method,
+                "path": _quoted(record.path),
                 "status": status,
-                "milliseconds": round((perf_counter() - known.started) * 1000, 1),
-                "client": known.client,
+                "milliseconds": round((perf_counter() - record.started) * 1000, 1),
+                "client": record.client,
             }
-            told = {name: str(value) for name, value in known.log.items()}
-            log.log(level, "request", extra={"fields": {**told, **fields}})
+            from_endpoint = {name: str(value) for name, value in record.log.items()}
+            log.log(level, "request", extra={"fields": {**from_endpoint, **fields}})
 
 
 class RequestIds:
-    """The middleware for all that comes as ASGI.
+    """Middleware that gives ASGI requests an id and logs them.
 
-    An exception that escapes `app` is logged under the request's id and, where nothing was sent
-    yet, answered with it.
+    An exception that escapes `app` is logged with the request's id. If no response was started, the
+    client gets the id with status 500.
     """
 
-    def __init__(self, app: ASGIApp, answered: Answered | None = None) -> None:
+    def __init__(self, app: ASGIApp, on_response: OnResponse | None = None) -> None:
         self.app = app
-        self._journal = AccessLog(answered)
+        self._access_log = AccessLog(on_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -123,11 +123,11 @@ class RequestIds:
         try:
             if scope["type"] == "http":
                 client = scope.get("client")
-                known = self._journal.begin(
+                record = self._access_log.begin(
                     given, scope["method"], scope["path"], client[0] if client else None
                 )
-                state["request_id"], state["log"] = known.id.decode(), known.log
-                await self._http(scope, receive, send, known)
+                state["request_id"], state["log"] = record.id.decode(), record.log
+                await self._http(scope, receive, send, record)
             else:
                 id = _id(given)
                 _request_id.set(id.decode())
@@ -137,36 +137,38 @@ class RequestIds:
             _request_id.set(before)
         return None
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send, known: RequestRecord) -> None:
-        async def tagged(message: Message) -> None:
+    async def _http(
+        self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
+    ) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                known.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (HEADER, known.id)]
+                record.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (HEADER, record.id)]
             await send(message)
 
         try:
-            await self.app(scope, receive, tagged)
+            await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
             pass
         except Exception:
-            body = self._journal.failed(known)
-            if known.status is not None:
-                # An answer has begun: the server has to cut it off.
+            body = self._access_log.failed(record)
+            if record.status is not None:
+                # The response has started: the server has to abort it.
                 raise
-            known.status = INTERNAL
-            await _tell_failure(known.id, body, send)
+            record.status = INTERNAL
+            await _send_failure(record.id, body, send)
         finally:
-            self._journal.end(known)
+            self._access_log.end(record)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, id: bytes) -> None:
-        async def tagged(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] in ("websocket.accept", "websocket.http.response.start"):
                 headers = [*message.get("headers", ()), (HEADER, id)]
                 message = {**message, "headers": headers}
             await send(message)
 
         try:
-            await self.app(scope, receive, tagged)
+            await self.app(scope, receive, send_with_id)
         except WebSocketDisconnect:
             pass
         except Exception:
@@ -175,17 +177,17 @@ class RequestIds:
 
 
 def _id(given: bytes | None) -> bytes:
-    if given and GIVEN.fullmatch(given):
+    if given and CLIENT_ID.fullmatch(given):
         return given
     return b"%016x" % random.getrandbits(64)
 
 
 def _quoted(path: str) -> str:
-    """In percent-encoding, so that nobody writes line ends or terminal codes into the log."""
-    return quote(path[:LONGEST_PATH])
+    """Percent-encode a path, so that clients can't put line ends or terminal codes into the log."""
+    return quote(path[:MAX_PATH_LENGTH])
 
 
-async def _tell_failure(id: bytes, body: bytes, send: Send) -> None:
+async def _send_failure(id: bytes, body: bytes, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

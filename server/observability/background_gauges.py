@@ -1,4 +1,4 @@
-"""What the metrics show of background tasks."""
+"""Metrics of background tasks."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ class BackgroundGauges(Collector):
         )
         failures = CounterMetricFamily(
             "rollcall_background_task_failures",
-            "How often a background task has failed and was restarted.",
+            "How often a background task failed and was restarted.",
             labels=["task"],
         )
         for name, running, failed in self._supervisor.counts():

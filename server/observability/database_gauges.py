@@ -1,4 +1,4 @@
-"""What the database tells the metrics: that it is there, its connections, the fleet's numbers."""
+"""Metrics of the database: whether it is available, its connections, and counts of devices."""
 
 import asyncio
 import logging
@@ -16,24 +16,25 @@ from resolvers.services import Services
 
 log = logging.getLogger("rollcall.metrics")
 
+# Seconds for which counts are reused.
 COUNT_EVERY_SECONDS = 15
-# Prometheus itself waits for 10 seconds.
+# Seconds. Less than the 10 that Prometheus waits.
 COUNT_WITHIN_SECONDS = 5
 
 
 class DatabaseGauges(Collector):
-    """Numbers that can't be had are left out rather than told as they were."""
+    """Numbers that are not available are omitted, so that no old ones are shown."""
 
     def __init__(self, services: Callable[[], Services | None]) -> None:
         self._services = services
         self._counting = asyncio.Lock()
         self._counts: FleetCounts | None = None
-        self._undelivered = 0
+        self._pending_configs = 0
         self._count_again = 0.0
         self._reached = True
 
     async def refresh(self) -> None:
-        """Counts, unless that was done a moment ago. Never raises."""
+        """Count, unless the last counts are recent. Never raises."""
         async with self._counting:
             services = self._services()
             if services is None:
@@ -50,11 +51,13 @@ class DatabaseGauges(Collector):
                 services.database.transaction() as session,
             ):
                 self._counts = await fleet_counts(session)
-                self._undelivered = await outbox.count(session)
+                self._pending_configs = await outbox.count(session)
         except Unavailable:
             self._reached, self._count_again = False, 0.0
         except TimeoutError:
-            log.warning("Counting the devices took over %s s: given up.", COUNT_WITHIN_SECONDS)
+            log.warning(
+                "Counting the devices took over %s s and was given up.", COUNT_WITHIN_SECONDS
+            )
         except Exception:
             log.exception("The devices could not be counted.")
 
@@ -66,31 +69,31 @@ class DatabaseGauges(Collector):
             yield from _pool(services)
         if services is not None and self._counts is not None:
             yield from _fleet(self._counts)
-            told = "Configs that the MQTT broker does not have yet."
-            yield _gauge("configs_undelivered", told, self._undelivered)
+            text = "Configs that the MQTT broker does not have yet."
+            yield _gauge("configs_undelivered", text, self._pending_configs)
 
 
 def _pool(services: Services) -> Iterator[Metric]:
     pool = services.database.engine.pool
     assert isinstance(pool, QueuePool)  # noqa: S101
-    told = "Connections of the pool to the database."
-    connections = GaugeMetricFamily("rollcall_database_pool_connections", told, labels=["state"])
+    text = "Database connections of the pool."
+    connections = GaugeMetricFamily("rollcall_database_pool_connections", text, labels=["state"])
     connections.add_metric(["in_use"], pool.checkedout())
     connections.add_metric(["idle"], pool.checkedin())
     yield connections
-    yield _gauge("database_pool_size", "Connections that the pool may have at most.", pool.size())
+    yield _gauge("database_pool_size", "Maximum number of connections of the pool.", pool.size())
 
 
 def _fleet(counts: FleetCounts) -> Iterator[Metric]:
-    devices = GaugeMetricFamily("rollcall_devices", "Devices by their state.", labels=["state"])
+    devices = GaugeMetricFamily("rollcall_devices", "Devices by state.", labels=["state"])
     for state, count in counts.states.items():
         devices.add_metric([state.value], count)
     yield devices
     yield _gauge("devices_online", "Devices that are online.", counts.online)
     yield _gauge("devices_in_sync", "Devices that run their config.", counts.in_sync)
-    told = "Devices that have not applied their config yet, or could not."
-    yield _gauge("devices_out_of_sync", told, counts.out_of_sync)
+    text = "Devices that have not applied their config yet, or could not."
+    yield _gauge("devices_out_of_sync", text, counts.out_of_sync)
 
 
-def _gauge(name: str, told: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"rollcall_{name}", told, value=value)
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"rollcall_{name}", text, value=value)

@@ -1,6 +1,6 @@
-"""One way out for every log line of the process: to stderr, for people or for programs.
+"""Logging of the whole process: to stderr, as text for people or as JSON.
 
-Code logs by `logging.getLogger("rollcall.<noun>")`; fields for programs come as
+Code logs by `logging.getLogger("rollcall.<noun>")`; structured fields are given as
 `extra={"fields": {...}}`. Query text, variables, tokens and headers are never logged.
 """
 
@@ -18,10 +18,10 @@ from server.settings import LogFormat, Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Takes over the logging of the whole process, whatever was set up before.
+    """Replace the logging configuration of the whole process.
 
-    Below warnings, only Rollcall and the server are heard: libraries tell there what they send
-    and receive.
+    Levels below warning are enabled only for Rollcall and uvicorn: other libraries log there what
+    they send and receive.
     """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     handler = logging.StreamHandler(sys.stderr)
@@ -34,9 +34,9 @@ def configure_logging(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         server = logging.getLogger(name)
         server.handlers.clear()
-        server.setLevel(logging.INFO)  # its debug lines hold what clients send
-        server.propagate = name != "uvicorn.access"  # holds query strings; ours is `requests`
-    logging.getLogger("uvicorn.error").addFilter(_says_no_query)
+        server.setLevel(logging.INFO)  # its debug lines contain what clients send
+        server.propagate = name != "uvicorn.access"  # contains query strings; see `access_log`
+    logging.getLogger("uvicorn.error").addFilter(_has_no_query)
     logging.captureWarnings(capture=True)
 
 
@@ -45,7 +45,7 @@ def formatter(log_format: LogFormat, *, colors: bool = False) -> ProcessorFormat
     if log_format == "json":
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        # The default traceback shows local variables, tokens among them.
+        # The default traceback shows local variables, which may be tokens.
         plain = structlog.dev.plain_traceback
         renderer = structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=plain, timestamp_key="time"
@@ -54,24 +54,24 @@ def formatter(log_format: LogFormat, *, colors: bool = False) -> ProcessorFormat
     return ProcessorFormatter(processors=processors)
 
 
-def _says_no_query(record: logging.LogRecord) -> bool:
-    """Uvicorn's lines on websockets have the address with its query string."""
+def _has_no_query(record: logging.LogRecord) -> bool:
+    """Filter out uvicorn's lines on WebSockets, which contain query strings."""
     return '"WebSocket %s"' not in str(record.msg)
 
 
 def _context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """What is known of a record beside its message; its own fields can't replace any of it."""
+    """Add time, level, logger and ids to a record. Its own fields can't replace these."""
     record: logging.LogRecord = event["_record"]
-    told: EventDict = {
+    context: EventDict = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
         "logger": record.name,
     }
     if (request_id := current_request_id()) is not None:
-        told["request_id"] = request_id
+        context["request_id"] = request_id
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
-        told["trace_id"] = trace.format_trace_id(span.trace_id)
+        context["trace_id"] = trace.format_trace_id(span.trace_id)
     fields: EventDict = getattr(record, "fields", {})
-    more = {key: value for key, value in fields.items() if key not in told and key not in event}
-    return {**told, **event, **more}
+    more = {key: value for key, value in fields.items() if key not in context and key not in event}
+    return {**context, **event, **more}

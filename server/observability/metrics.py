@@ -1,6 +1,6 @@
-"""Metrics for Prometheus: what is counted, and the page that it reads.
+"""Metrics for Prometheus, and the page `/metrics`.
 
-Each application has a registry of its own. Every label's values are bounded, whoever asks what.
+Each application has its own registry. Clients can't create unlimited values of a label.
 """
 
 from collections.abc import Awaitable, Callable
@@ -32,8 +32,9 @@ Allowed = Callable[[Request], Awaitable[Response | None]]
 
 
 class Metrics:
-    """`desk` says what the database is reached by now; None: it is away. `broker`: whether there is
-    a connection to the MQTT broker; None where none is wanted.
+    """`services` returns None while the database is not available.
+
+    `broker` returns whether the MQTT client is connected. It is None if MQTT is off.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Metrics:
             registry.register(BackgroundGauges(supervisor))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        build = Info("rollcall_build", "What runs here.", registry=registry)
+        build = Info("rollcall_build", "The version of Rollcall.", registry=registry)
         build.info({"version": version("rollcall")})
 
         self._requests = RequestCounts()
@@ -70,16 +71,16 @@ class Metrics:
             registry=registry,
         )
         if broker:
-            text = (
-                "Whether this server uses a connection to the broker: 0 also without the database."
-            )
+            text = "1 if the MQTT client is connected. 0 also while the database is not available."
             Gauge("rollcall_mqtt_up", text, registry=registry).set_function(broker)
         for protocol in ("websocket", "sse"):
             self._connections.labels(protocol)
 
     def graphql(self, operation: str, outcome: str, seconds: float) -> None:
-        """`operation`: its type and first field, such as `query devices`, as far as the schema
-        has that field; `outcome`: ok, refused, failed or the code of an error.
+        """Count an operation.
+
+        `operation`: its type and first field, such as `query devices`, if the schema has the field.
+        `outcome`: ok, refused, failed or the code of an error.
         """
         self._requests.graphql(operation, outcome, seconds)
 
@@ -103,11 +104,11 @@ class Metrics:
         self._requests.events += count
 
     def cut_off(self, reason: str) -> None:
-        """`reason`: a word of a fixed set, such as `slow`."""
+        """Count a subscription that the server ended. `reason`: a fixed word, such as `slow`."""
         self._cut_off.labels(reason).inc()
 
     async def page(self, accept: str) -> Response:
-        """In the format that the header `Accept` asks for."""
+        """Respond in the format that the header `Accept` requests."""
         await self._database.refresh()
         encode, content_type = choose_encoder(accept)
         return Response(encode(self.registry), headers={"Content-Type": content_type})
@@ -116,7 +117,7 @@ class Metrics:
 def metrics_endpoint(
     metrics: Metrics, allowed: Allowed | None = None
 ) -> Callable[[Request], Awaitable[Response]]:
-    """For the route `/metrics`. What `allowed` returns is answered instead of the metrics."""
+    """Create the route `/metrics`. A response that `allowed` returns is sent instead of metrics."""
 
     async def endpoint(request: Request) -> Response:
         refusal = await allowed(request) if allowed else None

@@ -1,4 +1,4 @@
-"""From a span's end to the collector. Imports the packages of the extra `otel`."""
+"""Exports spans to an OpenTelemetry collector. Imports the packages of the extra `otel`."""
 
 import asyncio
 import logging
@@ -14,25 +14,26 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 log = logging.getLogger("rollcall.tracing")
 
+# Seconds that the stop waits for the last spans.
 FLUSH_SECONDS = 2.0
-# They tell of each batch that is not taken; ours tells of the first.
-TALKATIVE = (
+# Silenced: they log each batch that is not accepted. `Collector` logs only the first.
+NOISY_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk._shared_internal",
 )
 
 
 class Pipeline:
-    """Its settings are OpenTelemetry's own environment variables."""
+    """A tracer provider, configured by OpenTelemetry's own environment variables."""
 
     def __init__(self) -> None:
-        ours = {"service.name": "rollcall", "service.version": version("rollcall")}
-        resource = Resource.create(ours).merge(OTELResourceDetector().detect())
+        defaults = {"service.name": "rollcall", "service.version": version("rollcall")}
+        resource = Resource.create(defaults).merge(OTELResourceDetector().detect())
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._exporter = Collector(OTLPSpanExporter())
 
     def start(self) -> None:
-        for name in TALKATIVE:
+        for name in NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.provider.add_span_processor(WithoutQueryString())
         try:
@@ -41,7 +42,7 @@ class Pipeline:
             log.warning("Traces are not sent. Check the variables OTEL_BSP_*: %s", error)
 
     async def stop(self) -> None:
-        """Sends what is left. A collector that does not answer is not waited for."""
+        """Send the remaining spans, but wait at most FLUSH_SECONDS for the collector."""
         sending = threading.Thread(target=self.provider.shutdown, name="last spans", daemon=True)
         sending.start()
         await asyncio.to_thread(sending.join, FLUSH_SECONDS)
@@ -50,27 +51,27 @@ class Pipeline:
 
 
 class Collector(SpanExporter):
-    """Tells when the collector stops taking spans, and when it takes them again."""
+    """Logs when the collector stops accepting spans, and when it accepts them again."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
-        self._taken = True
+        self._accepted = True
         self._stopped = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             result = self._exporter.export(spans)
-        except Exception:  # noqa: BLE001  traces never get in the way
+        except Exception:  # noqa: BLE001  tracing must not break anything
             result = SpanExportResult.FAILURE
-        taken = result is SpanExportResult.SUCCESS
-        if self._taken and not taken:
+        accepted = result is SpanExportResult.SUCCESS
+        if self._accepted and not accepted:
             log.warning(
-                "The collector does not take traces; they are lost until it does. "
-                "See OTEL_EXPORTER_OTLP_ENDPOINT."
+                "The collector does not accept traces; they are lost until it does. "
+                "Check OTEL_EXPORTER_OTLP_ENDPOINT."
             )
-        elif taken and not self._taken:
-            log.info("The collector takes traces again.")
-        self._taken = taken
+        elif accepted and not self._accepted:
+            log.info("The collector accepts traces again.")
+        self._accepted = accepted
         return result
 
     def shutdown(self) -> None:
@@ -80,7 +81,7 @@ class Collector(SpanExporter):
 
 
 class WithoutQueryString(SpanProcessor):
-    """A GraphQL query by GET stands in the address, with its variables."""
+    """Removes query strings: a GraphQL request by GET has its document and variables there."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
         if span.attributes and "url.query" in span.attributes:

@@ -1,6 +1,6 @@
-"""How many requests and GraphQL operations there were, and how long these took, for Prometheus.
+"""Counts of HTTP requests and GraphQL operations, and durations of operations, for Prometheus.
 
-prometheus_client's own counters take a lock for each number; these are of one thread.
+All are updated by one thread. prometheus_client's own counters would take a lock for each update.
 """
 
 from bisect import bisect_left
@@ -10,23 +10,23 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-# 0.5 ms to 10 s
+# Seconds: 0.5 ms to 10 s.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BOUNDS = (*map(floatToGoString, BUCKETS), "+Inf")
 
 
 class RequestCounts(Collector):
-    """`events`: sent to subscribers."""
+    """`events`: the number of events sent to subscribers."""
 
     def __init__(self) -> None:
-        self._answered: dict[tuple[str, int], int] = {}
+        self._responses: dict[tuple[str, int], int] = {}
         self.events = 0
         self._outcomes: dict[tuple[str, str], int] = {}
         self._times: dict[str, _Times] = {}
 
     def http(self, method: str, status: int) -> None:
         key = method, status
-        self._answered[key] = self._answered.get(key, 0) + 1
+        self._responses[key] = self._responses.get(key, 0) + 1
 
     def graphql(self, operation: str, outcome: str, seconds: float) -> None:
         key = operation, outcome
@@ -38,20 +38,20 @@ class RequestCounts(Collector):
         times.counts[bisect_left(BUCKETS, seconds)] += 1
 
     def collect(self) -> Iterator[Metric]:
-        answered = CounterMetricFamily(
+        responses = CounterMetricFamily(
             "rollcall_http_requests",
-            "HTTP requests. Status 499: the client was gone before its answer.",
+            "HTTP requests. Status 499: the client disconnected before the response.",
             labels=["method", "status"],
         )
-        for (method, status), count in self._answered.items():
-            answered.add_metric([method, str(status)], count)
-        yield answered
+        for (method, status), count in self._responses.items():
+            responses.add_metric([method, str(status)], count)
+        yield responses
         yield CounterMetricFamily(
             "rollcall_live_events", "Events sent to subscribers.", value=self.events
         )
         outcomes = CounterMetricFamily(
             "rollcall_graphql_requests",
-            "GraphQL operations, by what became of them.",
+            "GraphQL operations by outcome.",
             labels=["operation", "outcome"],
         )
         for key, count in self._outcomes.items():
@@ -59,7 +59,7 @@ class RequestCounts(Collector):
         yield outcomes
         seconds = HistogramMetricFamily(
             "rollcall_graphql_request_seconds",
-            "How long GraphQL operations took.",
+            "Duration of GraphQL operations.",
             labels=["operation"],
         )
         for operation, times in self._times.items():
@@ -75,9 +75,9 @@ class _Times:
         self.counts = [0] * len(BOUNDS)
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Each with those below it, as Prometheus wants them."""
-        below, found = 0, []
+        """Return cumulative counts by upper bound, as Prometheus requires."""
+        total, found = 0, []
         for bound, count in zip(BOUNDS, self.counts, strict=True):
-            below += count
-            found.append((bound, float(below)))
+            total += count
+            found.append((bound, float(total)))
         return found

@@ -1,7 +1,7 @@
-"""OpenTelemetry traces, where its own environment variables ask for them; else nothing is loaded.
+"""OpenTelemetry traces, enabled by its own environment variables; otherwise nothing is loaded.
 
-A trace has the span of the request (FastAPI's), one for the GraphQL operation, and one for each
-SQL statement. None holds values that a client has sent: they are traces of the server.
+A trace has the span of the request (FastAPI's), one for the GraphQL operation, and one for each SQL
+statement. Spans contain no values that a client has sent.
 """
 
 import logging
@@ -16,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode
 
 from server.observability.access_log import UNLOGGED_PATHS, current_request_id
+from server.observability.request_spans import RequestSpans
 from server.observability.statement_spans import StatementSpans
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ OFF: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 
 
 class Tracing:
-    """Without a pipeline it is off, and costs nothing."""
+    """Without a pipeline, tracing is off and costs nothing."""
 
     def __init__(self, pipeline: "Pipeline | None" = None) -> None:
         self._pipeline = pipeline
@@ -43,7 +44,7 @@ class Tracing:
 
     @property
     def telemetry(self) -> TelemetryConfig:
-        """For `FastAPI(telemetry=...)`, which makes the spans of requests."""
+        """For `FastAPI(telemetry=...)`, which creates the spans of requests."""
         return {
             "tracer_provider": self._pipeline.provider if self._pipeline else None,
             "tracing": self._pipeline is not None,
@@ -55,15 +56,20 @@ class Tracing:
         }
 
     def operation_span(self, operation: str) -> AbstractContextManager[Span]:
-        """Around the execution of a GraphQL operation, named such as `query devices`."""
+        """A span around the execution of an operation. `operation`: such as `query devices`."""
         return self._operation(operation) if self._tracer else OFF
+
+    @property
+    def request_spans(self) -> RequestSpans | None:
+        """For requests that bypass FastAPI. None if tracing is off."""
+        return RequestSpans(self._tracer) if self._tracer else None
 
     @contextmanager
     def _operation(self, operation: str) -> Iterator[Span]:
         assert self._tracer is not None  # noqa: S101
-        known = {"rollcall.request_id": current_request_id() or ""}
+        attributes = {"rollcall.request_id": current_request_id() or ""}
         with self._tracer.start_as_current_span(
-            operation, attributes=known, record_exception=False, set_status_on_exception=False
+            operation, attributes=attributes, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
                 yield span
@@ -74,7 +80,7 @@ class Tracing:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Sends spans while it is entered, and what is left at the end, for two seconds at most."""
+        """Send spans while entered. At the end, send the rest within two seconds."""
         if self._pipeline is None or self._tracer is None:
             yield
             return
@@ -87,8 +93,8 @@ class Tracing:
 
 
 def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Tracing:
-    """On where it is asked for and possible; says why where it is asked for and not possible."""
-    if not _asked_for(environment):
+    """Enable tracing if the environment requests it. Log why if that is not possible."""
+    if not _is_requested(environment):
         return Tracing()
     exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
     protocol = next(filter(None, map(environment.get, PROTOCOLS)), PROTOCOL)
@@ -113,7 +119,7 @@ def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Tra
     return Tracing(Pipeline())
 
 
-def _asked_for(environment: Mapping[str, str]) -> bool:
+def _is_requested(environment: Mapping[str, str]) -> bool:
     exporter = environment.get("OTEL_TRACES_EXPORTER", "")
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
         return False

@@ -1,4 +1,4 @@
-"""The routes of trusted documents: `GET /topics/{id}` and the like, executed as the documents."""
+"""REST routes, such as `GET /topics/{id}`. Each executes a trusted document."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,20 @@ from server.graphql.responses import encode_json
 from server.graphql.service import GraphQLService
 from server.http.body import JSON, BadRequest, check_preflight, read_object
 from server.rest.openapi import openapi
-from server.rest.responses import refused, told
+from server.rest.responses import error_response, result_response
 
 
 def add_rest(
     app: FastAPI, service: GraphQLService, schema: GraphQLSchema, routes: Sequence[Route]
 ) -> None:
-    """Adds the routes, and `/openapi.json`, which describes them.
+    """Add the routes, and `/openapi.json`, which describes them.
 
-    That is open to everybody: it has no more than the documents, and the page shows it.
+    The description needs no token: it reveals only the documents, and `/docs` loads it.
     """
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route
-    # A path without names comes before one that would match it, too.
+    # A path without parameters comes before a path with parameters that matches it, too.
     for path in sorted(by_path, key=lambda path: path.replace("{", "~")):
         app.router.routes.append(HTTPRoute(path, RestEndpoint(service, by_path[path])))
     description = encode_json(openapi(schema, routes))
@@ -43,7 +43,7 @@ def add_rest(
 
 
 class RestEndpoint:
-    """An ASGI application for one path; `routes` by method."""
+    """An ASGI application for one path. `routes`: by method."""
 
     def __init__(self, service: GraphQLService, routes: Mapping[str, Route]) -> None:
         self._service = service
@@ -55,50 +55,50 @@ class RestEndpoint:
 
     async def _respond(self, http: HTTPRequest) -> Response:
         route = self._routes.get("GET" if http.method == "HEAD" else http.method)
-        if route is None:
-            allowed = ", ".join(sorted(self._routes))
-            wrong = BadRequest(405, f"Here it is {allowed}.", headers={"Allow": allowed})
-            return refused(wrong, lambda field: field)
         try:
-            return await self._answer(http, route)
+            return await self._execute(http, route)
         except (RollcallError, BadRequest, BadDocument) as error:
             log = http.state.log
             log["outcome"], log["error"] = error_label(error), describe_error(error)
-            return refused(error, route.parameters.named)
+            path = route.parameters.parameter_path if route else lambda field: field
+            return error_response(error, path)
 
-    async def _answer(self, http: HTTPRequest, route: Route) -> Response:
+    async def _execute(self, http: HTTPRequest, route: Route | None) -> Response:
+        if route is None:
+            allowed = ", ".join(sorted(self._routes))
+            raise BadRequest(405, f"Use {allowed} here.", headers={"Allow": allowed})
         service, log = self._service, http.state.log
         values = await self._values(http, route)
         address = http.client.host if http.client else None
-        caller, own = await service.identify(http.headers.get("authorization"), address)
+        caller, device = await service.identify(http.headers.get("authorization"), address)
         if caller.kind is None and service.services().enrolment is not EnrolmentPolicy.OPEN:
-            # Before it is told what is wrong with the rest.
+            # Checked first: without a token nothing is revealed about the rest.
             raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
         route.parameters.check(values)
         operation = service.prepare(Request("", values, None, route.id), caller)
         log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"
-        result, log["outcome"] = await service.run(operation, caller, own)
+        result, log["outcome"] = await service.run(operation, caller, device)
         if log["outcome"] != "ok":
             log["error"] = describe_result(result)
-        return told(route, result)
+        return result_response(route, result)
 
     async def _values(self, http: HTTPRequest, route: Route) -> dict[str, Any]:
-        """Unchecked, by the names of the document's variables.
+        """Return unchecked values by the names of the document's variables.
 
         Raises BadRequest if the body is not a JSON object, InputError if a value is given twice.
         """
         if route.has_body and http.query_params:
             raise BadRequest(400, "Send the values in the JSON body, not in the query.")
-        if route.has_body and _brings_something(http):
+        if route.has_body and _has_body(http):
             values = await self._body(http)
         else:
             check_preflight(http.headers)
-            values = {} if route.has_body else _in_query(http, route)
+            values = {} if route.has_body else _query_values(http, route)
         for name, text in http.path_params.items():
             if name in values:
-                message = f"{name} is in the path already: leave it out here."
+                message = f"{name} is in the path already: omit it here."
                 raise InputError.at(name, message, ErrorCode.INVALID)
-            values[name] = route.parameters.by_name[name].parsed([text])
+            values[name] = route.parameters.by_name[name].parse([text])
         return values
 
     async def _body(self, http: HTTPRequest) -> dict[str, Any]:
@@ -109,16 +109,17 @@ class RestEndpoint:
             raise TOO_SLOW from None
 
 
-def _in_query(http: HTTPRequest, route: Route) -> dict[str, Any]:
-    known = route.parameters.by_name
+def _query_values(http: HTTPRequest, route: Route) -> dict[str, Any]:
+    parameters = route.parameters.by_name
     texts: dict[str, list[str]] = {}
     for name, text in http.query_params.multi_items():
         texts.setdefault(name, []).append(text)
     return {
-        name: known[name].parsed(given) if name in known else given for name, given in texts.items()
+        name: parameters[name].parse(given) if name in parameters else given
+        for name, given in texts.items()
     }
 
 
-def _brings_something(http: HTTPRequest) -> bool:
+def _has_body(http: HTTPRequest) -> bool:
     headers = http.headers
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12, as OpenAPI 3.1 has it) of the schema's types."""
+"""JSON Schema (2020-12, as in OpenAPI 3.1) of the types of the GraphQL schema."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -35,14 +35,14 @@ SCALARS: Mapping[str, Json] = {
 
 
 class JsonTypes:
-    """`components` gets the enums and input types that were asked for, by name."""
+    """`components` collects the enums and input types that were used, by name."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self.components: dict[str, Json] = {}
         self._schema = schema
 
     def given(self, type: GraphQLInputType) -> Json:
-        """What may be sent for a type."""
+        """Describe the values that may be sent for a type."""
         match type:
             case GraphQLNonNull():
                 return self.given(type.of_type)
@@ -64,7 +64,7 @@ class JsonTypes:
         selected: SelectionSetNode | None,
         fragments: Mapping[str, FragmentDefinitionNode],
     ) -> Json:
-        """What is answered for a field of a type."""
+        """Describe the response for a field with this type and selection."""
         match type:
             case GraphQLNonNull():
                 return _not_null(self.selected(type.of_type, selected, fragments))
@@ -86,16 +86,19 @@ class JsonTypes:
             return SCALARS.get(type.name, {})
         self.components.setdefault(
             type.name,
-            {"type": "string", "enum": list(type.values), **described(type.description)},
+            {"type": "string", "enum": list(type.values), **description_of(type.description)},
         )
         return _reference(type)
 
     def _input(self, type: GraphQLInputObjectType) -> None:
         if type.name in self.components:
             return
-        self.components[type.name] = found = {"type": "object", **described(type.description)}
+        self.components[type.name] = found = {
+            "type": "object",
+            **description_of(type.description),
+        }
         found["properties"] = {
-            name: {**self._item(field.type), **described(field.description)}
+            name: {**self._item(field.type), **description_of(field.description)}
             for name, field in type.fields.items()
         }
         found["required"] = [
@@ -118,11 +121,11 @@ class JsonTypes:
             field = type.fields[node.name.value]
             name = (node.alias or node.name).value
             found = self.selected(field.type, node.selection_set, fragments)
-            properties[name] = {**found, **described(field.description)}
+            properties[name] = {**found, **description_of(field.description)}
         return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def described(text: str | None) -> Json:
+def description_of(text: str | None) -> Json:
     return {"description": " ".join(text.split())} if text else {}
 
 

@@ -1,4 +1,4 @@
-"""The routes in OpenAPI 3.1, made of the documents and the schema."""
+"""The OpenAPI 3.1 description of the routes, generated from the documents and the schema."""
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -9,17 +9,17 @@ from graphql import FragmentDefinitionNode, GraphQLNonNull, GraphQLSchema
 from domain.errors import ErrorCode
 from schema.routes.parameters import Parameter
 from schema.routes.routes import Route
-from server.rest.json_types import Json, JsonTypes, described
+from server.rest.json_types import Json, JsonTypes, description_of
 
 ERRORS = {
-    "400": "What came is not JSON, or from a page elsewhere.",
-    "401": "This needs a valid token.",
+    "400": "The body is not JSON, or the request comes from a page of another site.",
+    "401": "A valid token is required.",
     "403": "This token may not do that.",
-    "404": "There is no such thing, or not for this token.",
-    "409": "It does not fit the present state: read it and decide again.",
-    "422": "A value can't be used; `field` says which.",
-    "429": "Too much at once; `Retry-After` says when to come again.",
-    "503": "The database is away or busy (`Retry-After`), or it took too long.",
+    "404": "Not found, or not visible for this token.",
+    "409": "The request conflicts with the current state: read it again, then decide.",
+    "422": "A value is invalid; `field` names it.",
+    "429": "Too many requests; try again after `Retry-After` seconds.",
+    "503": "The database is unavailable or busy (`Retry-After`), or the request took too long.",
 }
 PROBLEM: Json = {
     "type": "object",
@@ -37,7 +37,7 @@ PROBLEM: Json = {
                         + ", ".join(ErrorCode)
                         + ", or another of docs/api.md.",
                     },
-                    "field": {"type": ["string", "null"], "description": "What is wrong."},
+                    "field": {"type": ["string", "null"], "description": "The invalid field."},
                     "message": {"type": "string", "description": "For people."},
                 },
             },
@@ -45,9 +45,9 @@ PROBLEM: Json = {
     },
 }
 ABOUT = (
-    "The REST face of the GraphQL API at `/graphql`, which can do more. Each route is a trusted "
-    "document: its parameters are the document's variables, and its answer is what the document "
-    "selects."
+    "REST routes on top of the GraphQL API at `/graphql`, which can do more. Each route is a "
+    "trusted document: its parameters are the document's variables, and its response is what the "
+    "document selects."
 )
 
 
@@ -59,7 +59,7 @@ def openapi(schema: GraphQLSchema, routes: Sequence[Route]) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Rollcall", "version": version("rollcall"), "description": ABOUT},
-        # Wherever this document is: behind a proxy that adds a path, too.
+        # Relative to this document, for a proxy that adds a path.
         "servers": [{"url": "."}],
         "security": [{"token": []}],
         "paths": paths,
@@ -85,18 +85,18 @@ def _operation(schema: GraphQLSchema, types: JsonTypes, route: Route) -> Json:
     parts = [part for part in route.path.split("/") if part and "{" not in part]
     found: Json = {
         "operationId": f"{route.method.lower()}_{route.id}".replace(".", "_"),
-        "summary": route.about.rstrip("."),
+        "summary": route.summary.rstrip("."),
         "tags": parts[:1],
         "parameters": list(_parameters(types, route)),
         "responses": {
             "200": {
                 "description": root.fields[route.field.name.value].description or "Done.",
-                "content": _json(_answer(root, types, route)),
+                "content": _json(_response(root, types, route)),
             },
             **{
                 status: {"$ref": f"#/components/responses/{status}"}
                 for status in ERRORS
-                if _can_be(route, status)
+                if _is_possible(route, status)
             },
         },
     }
@@ -105,9 +105,9 @@ def _operation(schema: GraphQLSchema, types: JsonTypes, route: Route) -> Json:
     return found
 
 
-def _can_be(route: Route, status: str) -> bool:
+def _is_possible(route: Route, status: str) -> bool:
     if status == "409":
-        return route.changes
+        return route.is_mutation
     return status != "404" or bool(route.in_path)
 
 
@@ -124,22 +124,22 @@ def _parameter(types: JsonTypes, parameter: Parameter, where: str) -> Json:
         "name": parameter.name,
         "in": where,
         "required": where == "path" or parameter.required,
-        **described(parameter.description),
-        # A query can't say null.
+        **description_of(parameter.description),
+        # A query string can't express null.
         "schema": {**types.required(parameter.type), **_default(parameter)},
     }
 
 
 def _body(types: JsonTypes, route: Route) -> Json | None:
-    taken = [p for p in route.parameters.by_name.values() if p.name not in route.in_path]
-    required = [parameter.name for parameter in taken if parameter.required]
+    parameters = [p for p in route.parameters.by_name.values() if p.name not in route.in_path]
+    required = [parameter.name for parameter in parameters if parameter.required]
     properties = {
         parameter.name: {
             **_type(types, parameter),
-            **described(parameter.description),
+            **description_of(parameter.description),
             **_default(parameter),
         }
-        for parameter in taken
+        for parameter in parameters
     }
     body = {
         "type": "object",
@@ -147,7 +147,7 @@ def _body(types: JsonTypes, route: Route) -> Json | None:
         "required": required,
         "additionalProperties": False,
     }
-    return {"required": bool(required), "content": _json(body)} if taken else None
+    return {"required": bool(required), "content": _json(body)} if parameters else None
 
 
 def _type(types: JsonTypes, parameter: Parameter) -> Json:
@@ -160,7 +160,7 @@ def _default(parameter: Parameter) -> Json:
     return {} if parameter.default is None else {"default": parameter.default}
 
 
-def _answer(root: Any, types: JsonTypes, route: Route) -> Json:
+def _response(root: Any, types: JsonTypes, route: Route) -> Json:
     fragments = {
         node.name.value: node
         for node in route.document.ast.definitions
@@ -169,7 +169,7 @@ def _answer(root: Any, types: JsonTypes, route: Route) -> Json:
     type = root.fields[route.field.name.value].type
     some = type if isinstance(type, GraphQLNonNull) else GraphQLNonNull(type)
     found = types.selected(some, route.field.selection_set, fragments)
-    if route.changes:
+    if route.is_mutation:
         del found["properties"]["errors"]
         found["required"].remove("errors")
     return found

@@ -1,4 +1,4 @@
-"""What a caller of a route is told: JSON, and a status that says what it is."""
+"""Responses of the REST routes: JSON with an HTTP status."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,24 +13,24 @@ from server.graphql.responses import encode_json, format_exception
 from server.http.body import JSON, BadRequest
 from server.http.errors import RESPONSES
 
-NOTHING = {
+NOT_FOUND = {
     "code": ErrorCode.NOT_FOUND,
     "field": None,
-    "message": "There is no such thing, or not for this token.",
+    "message": "Not found, or not visible for this token.",
 }
 
 Named = Callable[[str | None], str | None]
 
 
-def told(route: Route, result: ExecutionResult) -> Response:
-    """The value of the route's field; of a mutation, its payload without `errors`."""
-    named = route.parameters.named
+def result_response(route: Route, result: ExecutionResult) -> Response:
+    """Respond with the value of the route's field; for a mutation, its payload without `errors`."""
+    named = route.parameters.parameter_path
     for error in result.errors or ():
-        return refused(error.original_error or error, named)
+        return error_response(error.original_error or error, named)
     value = (result.data or {})[route.key]
     if value is None:
-        return _failed(RESPONSES[ErrorCode.NOT_FOUND].status, [NOTHING])
-    if route.changes:
+        return _failed(RESPONSES[ErrorCode.NOT_FOUND].status, [NOT_FOUND])
+    if route.is_mutation:
         errors = value.pop("errors")
         if errors:
             status = RESPONSES[errors[0]["code"]].status
@@ -38,8 +38,8 @@ def told(route: Route, result: ExecutionResult) -> Response:
     return _json(200, value)
 
 
-def refused(error: BaseException, named: Named) -> Response:
-    """`named`: what the caller calls a field of the input."""
+def error_response(error: BaseException, named: Named) -> Response:
+    """`named`: returns the caller's name of an input field."""
     match error:
         case BadRequest():
             headers = error.headers

@@ -1,4 +1,4 @@
-"""Who is told of events, and by which bot, as the settings have it."""
+"""The alert channels and the bot, as configured by the settings."""
 
 from typing import TYPE_CHECKING
 
@@ -17,42 +17,43 @@ CHANNELS = (TELEGRAM, WebhookChannel.name, LogChannel.name)
 
 
 class NotifierRuntime:
-    """`workers` tell people, and listen to them. `bot` None: there is none."""
+    """The notifier and the bot as background tasks. `bot` is None if none is configured."""
 
     def __init__(self, settings: Settings) -> None:
         self.bot: TelegramBot | None = None
         api = self._api = telegram_api(settings)
-        told = configured_channels(settings, api)
-        self.workers: list[BackgroundTask] = [Notifier(told, CHANNELS, settings.language)]
+        channels = configured_channels(settings, api)
+        notifier = Notifier(channels, CHANNELS, settings.language)
+        self.background_tasks: list[BackgroundTask] = [notifier]
         if api:
-            from notifier.telegram import bot  # noqa: PLC0415  as below
+            from notifier.telegram import bot  # noqa: PLC0415  a slow import
 
             self.bot = bot.TelegramBot(api, settings.timezone, settings.telegram_webhook_url)
-            self.workers.append(self.bot)
+            self.background_tasks.append(self.bot)
 
     async def close(self) -> None:
-        """After the workers: what they say last needs a connection, too."""
+        """Call it after the background tasks have ended: their last messages need a connection."""
         if self._api:
             await self._api.close()
 
 
 def telegram_api(settings: Settings) -> "TelegramApi | None":
-    """None where no bot is set."""
+    """Return None if no bot is configured."""
     if settings.telegram_bot_token is None:
         return None
-    from notifier.telegram.api import TelegramApi  # noqa: PLC0415  it loads a lot
+    from notifier.telegram.api import TelegramApi  # noqa: PLC0415  a slow import
 
     return TelegramApi(settings.telegram_bot_token.get_secret_value(), settings.telegram_api_url)
 
 
 def configured_channels(settings: Settings, api: "TelegramApi | None") -> list[ConfiguredChannel]:
-    """Telegram and a webhook, as far as they are set; the log where neither is."""
-    told = []
+    """Return Telegram and the webhook, if configured; the log if neither is."""
+    channels = []
     if api:
-        from notifier.telegram.channel import TelegramChannel  # noqa: PLC0415  as above
+        from notifier.telegram.channel import TelegramChannel  # noqa: PLC0415  a slow import
 
-        told.append(ConfiguredChannel(TelegramChannel(api), settings.telegram_chat_id))
+        channels.append(ConfiguredChannel(TelegramChannel(api), settings.telegram_chat_id))
     if settings.webhook_url is not None:
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
-        told.append(ConfiguredChannel(WebhookChannel(secret), [settings.webhook_url]))
-    return told or [ConfiguredChannel(LogChannel(), ["log"])]
+        channels.append(ConfiguredChannel(WebhookChannel(secret), [settings.webhook_url]))
+    return channels or [ConfiguredChannel(LogChannel(), ["log"])]

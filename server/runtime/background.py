@@ -1,4 +1,4 @@
-"""What goes on beside the requests, for as long as the database is there."""
+"""Background tasks that run while the database is available."""
 
 from typing import Protocol
 
@@ -6,13 +6,13 @@ from resolvers.services import Services
 
 
 class BackgroundTask(Protocol):
-    """`name` in logs and metrics. `needed`: the server is not ready while it does not run."""
+    """`name`: for logs and metrics. `needed`: `/readyz` fails while the task does not run."""
 
     name: str
     needed: bool
 
     def wake(self) -> None:
-        """New events were written."""
+        """New events were committed."""
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is lost."""

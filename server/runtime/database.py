@@ -1,4 +1,4 @@
-"""Keeps the database within reach: opens it, notices when it goes away, and takes it up again."""
+"""Supervises the database: opens it, detects its loss, and opens it again."""
 
 import asyncio
 import logging
@@ -28,11 +28,13 @@ from server.settings import Settings
 
 log = logging.getLogger("rollcall.database")
 
+# Seconds without new events after which the connection is probed.
 PROBE_SECONDS = 1.0
-# The database is not probed yet while they are made.
+# Seconds. Probing starts only after the first tokens are created.
 FIRST_TOKENS_SECONDS = 10.0
-# Commits within this time are announced to the other processes once.
-TELL_PAUSE_SECONDS = 0.01
+# Seconds. The other processes get one notification for all commits within this time.
+NOTIFY_PAUSE_SECONDS = 0.01
+# Seconds between two attempts to open the database.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 FEEDS = ("config feed", "event feed")
 
@@ -40,35 +42,35 @@ Announce = Callable[[dict[TokenKind, str]], None]
 
 
 class DatabaseSupervisor:
-    """`desk` is there while the database is: None means that requests can't be served now."""
+    """`services` is None while the database is not available: requests can't be served then."""
 
     def __init__(self, settings: Settings, announce: Announce, supervisor: Supervisor) -> None:
         self.services: Services | None = None
-        # `tried`: it is there, or was not when it was first looked for.
+        # `opened`: it was available once. `tried`: the first attempt to open it is over.
         self.opened, self.tried = asyncio.Event(), asyncio.Event()
-        # Set before it runs.
-        self.workers: Sequence[BackgroundTask] = ()
+        # Both are set before `run`.
+        self.background_tasks: Sequence[BackgroundTask] = ()
         self.broker: Callable[[], BrokerAddress | None] = lambda: None
         self._settings = settings
         self._announce = announce
         self._supervisor = supervisor
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
-        # Made once, when the database's address is known, and kept through all outages.
-        self._made: Services | None = None
-        self._reason = ""
-        # Called with one line that says what to do: waiting can't heal it.
+        # Created once the database's address is known, and kept during outages.
+        self._created: Services | None = None
+        self._logged_reason = ""
+        # Called with one line that says what to do, if a retry can't succeed.
         self.give_up: Callable[[str], None] = end_process
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 services = await self._open()
                 backoff.reset()
                 await self._watch(services)
-            except Exception as error:  # noqa: BLE001  it is tried again, whatever it is
-                self._lose()
+            except Exception as error:  # noqa: BLE001  retried, whatever it is
+                self._close_services()
                 if not self.opened.is_set() and (reason := permanent_reason(error)):
                     self.give_up(reason)
                 else:
@@ -77,47 +79,45 @@ class DatabaseSupervisor:
             await backoff.pause()
 
     def expect(self) -> None:
-        """Announces to the supervisor what will run while the database is there."""
+        """Register the tasks that run while the database is available with the supervisor."""
         for name in FEEDS:
             self._supervisor.expect(name)
-        for worker in self.workers:
-            self._supervisor.expect(worker.name, needed=worker.needed)
+        for task in self.background_tasks:
+            self._supervisor.expect(task.name, needed=task.needed)
 
     async def close(self, seconds: float) -> None:
-        """Let go of the database. An embedded one is stopped if no other process uses it, and gets
-        so many seconds for that.
-        """
-        self._lose()
-        if self._made:
-            await self._made.database.close()
+        """Close the database. Stop an embedded one within `seconds` if no other process uses it."""
+        self._close_services()
+        if self._created:
+            await self._created.database.close()
         if self._embedded:
             await in_daemon_thread(self._embedded.stop, seconds)
 
     async def _open(self) -> Services:
         url = await self._address()
-        services = self._made = self._made or self._make(url)
-        services.database.move_to(url)
+        services = self._created = self._created or self._create(url)
+        services.database.change_url(url)
         await migrate(services.database)
         admin = self._settings.admin_token
         async with asyncio.timeout(FIRST_TOKENS_SECONDS):
-            made = await first_tokens(
+            secrets = await first_tokens(
                 services.database, admin.get_secret_value() if admin else None
             )
-        self.services, self._reason = services, ""
+        self.services, self._logged_reason = services, ""
         log.info("The database is ready.")
-        self._announce(made)
+        self._announce(secrets)
         self.opened.set()
         self.tried.set()
         return services
 
     async def _address(self) -> str:
-        """Starts an embedded database that does not run. Raises PostgresFailed."""
+        """Start an embedded database if it does not run. Raises PostgresFailed if that fails."""
         if self._embedded:
             return await in_daemon_thread(self._embedded.start)
         assert self._settings.database_url is not None  # noqa: S101
         return self._settings.database_url
 
-    def _make(self, url: str) -> Services:
+    def _create(self, url: str) -> Services:
         settings = self._settings
         database = Database(url, connections=settings.connections_per_process)
         return Services(
@@ -132,8 +132,8 @@ class DatabaseSupervisor:
         )
 
     async def _watch(self, services: Services) -> None:
-        """Returns by an exception, when the database no longer answers."""
-        async with services.database.watched(partial(self._wake, services)) as watch:
+        """Never returns. Raises when the database no longer answers."""
+        async with services.database.watch(partial(self._wake, services)) as watch:
             await run_together(
                 self._until_lost(services, watch), self._supervisor.run(*self._background(services))
             )
@@ -142,23 +142,23 @@ class DatabaseSupervisor:
         try:
             await self._announce_events(services, watch)
         finally:
-            # Before the background tasks have ended: they may be waiting for the database.
-            self._lose()
+            # Before the background tasks end: they may be waiting for the database.
+            self._close_services()
 
     def _background(self, services: Services) -> Iterator[Background]:
         feeds = (services.feeds.changes.run, services.feeds.events.run)
         for name, run in zip(FEEDS, feeds, strict=True):
             yield Background(name, run)
-        for worker in self.workers:
-            yield Background(worker.name, partial(worker.run, services), worker.needed)
+        for task in self.background_tasks:
+            yield Background(task.name, partial(task.run, services), task.needed)
 
     def _wake(self, services: Services) -> None:
         services.feeds.wake()
-        for worker in self.workers:
-            worker.wake()
+        for task in self.background_tasks:
+            task.wake()
 
     async def _announce_events(self, services: Services, watch: EventSignal) -> None:
-        """Notifies the other processes of new events; without any, asks for a sign of life."""
+        """Notify the other processes of new events. Without events, probe the connection."""
         recorded = services.database.recorded
         while True:
             try:
@@ -168,32 +168,33 @@ class DatabaseSupervisor:
                 await watch.probe()
             else:
                 recorded.clear()
-                await watch.tell()
-                await asyncio.sleep(TELL_PAUSE_SECONDS)
+                await watch.notify()
+                await asyncio.sleep(NOTIFY_PAUSE_SECONDS)
 
-    def _lose(self) -> None:
-        """Requests get 503 from now on, and connections are closed: they are as dead as it is."""
+    def _close_services(self) -> None:
+        """Answer requests with 503 from now on, and close the connections, which are lost, too."""
         self.services = None
-        if self._made:
-            made = self._made
-            for each in (made.reads, made.levels, made.writes):
+        if self._created:
+            created = self._created
+            for each in (created.reads, created.levels, created.writes):
                 each.close()
 
     def _log(self, error: Exception) -> None:
-        """One line when the reason changes."""
+        """Log one line when the reason changes; for a bug, a traceback."""
         reason = permanent_reason(error)
         if reason is None and not _is_expected(error):
             log.error("The database could not be opened, trying again.", exc_info=error)
             return
         if reason is None:
             shown = error.__cause__ if isinstance(error, Unavailable) else error
-            reason = " ".join(str(shown).split()) or _unnamed(shown)
-        if reason != self._reason:
+            reason = " ".join(str(shown).split()) or _describe_empty(shown)
+        if reason != self._logged_reason:
             log.warning("The database is not available, trying again: %s", reason)
-        self._reason = reason
+        self._logged_reason = reason
 
 
-def _unnamed(error: BaseException | None) -> str:
+def _describe_empty(error: BaseException | None) -> str:
+    """Describe an error without a text."""
     return "it does not answer." if isinstance(error, TimeoutError) else repr(error)
 
 
@@ -202,6 +203,6 @@ def _is_expected(error: Exception) -> bool:
 
 
 def end_process(reason: str) -> None:
-    """Logs the reason and ends the process in an orderly way."""
+    """Log the reason and shut the process down."""
     log.critical("%s", reason)
     signal.raise_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The tokens without which nobody could do anything."""
+"""The first admin token and enrolment key of a database."""
 
 from datetime import UTC, datetime
 
@@ -18,28 +18,28 @@ SYSTEM = system("system")
 
 
 async def first_tokens(database: Database, admin_token: str | None) -> dict[TokenKind, str]:
-    """Makes an admin token and an enrolment key where there never was one; returns the new secrets.
+    """Create an admin token and an enrolment key if there never was one. Return the new secrets.
 
-    A token from the environment is made known instead, and the one that was set before revoked.
+    `admin_token` from the environment is stored instead, and an earlier one of it is revoked.
     """
     async with database.transaction() as session:
         await lock(session, Lock.FIRST_TOKENS)
         if admin_token is not None:
             await _set_admin_token(session, admin_token)
         return {
-            kind: await _make(session, kind, "made at the first start")
+            kind: await _create(session, kind, "made at the first start")
             for kind in (TokenKind.ADMIN, TokenKind.ENROL)
-            if not await _any(session, kind)
+            if not await _exists(session, kind)
         }
 
 
-async def _any(session: AsyncSession, kind: TokenKind) -> bool:
+async def _exists(session: AsyncSession, kind: TokenKind) -> bool:
     return (
         await session.scalars(select(TokenRow.id).where(TokenRow.kind == kind).limit(1))
     ).first() is not None
 
 
-async def _make(session: AsyncSession, kind: TokenKind, note: str) -> str:
+async def _create(session: AsyncSession, kind: TokenKind, note: str) -> str:
     secret = new_secret(kind)
     await add_token(session, SYSTEM, NewToken(kind=kind, note=note), None, secret)
     return secret
@@ -52,7 +52,7 @@ async def _set_admin_token(session: AsyncSession, secret: str) -> None:
     await session.execute(
         earlier.where(TokenRow.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
     )
-    known = select(TokenRow.id).where(TokenRow.hash == hash_secret(secret))
-    if (await session.scalars(known)).first() is None:
-        wanted = NewToken(kind=TokenKind.ADMIN, note=FROM_ENVIRONMENT)
-        await add_token(session, SYSTEM, wanted, None, secret)
+    same = select(TokenRow.id).where(TokenRow.hash == hash_secret(secret))
+    if (await session.scalars(same)).first() is None:
+        new = NewToken(kind=TokenKind.ADMIN, note=FROM_ENVIRONMENT)
+        await add_token(session, SYSTEM, new, None, secret)

@@ -1,4 +1,4 @@
-"""The broker that devices use, ours or somebody else's, and all that this server does with it."""
+"""The MQTT broker that devices use, embedded or external, and the tasks that keep it up to date."""
 
 import socket
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
 from concurrency.supervisor import Background
-from domain.mqtt.accounts import ITERATIONS_OF_WORDS, SALT_BYTES, Account, mosquitto_hash
+from domain.mqtt.accounts import PASSWORD_ITERATIONS, SALT_BYTES, Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS
 from mqtt.address import Address
 from mqtt.auth.registry import SERVER_USER, RegistryAuthenticator
@@ -25,69 +25,74 @@ from server.settings_checks import MQTT_PORTS
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The socket of the embedded broker. `elsewhere`: that is in another process, which brings it
-    in line with the database, too. `connected`: whether it does, as all the processes know it.
+    """The socket of the embedded broker.
+
+    `in_other_process`: the broker and its MQTT client run in another process.
+    `connected`: whether that client is connected, shared by all processes.
     """
 
     listening: socket.socket
-    elsewhere: bool = False
+    in_other_process: bool = False
     connected: SharedFlag | None = None
 
 
 class MqttRuntime:
-    """`workers` bring the broker in line with the database, where that is `wanted` of us."""
+    """Runs the embedded broker. `background_tasks` synchronize the broker with the database.
+
+    `enabled`: MQTT is on, and this process has the MQTT client.
+    """
 
     def __init__(
         self, settings: Settings, services: Callable[[], Services | None], embedded: Embedded | None
     ) -> None:
         self._settings = settings
         self._listening = embedded.listening if embedded else None
-        self._elsewhere = embedded is not None and embedded.elsewhere
-        self.wanted = settings.mqtt_wanted and not self._elsewhere
+        self._in_other_process = embedded is not None and embedded.in_other_process
+        self.enabled = settings.mqtt_enabled and not self._in_other_process
         self._access = RegistryAuthenticator(services)
         self._embedded: EmbeddedBroker | None = None
         self._running = AsyncExitStack()
         self._flag = embedded.connected if embedded else None
         self.client = MqttClient(self._address, volatile=settings.embedded_mqtt)
-        if self._flag and self.wanted:
-            self.client.noted = self._flag.set
-        self.workers: list[BackgroundTask] = []
-        if self.wanted:
-            self.workers.append(self.client)
+        if self._flag and self.enabled:
+            self.client.on_change = self._flag.set
+        self.background_tasks: list[BackgroundTask] = []
+        if self.enabled:
+            self.background_tasks.append(self.client)
         if settings.mosquitto_dir:
             address = self._address() if settings.mqtt_url else None
             files = MosquittoFiles(settings.mosquitto_dir, settings.mosquitto_pid_file, address)
-            self.workers.append(MosquittoSync(files, _own_account(settings)))
+            self.background_tasks.append(MosquittoSync(files, _server_account(settings)))
 
     @property
-    def told(self) -> BrokerAddress | None:
-        """What devices are told; host None: where they reached this server."""
+    def advertised_address(self) -> BrokerAddress | None:
+        """The broker address for devices. Host None: the host by which they reach the server."""
         if self._embedded:
             return BrokerAddress(None, self._embedded.port, tls=False)
-        if self._elsewhere and self._listening:
+        if self._in_other_process and self._listening:
             return BrokerAddress(None, self._listening.getsockname()[1], tls=False)
         return self._settings.broker
 
     @property
     def connected(self) -> Callable[[], bool] | None:
-        """Tells whether there is a connection to the broker now; None if none is wanted."""
-        if not self._settings.mqtt_wanted:
+        """A function that returns whether the MQTT client is connected. None if MQTT is off."""
+        if not self._settings.mqtt_enabled:
             return None
         return self._flag.is_set if self._flag else lambda: self.client.connected
 
     async def start(self) -> None:
-        """The embedded broker, if it is to run here. Raises PortTaken."""
-        if self._elsewhere or not self._settings.embedded_mqtt:
+        """Start the embedded broker, if it runs in this process. Raises PortTaken."""
+        if self._in_other_process or not self._settings.embedded_mqtt:
             return
         listening = self._listening or listen(self._settings.host, self._settings.mqtt_port)
         self._embedded = EmbeddedBroker(listening, self._access)
         await self._running.enter_async_context(self._embedded.running())
 
     @property
-    def background(self) -> list[Background]:
-        """What goes on beside the requests, with or without the database."""
-        wanted = self._settings.embedded_mqtt and not self._elsewhere
-        return [Background("MQTT broker", self._watch)] if wanted else []
+    def independent_tasks(self) -> list[Background]:
+        """Tasks that run with or without the database."""
+        embedded = self._settings.embedded_mqtt and not self._in_other_process
+        return [Background("MQTT broker", self._watch)] if embedded else []
 
     async def _watch(self) -> None:
         assert self._embedded  # noqa: S101
@@ -107,15 +112,15 @@ class MqttRuntime:
             parts.hostname or "",
             parts.port or MQTT_PORTS[parts.scheme],
             parts.scheme == "mqtts",
-            *own_credentials(settings),
+            *server_credentials(settings),
             settings.mqtt_ca,
             settings.mqtt_certificate,
             settings.mqtt_key,
         )
 
 
-def own_credentials(settings: Settings) -> tuple[str | None, str | None]:
-    """User name and password by which this server connects to a broker of somebody's."""
+def server_credentials(settings: Settings) -> tuple[str | None, str | None]:
+    """Return the user name and password of this server at an external broker."""
     parts = urlsplit(settings.mqtt_url or "")
     return (
         unquote(parts.username) if parts.username else None,
@@ -123,11 +128,11 @@ def own_credentials(settings: Settings) -> tuple[str | None, str | None]:
     )
 
 
-def _own_account(settings: Settings) -> Account | None:
-    username, password = own_credentials(settings)
+def _server_account(settings: Settings) -> Account | None:
+    username, password = server_credentials(settings)
     if username is None or password is None:
         return None
-    # The same at each start and on each server, so that the broker's files stay as they are.
+    # The same salt at each start and on each server: the broker's files do not change.
     salt = sha256(f"{username}:{password}".encode()).digest()[:SALT_BYTES]
-    hash = mosquitto_hash(password, salt, ITERATIONS_OF_WORDS)
+    hash = mosquitto_hash(password, salt, PASSWORD_ITERATIONS)
     return Account(username, hash, SERVER_RIGHTS)

@@ -1,11 +1,11 @@
-"""What time alone makes due, looked for again and again."""
+"""Periodic tasks: work that becomes due by time alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from db.events.retention import AT_ONCE as FORGOTTEN
-from db.writes.mark_late import AT_ONCE as MISSED
-from resolvers.maintenance import SIGHTINGS_AT_ONCE as SEEN
+from db.events.retention import BATCH_SIZE as RETENTION_BATCH
+from db.writes.mark_late import BATCH_SIZE as LATE_BATCH
+from resolvers.maintenance import LAST_SEEN_BATCH_SIZE as LAST_SEEN_BATCH
 from resolvers.maintenance import (
     delete_old_deliveries,
     delete_old_events,
@@ -17,74 +17,86 @@ from resolvers.services import Services
 from server.runtime.background import BackgroundTask
 from server.settings import Settings
 
-LOOK_SECONDS = 5.0
-FORGET_SECONDS = 600.0
-# A crowd that boots has better uses for the database.
-SEEN_SECONDS = 0.5
-# Between two of many steps, so that others get at the database.
-STEP_SECONDS = 0.05
+CHECK_SECONDS = 5.0
+RETENTION_SECONDS = 600.0
+# Seconds. Keeps last-seen writes off the database during mass boots.
+LAST_SEEN_SECONDS = 0.5
+# Seconds between two full batches, so that requests are not delayed.
+BATCH_PAUSE_SECONDS = 0.05
 
 
 class PeriodicTask:
-    """`step` deals with some of what is due, and says with how much. Where that is `most`, there
-    may be more, `soon`; else it has time for so many `seconds`.
+    """`step` processes a batch of what is due, and returns its size.
+
+    The next step follows after `full_pause` seconds if the batch was full (`batch_size`), because
+    more may be due. Otherwise it follows after `pause` seconds.
     """
 
     def __init__(
         self,
         name: str,
         step: Callable[[Services], Awaitable[int]],
-        most: int,
-        seconds: float = LOOK_SECONDS,
-        soon: float = STEP_SECONDS,
+        batch_size: int,
+        pause: float = CHECK_SECONDS,
+        full_pause: float = BATCH_PAUSE_SECONDS,
         *,
         needed: bool = True,
     ) -> None:
         self.name = name
         self.needed = needed
         self._step = step
-        self._most = most
-        self._seconds = seconds
-        self._soon = soon
+        self._batch_size = batch_size
+        self._pause = pause
+        self._full_pause = full_pause
 
     def wake(self) -> None:
-        """Events make nothing due."""
+        """No-op: new events make nothing due."""
 
     async def run(self, services: Services) -> None:
-        """Until it is cancelled. Raises Unavailable."""
+        """Run until cancelled. Raises Unavailable if the database is lost."""
         while True:
-            full = await self._step(services) == self._most
-            await asyncio.sleep(self._soon if full else self._seconds)
+            full = await self._step(services) == self._batch_size
+            await asyncio.sleep(self._full_pause if full else self._pause)
 
 
 def periodic_tasks(settings: Settings) -> list[BackgroundTask]:
-    """As far as the settings want them; 0 is never."""
-    intervals, absent = settings.config_overdue_intervals, settings.offline_after_seconds
+    """Return the tasks that the settings enable; 0 disables a task."""
+    intervals, offline_seconds = settings.config_overdue_intervals, settings.offline_after_seconds
     ages = settings.keep_events.ages()
-    rounds = [
+    periodic = [
         PeriodicTask(
-            "alert retention", delete_old_deliveries, FORGOTTEN, FORGET_SECONDS, needed=False
+            "alert retention",
+            delete_old_deliveries,
+            RETENTION_BATCH,
+            RETENTION_SECONDS,
+            needed=False,
         ),
-        PeriodicTask("last seen", write_last_seen, SEEN, SEEN_SECONDS, SEEN_SECONDS),
+        PeriodicTask(
+            "last seen", write_last_seen, LAST_SEEN_BATCH, LAST_SEEN_SECONDS, LAST_SEEN_SECONDS
+        ),
     ]
     if intervals:
-        rounds.append(
+        periodic.append(
             PeriodicTask(
-                "overdue configs", lambda services: mark_overdue(services, intervals), MISSED
+                "overdue configs", lambda services: mark_overdue(services, intervals), LATE_BATCH
             )
         )
-    if absent:
-        rounds.append(
-            PeriodicTask("offline devices", lambda services: mark_offline(services, absent), MISSED)
+    if offline_seconds:
+        periodic.append(
+            PeriodicTask(
+                "offline devices",
+                lambda services: mark_offline(services, offline_seconds),
+                LATE_BATCH,
+            )
         )
     if ages:
-        rounds.append(
+        periodic.append(
             PeriodicTask(
                 "event retention",
                 lambda services: delete_old_events(services, ages),
-                FORGOTTEN,
-                FORGET_SECONDS,
+                RETENTION_BATCH,
+                RETENTION_SECONDS,
                 needed=False,
             )
         )
-    return [*rounds]
+    return [*periodic]

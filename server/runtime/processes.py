@@ -1,4 +1,4 @@
-"""Several processes that serve one port; each is a server of its own on the same database."""
+"""Several worker processes on one port. Each is an independent server on the same database."""
 
 import logging
 import multiprocessing
@@ -15,11 +15,12 @@ from server.runtime.stopping import FORCE_SECONDS
 
 log = logging.getLogger("rollcall.workers")
 
+# Seconds between the end of a worker and its replacement: doubles up to the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
-# A worker that has lived so long began well.
+# Seconds. A worker that ran longer resets the pause.
 STEADY_SECONDS = 10.0
-# A little longer than a server takes to stop, in an orderly way or by force.
+# Seconds. Slightly longer than a forced stop of a server takes.
 STOP_SECONDS = FORCE_SECONDS + 0.2
 
 STOPPING = [
@@ -32,17 +33,19 @@ CANT_START = 78
 
 
 class CantStart(Exception):
-    """Waiting does not help; the text is one line that says what to do."""
+    """A retry can't succeed. The text is one line that says what to do."""
 
 
 class _Stop(BaseException):
-    """Somebody wants us to end."""
+    """Raised by the signal handler in the parent process."""
 
 
 class ProcessPool:
-    """`serve` is called in each of the processes, with its number from 0 on, and whether it is the
-    first of that number; one that ends is replaced by another. It returns why it can't start, in
-    one line, or None. `drain_seconds`: as for `Stop`.
+    """Forks `count` worker processes, and replaces each one that ends.
+
+    `serve(number, first)` runs in each process. `number` counts from 0; `first` is False in a
+    replacement. `serve` returns the reason in one line if the worker can't start, else None.
+    `drain_seconds`: as for `Stop`.
     """
 
     def __init__(
@@ -53,23 +56,23 @@ class ProcessPool:
         self._stop_seconds = drain_seconds + STOP_SECONDS
         self._fork = multiprocessing.get_context("fork")
         self._running: dict[int, ForkProcess] = {}
-        self._began: dict[int, float] = {}
+        self._started_at: dict[int, float] = {}
         self._replaced: set[int] = set()
         self._reasons = self._fork.SimpleQueue()
-        # Nobody writes to it: it ends with this process.
-        self._alive, self._life = os.pipe()
+        # Never written to. Workers read the end of file when this process ends.
+        self._lifeline_read, self._lifeline_write = os.pipe()
 
     def run(self) -> None:
-        """Until a signal says so. All of them have ended then.
+        """Run until a signal, then end all workers.
 
-        Raises CantStart if one of the first says so.
+        Raises CantStart if a first worker of its number can't start.
         """
         for each in STOPPING:
             signal.signal(each, _stop)
         try:
             for number in range(self._count):
                 self._start(number)
-            self._replace_those_that_end()
+            self._replace_ended()
         except _Stop:
             pass
         finally:
@@ -77,47 +80,47 @@ class ProcessPool:
                 signal.signal(each, signal.SIG_IGN)
             self._end_all()
 
-    def _replace_those_that_end(self) -> None:
+    def _replace_ended(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
             wait([process.sentinel for process in self._running.values()])
             for number, process in list(self._running.items()):
                 if process.is_alive():
                     continue
-                self._look_at(number, process.exitcode)
-                steady = time.monotonic() > self._began[number] + STEADY_SECONDS
+                self._record_exit(number, process.exitcode)
+                steady = time.monotonic() > self._started_at[number] + STEADY_SECONDS
                 pause = FIRST_PAUSE_SECONDS if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
                 time.sleep(pause)
                 self._start(number)
 
-    def _look_at(self, number: int, code: int | None) -> None:
-        """Raises CantStart."""
+    def _record_exit(self, number: int, code: int | None) -> None:
+        """Log the exit. Raises CantStart if a first worker can't start."""
         reason = self._reasons.get() if code == CANT_START else f"status {code}"
         if code == CANT_START and number not in self._replaced:
             raise CantStart(reason)
         self._replaced.add(number)
-        log.error("Worker %d has ended, another takes its place: %s", number, reason)
+        log.error("Worker %d has ended, replacing it: %s", number, reason)
 
     def _start(self, number: int) -> None:
-        # Not daemonic: that would be ended without a chance to stop in an orderly way.
+        # Not daemonic: daemonic processes are ended without a graceful stop.
         first = number not in self._running
         process = self._fork.Process(
             target=self._work, args=(number, first), name=f"worker {number}"
         )
         process.start()
-        self._running[number], self._began[number] = process, time.monotonic()
+        self._running[number], self._started_at[number] = process, time.monotonic()
 
     def _work(self, number: int, first: bool) -> None:
         for each in STOPPING:
             signal.signal(each, signal.SIG_DFL)
-        os.close(self._life)
+        os.close(self._lifeline_write)
         threading.Thread(target=self._end_with_parent, daemon=True).start()
         if reason := self._serve(number, first):
             self._reasons.put(reason)
             sys.exit(CANT_START)
 
     def _end_with_parent(self) -> None:
-        os.read(self._alive, 1)
+        os.read(self._lifeline_read, 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _end_all(self) -> None:

@@ -1,10 +1,10 @@
-"""A flag that a process shares with those that it forks."""
+"""A flag that a process shares with the processes that it forks."""
 
 import mmap
 
 
 class SharedFlag:
-    """Not set at first."""
+    """Initially not set."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)

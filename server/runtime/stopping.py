@@ -1,4 +1,4 @@
-"""The stop of a server: how long it may take, and what happens when it takes longer."""
+"""The shutdown of a server: its deadlines, and the forced end after them."""
 
 import asyncio
 import faulthandler
@@ -10,59 +10,61 @@ from collections.abc import Awaitable
 
 log = logging.getLogger("rollcall.server")
 
-# From SIGTERM to the end of the process, beside the time to drain: an orderly stop has so long, and
-# the process ends by force shortly after.
+# Seconds after SIGTERM and the drain time: the deadline of a graceful stop, and the forced end.
+# Together they keep the promise that the process ends within ten seconds.
 STOP_SECONDS, FORCE_SECONDS = 9.0, 9.6
-# Under a server that does not say when it was asked to stop, such as plain uvicorn.
+# Seconds. The deadline under a server that does not report SIGTERM, such as plain uvicorn.
 CLOSE_SECONDS = 4.5
 
 
 class Stop:
-    """Of one server. `drain_seconds`: it goes on serving so long, while `/readyz` says 503, so that
-    load balancers send their requests elsewhere.
+    """The shutdown of one server.
+
+    `drain_seconds`: the server continues to serve for this time while `/readyz` returns 503, so
+    that load balancers send requests elsewhere.
     """
 
     def __init__(self, drain_seconds: float) -> None:
         self._drain_seconds = drain_seconds
         self._at: float | None = None
-        self._hurry = False
+        self._skip_drain = False
 
     @property
     def begun(self) -> bool:
         return self._at is not None
 
     def begin(self) -> None:
-        """The process was asked to stop; asked again, it does not drain any longer.
+        """Start the shutdown. A second call ends the drain time.
 
-        For a signal handler. The process ends within FORCE_SECONDS after it was drained, even if
-        the event loop or a thread is stuck.
+        Safe in a signal handler. The process ends at most FORCE_SECONDS after the drain time, even
+        if the event loop or a thread is blocked.
         """
         if self._at is not None:
-            self._hurry = True
+            self._skip_drain = True
             return
         self._at = time.monotonic() + self._drain_seconds + STOP_SECONDS
         threading.Thread(target=self._force, name="stop", daemon=True).start()
 
     async def drained(self) -> None:
-        """Returns when the time to drain is over."""
+        """Wait until the drain time is over."""
         if self._drain_seconds:
-            log.info("Stopping: serving for another %g s.", self._drain_seconds)
+            log.info("Stopping: still serving for %g s.", self._drain_seconds)
         until = time.monotonic() + self._drain_seconds
-        while time.monotonic() < until and not self._hurry:  # noqa: ASYNC110  a signal sets it
+        while time.monotonic() < until and not self._skip_drain:  # noqa: ASYNC110  set by a signal
             await asyncio.sleep(min(0.1, max(0.0, until - time.monotonic())))
 
     def begin_closing(self) -> None:
-        """The last moment to begin, for a server that was not told by `begin`."""
+        """Start the shutdown if `begin` was not called, as under plain uvicorn."""
         if self._at is None:
             self._at = time.monotonic() + CLOSE_SECONDS
 
     @property
     def seconds_left(self) -> float:
-        """For an orderly stop, at least a tenth."""
+        """Seconds left for a graceful stop; at least 0.1."""
         return max(0.1, (self._at or 0.0) - time.monotonic())
 
     async def within(self, seconds: float, what: str, work: Awaitable[object]) -> None:
-        """Wait for it so long at most. What has not ended then is left to the process's end."""
+        """Wait at most `seconds` for `work`. Then cancel it, without waiting for it to end."""
         task = asyncio.ensure_future(work)
         _, pending = await asyncio.wait({task}, timeout=seconds)
         if pending:
@@ -72,18 +74,18 @@ class Stop:
             log.error("Stopping: %s failed.", what, exc_info=error)
 
     def _force(self) -> None:
-        hurried = False
+        shortened = False
         end = time.monotonic() + self._drain_seconds + FORCE_SECONDS
         while time.monotonic() < end:
             time.sleep(0.1)
-            if self._hurry and not hurried:
-                hurried = True
+            if self._skip_drain and not shortened:
+                shortened = True
                 end = min(end, time.monotonic() + FORCE_SECONDS)
         _exit_now()
 
 
 def _exit_now() -> None:
-    """Says where each thread is."""
+    """Print the stack of each thread and end the process."""
     log.error("Stopping took longer than %g s: the process ends now.", FORCE_SECONDS)
     faulthandler.dump_traceback(all_threads=True)
     os._exit(1)

@@ -1,37 +1,40 @@
-"""The short way to `/graphql`, for what most requests are: a small JSON body by POST.
+"""The fast path of `/graphql` for the usual request: a small JSON body by POST.
 
-From the connection's parser straight to the answer's bytes, with nothing that could have been done
-once: no ASGI, no routes, no middleware. What is unusual about a request is left to the long way,
-with what was read of it: so nothing is decided twice.
+It goes from the connection's parser to the bytes of the response, without ASGI, routes and
+middleware. Any other request falls back to ASGI, with what was read of it, before anything of it is
+executed.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Protocol
 
 import orjson
+from opentelemetry.trace import Span
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from db.reads.reads import TokenRecord
 from domain.errors import RollcallError
 from schema.engine.deadlines import IdleTimer
 from schema.engine.execution import Request
-from server.graphql.endpoint import TOO_SLOW, Answer, GraphQLEndpoint, GraphQLHTTPRequest
+from server.graphql.endpoint import TOO_SLOW, EncodedResponse, GraphQLEndpoint, GraphQLHTTPRequest
 from server.graphql.request import GRAPHQL, request_of
 from server.graphql.sse import EventStream
 from server.http.body import JSON, BadRequest
+from server.http.cors import CorsLines
 from server.observability.access_log import HEADER, INTERNAL, AccessLog, RequestRecord
+from server.observability.request_spans import RequestSpan, RequestSpans
 
 PATH = "/graphql"
 URL = PATH.encode()
-# As uvicorn's own.
+# Seconds. uvicorn's default keep-alive timeout.
 IDLE_SECONDS = 5
-# Larger ones are read in pieces.
-MOST_BYTES = 65_536
-# Bodies that come again and again, as those without variables do.
-MOST_KEPT = 1_000
-KEPT_BYTES = 2_000
+# Larger bodies fall back, because ASGI reads them in chunks.
+MAX_FAST_BODY_BYTES = 65_536
+# Cached parsed bodies: those without variables are often repeated.
+MAX_CACHED = 1_000
+MAX_CACHED_BYTES = 2_000
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"})
 MEDIA = {
     b"": JSON,
@@ -40,7 +43,8 @@ MEDIA = {
     b"application/graphql-response+json": GRAPHQL,
 }
 FORWARDED = b"x-forwarded-for"
-# Of requests that mean more than their bodies say.
+FORWARDED_SCHEME = b"x-forwarded-proto"
+# Headers that change how a request has to be read.
 UNUSUAL = frozenset({b"content-encoding", b"expect", b"upgrade"})
 CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
 
@@ -48,19 +52,24 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Connection(Protocol):
-    """What an exchange needs of the one that it came by."""
+    """What a cycle uses of its connection."""
 
     loop: asyncio.AbstractEventLoop
     tasks: "set[asyncio.Task[Any]]"
 
     def address(self, forwarded: bytes | None) -> str | None: ...
 
+    def url_scheme(self, forwarded: bytes | None) -> str: ...
+
+    @property
+    def http_version(self) -> str: ...
+
     @property
     def paused(self) -> bool: ...
 
     async def drained(self) -> None: ...
 
-    def tell(self, exchange: "FastRequestCycle", answer: list[bytes]) -> None: ...
+    def send_response(self, cycle: "FastRequestCycle", response: list[bytes]) -> None: ...
 
 
 class Closing(Protocol):
@@ -68,20 +77,31 @@ class Closing(Protocol):
 
 
 class FastPath:
-    """Of one application. `idle`: connections that wait for their next request."""
+    """The fast path of one application. `idle`: connections that wait for their next request.
 
-    def __init__(self, endpoint: GraphQLEndpoint, journal: AccessLog) -> None:
+    `spans`: None if requests are not traced.
+    """
+
+    def __init__(
+        self,
+        endpoint: GraphQLEndpoint,
+        access_log: AccessLog,
+        cors: CorsLines,
+        spans: RequestSpans | None,
+    ) -> None:
         self.endpoint = endpoint
-        self.journal = journal
-        self._most = min(MOST_BYTES, endpoint.service.settings.max_body_bytes)
-        self._kept: dict[bytes, Request] = {}
-        self.default_lines = DefaultLines().of
+        self.access_log = access_log
+        self.cors = cors
+        self.spans = spans
+        self._max_bytes = min(MAX_FAST_BODY_BYTES, endpoint.service.settings.max_body_bytes)
+        self._cached: dict[bytes, Request] = {}
+        self.default_lines = DefaultLines().encode
         self.idle: IdleTimer[Closing] = IdleTimer(
             IDLE_SECONDS, lambda connection: connection.timeout_keep_alive_handler()
         )
 
-    def exchange(self, connection: Connection, headers: Headers) -> "FastRequestCycle | None":
-        """For a POST to `/graphql`. None where the long way has to look at it."""
+    def new_cycle(self, connection: Connection, headers: Headers) -> "FastRequestCycle | None":
+        """Return a cycle for a POST to `/graphql`, or None if the fast path does not apply."""
         named = dict(headers)
         media = MEDIA.get(named.get(b"accept", b""))
         if (
@@ -94,11 +114,11 @@ class FastPath:
         return FastRequestCycle(self, connection, media, named)
 
     def request(self, body: bytes) -> Request | None:
-        """None where the long way has to look at it."""
-        kept = self._kept.get(body)
-        if kept is not None:
-            return kept
-        if not 0 < len(body) <= self._most:
+        """Parse a body. Return None if the fast path does not apply."""
+        cached = self._cached.get(body)
+        if cached is not None:
+            return cached
+        if not 0 < len(body) <= self._max_bytes:
             return None
         try:
             values: Any = orjson.loads(body)
@@ -110,47 +130,51 @@ class FastPath:
             request = request_of(values)
         except BadRequest:
             return None
-        if not request.variables and len(body) <= KEPT_BYTES:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[body] = request
+        if not request.variables and len(body) <= MAX_CACHED_BYTES:
+            if len(self._cached) >= MAX_CACHED:
+                self._cached.clear()
+            self._cached[body] = request
         return request
 
 
 class FastRequestCycle:
-    """One request and its answer, in the place of uvicorn's `RequestResponseCycle`.
+    """One request and its response, in the place of uvicorn's `RequestResponseCycle`.
 
-    Its token is looked up before there is a task for it, along with those of all others.
+    Its token is looked up before a task is created, in one batch with those of other requests.
     """
 
     __slots__ = (
         "_address",
         "_connection",
+        "_fast_path",
+        "_headers",
         "_media",
-        "_way",
-        "asked",
+        "_span",
         "authorization",
         "body",
         "disconnected",
         "given_id",
+        "http_request",
         "keep_alive",
         "reading",
         "response_complete",
     )
 
-    # uvicorn sets it, for its own.
+    # uvicorn sets it for its own cycles, and does not check which kind this is.
     message_event = asyncio.Event()
 
     def __init__(
         self,
-        way: FastPath,
+        fast_path: FastPath,
         connection: Connection,
         media: str,
         headers: Mapping[bytes, bytes],
     ) -> None:
-        self._way = way
+        self._fast_path = fast_path
         self._connection = connection
         self._media = media
+        self._headers = headers
+        self._span: RequestSpan | None = None
         self._address = connection.address(headers.get(FORWARDED))
         self.authorization = headers.get(b"authorization")
         self.given_id = headers.get(HEADER)
@@ -161,14 +185,14 @@ class FastRequestCycle:
         self.response_complete = False
 
     def begin(self) -> bool:
-        """With its whole body. False where the long way has to look at it."""
-        way = self._way
-        request = way.request(self.body)
+        """Start the request once its body is complete. False: the fast path does not apply."""
+        fast_path = self._fast_path
+        request = fast_path.request(self.body)
         if request is None:
             return False
         self.reading = False
         authorization = self.authorization
-        self.asked = asked = GraphQLHTTPRequest(
+        self.http_request = http_request = GraphQLHTTPRequest(
             request,
             "POST",
             self._media,
@@ -176,88 +200,118 @@ class FastRequestCycle:
             authorization=authorization.decode("latin-1") if authorization else None,
             address=self._address,
         )
-        if authorization:
-            # What it raises is told when it is tried again.
-            with suppress(RollcallError):
-                asked.credential = way.endpoint.service.look_up(asked.authorization)
-        if asked.credential and asked.credential.token:
-            asked.credential.token.add_done_callback(self._found)
+        if fast_path.spans is None:
+            self._look_up(http_request)
         else:
-            self._start()
+            with self._start_span(fast_path.spans):
+                self._look_up(http_request)
         return True
 
+    def _look_up(self, http_request: GraphQLHTTPRequest) -> None:
+        """Continue with `_token_found`, or with `_start` if there is no token."""
+        if http_request.authorization:
+            # An error is raised and answered when `respond` looks the token up again.
+            with suppress(RollcallError):
+                http_request.credential = self._fast_path.endpoint.service.look_up(
+                    http_request.authorization
+                )
+        if http_request.credential and http_request.credential.token:
+            http_request.credential.token.add_done_callback(self._token_found)
+        else:
+            self._start()
+
+    def _start_span(self, spans: RequestSpans) -> AbstractContextManager[Span]:
+        connection, headers = self._connection, self._headers
+        scheme = connection.url_scheme(headers.get(FORWARDED_SCHEME))
+        self._span = spans.http("POST", PATH, scheme, connection.http_version, headers)
+        return self._span.active()
+
     def too_slow(self) -> None:
-        """Its body does not come."""
+        """Refuse the request because its body did not arrive in time."""
         self.reading = False
-        known = self._begin()
-        self._tell(self._way.endpoint.refusal(TOO_SLOW, self._media, known.log), known)
-        self._way.journal.end(known)
+        spans = self._fast_path.spans
+        with self._start_span(spans) if spans else nullcontext():
+            record = self._begin_record()
+            endpoint = self._fast_path.endpoint
+            self._respond(endpoint.error_response(TOO_SLOW, self._media, record.log), record)
+            self._end(record)
 
-    def _found(self, token: "asyncio.Future[TokenRecord | None]") -> None:
-        """Its token; so it is answered, where that is all that it has to wait for."""
-        way, connection = self._way, self._connection
-        known = self._begin()
-        if not token.cancelled() and token.exception() is None and not connection.paused:
+    def _token_found(self, token: "asyncio.Future[TokenRecord | None]") -> None:
+        """Respond at once if the request has nothing else to wait for; else start a task."""
+        fast_path, connection = self._fast_path, self._connection
+        record = self._begin_record()
+        # A traced operation has a span of its own, for which `respond` is made.
+        is_sync = self._span is None and not connection.paused
+        if is_sync and not token.cancelled() and token.exception() is None:
             try:
-                answer = way.endpoint.try_sync(self.asked, known.log)
+                response = fast_path.endpoint.try_sync(self.http_request, record.log)
             except Exception:  # noqa: BLE001  it is logged
-                answer = Answer(INTERNAL, JSON, way.journal.failed(known))
-            if answer is not None:
-                self._tell(answer, known)
-                way.journal.end(known)
+                body = fast_path.access_log.failed(record)
+                response = EncodedResponse(INTERNAL, JSON, body)
+            if response is not None:
+                self._respond(response, record)
+                self._end(record)
                 return
-        self._start(known)
+        self._start(record)
 
-    def _start(self, known: RequestRecord | None = None) -> None:
+    def _start(self, record: RequestRecord | None = None) -> None:
         tasks = self._connection.tasks
-        task = self._connection.loop.create_task(self._run(known))
+        task = self._connection.loop.create_task(self._run(record))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def _begin(self) -> RequestRecord:
-        return self._way.journal.begin(self.given_id, "POST", PATH, self._address)
+    def _begin_record(self) -> RequestRecord:
+        return self._fast_path.access_log.begin(self.given_id, "POST", PATH, self._address)
 
-    async def _run(self, known: RequestRecord | None) -> None:
-        way, known = self._way, known or self._begin()
+    async def _run(self, record: RequestRecord | None) -> None:
+        fast_path, record = self._fast_path, record or self._begin_record()
         try:
-            answer = await way.endpoint.answer(self.asked, known.log)
-            assert not isinstance(answer, EventStream)  # noqa: S101  none was asked for
+            response = await fast_path.endpoint.respond(self.http_request, record.log)
+            assert not isinstance(response, EventStream)  # noqa: S101  `events` is False
         except Exception:  # noqa: BLE001  it is logged
-            answer = Answer(INTERNAL, JSON, way.journal.failed(known))
+            response = EncodedResponse(INTERNAL, JSON, fast_path.access_log.failed(record))
         await self._connection.drained()
-        self._tell(answer, known)
-        way.journal.end(known)
+        self._respond(response, record)
+        self._end(record)
 
-    def _tell(self, answer: Answer, known: RequestRecord) -> None:
+    def _end(self, record: RequestRecord) -> None:
+        self._fast_path.access_log.end(record)
+        if self._span:
+            self._span.end(record.status)
+
+    def _respond(self, response: EncodedResponse, record: RequestRecord) -> None:
         self.response_complete = True
         if self.disconnected:
             return
-        known.status = answer.status
-        told = [
-            STATUS_LINE[answer.status],
+        record.status = response.status
+        head = [
+            STATUS_LINE[response.status],
             b"content-type: %b\r\ncontent-length: %d\r\n%b: %b\r\n"
-            % (CONTENT_TYPES[answer.media], len(answer.body), HEADER, known.id),
+            % (CONTENT_TYPES[response.media], len(response.body), HEADER, record.id),
         ]
-        if answer.headers:
-            told += [_line(name, value) for name, value in answer.headers.items()]
-            self.keep_alive = self.keep_alive and "Connection" not in answer.headers
-        self._connection.tell(self, [*told, b"\r\n", answer.body])
+        if cors := self._fast_path.cors.encode(self._headers.get(b"origin")):
+            head.append(cors)
+        if response.headers:
+            head += [_header_line(name, value) for name, value in response.headers.items()]
+            self.keep_alive = self.keep_alive and "Connection" not in response.headers
+        self._connection.send_response(self, [*head, b"\r\n", response.body])
 
 
-def _line(name: str, value: str) -> bytes:
+def _header_line(name: str, value: str) -> bytes:
+    # `send_response` adds the header by `keep_alive`.
     if name == "Connection":
         return b""
     return f"{name.lower()}: {value}\r\n".encode("latin-1")
 
 
 class DefaultLines:
-    """Those that every answer has: uvicorn makes new ones every second, for their date."""
+    """Encodes the headers of every response. uvicorn replaces them each second, for the date."""
 
     def __init__(self) -> None:
         self._headers: Headers = ()
         self._lines = b""
 
-    def of(self, headers: Headers) -> bytes:
+    def encode(self, headers: Headers) -> bytes:
         if headers is not self._headers:
             self._headers = headers
             self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)

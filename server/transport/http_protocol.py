@@ -1,4 +1,4 @@
-"""uvicorn's protocols, with bounds that it leaves to a proxy in front."""
+"""uvicorn's HTTP protocol, with limits that it leaves to a reverse proxy, and the fast path."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from schema.engine.deadlines import IdleTimer
 from server.graphql.endpoint import BODY_SECONDS
-from server.transport.fast_path import MOST_BYTES, URL, Closing, FastPath, FastRequestCycle
+from server.transport.fast_path import MAX_FAST_BODY_BYTES, URL, Closing, FastPath, FastRequestCycle
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20
@@ -18,26 +18,26 @@ TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Len
 
 
 class HTTPProtocol(HttpToolsProtocol):
-    """A request's head has to be complete in time, and of a bounded size.
+    """Limits the time and size of a request's head.
 
-    A request that the application's `fast_path` takes goes there as soon as its body is complete;
-    all else is uvicorn's, and ASGI's.
+    Requests for the application's `fast_path` start there once their body is complete. uvicorn
+    passes all others to ASGI.
     """
 
     _in_head = True
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
-    _way: FastPath | None = None
+    _fast_path: FastPath | None = None
     _idle: IdleTimer[Closing] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if way := getattr(self.config.app, "fast_path", None):
-            self._way, self._idle = way, way.idle
-        self._wait_for_more()
+        if fast_path := getattr(self.config.app, "fast_path", None):
+            self._fast_path, self._idle = fast_path, fast_path.idle
+        self._start_read_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop_read_timer()
         if self._idle:
             self._idle.stop(self)
         super().connection_lost(exc)
@@ -51,7 +51,7 @@ class HTTPProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(TOO_LARGE)
                 self.transport.close()
-        self._wait_for_more()
+        self._start_read_timer()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -63,53 +63,54 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._stop_waiting()
-        exchange = self._exchange()
-        if exchange is None:
-            self._make_scope()
+        self._stop_read_timer()
+        cycle = self._new_fast_cycle()
+        if cycle is None:
+            self._create_scope()
             return
         is_new = self.parser.get_http_version() != "1.0"
-        exchange.keep_alive = is_new and self.parser.should_keep_alive()
-        self.cycle = exchange  # type: ignore[assignment]
+        cycle.keep_alive = is_new and self.parser.should_keep_alive()
+        self.cycle = cycle  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
-        exchange: Any = self.cycle
-        if exchange.__class__ is not FastRequestCycle:
+        cycle: Any = self.cycle
+        if cycle.__class__ is not FastRequestCycle:
             super().on_body(body)
             return
-        if exchange.reading:
-            exchange.body += body
-        if len(exchange.body) > MOST_BYTES:
-            self._go_the_long_way(exchange)
+        if cycle.reading:
+            cycle.body += body
+        if len(cycle.body) > MAX_FAST_BODY_BYTES:
+            self._fall_back(cycle)
 
     def on_message_complete(self) -> None:
-        exchange: Any = self.cycle
-        if exchange.__class__ is FastRequestCycle:
-            self._stop_waiting()
-            if not exchange.reading or exchange.begin():
+        cycle: Any = self.cycle
+        if cycle.__class__ is FastRequestCycle:
+            self._stop_read_timer()
+            if not cycle.reading or cycle.begin():
                 return
-            self._go_the_long_way(exchange)
+            self._fall_back(cycle)
         super().on_message_complete()
 
-    def _exchange(self) -> FastRequestCycle | None:
-        """None where the request has to go the long way, or after another that is not answered."""
+    def _new_fast_cycle(self) -> FastRequestCycle | None:
+        """Return None if the fast path does not apply, or an earlier request is still running."""
         if (
-            self._way is None
+            self._fast_path is None
             or self.url != URL
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.parser.get_method() != b"POST"
         ):
             return None
-        return self._way.exchange(self, self.headers)
+        return self._fast_path.new_cycle(self, self.headers)
 
-    def _go_the_long_way(self, exchange: FastRequestCycle) -> None:
-        self._stop_waiting()
+    def _fall_back(self, cycle: FastRequestCycle) -> None:
+        """Pass the request to ASGI, with the part of its body that was read."""
+        self._stop_read_timer()
         self.cycle = None  # type: ignore[assignment]
-        self._make_scope()
-        super().on_body(exchange.body)
+        self._create_scope()
+        super().on_body(cycle.body)
 
-    def _make_scope(self) -> None:
-        """What the long way needs of the head, and begins with."""
+    def _create_scope(self) -> None:
+        """Replay the head to uvicorn, which creates the ASGI scope and starts the application."""
         url, headers = self.url, self.headers
         super().on_message_begin()
         self.url = url
@@ -120,24 +121,35 @@ class HTTPProtocol(HttpToolsProtocol):
     def address(self, forwarded: bytes | None) -> str | None:
         return address(self.app, self.client, forwarded.decode("latin-1") if forwarded else None)
 
+    def url_scheme(self, forwarded: bytes | None) -> str:
+        """Return http or https, by the rules of uvicorn's ProxyHeadersMiddleware."""
+        scheme = forwarded.decode("latin-1").strip() if forwarded else ""
+        host = self.client[0] if self.client else None
+        is_trusted = isinstance(self.app, ProxyHeadersMiddleware) and host in self.app.trusted_hosts
+        return scheme if is_trusted and scheme in ("http", "https") else self.scheme or "http"
+
+    @property
+    def http_version(self) -> str:
+        return str(self.parser.get_http_version())
+
     @property
     def paused(self) -> bool:
-        """The client does not take what it is sent."""
+        """Whether the send buffer is full because the client does not read."""
         return bool(self.flow.write_paused)
 
     async def drained(self) -> None:
-        """The client takes what it is sent, or is gone."""
+        """Wait until the send buffer has room, or the client has disconnected."""
         if self.flow.write_paused:
             await self.flow.drain()
 
-    def tell(self, exchange: FastRequestCycle, answer: list[bytes]) -> None:
-        """`answer`: its status line, its own headers, an empty line and its body, in pieces."""
-        if not exchange.keep_alive:
-            answer.insert(2, CLOSE)
-        assert self._way is not None  # noqa: S101
-        answer.insert(1, self._way.default_lines(self.server_state.default_headers))
-        self.transport.write(b"".join(answer))
-        if not exchange.keep_alive:
+    def send_response(self, cycle: FastRequestCycle, response: list[bytes]) -> None:
+        """`response`: status line, headers, empty line and body, as parts."""
+        if not cycle.keep_alive:
+            response.insert(2, CLOSE)
+        assert self._fast_path is not None  # noqa: S101
+        response.insert(1, self._fast_path.default_lines(self.server_state.default_headers))
+        self.transport.write(b"".join(response))
+        if not cycle.keep_alive:
             self.transport.close()
         if self._idle is None or self.pipeline or self.flow.read_paused:
             self.on_response_complete()
@@ -145,8 +157,11 @@ class HTTPProtocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
             self._idle.start(self, self.loop)
 
-    def _wait_for_more(self) -> None:
-        """Of a head, or of the body of an exchange; in vain, it ends with the connection."""
+    def _start_read_timer(self) -> None:
+        """Limit the time for a head, or for the body of a fast cycle.
+
+        A late head closes the connection. A late body is answered, which closes it, too.
+        """
         if self._timer:
             return
         cycle: Any = self.cycle
@@ -155,14 +170,14 @@ class HTTPProtocol(HttpToolsProtocol):
         elif cycle.__class__ is FastRequestCycle and cycle.reading:
             self._timer = self.loop.call_later(BODY_SECONDS, cycle.too_slow)
 
-    def _stop_waiting(self) -> None:
+    def _stop_read_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
 
 def address(app: Any, client: tuple[str, int] | None, forwarded: str | None) -> str | None:
-    """The client's, as uvicorn's middleware for proxies finds it."""
+    """Return the client's address, by the rules of uvicorn's ProxyHeadersMiddleware."""
     host = client[0] if client else None
     proxies = app.trusted_hosts if isinstance(app, ProxyHeadersMiddleware) else ()
     if not forwarded or not proxies or host not in proxies:

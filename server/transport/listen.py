@@ -1,4 +1,4 @@
-"""The socket, and the server on it that stops in an orderly way."""
+"""The listening sockets, and the server with a graceful stop."""
 
 import gc
 import logging
@@ -19,19 +19,20 @@ from server.transport.websocket_protocol import WebSocketProtocol
 
 log = logging.getLogger("rollcall.server")
 
-# Seconds. Requests that still run when the server is told to stop have this long to finish.
+# Seconds. Requests that run when the server is stopped have this long to finish.
 GRACE_SECONDS = 4
-# A client that takes nothing, or is gone without a word, holds a connection so long.
+# Seconds after which the connection of a client that neither reads nor answers is closed.
 UNREAD_SECONDS = 30
 PING_SECONDS = 20
-GARBAGE = (20_000, 20, 50)
+# Fewer collections than by default: there is little cyclic garbage.
+GC_THRESHOLDS = (20_000, 20, 50)
 
 
 class Server(uvicorn.Server):
-    """Tells those who stay connected that it restarts, before it waits for all to be done.
+    """Asks subscribers to reconnect, before it waits for running requests.
 
-    `alone`: the process is there for nothing else. `started_up`: called once the port answers.
-    `failure`: why it has ended by itself, in one line.
+    `alone`: nothing else runs in the process. `started_up`: called once the port answers.
+    `failure`: the reason in one line, if the server has ended by itself.
     """
 
     alone = False
@@ -41,16 +42,16 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.alone:
-            # What is there now stays, as do connections: looking for garbage among it takes up to
-            # 100 ms each time, and there is little.
+            # The objects of the start live as long as the process. Without `freeze`, each full
+            # collection would scan them, which takes up to 100 ms.
             gc.collect()
             gc.freeze()
-            gc.set_threshold(*GARBAGE)
+            gc.set_threshold(*GC_THRESHOLDS)
         if self.started_up and not self.should_exit:
             self.started_up()
 
     def give_up(self, reason: str) -> None:
-        """Ends in an orderly way."""
+        """Stop gracefully, because of an error that a retry can't heal."""
         self.failure = reason
         self._app.state.stop.begin()
         self.should_exit = True
@@ -77,8 +78,9 @@ class Server(uvicorn.Server):
 
 
 def reachable(host: str, port: int) -> str:
-    """Of a page or server as it is written in a URL: `127.0.0.1:8000`, `[::1]:8000`; this machine's
-    own address where it listens on all.
+    """Return host and port as in a URL: `127.0.0.1:8000`, `[::1]:8000`.
+
+    If the server listens on all addresses, the host is the loopback address.
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -104,12 +106,15 @@ def server_for(app: FastAPI, settings: Settings) -> Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Before anything else is started, so that a taken port leaves nothing half-done."""
+    """Open the socket, or end the process with a message.
+
+    Called before anything else is started, so that a port in use has no side effects.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _limit_waiting(listening)
+        _limit_unread(listening)
         listening.bind((host, port))
     except OSError as error:
         typer.echo(
@@ -122,20 +127,23 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def listen_for_mqtt(host: str, port: int) -> socket.socket:
-    """As `listen`, for the embedded broker."""
+    """Open the socket of the embedded broker, or end the process with a message."""
     try:
         return mqtt_listen(host, port)
-    except PortTaken as taken:
+    except PortTaken as error:
         typer.echo(
-            f"{taken.strerror}: set ROLLCALL_MQTT_PORT to another port, ROLLCALL_MQTT_URL to a "
-            "broker of your own, or ROLLCALL_MQTT=off.",
+            f"{error.strerror}: set ROLLCALL_MQTT_PORT to another port, ROLLCALL_MQTT_URL to "
+            "another broker, or ROLLCALL_MQTT=off.",
             err=True,
         )
         sys.exit(1)
 
 
-def _limit_waiting(listening: socket.socket) -> None:
-    """Accepted connections inherit it. Linux only; elsewhere the system's own time-outs hold."""
+def _limit_unread(listening: socket.socket) -> None:
+    """Set UNREAD_SECONDS on the socket; accepted connections inherit it.
+
+    Linux only. Other systems use their default timeouts.
+    """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         milliseconds = UNREAD_SECONDS * 1000
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

@@ -1,4 +1,4 @@
-"""WebSockets in uvicorn: what it leaves to us."""
+"""uvicorn's WebSocket protocol, with limits and a shortcut to `/graphql`."""
 
 from http import HTTPStatus
 from typing import Any
@@ -18,10 +18,10 @@ LARGE_FRAME = 65_536
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Drops a peer that sends what has to be answered, or kept, without reading or finishing.
+    """Drops a peer that sends pings without reading, or fragments without a last one.
 
-    Connections to `/graphql` go straight to the application's `live`, and keep little of what was
-    said when they began: there are thousands of them.
+    Connections to `/graphql` go directly to the application's `live`. They drop the headers of
+    their handshake to save memory, since there may be thousands of connections.
     """
 
     def handle_connect(self, event: Request) -> None:
@@ -37,7 +37,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.app = live
 
     def write_text(self, text: bytes) -> bool:
-        """A whole message, at once; whether that could be."""
+        """Send a whole message at once. Return False if that is not possible."""
         if self.conn.state is not State.OPEN or not self.writable.is_set():
             return False
         if self.close_sent or self.disconnected:
@@ -69,13 +69,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def keepalive_timeout(self) -> None:
-        """Without uvicorn's close code 1011, after which clients of graphql-ws never come back."""
+        """Close without uvicorn's code 1011, after which clients of graphql-ws never reconnect."""
         self.pong_timer = None
         self.transport.abort()
 
 
 def text_frame(text: bytes) -> bytes:
-    """A whole message of a server (RFC 6455, section 5.2)."""
+    """Encode a whole text message of a server (RFC 6455, section 5.2)."""
     length = len(text)
     if length < MEDIUM_FRAME:
         return b"\x81%c%b" % (length, text)

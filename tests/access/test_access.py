@@ -4,7 +4,7 @@ from domain.access.caller import ALLOWED, ANONYMOUS, Action, Caller, Scope, syst
 from domain.access.tokens import TokenKind
 from domain.errors import Forbidden, Unauthenticated
 
-# One line for each kind, in the order of the actions: what is not spelled out is not allowed.
+# Columns of TABLE.
 ACTIONS = [
     Action.READ_SELF,
     Action.READ_DEVICE,
@@ -29,7 +29,7 @@ CELLS = [
 ]
 
 
-def may(caller: Caller, action: Action) -> bool:
+def is_allowed(caller: Caller, action: Action) -> bool:
     try:
         caller.require(action)
     except Forbidden:
@@ -38,39 +38,41 @@ def may(caller: Caller, action: Action) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "action", "allowed"), CELLS)
-def test_what_each_kind_of_token_may_do(kind: TokenKind, action: Action, *, allowed: bool) -> None:
-    assert may(Caller(kind, 1), action) is allowed
+def test_token_kind_is_allowed_its_actions(
+    kind: TokenKind, action: Action, *, allowed: bool
+) -> None:
+    assert is_allowed(Caller(kind, 1), action) is allowed
 
 
-def test_the_table_has_every_kind_and_every_action() -> None:
+def test_table_covers_every_token_kind_and_action() -> None:
     assert set(TABLE) == set(ALLOWED) == set(TokenKind)
     assert set(ACTIONS) == set(Action)
 
 
 @pytest.mark.parametrize("action", Action)
-def test_nobody_may_do_nothing(action: Action) -> None:
+def test_anonymous_caller_is_unauthenticated_for_every_action(action: Action) -> None:
     with pytest.raises(Unauthenticated, match="Authorization: Bearer"):
         ANONYMOUS.require(action)
 
 
 @pytest.mark.parametrize("action", Action)
-def test_a_waiting_device_may_only_ask_again(action: Action) -> None:
-    waiting = Caller(TokenKind.DEVICE, 1, device_id="f" * 32, waiting=True)
-    assert may(waiting, action) is (action is Action.REGISTER)
+def test_pending_device_may_only_register(action: Action) -> None:
+    pending = Caller(TokenKind.DEVICE, 1, device_id="f" * 32, waiting=True)
+    assert is_allowed(pending, action) is (action is Action.REGISTER)
 
 
 @pytest.mark.parametrize("action", Action)
-def test_the_server_may_do_what_an_administrator_may(action: Action) -> None:
-    assert may(system("system"), action) is may(Caller(TokenKind.ADMIN, 1), action)
+def test_system_caller_has_admin_rights(action: Action) -> None:
+    assert is_allowed(system("system"), action) is is_allowed(Caller(TokenKind.ADMIN, 1), action)
 
 
-def test_a_token_sees_what_it_is_confined_to() -> None:
+def test_scope_follows_owner_or_device_of_token() -> None:
     assert Caller(TokenKind.ADMIN, 1).scope == Scope()
     assert Caller(TokenKind.VIEWER, 1, owner_id=7).scope == Scope(owner_id=7)
     assert Caller(TokenKind.DEVICE, 1, device_id="a").scope == Scope(device_id="a")
 
 
-def test_how_the_audit_log_calls_a_caller() -> None:
+def test_actor_names_in_event_log() -> None:
     assert Caller(TokenKind.ADMIN, 12).actor == "admin:12"
     assert Caller(TokenKind.DEVICE, 12, device_id="a").actor == "device:a"
     assert system("command line").actor == "command line"

@@ -1,4 +1,4 @@
-"""The first use of a device's token: alone, with others at once, and beside what changes tokens."""
+"""First use of device tokens: alone, concurrently, and during other changes of tokens."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,9 @@ async def revision(database: Database, id: str) -> int:
     return int(await value(database, query, id=id))
 
 
-async def test_first_uses_at_once_are_confirmed_together(api: Api, database: Database) -> None:
+async def test_concurrent_first_uses_of_many_tokens_are_confirmed(
+    api: Api, database: Database
+) -> None:
     key = await api.key()
     devices = [await api.register(key, mac=mac(n)) for n in range(40)]
     found = await asyncio.gather(*(api.ask(ME, each["token"]) for each in devices))
@@ -50,14 +52,16 @@ async def test_first_uses_at_once_are_confirmed_together(api: Api, database: Dat
     assert await value(database, "SELECT count(*) FROM devices WHERE confirmed_at IS NULL") == 0
 
 
-async def test_two_first_uses_of_one_token_make_one_event(api: Api, database: Database) -> None:
+async def test_concurrent_first_uses_of_one_token_record_one_event(
+    api: Api, database: Database
+) -> None:
     token = (await api.register(await api.key()))["token"]
     found = await asyncio.gather(*(api.post(ME, token) for _ in range(30)))
     assert {answer.status_code for answer in found} == {200}
     assert len(await events_of(database, "token_confirmed")) == 1
 
 
-async def test_first_uses_through_two_servers_make_one_event(
+async def test_first_uses_on_two_servers_record_one_event(
     settings: Settings, database: Database
 ) -> None:
     async with served(settings) as one, served(settings) as other:
@@ -67,7 +71,7 @@ async def test_first_uses_through_two_servers_make_one_event(
     assert len(await events_of(database, "token_confirmed")) == 1
 
 
-async def test_a_first_use_revokes_the_other_tokens_and_ends_their_session(
+async def test_first_use_revokes_other_tokens_and_ends_their_session(
     api: Api, database: Database
 ) -> None:
     first = await api.register(await api.key())
@@ -84,15 +88,15 @@ async def test_a_first_use_revokes_the_other_tokens_and_ends_their_session(
     assert await value(database, live) == 1
 
 
-async def test_a_locked_device_is_waited_for(api: Api, database: Database) -> None:
+async def test_first_use_waits_for_locked_device(api: Api, database: Database) -> None:
     made = await api.register(await api.key())
     async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
-        asking = asyncio.create_task(api.post(ME, made["token"]))
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        await until(lambda: _is_true(database, waiting))
-        assert not asking.done()
-    assert (await asking).status_code == 200
+        request = asyncio.create_task(api.post(ME, made["token"]))
+        lock_waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, lock_waits))
+        assert not request.done()
+    assert (await request).status_code == 200
     assert len(await events_of(database, "token_confirmed")) == 1
 
 
@@ -100,37 +104,35 @@ async def _is_true(database: Database, query: str) -> bool:
     return bool(await value(database, query))
 
 
-async def test_a_token_that_is_replaced_during_its_first_use_is_refused(
+async def test_token_replaced_during_its_first_use_is_rejected(
     api: Api, database: Database
 ) -> None:
-    """The device asks for another one, after the server has looked the first one up."""
+    """The device requests another token after the server looked up the first one."""
     key = await api.key()
     made = await api.register(key)
     async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
-        asking = asyncio.create_task(api.post(ME, made["token"]))
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        await until(lambda: _is_true(database, waiting))
+        request = asyncio.create_task(api.post(ME, made["token"]))
+        lock_waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, lock_waits))
         await session.execute(
             text("UPDATE tokens SET hash = sha256('another') WHERE kind = 'device'")
         )
         await session.execute(text("UPDATE devices SET access_revision = access_revision + 1"))
-    assert (await asking).status_code == 401
+    assert (await request).status_code == 401
     assert await events_of(database, "token_confirmed") == []
     assert await value(database, UNUSED) == 1
 
 
-async def test_a_token_issued_during_a_first_use_is_not_overlooked(
-    api: Api, database: Database
-) -> None:
-    """It can't be seen by the statement that revokes the others: the guard has to fail."""
+async def test_token_issued_during_first_use_is_revoked(api: Api, database: Database) -> None:
+    """The snapshot of the revoking statement does not contain this token: the guard must fail."""
     made = await api.register(await api.key())
     id = made["device"]["id"]
     async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
-        asking = asyncio.create_task(api.post(ME, made["token"]))
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        await until(lambda: _is_true(database, waiting))
+        request = asyncio.create_task(api.post(ME, made["token"]))
+        lock_waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, lock_waits))
         await session.execute(
             text(
                 "INSERT INTO tokens (kind, hash, device_id, created_at, created_by) "
@@ -139,12 +141,12 @@ async def test_a_token_issued_during_a_first_use_is_not_overlooked(
             {"id": id},
         )
         await session.execute(text("UPDATE devices SET access_revision = access_revision + 1"))
-    assert (await asking).status_code == 200
+    assert (await request).status_code == 200
     live = "SELECT count(*) FROM tokens WHERE kind = 'device' AND revoked_at IS NULL"
     assert await value(database, live) == 1
 
 
-async def test_an_old_token_gets_its_password_for_brokers(api: Api, database: Database) -> None:
+async def test_token_without_mqtt_hash_gets_it_on_use(api: Api, database: Database) -> None:
     made = await api.register(await api.key())
     no_password = text("UPDATE tokens SET mqtt_hash = NULL")
     missing = "SELECT count(*) FROM tokens WHERE mqtt_hash IS NULL AND kind IN ('device', 'admin')"
@@ -157,8 +159,8 @@ async def test_an_old_token_gets_its_password_for_brokers(api: Api, database: Da
 
 
 @dataclass
-class Owned:
-    """A device and what it needs to know."""
+class Enrolled:
+    """A device with its enrolment key and token."""
 
     api: Api
     key: str
@@ -167,71 +169,71 @@ class Owned:
     token: str
 
 
-async def first_use(owned: Owned) -> None:
-    await owned.api.ask(ME, owned.token)
+async def first_use(enrolled: Enrolled) -> None:
+    await enrolled.api.ask(ME, enrolled.token)
 
 
-async def approve(owned: Owned) -> None:
-    await owned.api.change("approveDevice", id=owned.id)
+async def approve(enrolled: Enrolled) -> None:
+    await enrolled.api.change("approveDevice", id=enrolled.id)
 
 
-async def reject(owned: Owned) -> None:
-    await owned.api.change("rejectDevice", id=owned.id)
+async def reject(enrolled: Enrolled) -> None:
+    await enrolled.api.change("rejectDevice", id=enrolled.id)
 
 
-async def rotate(owned: Owned) -> None:
-    await owned.api.change("rotateDeviceToken", id=owned.id)
+async def rotate(enrolled: Enrolled) -> None:
+    await enrolled.api.change("rotateDeviceToken", id=enrolled.id)
 
 
-async def rotate_and_revoke(owned: Owned) -> None:
-    await owned.api.change("rotateDeviceToken", id=owned.id, revokeOld=True)
+async def rotate_and_revoke(enrolled: Enrolled) -> None:
+    await enrolled.api.change("rotateDeviceToken", id=enrolled.id, revokeOld=True)
 
 
-async def renew(owned: Owned) -> None:
-    await owned.api.register(owned.key, mac=mac(owned.number))
+async def renew(enrolled: Enrolled) -> None:
+    await enrolled.api.register(enrolled.key, mac=mac(enrolled.number))
 
 
-async def ask_with_another_key(owned: Owned) -> None:
-    await owned.api.register(await owned.api.key(), mac=mac(owned.number))
+async def register_with_another_key(enrolled: Enrolled) -> None:
+    await enrolled.api.register(await enrolled.api.key(), mac=mac(enrolled.number))
 
 
-async def give_another_owner(owned: Owned) -> None:
-    await owned.api.change("updateDevice", id=owned.id, owner="Globex")
+async def change_owner(enrolled: Enrolled) -> None:
+    await enrolled.api.change("updateDevice", id=enrolled.id, owner="Globex")
 
 
-async def revoke(owned: Owned) -> None:
-    tokens = (await owned.api.ask("{ tokens(kind: DEVICE) { nodes { id } } }"))["tokens"]
-    payload = await owned.api.change("revokeToken", id=tokens["nodes"][-1]["id"])
+async def revoke(enrolled: Enrolled) -> None:
+    tokens = (await enrolled.api.ask("{ tokens(kind: DEVICE) { nodes { id } } }"))["tokens"]
+    payload = await enrolled.api.change("revokeToken", id=tokens["nodes"][-1]["id"])
     assert payload["errors"] == []
 
 
 PENDING = (approve, reject)
 UNUSED_TOKEN = (first_use, renew)
-USED_TOKEN = (rotate, rotate_and_revoke, ask_with_another_key, give_another_owner, revoke)
+USED_TOKEN = (rotate, rotate_and_revoke, register_with_another_key, change_owner, revoke)
 
 
 @pytest.mark.parametrize("operation", [*PENDING, *UNUSED_TOKEN, *USED_TOKEN])
-async def test_what_decides_who_may_act_as_a_device_raises_its_access_revision(
-    settings: Settings, database: Database, operation: Callable[[Owned], Awaitable[None]]
+async def test_token_and_owner_changes_raise_access_revision(
+    settings: Settings, database: Database, operation: Callable[[Enrolled], Awaitable[None]]
 ) -> None:
-    """A first use that was decided before it must not be written after it."""
+    """A first use decided before the change must not be written after it."""
     async with served(changed(settings, enrolment="approve")) as api:
         key = await api.key()
         token = (await api.register(key, mac=mac(1)))["token"]
         id = str(await value(database, "SELECT id FROM devices"))
-        owned = Owned(api, key, 1, id, token)
+        enrolled = Enrolled(api, key, 1, id, token)
         if operation not in PENDING:
-            await approve(owned)
+            await approve(enrolled)
         if operation in USED_TOKEN:
-            await first_use(owned)
+            await first_use(enrolled)
         before = await revision(database, id)
-        await operation(owned)
+        await operation(enrolled)
         assert await revision(database, id) > before
 
 
-@pytest.mark.parametrize("in_turn", [False, True])
-async def test_a_guard_that_does_not_hold_is_a_conflict(
-    api: Api, database: Database, in_turn: bool
+@pytest.mark.parametrize("in_transaction", [False, True])
+async def test_confirm_token_with_failed_guard_is_a_conflict(
+    api: Api, database: Database, in_transaction: bool
 ) -> None:
     made = await api.register(await api.key())
     writes = api.app.state.database_supervisor.services.writes
@@ -240,7 +242,7 @@ async def test_a_guard_that_does_not_hold_is_a_conflict(
     at = await value(database, "SELECT now()")
     guard = await revision(database, made["device"]["id"])
 
-    def write(**odd: Any) -> ConfirmToken:
+    def write(**overrides: Any) -> ConfirmToken:
         values = {
             "id": made["device"]["id"],
             "access_revision": guard,
@@ -250,37 +252,37 @@ async def test_a_guard_that_does_not_hold_is_a_conflict(
             "at": at,
             "actor": "device:x",
         }
-        return ConfirmToken(**{**values, **odd})
+        return ConfirmToken(**{**values, **overrides})
 
     async def written(write: ConfirmToken) -> bool:
-        if not in_turn:
+        if not in_transaction:
             return bool(await writes.confirm_token(write))
         async with database.transaction() as session:
             return bool(await writes.confirm_token(write, session))
 
-    other: list[dict[str, Any]] = [
+    mismatches: list[dict[str, Any]] = [
         {"access_revision": guard + 1},
         {"token_id": token + 1},
         {"hash": b"x"},
         {"id": "0" * 32},
     ]
-    assert [await written(write(**odd)) for odd in other] == [False] * 4
+    assert [await written(write(**overrides)) for overrides in mismatches] == [False] * 4
     assert await events_of(database, "token_confirmed") == []
     assert await written(write())
     assert not await written(write(access_revision=guard + 1))
     assert len(await events_of(database, "token_confirmed")) == 1
 
 
-async def test_events_of_a_write_in_turn_are_announced(api: Api) -> None:
-    """Else subscribers would hear of them a second later."""
+async def test_event_of_first_use_after_lock_wait_wakes_subscribers(api: Api) -> None:
+    """Otherwise subscribers would receive them one second later."""
     made = await api.register(await api.key())
     database: Database = api.app.state.database_supervisor.services.database
     async with database.transaction() as session:
         await session.execute(text("SELECT FROM devices FOR UPDATE"))
-        asking = asyncio.create_task(api.post(ME, made["token"]))
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        await until(lambda: _is_true(database, waiting))
+        request = asyncio.create_task(api.post(ME, made["token"]))
+        lock_waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await until(lambda: _is_true(database, lock_waits))
         recorded = asyncio.Event()
         database.recorded = recorded
-    await asking
+    await request
     assert recorded.is_set()

@@ -1,4 +1,4 @@
-"""Every role against every field of the API, and every owner against the other's."""
+"""Rights of every role for every root field, and isolation between owners."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ SCHEMA = build_schema(schema_text())
 
 PEOPLE = {"admin", "owner admin", "viewer", "owner viewer"}
 ADMINS = {"admin", "owner admin"}
-ROLES = ["anonymous", "enrol", "device", "waiting device", *sorted(PEOPLE)]
+ROLES = ["anonymous", "enrol", "device", "pending device", *sorted(PEOPLE)]
 
-# Which roles may use a field at all; what they see through it is tested below.
-MAY = {
+# Roles that may use each root field. What they can see is tested below.
+ALLOWED_ROLES = {
     "me": PEOPLE | {"device"},
     "device": PEOPLE | {"device"},
     "devices": PEOPLE,
@@ -39,7 +39,7 @@ MAY = {
     "recipients": ADMINS,
     "telegramInvites": ADMINS,
     "deliveries": ADMINS,
-    "registerDevice": ADMINS | {"enrol", "device", "waiting device"},
+    "registerDevice": ADMINS | {"enrol", "device", "pending device"},
     "updateDevice": ADMINS,
     "deleteDevice": ADMINS,
     "replaceDevice": ADMINS,
@@ -58,18 +58,18 @@ MAY = {
 }
 
 
-# They are about nothing that is there, or about the caller.
-MAKING = ("registerDevice", "createToken", "createTelegramInvite", "acknowledgeConfig")
+# Mutations that create an object or act on the caller.
+WITHOUT_TARGET = ("registerDevice", "createToken", "createTelegramInvite", "acknowledgeConfig")
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """Two owners with a device each, and a token of every role for the first of them."""
+    """Two owners with one device each, and a token of every role for the first owner."""
 
     api: Api
     tokens: dict[str, str | None]
-    own: str
-    foreign: str
+    own_id: str
+    foreign_id: str
     foreign_token: str
 
 
@@ -80,7 +80,7 @@ async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
         own = await api.register(key)
         device = own["token"]
         await api.register(device)
-        waiting = (await api.register(key))["token"]
+        pending = (await api.register(key))["token"]
         foreign = await api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
         created = await api.change(
             "createToken", fields="token { id }", kind="VIEWER", owner="Globex"
@@ -89,7 +89,7 @@ async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
             "anonymous": None,
             "enrol": key,
             "device": device,
-            "waiting device": waiting,
+            "pending device": pending,
             "admin": ADMIN,
             "owner admin": await api.key(kind="ADMIN", owner="Acme"),
             "viewer": await api.key(kind="VIEWER"),
@@ -100,23 +100,23 @@ async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
         )
 
 
-def all_fields(kind: GraphQLNamedType, above: tuple[GraphQLNamedType, ...] = ()) -> str:
-    """A selection of everything there is below a type, each type once on the way down."""
+def all_fields(kind: GraphQLNamedType, parents: tuple[GraphQLNamedType, ...] = ()) -> str:
+    """Return a selection of all fields below a type. A type occurs once on each path."""
     assert isinstance(kind, GraphQLObjectType)
     parts = []
-    above = (*above, kind)
+    parents = (*parents, kind)
     for name, field in kind.fields.items():
         below = get_named_type(field.type)
         if is_leaf_type(below):
             parts.append(name)
-        elif below not in above:
-            # Some of a device's fields have devices below them.
-            parts.append(f"{name} {{ {all_fields(below, above)} }}")
+        elif below not in parents:
+            # A device has fields that contain devices.
+            parts.append(f"{name} {{ {all_fields(below, parents)} }}")
     return " ".join(parts) or "__typename"
 
 
 def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """A request for everything that each root field can give."""
+    """Return a document that selects everything, and its variables, for each root field."""
     arguments = {
         "devices": "(first: 5)",
         "events": "(first: 1)",
@@ -160,93 +160,99 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
     return result
 
 
-def test_the_table_has_every_field_of_the_api() -> None:
+def test_table_covers_every_root_field() -> None:
     assert SCHEMA.query_type
     assert SCHEMA.mutation_type
-    assert MAY.keys() == SCHEMA.query_type.fields.keys() | SCHEMA.mutation_type.fields.keys()
+    assert (
+        ALLOWED_ROLES.keys() == SCHEMA.query_type.fields.keys() | SCHEMA.mutation_type.fields.keys()
+    )
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_what_a_role_may_use(fleet: Fleet, role: str) -> None:
+async def test_role_is_allowed_its_root_fields(fleet: Fleet, role: str) -> None:
     token = fleet.tokens[role]
     found = {}
-    # Those that change who may do what come last.
-    asked = documents(fleet.own, "0")
+    # Mutations that change tokens or the state of a device run last.
+    requests = documents(fleet.own_id, "0")
     last = ["approveDevice", "rejectDevice", "rotateDeviceToken", "deleteDevice"]
-    for name in [name for name in asked if name not in last] + last:
-        query, variables = asked[name]
+    for name in [name for name in requests if name not in last] + last:
+        query, variables = requests[name]
         found[name] = await fleet.api.code(query, token, **variables)
     refused = "UNAUTHENTICATED" if role == "anonymous" else "FORBIDDEN"
-    assert found == {name: None if role in may else refused for name, may in MAY.items()}
+    assert found == {name: None if role in may else refused for name, may in ALLOWED_ROLES.items()}
 
 
 @pytest.mark.parametrize("role", ["device", "owner viewer", "owner admin"])
 @pytest.mark.parametrize("field", ["device", "topics", "config"])
-async def test_another_owners_device_does_not_exist(fleet: Fleet, role: str, field: str) -> None:
+async def test_device_of_another_owner_is_not_visible(fleet: Fleet, role: str, field: str) -> None:
     token = fleet.tokens[role]
-    for id, visible in ((fleet.own, True), (fleet.foreign, False)):
+    for id, visible in ((fleet.own_id, True), (fleet.foreign_id, False)):
         query, variables = documents(id, "0")[field]
         data = await fleet.api.ask(query, token, **variables)
         assert (data[field] is not None) is visible
 
 
 @pytest.mark.parametrize("role", ["owner viewer", "owner admin"])
-async def test_lists_have_only_what_is_ones_own(fleet: Fleet, role: str) -> None:
+async def test_device_list_contains_only_devices_of_own_owner(fleet: Fleet, role: str) -> None:
     query = "{ devices { totalCount nodes { id } edges { node { id } } } }"
     page = (await fleet.api.ask(query, fleet.tokens[role]))["devices"]
     assert page["totalCount"] == 1
-    assert page["nodes"] == [{"id": fleet.own}]
-    assert page["edges"] == [{"node": {"id": fleet.own}}]
+    assert page["nodes"] == [{"id": fleet.own_id}]
+    assert page["edges"] == [{"node": {"id": fleet.own_id}}]
     query = '{ devices(filter: {owner: "Globex"}) { totalCount nodes { id } } }'
     page = (await fleet.api.ask(query, fleet.tokens[role]))["devices"]
     assert page == {"totalCount": 0, "nodes": []}
 
 
-async def test_an_owners_administrator_changes_nothing_of_anothers(fleet: Fleet) -> None:
+async def test_owner_admin_can_not_change_objects_of_another_owner(fleet: Fleet) -> None:
     everything = "{ devices { nodes { id updatedAt state config { version } } } }"
     before = await fleet.api.ask(everything)
-    for name, (query, variables) in documents(fleet.foreign, fleet.foreign_token).items():
-        if "input" not in variables or name in MAKING:
+    for name, (query, variables) in documents(fleet.foreign_id, fleet.foreign_token).items():
+        if "input" not in variables or name in WITHOUT_TARGET:
             continue
         data = await fleet.api.ask(query, fleet.tokens["owner admin"], **variables)
         assert [error["code"] for error in data[name]["errors"]] == ["NOT_FOUND"], name
     assert await fleet.api.ask(everything) == before
 
 
-async def test_an_owners_administrator_makes_and_sees_tokens_of_that_owner_only(
+async def test_owner_admin_creates_and_lists_only_tokens_of_its_owner(
     fleet: Fleet,
 ) -> None:
-    mine = fleet.tokens["owner admin"]
-    refused = await fleet.api.change("createToken", mine, kind="ADMIN", owner="Globex")
+    own_token = fleet.tokens["owner admin"]
+    refused = await fleet.api.change("createToken", own_token, kind="ADMIN", owner="Globex")
     assert refused["errors"][0]["code"] == "NOT_ALLOWED"
-    made = await fleet.api.change("createToken", mine, fields="token { owner }", kind="ADMIN")
+    made = await fleet.api.change("createToken", own_token, fields="token { owner }", kind="ADMIN")
     assert made["token"] == {"owner": "Acme"}
-    listed = await fleet.api.ask("{ tokens { nodes { owner } } }", mine)
+    listed = await fleet.api.ask("{ tokens { nodes { owner } } }", own_token)
     assert {token["owner"] for token in listed["tokens"]["nodes"]} == {"Acme"}
-    listed = await fleet.api.ask("{ tokens(kind: DEVICE) { nodes { deviceId } } }", mine)
-    assert {token["deviceId"] for token in listed["tokens"]["nodes"]} == {fleet.own}
+    listed = await fleet.api.ask("{ tokens(kind: DEVICE) { nodes { deviceId } } }", own_token)
+    assert {token["deviceId"] for token in listed["tokens"]["nodes"]} == {fleet.own_id}
 
 
-async def test_an_owners_administrator_can_not_give_a_device_away(fleet: Fleet) -> None:
-    mine = fleet.tokens["owner admin"]
-    payload = await fleet.api.change("updateDevice", mine, id=fleet.own, owner="Globex")
+async def test_owner_admin_can_not_move_device_to_another_owner(fleet: Fleet) -> None:
+    own_token = fleet.tokens["owner admin"]
+    payload = await fleet.api.change("updateDevice", own_token, id=fleet.own_id, owner="Globex")
     assert [(e["code"], e["field"]) for e in payload["errors"]] == [("NOT_ALLOWED", "owner")]
 
 
-async def test_a_device_rotates_its_own_token_only(fleet: Fleet) -> None:
-    mine = fleet.tokens["device"]
-    payload = await fleet.api.change("rotateDeviceToken", mine, fields="token", id=fleet.foreign)
+async def test_device_rotates_only_its_own_token(fleet: Fleet) -> None:
+    own_token = fleet.tokens["device"]
+    payload = await fleet.api.change(
+        "rotateDeviceToken", own_token, fields="token", id=fleet.foreign_id
+    )
     assert payload["token"] is None
     assert payload["errors"][0]["code"] == "NOT_FOUND"
-    payload = await fleet.api.change("rotateDeviceToken", mine, fields="token", id=fleet.own)
-    assert (await fleet.api.post("{ me { id } }", mine)).status_code == 200
-    assert (await fleet.api.post("{ me { id } }", payload["token"])).status_code == 200
-    assert (await fleet.api.post("{ me { id } }", mine)).status_code == 401
-
-
-async def test_a_leaked_token_can_be_revoked_at_once(fleet: Fleet) -> None:
     payload = await fleet.api.change(
-        "rotateDeviceToken", fields="token", id=fleet.own, revokeOld=True
+        "rotateDeviceToken", own_token, fields="token", id=fleet.own_id
+    )
+    assert (await fleet.api.post("{ me { id } }", own_token)).status_code == 200
+    assert (await fleet.api.post("{ me { id } }", payload["token"])).status_code == 200
+    assert (await fleet.api.post("{ me { id } }", own_token)).status_code == 401
+
+
+async def test_rotate_with_revoke_old_rejects_old_token_at_once(fleet: Fleet) -> None:
+    payload = await fleet.api.change(
+        "rotateDeviceToken", fields="token", id=fleet.own_id, revokeOld=True
     )
     assert (await fleet.api.post("{ me { id } }", fleet.tokens["device"])).status_code == 401
     assert (await fleet.api.post("{ me { id } }", payload["token"])).status_code == 200

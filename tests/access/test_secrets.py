@@ -11,13 +11,13 @@ ANY_TEXT = st.text(st.characters())
 
 
 @pytest.mark.parametrize("kind", TokenKind)
-def test_a_secret_is_128_random_bits_or_more(kind: TokenKind) -> None:
+def test_new_token_has_at_least_128_random_bits(kind: TokenKind) -> None:
     prefix, _, random = new_secret(kind).partition("_")
     assert prefix == f"rc{kind[0]}"
     assert len(base64.urlsafe_b64decode(random)) * 8 >= 128
 
 
-def test_secrets_are_unique_and_every_bit_of_them_varies() -> None:
+def test_new_tokens_are_unique_and_every_bit_varies() -> None:
     secrets = {new_secret(TokenKind.DEVICE) for _ in range(1000)}
     assert len(secrets) == 1000
     numbers = [int.from_bytes(base64.urlsafe_b64decode(secret[4:])) for secret in secrets]
@@ -25,16 +25,16 @@ def test_secrets_are_unique_and_every_bit_of_them_varies() -> None:
         assert 300 < sum(number >> bit & 1 for number in numbers) < 700
 
 
-def test_each_kind_has_a_prefix_of_its_own() -> None:
+def test_each_token_kind_has_its_own_prefix() -> None:
     assert len({new_secret(kind)[:4] for kind in TokenKind}) == len(TokenKind)
 
 
 @given(ANY_TEXT, ANY_TEXT)
-def test_any_text_has_a_hash_of_its_own(one: str, other: str) -> None:
+def test_different_texts_have_different_hashes(one: str, other: str) -> None:
     assert len(hash_secret(one)) == 32
     assert (hash_secret(one) == hash_secret(other)) is (one == other)
 
 
-def test_a_hash_stays_what_it_is() -> None:
+def test_token_hash_is_sha256() -> None:
     assert hash_secret("rca_x") == sha256(b"rca_x").digest()
     assert len({hash_secret(lone) for lone in ("", "\ud800", "\udfff", "?")}) == 4

@@ -1,4 +1,4 @@
-"""Tokens of people and enrolment keys."""
+"""Admin tokens, viewer tokens and enrolment keys."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,9 @@ from tests.support.client import Api
 from tests.support.events import events_of
 
 
-async def test_a_secret_is_shown_once_and_stands_nowhere(api: Api, database: Database) -> None:
+async def test_created_token_is_in_neither_token_list_nor_event(
+    api: Api, database: Database
+) -> None:
     secret = await api.key(note="for the lab")
     listed = await api.post("{ tokens { nodes { id kind note createdBy } } }", api.admin)
     assert secret not in listed.text
@@ -21,7 +23,7 @@ async def test_a_secret_is_shown_once_and_stands_nowhere(api: Api, database: Dat
     assert all(secret not in str(event.after) for event in events)
 
 
-async def test_a_revoked_token_is_refused_at_once(api: Api, database: Database) -> None:
+async def test_revoked_token_is_rejected_at_once(api: Api, database: Database) -> None:
     made = await api.change("createToken", fields="secret token { id }", kind="VIEWER")
     assert (await api.post("{ devices { totalCount } }", made["secret"])).status_code == 200
     for _ in range(2):
@@ -36,7 +38,7 @@ async def test_a_revoked_token_is_refused_at_once(api: Api, database: Database) 
     assert len(await events_of(database, "token_revoked")) == 1
 
 
-async def test_a_token_expires(api: Api, database: Database) -> None:
+async def test_expired_token_is_rejected(api: Api, database: Database) -> None:
     soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     made = await api.change(
         "createToken", fields="secret token { id expiresAt }", kind="VIEWER", expiresAt=soon
@@ -60,26 +62,28 @@ async def test_a_token_expires(api: Api, database: Database) -> None:
         ({"kind": "ENROL", "note": "x" * 201}, "note"),
     ],
 )
-async def test_what_can_not_be_made(api: Api, values: dict[str, object], field: str | None) -> None:
+async def test_create_token_with_invalid_input_is_rejected(
+    api: Api, values: dict[str, object], field: str | None
+) -> None:
     payload = await api.change("createToken", fields="secret", **values)
     assert payload["secret"] is None
     assert [(e["code"], e["field"]) for e in payload["errors"]] == [("INVALID", field)]
 
 
 @pytest.mark.parametrize("id", ["999", "-1", "x", "9" * 30, "", "\x00", "²"])
-async def test_a_token_that_is_not_there(api: Api, id: str) -> None:
+async def test_revoke_unknown_token_is_not_found(api: Api, id: str) -> None:
     payload = await api.change("revokeToken", id=id)
     assert [(e["code"], e["field"]) for e in payload["errors"]] == [("NOT_FOUND", "id")]
 
 
-async def test_the_last_admin_token_can_not_be_revoked(api: Api) -> None:
+async def test_last_admin_token_can_not_be_revoked(api: Api) -> None:
     listed = await api.ask("{ tokens(kind: ADMIN) { nodes { id } } }")
     [token] = listed["tokens"]["nodes"]
     payload = await api.change("revokeToken", id=token["id"])
     assert payload["errors"][0]["code"] == "CONFLICT"
 
 
-async def test_lists_are_paged(api: Api) -> None:
+async def test_token_list_is_paged(api: Api) -> None:
     for _ in range(4):
         await api.key()
     query = "query ($after: String) { tokens(first: 2, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }"  # noqa: E501

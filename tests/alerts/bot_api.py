@@ -1,7 +1,7 @@
 """A stand-in for Telegram's Bot API (core.telegram.org/bots/api) on loopback.
 
-In a test: `async with BotApi() as api`, or `with BotApi() as api` where there's no event loop. As a
-process of its own: `python -m tests.alerts.bot_api --port 8081 --log arrived.jsonl --chat 5`.
+In a test: `async with BotApi() as api`, or `with BotApi() as api` without an event loop. As a
+process: `python -m tests.alerts.bot_api --port 8081 --log arrived.jsonl --chat 5`.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import Any, TextIO
 
-from tests.support.telegram.faults import SENDS, Fault, Faults, Struck
+from tests.support.telegram.errors import ApiError, too_many
+from tests.support.telegram.faults import SENDS, Fault, FaultInjected, Faults
+from tests.support.telegram.http import Request, Response, ok
 from tests.support.telegram.limits import Limits, Violation
 from tests.support.telegram.methods import METHODS, NAMES, Call
 from tests.support.telegram.people import People
-from tests.support.telegram.refusal import Refusal, too_many
 from tests.support.telegram.server import Server
-from tests.support.telegram.wire import Answer, Request, ok
 from tests.support.waiting import WAIT_SECONDS
 
 TOKEN = "123456:a-token-for-tests"
@@ -29,8 +29,8 @@ TOKEN = "123456:a-token-for-tests"
 @dataclass(frozen=True)
 class Sent:
     """An accepted message, edit or answer to a press. `text`: what the user reads, without tags;
-    `parameters`: all of the call, as they came; `at`: time.monotonic() in seconds; `message_id`: 0
-    for an answer to a press.
+    `parameters`: all parameters of the call, unchanged; `at`: time.monotonic() in seconds;
+    `message_id`: 0 for an answer to a press.
     """
 
     method: str
@@ -42,8 +42,8 @@ class Sent:
 
 
 class BotApi(People, Server):
-    """`port`: 0 takes a free one. `limits`: True enforces Telegram's. `log`: gets one JSON line, a
-    `Sent`, for each accepted call, before it is answered.
+    """The stand-in. `port`: 0 means a free port. `limits`: True enforces Telegram's rate limits.
+    `log`: gets one JSON line, a `Sent`, for each accepted call, before the response is sent.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class BotApi(People, Server):
         self.limits = limits if isinstance(limits, Limits) else Limits(enforced=limits)
         self.faults = Faults()
         self.sent: list[Sent] = []
-        self.calls: Counter[str] = Counter()  # all, the refused too
-        self.commands: dict[str, list[dict[str, str]]] = {}  # by language_code, "" for the rest
-        self.dated = True  # as Telegram does; a Bot API server of one's own does not
+        self.calls: Counter[str] = Counter()  # including refused calls
+        self.commands: dict[str, list[dict[str, str]]] = {}  # by language_code, "" = default
+        self.dated = True  # send a Date header, as Telegram does and a self-hosted server does not
         self._log_path = log
         self._log: TextIO | None = None
 
     @property
     def template(self) -> str:
-        """For `telebot.asyncio_helper.API_URL` and `telebot.apihelper.API_URL`."""
+        """URL template for telebot's `asyncio_helper.API_URL` and `apihelper.API_URL`."""
         return self.url + "/bot{0}/{1}"
 
     @property
@@ -76,7 +76,7 @@ class BotApi(People, Server):
         return self.limits.violations
 
     async def start(self) -> None:
-        self.bell.hang_up_in(asyncio.get_running_loop())
+        self.changes.attach(asyncio.get_running_loop())
         if self._log_path:
             self._log = self._log_path.open("a")
         await super().start()
@@ -90,11 +90,11 @@ class BotApi(People, Server):
                 self._log.close()
 
     async def until(self, predicate: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-        """Returns once the predicate holds; it's asked again whenever something changed here."""
+        """Return once the predicate holds. It is evaluated again after every change here."""
         try:
             async with asyncio.timeout(seconds):
                 while not predicate():
-                    await self.bell.heard()
+                    await self.changes.wait()
         except TimeoutError:
             texts = [(sent.chat_id, sent.method, sent.text) for sent in self.sent[-10:]]
             raise AssertionError(
@@ -103,14 +103,14 @@ class BotApi(People, Server):
             ) from None
 
     def messages(self, chat_id: int | None = None) -> list[Sent]:
-        """The accepted messages, without edits and answers."""
+        """Return the accepted messages, without edits and answers to presses."""
         return [s for s in self.sent if s.method in SENDS and chat_id in (None, s.chat_id)]
 
     def misbehave(
         self, *faults: Fault, chat_id: int | None = None, methods: Collection[str] = SENDS
     ) -> None:
-        """The next calls of these methods, in this chat or in all, meet these faults, one each.
-        `WELL` lets one pass. A call that is refused for what it says uses none up.
+        """Apply these faults to the next calls of these methods, one each, in this chat or in all.
+        `WELL` lets one call pass. A call with invalid parameters uses up no fault.
         """
         self.faults.add(faults, chat_id, methods)
 
@@ -121,44 +121,48 @@ class BotApi(People, Server):
         chat_id: int | None = None,
         methods: Collection[str] = SENDS,
     ) -> None:
-        """Each call meets a fault with its probability; what is missing to 1 goes well."""
+        """Apply to each call a fault with its probability. The rest up to 1 succeeds."""
         self.faults.mix(weights, seed, chat_id, methods)
 
     def behave(self) -> None:
-        """Forgets all faults that were asked for."""
+        """Remove all faults."""
         self.faults.clear()
 
-    async def handle(self, request: Request) -> Answer:
+    async def handle(self, request: Request) -> Response:
         head, _, name = request.path.removeprefix("/").partition("/")
         method = NAMES.get(name.lower())
         if head != f"bot{self.token}":
-            return Refusal(401, "Unauthorized").answer
+            return ApiError(401, "Unauthorized").response
         if method is None:
-            return Refusal(404, "Not Found").answer
+            return ApiError(404, "Not Found").response
         self.calls[method] += 1
-        answer = await self._called(Call(self, method, request.parameters))
-        self.bell.ring()
+        answer = await self._call_method(Call(self, method, request.parameters))
+        self.changes.notify()
         return replace(answer, date=self.chats.now) if self.dated else answer
 
-    async def _called(self, call: Call) -> Answer:
+    async def _call_method(self, call: Call) -> Response:
         try:
             result: Awaitable[Any] | Any = METHODS[call.method](call)
             answer = ok(await result if isawaitable(result) else result)
-        except Refusal as refusal:
-            return refusal.answer
-        except Struck as struck:
-            answer = struck.fault.refusal.answer if struck.fault.refusal else ok(None)
-        self.bell.ring()
+        except ApiError as error:
+            return error.response
+        except FaultInjected as injected:
+            answer = injected.fault.error.response if injected.fault.error else ok(None)
+        self.changes.notify()
         return await call.fault.distort(answer)
 
     def admit(self, method: str, chat_id: int | None) -> Fault:
-        """The fault this call meets; a Refusal where it comes too fast."""
+        """Return the fault for this call. Raises ApiError if the call exceeds a rate limit."""
         now = time.monotonic()
-        if chat_id is not None and method in SENDS and (late := self.limits.check(chat_id, now)):
-            raise too_many(late.retry_after)
+        if (
+            chat_id is not None
+            and method in SENDS
+            and (violation := self.limits.check(chat_id, now))
+        ):
+            raise too_many(violation.retry_after)
         fault = self.faults.take(method, chat_id)
-        if chat_id is not None and fault.refusal and fault.refusal.retry_after:
-            self.limits.told_to_wait(chat_id, fault.refusal.retry_after, now)
+        if chat_id is not None and fault.error and fault.error.retry_after:
+            self.limits.record_retry_after(chat_id, fault.error.retry_after, now)
         return fault
 
     def record(self, call: Call, message: dict[str, Any], text: str) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in for Telegram with a chat and a group, and a server that loses no time."""
+"""Fixtures: the Telegram stand-in with a chat and a group, and short pauses of the sender."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from notifier import sender
-from tests.alerts.alerted import CHAT, GROUP
+from tests.alerts.alert_server import CHAT, GROUP
 from tests.alerts.bot_api import BotApi
 
 

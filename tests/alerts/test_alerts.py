@@ -1,4 +1,4 @@
-"""Events on their way to people, through a stand-in for Telegram that misbehaves as told."""
+"""Alerts from event to recipient, with faults of the Telegram stand-in."""
 
 import asyncio
 import hashlib
@@ -12,14 +12,14 @@ import pytest_asyncio
 
 from notifier import sender
 from server.settings import Settings
-from tests.alerts.alerted import (
+from tests.alerts.alert_server import (
     CHAT,
     GROUP,
-    alerted,
+    alert_server,
+    execute,
+    fan_out_started,
     registered,
     rows,
-    rows_changed,
-    started,
     until_rows,
 )
 from tests.alerts.bot_api import BotApi
@@ -44,18 +44,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "POLL_SECONDS", 0.05)
 
 
-async def test_a_registration_reaches_the_chat(settings: Settings, telegram: BotApi) -> None:
-    async with alerted(settings, telegram) as api:
+async def test_registration_is_sent_to_chat(settings: Settings, telegram: BotApi) -> None:
+    async with alert_server(settings, telegram) as api:
         id = await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages(CHAT)) == 1)
     message = telegram.messages(CHAT)[0].text
-    for told in (id, "48.85, 2.35", "Acme", "temperature", "BME280", "Paris"):
-        assert told in message
+    for part in (id, "48.85, 2.35", "Acme", "temperature", "BME280", "Paris"):
+        assert part in message
     assert message.splitlines()[-1].startswith("#")
 
 
-async def test_changes_say_from_what_to_what(settings: Settings, telegram: BotApi) -> None:
-    async with alerted(settings, telegram) as api:
+async def test_config_change_alert_has_old_and_new_values(
+    settings: Settings, telegram: BotApi
+) -> None:
+    async with alert_server(settings, telegram) as api:
         id = await registered(api, 1)
         await api.change("updateConfig", deviceId=id, intervalSeconds=5)
         await api.change("deleteDevice", id=id)
@@ -65,19 +67,19 @@ async def test_changes_say_from_what_to_what(settings: Settings, telegram: BotAp
     assert texts[2].startswith("Deleted: temperature in Paris, Acme")
 
 
-async def test_in_russian(settings: Settings, telegram: BotApi) -> None:
-    async with alerted(settings, telegram, language="ru") as api:
+async def test_alert_is_in_language_of_settings(settings: Settings, telegram: BotApi) -> None:
+    async with alert_server(settings, telegram, language="ru") as api:
         await registered(api, 1)
         await telegram.until(lambda: bool(telegram.messages(CHAT)))
     assert telegram.messages(CHAT)[0].text.startswith("Новое устройство: temperature, Paris")
 
 
-async def test_without_telegram_it_is_in_the_log(
+async def test_alerts_without_telegram_are_logged(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "rollcall.alerts")
     async with served(settings) as api:
-        await started(api)
+        await fan_out_started(api)
         await registered(api, 1)
         await until(lambda: "New device: temperature in Paris" in caplog.text)
 
@@ -93,14 +95,14 @@ async def test_without_telegram_it_is_in_the_log(
     ],
     ids=lambda fault: fault.kind,
 )
-async def test_what_fails_is_told_later_and_in_order(
+async def test_failed_alert_is_retried_in_order(
     settings: Settings, telegram: BotApi, fault: Fault
 ) -> None:
     telegram.misbehave(fault, fault)
-    async with alerted(settings, telegram) as api:
+    async with alert_server(settings, telegram) as api:
         for number in range(3):
             await registered(api, number)
-        await telegram.until(lambda: len(distinct(telegram)) == 3)
+        await telegram.until(lambda: len(distinct_numbers(telegram)) == 3)
         numbers = [number_of(message.text) for message in telegram.messages(CHAT)]
         assert numbers == sorted(numbers)
         failed = await rows(
@@ -114,25 +116,25 @@ def number_of(message: str) -> int:
     return int(message.splitlines()[-1].removeprefix("#"))
 
 
-def distinct(telegram: BotApi, chat: int = CHAT) -> set[int]:
+def distinct_numbers(telegram: BotApi, chat: int = CHAT) -> set[int]:
     return {number_of(message.text) for message in telegram.messages(chat)}
 
 
 @pytest.mark.alone
-async def test_it_waits_as_long_as_it_is_told_to(settings: Settings, telegram: BotApi) -> None:
+async def test_retry_after_is_respected(settings: Settings, telegram: BotApi) -> None:
     telegram.misbehave(Fault("too_many", 2))
-    async with alerted(settings, telegram) as api:
+    async with alert_server(settings, telegram) as api:
         began = asyncio.get_running_loop().time()
         await registered(api, 1)
         await telegram.until(lambda: bool(telegram.messages(CHAT)))
         assert 2 <= asyncio.get_running_loop().time() - began < 6 * delay()
 
 
-async def test_who_blocks_the_bot_is_told_no_more_and_others_are(
+async def test_recipient_that_blocked_bot_is_disabled_and_others_get_alerts(
     settings: Settings, telegram: BotApi
 ) -> None:
     telegram.misbehave(faults.BLOCKED, chat_id=CHAT)
-    async with alerted(settings, telegram, CHAT, GROUP) as api:
+    async with alert_server(settings, telegram, CHAT, GROUP) as api:
         await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages(GROUP)) == 1)
         database = api.app.state.database_supervisor.services.database
@@ -143,11 +145,11 @@ async def test_who_blocks_the_bot_is_told_no_more_and_others_are(
     assert telegram.messages(CHAT) == []
 
 
-async def test_what_is_refused_is_put_aside_and_the_next_is_told(
+async def test_refused_alert_is_dead_and_next_alert_is_sent(
     settings: Settings, telegram: BotApi
 ) -> None:
     telegram.misbehave(faults.BAD_REQUEST)
-    async with alerted(settings, telegram) as api:
+    async with alert_server(settings, telegram) as api:
         await registered(api, 1)
         await registered(api, 2)
         await telegram.until(lambda: len(telegram.messages(CHAT)) == 1)
@@ -156,36 +158,34 @@ async def test_what_is_refused_is_put_aside_and_the_next_is_told(
         assert "can't be sent" in row.last_error
 
 
-async def test_a_storm_is_a_digest_that_counts_everything(
-    settings: Settings, telegram: BotApi
-) -> None:
-    async with alerted(settings, telegram) as api:
-        telegram.misbehave(faults.HANG, chat_id=CHAT)  # the first takes its time
+async def test_many_events_are_sent_as_one_digest(settings: Settings, telegram: BotApi) -> None:
+    async with alert_server(settings, telegram) as api:
+        telegram.misbehave(faults.HANG, chat_id=CHAT)  # delays the first message
         await asyncio.gather(*(registered(api, number) for number in range(60)))
         database = api.app.state.database_supervisor.services.database
         await until_rows(database, "SELECT 1 FROM deliveries", 60)
-        await rows_changed(database, "UPDATE recipients SET leased_until = NULL")
+        await execute(database, "UPDATE recipients SET leased_until = NULL")
         await telegram.until(lambda: bool(telegram.messages(CHAT)))
         [message] = telegram.messages(CHAT)
-        assert "60 events" in message.text
-        assert "60 registered" in message.text
+        assert "Events: 60" in message.text
+        assert "Registered: 60" in message.text
         assert message.text.count("•") == 5
         await until_rows(database, "SELECT 1 FROM deliveries WHERE state = 'sent'", 60)
 
 
-async def test_limits_of_telegram_are_kept(settings: Settings) -> None:
+async def test_rate_limits_of_telegram_are_respected(settings: Settings) -> None:
     async with BotApi(limits=True) as telegram:
         telegram.knows(CHAT)
         telegram.knows(GROUP)
-        async with alerted(settings, telegram, CHAT, GROUP) as api:
+        async with alert_server(settings, telegram, CHAT, GROUP) as api:
             for number in range(5):
                 await registered(api, number)
             await telegram.until(lambda: len(telegram.messages(CHAT)) == 5, 30)
         assert telegram.violations == []
 
 
-async def test_two_servers_tell_it_once(settings: Settings, telegram: BotApi) -> None:
-    async with alerted(settings, telegram) as one, alerted(settings, telegram) as other:
+async def test_two_servers_send_each_alert_once(settings: Settings, telegram: BotApi) -> None:
+    async with alert_server(settings, telegram) as one, alert_server(settings, telegram) as other:
         for number in range(4):
             await registered((one, other)[number % 2], number)
         await telegram.until(lambda: len(telegram.messages(CHAT)) >= 4)
@@ -194,11 +194,11 @@ async def test_two_servers_tell_it_once(settings: Settings, telegram: BotApi) ->
 
 
 @pytest.mark.alone
-async def test_a_telegram_that_hangs_holds_no_request_up(
+async def test_hanging_telegram_does_not_delay_requests(
     settings: Settings, telegram: BotApi
 ) -> None:
     telegram.misbehave(*[faults.HANG] * 20)
-    async with alerted(settings, telegram) as api:
+    async with alert_server(settings, telegram) as api:
         began = asyncio.get_running_loop().time()
         for number in range(20):
             await registered(api, number)
@@ -206,22 +206,24 @@ async def test_a_telegram_that_hangs_holds_no_request_up(
     assert telegram.messages(CHAT) == []
 
 
-async def test_a_chat_that_the_settings_name_no_more(settings: Settings, telegram: BotApi) -> None:
-    async with alerted(settings, telegram, CHAT, GROUP) as api:
+async def test_chat_removed_from_settings_gets_no_alerts(
+    settings: Settings, telegram: BotApi
+) -> None:
+    async with alert_server(settings, telegram, CHAT, GROUP) as api:
         await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages()) == 2)
-    async with alerted(settings, telegram, GROUP) as api:
+    async with alert_server(settings, telegram, GROUP) as api:
         await registered(api, 2)
         await telegram.until(lambda: len(telegram.messages(GROUP)) == 2)
     assert len(telegram.messages(CHAT)) == 1
 
 
-async def test_what_goes_wrong_with_one_recipient_is_no_others_business(
+async def test_failure_for_one_recipient_does_not_affect_others(
     settings: Settings, telegram: BotApi
 ) -> None:
-    async with alerted(settings, telegram, CHAT, GROUP) as api:
+    async with alert_server(settings, telegram, CHAT, GROUP) as api:
         database = api.app.state.database_supervisor.services.database
-        await rows_changed(
+        await execute(
             database,
             "UPDATE recipients SET quiet_from = '00:00', quiet_until = '23:59', "
             f"quiet_zone = 'Nowhere/Land' WHERE address = '{GROUP}'",
@@ -234,59 +236,61 @@ async def test_what_goes_wrong_with_one_recipient_is_no_others_business(
     assert telegram.messages(GROUP) == []
 
 
-async def test_a_device_that_went_to_another_owner_is_not_told_of(
+async def test_alert_does_not_reveal_device_of_another_owner(
     settings: Settings, telegram: BotApi
 ) -> None:
-    async with alerted(settings, telegram) as api:
+    async with alert_server(settings, telegram) as api:
         database = api.app.state.database_supervisor.services.database
-        await rows_changed(database, "UPDATE recipients SET muted_until = now() + interval '1 h'")
+        await execute(database, "UPDATE recipients SET muted_until = now() + interval '1 h'")
         id = await registered(api, 1)
         await api.change("updateConfig", deviceId=id, qos=2)
         change = {"location": {"place": "Secret"}, "measurementType": "plutonium"}
         await api.change("updateDevice", id=id, owner="Globex", **change)
         acme = "owner_id = (SELECT id FROM owners WHERE name = 'Acme'), muted_until = NULL"
         await until_rows(database, "SELECT 1 FROM deliveries", 3)
-        await rows_changed(database, f"UPDATE recipients SET {acme}")
+        await execute(database, f"UPDATE recipients SET {acme}")
         await telegram.until(lambda: any("New config" in m.text for m in telegram.messages(CHAT)))
-        told = next(m.text for m in telegram.messages(CHAT) if "New config" in m.text)
-    assert "plutonium" not in told
-    assert "Secret" not in told
+        alert = next(m.text for m in telegram.messages(CHAT) if "New config" in m.text)
+    assert "plutonium" not in alert
+    assert "Secret" not in alert
 
 
-async def test_a_recipient_that_is_removed_while_it_is_told(
+async def test_recipient_removed_during_send_does_not_stop_alerts(
     settings: Settings, telegram: BotApi
 ) -> None:
     telegram.misbehave(Fault("slow", 0.5), chat_id=CHAT)
-    async with alerted(settings, telegram, CHAT, GROUP) as api:
+    async with alert_server(settings, telegram, CHAT, GROUP) as api:
         await registered(api, 1)
         await telegram.until(lambda: len(telegram.messages(CHAT)) == 1)
         database = api.app.state.database_supervisor.services.database
-        await rows_changed(database, f"DELETE FROM recipients WHERE address = '{CHAT}'")
+        await execute(database, f"DELETE FROM recipients WHERE address = '{CHAT}'")
         await registered(api, 2)
         await telegram.until(lambda: len(telegram.messages(GROUP)) == 2)
 
 
-async def test_many_recipients(settings: Settings, telegram: BotApi) -> None:
-    """Handed out in bounded steps, all in the database."""
-    async with alerted(settings, telegram) as api:
+async def test_fan_out_to_thousands_of_recipients_is_in_event_order(
+    settings: Settings, telegram: BotApi
+) -> None:
+    """The fan-out writes bounded batches, all in SQL."""
+    async with alert_server(settings, telegram) as api:
         database = api.app.state.database_supervisor.services.database
-        await rows_changed(
+        await execute(
             database,
             "INSERT INTO recipients (channel, address, language, source) "
             "SELECT 'elsewhere', n::text, 'en', 'x' FROM generate_series(1, 3000) n",
         )
         await asyncio.gather(*(registered(api, number) for number in range(20)))
         await until_rows(database, "SELECT 1 FROM deliveries", 20 * 3001)
-        told = "SELECT event_id FROM deliveries WHERE recipient_id = 5 ORDER BY id"
-        ids = [row.event_id for row in await rows(database, told)]
+        delivered = "SELECT event_id FROM deliveries WHERE recipient_id = 5 ORDER BY id"
+        ids = [row.event_id for row in await rows(database, delivered)]
         log = "SELECT id FROM events WHERE kind = 'device_registered' ORDER BY tx, id"
         assert ids == [row.id for row in await rows(database, log)]
 
 
-async def test_a_signed_webhook(settings: Settings) -> None:
+async def test_webhook_requests_are_signed_and_retried(settings: Settings) -> None:
     arrived: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
-    elsewhere = b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n"
-    answers = [elsewhere, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n"
+    answers = [redirect, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
@@ -298,9 +302,11 @@ async def test_a_signed_webhook(settings: Settings) -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     secret = "a-secret-of-sixteen"
-    own = changed(settings, webhook_url=f"http://127.0.0.1:{port}/x", webhook_secret=secret)
-    async with server, served(own) as api:
-        await started(api)
+    webhook_settings = changed(
+        settings, webhook_url=f"http://127.0.0.1:{port}/x", webhook_secret=secret
+    )
+    async with server, served(webhook_settings) as api:
+        await fan_out_started(api)
         id = await registered(api, 1)
         async with asyncio.timeout(WAIT_SECONDS):
             (first, _), (headers, body) = await arrived.get(), await arrived.get()

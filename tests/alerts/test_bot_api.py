@@ -1,4 +1,4 @@
-"""The stand-in itself: in a loop, in a thread, as a process."""
+"""The Telegram stand-in: in an event loop, in a thread, as a process."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.alerts.telegram.client import BROKEN, CHAT, Bot
 from tests.support.telegram import faults
 
 
-def test_in_a_thread() -> None:
+def test_stand_in_runs_in_a_thread() -> None:
     with BotApi() as api:
         api.says(CHAT, "hello")
         base = f"{api.url}/bot{api.token}"
@@ -22,7 +22,7 @@ def test_in_a_thread() -> None:
         assert (update["message"]["text"], api.sent[0].text) == ("hello", "well")
 
 
-async def test_as_a_process_with_a_log(tmp_path: Path) -> None:
+async def test_stand_in_runs_as_a_process_with_a_log(tmp_path: Path) -> None:
     log = tmp_path / "arrived.jsonl"
     options = ["--log", str(log), "--chat", str(CHAT), "--token", "1:t"]
     process = await asyncio.create_subprocess_exec(
@@ -33,18 +33,18 @@ async def test_as_a_process_with_a_log(tmp_path: Path) -> None:
     async with httpx.AsyncClient(base_url=url) as client:
         drop = {"faults": [{"kind": "drop_after"}], "chat_id": CHAT}
         assert (await client.post("/control/misbehave", json=drop)).json()["ok"]
-        said = {"chat_id": CHAT, "text": "seven"}
+        message = {"chat_id": CHAT, "text": "seven"}
         with pytest.raises(BROKEN):
-            await client.post("/bot1:t/sendMessage", json=said)
+            await client.post("/bot1:t/sendMessage", json=message)
         assert [json.loads(line)["text"] for line in log.read_text().splitlines()] == ["seven"]
-        assert (await client.post("/control/says", json=said)).json()["ok"]
+        assert (await client.post("/control/says", json=message)).json()["ok"]
         updates = (await client.get("/bot1:t/getUpdates")).json()["result"]
         assert updates[0]["message"]["text"] == "seven"
     process.terminate()
     assert await process.wait() == 0
 
 
-async def test_a_stop_ends_polls_and_hung_calls() -> None:
+async def test_stop_ends_polls_and_hanging_calls() -> None:
     async with BotApi() as api:
         api.knows(CHAT)
         api.misbehave(faults.HANG)
@@ -58,7 +58,7 @@ async def test_a_stop_ends_polls_and_hung_calls() -> None:
     await bot.http.aclose()
 
 
-async def test_what_did_not_come_is_told() -> None:
+async def test_until_raises_with_details_on_timeout() -> None:
     async with BotApi() as api:
         with pytest.raises(AssertionError, match=r"Not within 0.01 s"):
             await api.until(lambda: bool(api.sent), 0.01)

@@ -1,4 +1,4 @@
-// GraphiQL as a person uses it.
+// Page object for GraphiQL.
 import { until } from "./browser.mjs";
 
 export class GraphiQL {
@@ -31,7 +31,7 @@ export class GraphiQL {
     return this.page.locator(".graphiql-tab-button").allInnerTexts();
   }
 
-  /** Which tab is chosen. */
+  /** Name of the active tab. */
   async tab() {
     return this.page.locator(".graphiql-tab-active .graphiql-tab-button").innerText();
   }
@@ -53,7 +53,7 @@ export class GraphiQL {
     await this.page.getByRole("button", { name: /^Stop query/ }).click();
   }
 
-  /** What of the query, or of the result, is in view. */
+  /** Visible text of the query or of the result. */
   async text(part) {
     const text = await part.locator(".view-lines").innerText();
     return text.replaceAll("\u00a0", " ");
@@ -63,7 +63,7 @@ export class GraphiQL {
     await until(async () => (await this.text(this.result)).includes(expected), `result ${expected}`);
   }
 
-  /** Types into the query after the first line that has `line`. */
+  /** Types into the query after the first line that contains `line`. */
   async typeAfter(line, text) {
     await this.editor.locator(".view-line", { hasText: line }).first().click();
     await this.page.keyboard.press("End");
@@ -71,7 +71,7 @@ export class GraphiQL {
     await this.page.keyboard.type(text);
   }
 
-  /** Waits for the suggestion, which needs the schema, and takes it. */
+  /** Waits for the suggestion, which needs the schema, and accepts it. */
   async accept(suggestion) {
     const row = this.page.locator(".suggest-widget.visible .monaco-list-row.focused");
     await until(async () => {

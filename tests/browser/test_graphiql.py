@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser with the network closed, against a server as a user starts it."""
+"""GraphiQL in a real browser without network access, against a server process."""
 
 import os
 import shutil
@@ -54,20 +54,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def visit(
+def run_scenario(
     folder: Path, chromium: str, server: ServerProcess, tmp_path: Path
 ) -> Callable[..., None]:
-    """Runs one of visits.mjs, and does what it asks for by `please ...`."""
+    """Return a function that runs one of scenarios.mjs and performs the steps it requests."""
 
-    def run(name: str, url: str = "", **pleased: Callable[[], None]) -> None:
+    def run(name: str, url: str = "", **steps: Callable[[], None]) -> None:
         environment = {
             "SCREENSHOT": str(tmp_path / f"{name}.png"),
             "FAILURE": str(tmp_path / f"{name}-failed.png"),
             **os.environ,
             "CHROMIUM": chromium,
         }
-        visiting = subprocess.Popen(
-            ["node", "visits.mjs", name, url or server.url, ADMIN],
+        node = subprocess.Popen(
+            ["node", "scenarios.mjs", name, url or server.url, ADMIN],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -75,17 +75,17 @@ def visit(
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert visiting.stdin
-        assert visiting.stdout
-        said = []
-        with visiting:
-            for line in visiting.stdout:
-                said.append(line)
-                if line.startswith("please "):
-                    pleased[line.removeprefix("please ").strip().replace(" ", "_")]()
-                    visiting.stdin.write("done\n")
-                    visiting.stdin.flush()
-        assert visiting.returncode == 0, f"see {environment['FAILURE']}\n{''.join(said)}"
+        assert node.stdin
+        assert node.stdout
+        output = []
+        with node:
+            for line in node.stdout:
+                output.append(line)
+                if line.startswith("step: "):
+                    steps[line.removeprefix("step: ").strip().replace(" ", "_")]()
+                    node.stdin.write("done\n")
+                    node.stdin.flush()
+        assert node.returncode == 0, f"see {environment['FAILURE']}\n{''.join(output)}"
 
     return run
 
@@ -95,36 +95,36 @@ def visit(
     [
         "first_visit",
         "fleet",
-        "prepared_tabs_come_back",
+        "prepared_tabs_are_restored",
         "unknown_token",
-        "changes_as_they_happen",
-        "a_refused_connection_is_explained",
+        "live_config_changes",
+        "refused_subscription_shows_hint",
         "phone",
         "rest_routes",
-        "the_network_is_closed",
+        "other_hosts_are_unreachable",
     ],
 )
-def test_a_visit(name: str, visit: Callable[..., None]) -> None:
-    visit(name)
+def test_browser_scenario(name: str, run_scenario: Callable[..., None]) -> None:
+    run_scenario(name)
 
 
-def test_where_the_schema_is_not_shown_to_all(
-    visit: Callable[..., None], server: ServerProcess, tmp_path: Path
+def test_introspection_in_production_requires_token(
+    run_scenario: Callable[..., None], server: ServerProcess, tmp_path: Path
 ) -> None:
     production = ServerProcess(server.data_dir, ROLLCALL_ENV="production")
     production.log = tmp_path / "production.log"
     production.start()
-    visit("schema_for_those_with_a_token", production.url)
+    run_scenario("schema_requires_token", production.url)
     production.stop()
 
 
-def test_what_happened_while_the_server_was_away_comes_when_it_is_back(
-    visit: Callable[..., None], server: ServerProcess, tmp_path: Path
+def test_subscription_replays_missed_changes_after_server_restart(
+    run_scenario: Callable[..., None], server: ServerProcess, tmp_path: Path
 ) -> None:
     def stop_the_server() -> None:
         server.stop()
 
-    def change_it_elsewhere_and_start_the_server() -> None:
+    def change_the_config_and_start_the_server() -> None:
         other = ServerProcess(server.data_dir)
         other.log = tmp_path / "other.log"
         other.start()
@@ -133,8 +133,8 @@ def test_what_happened_while_the_server_was_away_comes_when_it_is_back(
         other.stop()
         server.start()
 
-    visit(
-        "changes_while_the_server_was_away",
+    run_scenario(
+        "missed_changes_after_restart",
         stop_the_server=stop_the_server,
-        change_it_elsewhere_and_start_the_server=change_it_elsewhere_and_start_the_server,
+        change_the_config_and_start_the_server=change_the_config_and_start_the_server,
     )

@@ -1,4 +1,4 @@
-// The GraphQL-over-HTTP audits: prints those that fail, and how many there are.
+// Runs the GraphQL-over-HTTP audits. Prints the failed ones and the number of audits.
 import { serverAudits } from 'graphql-http';
 
 const audits = serverAudits({ url: process.argv[2] });

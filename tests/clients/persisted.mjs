@@ -1,6 +1,6 @@
-// Asks the same thing again with automatic persisted queries, as frontends do.
-// node persisted.mjs apollo|urql URL TOKEN GET|POST COUNT: prints a line of JSON for each answer, with
-// what was sent for it: the method, "hash", "text" or both, and the status that came.
+// Repeats a query with automatic persisted queries, as frontends do.
+// node persisted.mjs apollo|urql URL TOKEN GET|POST COUNT: prints a line of JSON for each result, with
+// the requests that were sent: the method, "hash", "text" or both, and the response status.
 import { createHash } from 'node:crypto';
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
@@ -11,13 +11,13 @@ const [which, url, token, method, count] = process.argv.slice(2);
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 const headers = { Authorization: `Bearer ${token}` };
 const byGet = method === 'GET';
-const text = `query Ours($id: ID!) {
+const text = `query Persisted($id: ID!) {
   device(id: $id) { owner config { version } }
   me { id }
 }`;
 
 let sent = [];
-async function noted(address, options) {
+async function recordedFetch(address, options) {
   const body = options.body ? JSON.parse(options.body) : Object.fromEntries(new URL(address).searchParams);
   const extensions = typeof body.extensions === 'string' ? JSON.parse(body.extensions) : body.extensions;
   const parts = [extensions?.persistedQuery && 'hash', body.query && 'text'].filter(Boolean);
@@ -28,7 +28,7 @@ async function noted(address, options) {
 
 function apollo() {
   const persisted = new PersistedQueryLink({ sha256, useGETForHashedQueries: byGet });
-  const http = new HttpLink({ uri: url, fetch: noted, headers });
+  const http = new HttpLink({ uri: url, fetch: recordedFetch, headers });
   const client = new ApolloClient({ link: ApolloLink.from([persisted, http]), cache: new InMemoryCache() });
   const query = gql(text);
   return (variables) =>
@@ -42,7 +42,7 @@ function urql() {
   });
   const client = new Client({
     url,
-    fetch: noted,
+    fetch: recordedFetch,
     fetchOptions: { headers },
     exchanges: [persisted, fetchExchange],
     requestPolicy: 'network-only',

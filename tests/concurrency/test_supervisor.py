@@ -1,4 +1,4 @@
-"""No background task dies unseen, and each ends when it is cancelled."""
+"""Supervisor: an ended background task is restarted and reported; cancellation ends every task."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,12 +32,12 @@ async def supervised(*tasks: Background) -> AsyncIterator[Supervisor]:
 
 
 def failures(supervisor: Supervisor) -> int:
-    """Of the first task."""
+    """Number of failures of the first task."""
     return next((failed for _, __, failed in supervisor.counts()), 0)
 
 
 class Flaky:
-    """Ends in one way after the other, and then goes on."""
+    """A task that ends in each of the given ways in turn, and then keeps running."""
 
     def __init__(self, *ends: Callable[[], Awaitable[None]]) -> None:
         self._ends = list(ends)
@@ -53,22 +53,22 @@ async def raises() -> None:
     raise ValueError("a bug")
 
 
-async def is_transient() -> None:
-    raise Unavailable("the database is away")
+async def fails_transiently() -> None:
+    raise Unavailable("the database is unavailable")
 
 
 async def returns() -> None:
     pass
 
 
-async def is_cancelled_from_within() -> None:
+async def cancels_itself() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.cancel()
     await future
 
 
-@pytest.mark.parametrize("end", [raises, is_transient, returns, is_cancelled_from_within])
-async def test_whatever_ends_a_task_it_is_restarted_and_shown(
+@pytest.mark.parametrize("end", [raises, fails_transiently, returns, cancels_itself])
+async def test_ended_task_is_restarted_and_logged(
     end: Callable[[], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with supervised(Background("flaky", Flaky(end, end).run)) as supervisor:
@@ -77,11 +77,11 @@ async def test_whatever_ends_a_task_it_is_restarted_and_shown(
         assert [*supervisor.counts()] == [("flaky", True, 2)]
     lines = [record for record in caplog.records if "flaky" in record.getMessage()]
     assert len(lines) == 2
-    # A bug has its traceback, the surroundings only a line.
-    assert all(bool(line.exc_info) == (end in (raises, is_cancelled_from_within)) for line in lines)
+    # A bug is logged with a traceback, a transient error without.
+    assert all(bool(line.exc_info) == (end in (raises, cancels_itself)) for line in lines)
 
 
-async def test_one_that_fails_again_and_again_never_counts_as_running() -> None:
+async def test_repeatedly_failing_task_counts_as_not_running() -> None:
     async with supervised(Background("broken", raises)) as supervisor:
         await until(lambda: failures(supervisor) > 3)
         for _ in range(20):
@@ -89,7 +89,7 @@ async def test_one_that_fails_again_and_again_never_counts_as_running() -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_what_is_not_needed_is_shown_and_does_not_count() -> None:
+async def test_failing_optional_task_is_counted_but_not_reported_as_not_running() -> None:
     flaky = Background("optional", raises, needed=False)
     async with supervised(flaky, Background("steady", Flaky().run)) as supervisor:
         await until(lambda: failures(supervisor) > 1)
@@ -102,19 +102,19 @@ async def test_expected_tasks_count_as_not_running_before_they_are_started() -> 
     assert supervisor.not_running == ["later"]
 
 
-async def test_a_task_that_swallows_its_cancellation_or_fails_at_its_end_still_ends() -> None:
-    async def fails_at_its_end() -> None:
+async def test_supervisor_ends_tasks_that_swallow_cancellation_or_fail_in_cleanup() -> None:
+    async def fails_in_cleanup() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            raise ValueError("the connection is gone")
+            raise ValueError("the connection is lost")
 
-    async def returns_at_its_end() -> None:
+    async def swallows_cancellation() -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             return
 
-    works = (fails_at_its_end, returns_at_its_end)
+    works = (fails_in_cleanup, swallows_cancellation)
     async with supervised(*(Background(work.__name__, work) for work in works)) as supervisor:
         await until(lambda: not supervisor.not_running)

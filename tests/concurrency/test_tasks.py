@@ -1,4 +1,4 @@
-"""A cancellation is never lost, whatever fails at the same moment."""
+"""Task helpers: a cancellation is never lost, also if a task fails at the same moment."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ Work = Coroutine[Any, Any, None]
 
 
 class Failure(Exception):
-    """Of a child."""
+    """The error of a child task."""
 
 
 async def fails_after(steps: int) -> None:
@@ -28,7 +28,7 @@ async def fails_after(steps: int) -> None:
 
 
 async def lasts(cleanup_steps: int) -> None:
-    """Until it is cancelled, and a little longer."""
+    """Run until cancelled, then take some more steps."""
     try:
         await asyncio.Event().wait()
     finally:
@@ -58,18 +58,18 @@ RUNNERS: list[Callable[..., Awaitable[None]]] = [run_together, run_all, pooled]
 
 
 @pytest.mark.parametrize("run", RUNNERS)
-async def test_a_loop_around_it_ends_when_it_is_cancelled(
+async def test_cancellation_is_not_lost_at_any_step(
     run: Callable[..., Awaitable[None]],
 ) -> None:
-    """At each step of a child's failure and of the others' end."""
+    """Cancel at each step of a child's failure and of the cleanup of the others."""
     for fails, cancelled in product(range(STEPS), repeat=2):
 
-        async def again_and_again(steps: int = fails) -> None:
+        async def repeat(steps: int = fails) -> None:
             while True:
                 with suppress(Failure):
                     await run(fails_after(steps), lasts(3), lasts(0), fails_when_cancelled())
 
-        task = asyncio.create_task(again_and_again())
+        task = asyncio.create_task(repeat())
         for _ in range(cancelled):
             await asyncio.sleep(0)
         task.cancel()
@@ -79,7 +79,7 @@ async def test_a_loop_around_it_ends_when_it_is_cancelled(
 
 
 @pytest.mark.parametrize("run", RUNNERS)
-async def test_errors_that_follow_from_the_first_are_not_logged(
+async def test_later_errors_are_not_logged(
     run: Callable[..., Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(Failure):
@@ -89,23 +89,23 @@ async def test_errors_that_follow_from_the_first_are_not_logged(
 
 
 @pytest.mark.parametrize("run", RUNNERS)
-async def test_the_first_error_is_raised_when_all_have_ended(
+async def test_first_error_is_raised_after_all_tasks_ended(
     run: Callable[..., Awaitable[None]],
 ) -> None:
     ended = []
 
-    async def notes() -> None:
+    async def records_its_end() -> None:
         try:
             await lasts(3)
         finally:
             ended.append(True)
 
     with pytest.raises(Failure):
-        await run(notes(), fails_after(2), notes())
+        await run(records_its_end(), fails_after(2), records_its_end())
     assert ended == [True, True]
 
 
-async def test_together_ends_with_the_first_and_all_with_the_last() -> None:
+async def test_run_together_ends_with_first_and_run_all_with_last_task() -> None:
     async def counts(steps: int) -> None:
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -118,10 +118,10 @@ async def test_together_ends_with_the_first_and_all_with_the_last() -> None:
     assert done == [2, 2, 50]
 
 
-async def test_a_task_that_loses_its_cancellation_is_cancelled_again(
+async def test_end_all_cancels_again_after_lost_cancellation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("concurrency.tasks.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("concurrency.tasks.RECANCEL_SECONDS", 0.01)
     lost = 0
 
     async def loses_three() -> None:
@@ -139,7 +139,7 @@ async def test_a_task_that_loses_its_cancellation_is_cancelled_again(
     assert lost == 3
 
 
-async def test_a_caller_that_is_cancelled_still_waits_for_the_end() -> None:
+async def test_cancelled_end_all_still_waits_for_task() -> None:
     ended = asyncio.Event()
 
     async def slow() -> None:

@@ -1,4 +1,4 @@
-"""A small ASGI application behind a protocol class, on a real port, and bytes to and from it."""
+"""A small ASGI application on a real port, and raw bytes to and from it."""
 
 import asyncio
 import json
@@ -12,13 +12,13 @@ import uvicorn
 
 from tests.support.waiting import WAIT_SECONDS, until
 
-# What differs from one connection to the next.
-OWN = {"client", "server", "state", "asgi", "type"}
+# Keys of a scope that differ between connections.
+PER_CONNECTION = {"client", "server", "state", "asgi", "type"}
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with what the server said of the request, and with its body's length."""
-    known = {key: str(value) for key, value in scope.items() if key not in OWN}
+    """Respond with the scope of the request and the length of its body."""
+    shown = {key: str(value) for key, value in scope.items() if key not in PER_CONNECTION}
     if scope["type"] == "websocket":
         await _echo_messages(receive, send)
         return
@@ -27,7 +27,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         length += len(message.get("body", b""))
         more = message.get("more_body", False)
-    body = json.dumps({**known, "length": length}).encode()
+    body = json.dumps({**shown, "length": length}).encode()
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -42,17 +42,17 @@ async def _echo_messages(receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def serving(app: Any = echo, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    """The server and its port. `options`: of `uvicorn.Config`."""
+    """Yield the server and its port. `options`: for `uvicorn.Config`."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    usual = {
+    defaults = {
         "log_config": None,
         "access_log": False,
         "lifespan": "off",
         "server_header": False,
         "timeout_graceful_shutdown": 1,
     }
-    server = uvicorn.Server(uvicorn.Config(app, **{**usual, **options}))
+    server = uvicorn.Server(uvicorn.Config(app, **{**defaults, **options}))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await until(lambda: server.started)
@@ -63,8 +63,8 @@ async def serving(app: Any = echo, **options: Any) -> AsyncIterator[tuple[uvicor
             await running
 
 
-async def said(port: int, *pieces: bytes) -> bytes:
-    """All that the server answers until it closes the connection, without its clock."""
+async def exchange(port: int, *pieces: bytes) -> bytes:
+    """Send the pieces. Return all bytes until the server closes, without the Date header."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(WAIT_SECONDS):

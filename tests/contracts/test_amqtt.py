@@ -1,4 +1,4 @@
-"""What `mqtt/embedded/` relies on in amqtt, none of which is documented."""
+"""Undocumented behaviour of amqtt that `mqtt/embedded/` relies on."""
 
 import asyncio
 import inspect
@@ -18,7 +18,7 @@ from amqtt.session import ApplicationMessage, Session
 
 from mqtt.embedded.broker import Broker
 from mqtt.embedded.client import Client
-from mqtt.embedded.handler import TAKEN, Handler
+from mqtt.embedded.handler import PACKET_HANDLERS, Handler
 from mqtt.embedded.packet_stream import PacketStream
 from tests.mqtt.embedded.broker import publish, until
 
@@ -27,8 +27,8 @@ CONFIG = f"{LAMP}/config"
 RESUMED = b"\x20\2\1\0"
 GRANTED = b"\x90\3\0\1\1"
 
-# What ours replace; amqtt has to go on calling it by that name, with these arguments.
-REPLACED = {
+# Methods that subclasses override. amqtt must call them by these names, with these arguments.
+OVERRIDDEN = {
     (Broker, "add_subscription"): ["subscription", "session"],
     (Broker, "retain_message"): ["source_session", "topic_name", "data", "qos"],
     (Broker, "_broadcast_message"): ["session", "topic", "data", "force_qos"],
@@ -41,8 +41,8 @@ REPLACED = {
     (PacketStream, "drain"): [],
     (PacketStream, "close"): [],
 }
-# What ours call or set.
-USED = {
+# Methods that subclasses call.
+CALLED = {
     amqtt.broker.Broker: {
         "start": [],
         "shutdown": [],
@@ -68,7 +68,7 @@ USED = {
 
 
 class Recorder(amqtt.broker.Broker):
-    """amqtt's own. `calls`: of what `Broker` replaces, by amqtt itself."""
+    """amqtt's broker. `calls`: its calls of the methods that `Broker` overrides."""
 
     def __init__(self) -> None:
         listener = ListenerConfig(type=ListenerType.EXTERNAL, bind="")
@@ -92,7 +92,7 @@ class Recorder(amqtt.broker.Broker):
 
 
 class Sink(StreamWriterAdapter):
-    """Where a handler writes; as `PacketStream` it has no peer of amqtt's own."""
+    """The writer of a handler. Like `PacketStream`, it has no stream of amqtt."""
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -102,7 +102,7 @@ class Sink(StreamWriterAdapter):
         self.written += data
 
     async def drain(self) -> None:
-        """At once."""
+        """No-op: `write` stores the data at once."""
 
     async def close(self) -> None:
         self.is_closed = True
@@ -130,30 +130,30 @@ def parameters(function: Any) -> list[str]:
     return [*inspect.signature(function).parameters][1:]
 
 
-@pytest.mark.parametrize(("ours", "name"), REPLACED)
-def test_what_is_replaced_is_there(ours: type, name: str) -> None:
-    """`Broker`, `Handler` and `PacketStream`."""
-    base = ours.__mro__[1]
-    assert name in vars(ours)
-    assert parameters(getattr(base, name)) == REPLACED[ours, name]
+@pytest.mark.parametrize(("subclass", "name"), OVERRIDDEN)
+def test_overridden_methods_exist_with_same_parameters(subclass: type, name: str) -> None:
+    """For `Broker`, `Handler` and `PacketStream`."""
+    base = subclass.__mro__[1]
+    assert name in vars(subclass)
+    assert parameters(getattr(base, name)) == OVERRIDDEN[subclass, name]
 
 
-@pytest.mark.parametrize("owner", USED)
-def test_what_is_called_is_there(owner: type) -> None:
-    """`Broker` and `Handler`."""
-    found = {name: parameters(getattr(owner, name)) for name in USED[owner]}
-    assert found == USED[owner]
-    assert all(inspect.iscoroutinefunction(getattr(owner, name)) for name in USED[owner])
+@pytest.mark.parametrize("owner", CALLED)
+def test_called_methods_exist_with_same_parameters(owner: type) -> None:
+    """For `Broker` and `Handler`."""
+    found = {name: parameters(getattr(owner, name)) for name in CALLED[owner]}
+    assert found == CALLED[owner]
+    assert all(inspect.iscoroutinefunction(getattr(owner, name)) for name in CALLED[owner])
 
 
-def test_each_packet_of_a_client_has_its_method() -> None:
-    """`Handler._take` finds it by name; amqtt's own are all for such packets."""
-    for name in TAKEN.values():
+def test_every_client_packet_has_a_handler_method() -> None:
+    """`Handler` finds the method by its name."""
+    for name in PACKET_HANDLERS.values():
         assert inspect.iscoroutinefunction(getattr(BrokerProtocolHandler, name))
 
 
-async def test_the_attributes_of_a_broker(broker: Recorder) -> None:
-    """`Broker` reads them; its tasks are ended by `EmbeddedBroker`."""
+async def test_broker_attributes(broker: Recorder) -> None:
+    """`Broker` reads these attributes; `EmbeddedBroker` ends the tasks."""
     assert (broker._sessions, broker._retained_messages) == ({}, {})
     assert broker._loop is asyncio.get_running_loop()
     assert broker.plugins_manager is not None
@@ -162,8 +162,8 @@ async def test_the_attributes_of_a_broker(broker: Recorder) -> None:
     assert broker._session_monitor_task is not broker._broadcast_task
 
 
-def test_the_attributes_of_a_session() -> None:
-    """`Client` sets them, and takes over `retained_messages` of the session before."""
+def test_session_attributes() -> None:
+    """`Client` sets them, and takes over `retained_messages` of the previous session."""
     session = Session()
     for name in ("client_id", "clean_session", "will_topic", "will_message", "will_qos"):
         assert getattr(session, name) is None
@@ -180,14 +180,14 @@ def test_the_attributes_of_a_session() -> None:
 
 
 @pytest.mark.parametrize("orderly", [True, False])
-async def test_wills(broker: Recorder, orderly: bool) -> None:
-    """`Broker._leave`: without DISCONNECT, the will is published, and retained."""
+async def test_will_is_published_without_disconnect_packet(broker: Recorder, orderly: bool) -> None:
+    """For `Broker`: without DISCONNECT, the will is published and retained."""
     session, handler = connected(broker)
     session.will_flag, session.will_retain = True, True
     session.will_topic, session.will_message, session.will_qos = "w", b"gone", 1
-    left: asyncio.Future[Any] = broker._loop.create_future()
-    left.set_result(DisconnectPacket() if orderly else None)
-    await broker._handle_disconnect(session, handler, left)
+    disconnected: asyncio.Future[Any] = broker._loop.create_future()
+    disconnected.set_result(DisconnectPacket() if orderly else None)
+    await broker._handle_disconnect(session, handler, disconnected)
     sent = [("_broadcast_message", "w", b"gone", 1), ("retain_message", "w", b"gone", 1)]
     assert broker.calls == ([] if orderly else sent)
     assert session.transitions.state == "disconnected"
@@ -196,8 +196,8 @@ async def test_wills(broker: Recorder, orderly: bool) -> None:
     assert broker._sessions == {"a": (session, handler)}
 
 
-async def test_a_session_that_is_cleaned_up(broker: Recorder) -> None:
-    """`Broker._take_over`, `_make_room` and `_leave`: nothing of it is left."""
+async def test_cleanup_session_removes_everything(broker: Recorder) -> None:
+    """For `Broker`: no data of the session is left."""
     session, handler = connected(broker)
     session.retained_messages.put_nowait(ApplicationMessage(None, "t", 1, b"x", retain=False))
     await broker._cleanup_session("a")
@@ -208,8 +208,8 @@ async def test_a_session_that_is_cleaned_up(broker: Recorder) -> None:
     assert handler.writer.is_closed
 
 
-async def test_sessions_grow_old(broker: Recorder) -> None:
-    """`Broker.expire_sessions` runs `_session_monitor`, which ends those of clients long gone."""
+async def test_session_monitor_ends_expired_sessions(broker: Recorder) -> None:
+    """`Broker.expire_sessions` runs `_session_monitor`, which ends sessions of absent clients."""
     young, _ = connected(broker, "young")
     old, _ = connected(broker, "old")
     old.transitions.disconnect()
@@ -219,17 +219,22 @@ async def test_sessions_grow_old(broker: Recorder) -> None:
     assert [*broker._sessions] == ["young"]
 
 
-async def test_retained_messages(broker: Recorder) -> None:
-    """`Broker.retained_under` reads them; an empty one takes its topic away."""
+async def test_retain_message_stores_and_deletes(broker: Recorder) -> None:
+    """`mqtt/embedded/broker.py` reads them. An empty message deletes its topic."""
     await broker.retain_message(None, "t", b"x", 1)
-    kept = broker._retained_messages["t"]
-    assert (kept.topic, kept.data, kept.qos, kept.source_session) == ("t", b"x", 1, None)
+    retained = broker._retained_messages["t"]
+    assert (retained.topic, retained.data, retained.qos, retained.source_session) == (
+        "t",
+        b"x",
+        1,
+        None,
+    )
     await broker.retain_message(None, "t", b"")
     assert broker._retained_messages == {}
 
 
-async def test_what_a_handler_sends(broker: Recorder) -> None:
-    """`Handler`: it writes to `writer`, waits for PUBACK, and answers what it is asked to."""
+async def test_handler_writes_packets_and_waits_for_puback(broker: Recorder) -> None:
+    """For `Handler`: it writes to `writer`, waits for PUBACK, and sends acknowledgements."""
     session, handler = connected(broker)
     sink = handler.writer
     assert isinstance(sink, Sink)

@@ -1,4 +1,4 @@
-"""What `mqtt/` relies on in amqtt of its packets, and what all of it does for clients."""
+"""amqtt's packets, and the behaviour of the embedded broker for clients."""
 
 from amqtt.adapters import BufferReader
 from amqtt.mqtt import packet_class
@@ -14,8 +14,8 @@ from tests.mqtt.embedded.broker import (
     ACCEPTED,
     DISCONNECT,
     Paho,
-    People,
     Raw,
+    Users,
     connect,
     publish,
     served,
@@ -29,8 +29,8 @@ RESUMED = b"\x20\2\1\0"
 GRANTED = b"\x90\3\0\1\1"
 
 
-async def test_packets_from_and_to_bytes() -> None:
-    """`packets` reads them of bytes that are all there; `probe` and `connect` make them."""
+async def test_packets_parse_and_serialize() -> None:
+    """The `mqtt/` package parses complete packets from bytes, and builds packets."""
     sent = connect("lamp", "id", clean=False, keepalive=7)
     header = MQTTFixedHeader(1, 0, len(sent) - 2)
     packet = await packet_class(header).from_stream(BufferReader(sent[2:]), fixed_header=header)
@@ -53,22 +53,22 @@ async def test_packets_from_and_to_bytes() -> None:
     assert outgoing.to_bytes() == publish("t", b"x")
 
 
-async def test_sessions_wills_and_retained_messages_after_a_take_over() -> None:
-    """`Broker._take_over`, in one piece: what came meanwhile, and what the first had to tell."""
-    people = People()
-    async with served(people) as embedded, Paho(embedded.port, "rollcall") as server:
+async def test_take_over_keeps_session_and_publishes_will() -> None:
+    """Messages published meanwhile arrive, and the will of the first connection is published."""
+    users = Users()
+    async with served(users) as embedded, Paho(embedded.port, "rollcall") as server:
         await server.subscribe("#")
         will = {"topic": f"{LAMP}/status", "payload": b"offline", "qos": 1, "retain": True}
         first = Paho(embedded.port, "lamp", "same", will=will, clean_session=False)
-        await first.answered()
+        await first.connect_reason()
         await first.subscribe(CONFIG)
         second = Paho(embedded.port, "lamp", "same", clean_session=False)
-        await second.answered()
+        await second.connect_reason()
         assert second.session_present
-        await until(lambda: (f"{LAMP}/status", b"offline") in server.heard)
+        await until(lambda: (f"{LAMP}/status", b"offline") in server.received)
         assert first.lost
-        second.vanish()
-        await _gone(embedded)
+        second.drop_connection()
+        await _only_one_client_left(embedded)
         await server.publish(CONFIG, b"1", retain=True)
         async with Raw.to(embedded.port, connect("lamp", "same", clean=False)) as third:
             await third.expect(RESUMED, publish(CONFIG, b"1", 1))
@@ -81,7 +81,7 @@ async def test_sessions_wills_and_retained_messages_after_a_take_over() -> None:
         await second.leave()
 
 
-async def _gone(embedded: EmbeddedBroker) -> None:
+async def _only_one_client_left(embedded: EmbeddedBroker) -> None:
     assert embedded._broker
     broker = embedded._broker
     await until(lambda: len(broker.clients) == 1)

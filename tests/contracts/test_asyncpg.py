@@ -1,4 +1,4 @@
-"""What `db/postgres/` relies on in asyncpg, beside its documented names."""
+"""Undocumented behaviour of asyncpg that `db/postgres/` relies on."""
 
 import asyncio
 import inspect
@@ -20,7 +20,7 @@ from tests.support.waiting import WAIT_SECONDS, until
 
 
 class Recorder(asyncpg.Connection):  # type: ignore[type-arg]
-    """`cancelled`: what `_cancel` was given."""
+    """`cancelled`: the arguments of each `_cancel`."""
 
     cancelled: list[tuple[Any, ...]]
 
@@ -38,7 +38,7 @@ async def driver(database: Database) -> AsyncIterator[Any]:
 
 @pytest_asyncio.fixture
 async def frozen(driver: Any) -> AsyncIterator["asyncio.Task[Any]"]:
-    """A statement of `driver` whose server has stopped answering."""
+    """A running statement of `driver` whose server process is frozen."""
     backend = psutil.Process(await driver.fetchval("SELECT pg_backend_pid()"))
     backend.suspend()
     statement = asyncio.create_task(driver.fetchval("SELECT 1"))
@@ -48,16 +48,16 @@ async def frozen(driver: Any) -> AsyncIterator["asyncio.Task[Any]"]:
     backend.resume()
 
 
-def test_how_a_connection_is_asked_for() -> None:
-    """`Connector._open` in `connect`."""
+def test_connect_parameters_exist() -> None:
+    """For the connect call in `db/postgres/connect.py`."""
     parameters = inspect.signature(asyncpg.connect).parameters
     wanted = {"passfile", "krbsrvname", "gsslib", "target_session_attrs", "connection_class"}
     assert wanted <= parameters.keys()
     assert SessionAttribute.any.value == "any"
 
 
-async def test_the_transport(driver: Any) -> None:
-    """`Driver.is_closed`, `Driver.drop` and `_set_keepalives` in `connect`."""
+async def test_transport_can_be_aborted(driver: Any) -> None:
+    """For `Driver.is_closed`, `Driver.drop` and the keepalive settings."""
     transport = driver._transport
     assert isinstance(transport.get_extra_info("socket").family, socket.AddressFamily)
     assert not transport.is_closing()
@@ -66,8 +66,10 @@ async def test_the_transport(driver: Any) -> None:
     await until(lambda: asyncpg.Connection.is_closed(driver))
 
 
-async def test_a_frozen_server_is_not_waited_for(driver: Any, frozen: "asyncio.Task[Any]") -> None:
-    """`terminate`, which ends connections everywhere: at once, and without the server."""
+async def test_terminate_does_not_wait_for_frozen_server(
+    driver: Any, frozen: "asyncio.Task[Any]"
+) -> None:
+    """`terminate` ends a connection at once, without the server."""
     driver.terminate()
     assert driver.is_closed()
     with pytest.raises(asyncpg.PostgresConnectionError):
@@ -75,8 +77,8 @@ async def test_a_frozen_server_is_not_waited_for(driver: Any, frozen: "asyncio.T
             await frozen
 
 
-async def test_a_connection_that_is_dropped(driver: Any, frozen: "asyncio.Task[Any]") -> None:
-    """`Driver.drop`: a statement that is under way raises an error of the driver."""
+async def test_drop_fails_running_statement(driver: Any, frozen: "asyncio.Task[Any]") -> None:
+    """`Driver.drop`: a running statement raises an error of the driver."""
     driver.drop()
     assert driver.is_closed()
     with pytest.raises(asyncpg.PostgresConnectionError) as lost:
@@ -85,8 +87,8 @@ async def test_a_connection_that_is_dropped(driver: Any, frozen: "asyncio.Task[A
     assert is_transient(lost.value)
 
 
-async def test_how_a_statement_is_cancelled(database_url: str) -> None:
-    """`Driver` overrides `_cancel`, which is called for each, with futures."""
+async def test_cancel_is_called_on_timeout_and_cancellation(database_url: str) -> None:
+    """`Driver` overrides `_cancel`, which asyncpg calls with futures."""
     Recorder.cancelled = []
     recorder: Any = await asyncpg.connect(database_url, connection_class=Recorder)
     with pytest.raises(TimeoutError):
@@ -106,10 +108,10 @@ async def test_how_a_statement_is_cancelled(database_url: str) -> None:
     recorder.terminate()
 
 
-async def test_a_cancelled_statement_of_a_frozen_server(
+async def test_cancellation_of_frozen_statement_closes_connection(
     driver: Driver, frozen: "asyncio.Task[Any]"
 ) -> None:
-    """`Driver._cancel`: the driver's own would wait as long as for a statement, or for ever."""
+    """`Driver` overrides `_cancel`: asyncpg's would wait for the server, possibly forever."""
     begin = time.monotonic()
     frozen.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -120,7 +122,7 @@ async def test_a_cancelled_statement_of_a_frozen_server(
 
 @pytest_asyncio.fixture
 async def widened(database: Database, driver: Any) -> AsyncIterator[Any]:
-    """Changes the table `few`, which `driver` has read, in another connection."""
+    """Return a function that alters the table `few` in another connection."""
     await driver.execute("CREATE TABLE few (id int)")
     await driver.execute("INSERT INTO few VALUES (1)")
 
@@ -132,15 +134,15 @@ async def widened(database: Database, driver: Any) -> AsyncIterator[Any]:
     yield widen
 
 
-async def test_a_plan_after_a_migration(driver: Any, widened: Any) -> None:
-    """`Driver.fetch`, as of `DevicePages`: it is made again, outside of a transaction."""
+async def test_fetch_replans_after_table_change(driver: Any, widened: Any) -> None:
+    """`Driver.fetch` outside a transaction prepares the statement again."""
     assert [*map(tuple, await driver.fetch("SELECT * FROM few"))] == [(1,)]
     await widened()
     assert [*map(tuple, await driver.fetch("SELECT * FROM few"))] == [(1, 2)]
 
 
-async def test_a_plan_after_a_migration_in_a_transaction(driver: Any, widened: Any) -> None:
-    """`transient` counts the error among those that pass: the same may succeed later."""
+async def test_table_change_in_transaction_is_transient_error(driver: Any, widened: Any) -> None:
+    """`is_transient` accepts this error: the same transaction may succeed later."""
     await driver.fetch("SELECT * FROM few")
     await widened()
     with pytest.raises(asyncpg.InvalidCachedStatementError) as stale:
@@ -150,8 +152,10 @@ async def test_a_plan_after_a_migration_in_a_transaction(driver: Any, widened: A
     assert [*map(tuple, await driver.fetch("SELECT * FROM few"))] == [(1, 2)]
 
 
-async def test_a_prepared_statement_after_a_migration(driver: Any, widened: Any) -> None:
-    """`DedicatedConnection.fetch` closes its connection after such an error."""
+async def test_table_change_of_prepared_statement_is_transient_error(
+    driver: Any, widened: Any
+) -> None:
+    """`DedicatedConnection.fetch` closes its connection after this error."""
     statement = await driver.prepare("SELECT * FROM few", timeout=5)
     assert [*map(tuple, await statement.fetch(timeout=5))] == [(1,)]
     await widened()
@@ -160,8 +164,8 @@ async def test_a_prepared_statement_after_a_migration(driver: Any, widened: Any)
     assert is_transient(stale.value)
 
 
-async def test_what_is_no_fault_of_a_statement(driver: Any) -> None:
-    """`MISTAKES` in `connections`: after each, the connection is as good as before."""
+async def test_connection_is_usable_after_data_and_conflict_errors(driver: Any) -> None:
+    """`db/postgres/connections.py` keeps a connection after such errors."""
     for statement, error in (
         ("SELECT 'x'::text::int", asyncpg.DataError),
         ("DO $$ BEGIN RAISE unique_violation; END $$", asyncpg.IntegrityConstraintViolationError),

@@ -1,4 +1,4 @@
-"""What `schema/` relies on in graphql-core, beside its documented names."""
+"""Undocumented behaviour of graphql-core that `schema/` relies on."""
 
 import asyncio
 from typing import Any
@@ -49,8 +49,8 @@ def executor(text: str, type: Any = Executor, **options: Any) -> Any:
     return type.build(SCHEMA, parse(text), **options)
 
 
-def test_the_executors_of_all_events_share_a_cache() -> None:
-    """So `OperationExecutor` in `engine/graphql_core` gives each event one of its own."""
+def test_per_event_executors_share_a_cache() -> None:
+    """The reason why `OperationExecutor` gives each event its own cache."""
     whole = executor(SUBSCRIPTION)
     for number in range(1, 4):
         each = whole.build_per_event_executor(EVENT)
@@ -59,8 +59,7 @@ def test_the_executors_of_all_events_share_a_cache() -> None:
         assert len(whole._relevant_sub_fields) == number
 
 
-async def test_the_executor_of_an_event_keeps_no_cache() -> None:
-    """`OperationExecutor` in `engine/graphql_core`."""
+async def test_operation_executor_gives_each_event_its_own_cache() -> None:
     whole = executor(SUBSCRIPTION, OperationExecutor)
     each = whole.build_per_event_executor(EVENT)
     assert execute_subscription_event(each).data == EVENT
@@ -70,8 +69,8 @@ async def test_the_executor_of_an_event_keeps_no_cache() -> None:
     assert whole._relevant_sub_fields == {}
 
 
-async def test_an_event_stream_or_an_error() -> None:
-    """`source_of` in `engine/graphql_core`: async generators come as they are."""
+async def test_source_is_event_stream_or_error() -> None:
+    """For `source_of` in `engine/graphql_core`. Async generators are returned unchanged."""
 
     async def grow() -> Any:
         yield EVENT
@@ -87,7 +86,7 @@ async def test_an_event_stream_or_an_error() -> None:
     assert failed.data is None
 
 
-LIMITED = {
+EXCEED_LIMIT = {
     "tokens": lambda: parse("{ a b c d }", max_lexical_tokens=3),
     "comments": lambda: parse("#\n#\n{ a }", max_comments=1),
     "length": lambda: parse("{ a b c d }", max_source_length=5),
@@ -95,25 +94,24 @@ LIMITED = {
 }
 
 
-@pytest.mark.parametrize("kind", LIMITED)
-def test_the_text_of_a_limit_of_the_parser(kind: str) -> None:
-    """`is_over_limit` in `engine/graphql_core` knows it by its end, and `documents` by no code."""
+@pytest.mark.parametrize("kind", EXCEED_LIMIT)
+def test_parser_limit_errors_are_recognized(kind: str) -> None:
+    """`is_over_limit` in `engine/graphql_core` matches the end of the text. There is no code."""
     with pytest.raises(GraphQLError) as over:
-        LIMITED[kind]()
+        EXCEED_LIMIT[kind]()
     assert is_over_limit(over.value)
     assert not over.value.extensions
 
 
-def test_the_text_of_too_many_errors() -> None:
-    """As above; it comes behind as many errors as were allowed."""
+def test_too_many_validation_errors_are_recognized() -> None:
+    """The limit error follows the allowed number of errors."""
     found = validate(SCHEMA, parse("{ a b c d }"), max_errors=2, hide_suggestions=True)
     assert [is_over_limit(error) for error in found] == [False, False, True]
     assert not found[-1].extensions
     assert "Did you mean" not in str(found)
 
 
-def test_the_texts_of_ordinary_errors() -> None:
-    """None of them may look like a limit."""
+def test_ordinary_errors_are_not_limit_errors() -> None:
     for query in ("{ a", "{ leaf }", '{ leaf(number: "aborted") { label } }', "{ leaf { b } }"):
         try:
             found = validate(SCHEMA, parse(query))
@@ -123,8 +121,8 @@ def test_the_texts_of_ordinary_errors() -> None:
         assert not any(map(is_over_limit, found))
 
 
-def test_the_meter_of_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`limit_comparisons` sets a global that is read at each validation."""
+def test_comparison_limit_of_field_merging_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`limit_comparisons` sets a global that each validation reads."""
     monkeypatch.setattr(overlapping, "MAX_COMPLEXITY_BUDGET", overlapping.MAX_COMPLEXITY_BUDGET)
     document = parse("{" + "leaves { label } " * 50 + "}")
     assert validate(SCHEMA, document) == []
@@ -132,15 +130,15 @@ def test_the_meter_of_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [is_over_limit(error) for error in validate(SCHEMA, document)] == [True]
 
 
-def test_an_empty_selection_passes() -> None:
-    """So `limits` refuses it."""
+def test_empty_selection_is_valid() -> None:
+    """The reason why `limits` rejects it."""
     document = parse("{ leaf {} }")
     assert validate(SCHEMA, document) == []
     assert execute(SCHEMA, document, root_value={"leaf": {}}).data == {"leaf": {}}  # type: ignore[union-attr]
 
 
-def test_collected_fields() -> None:
-    """`compile` goes through an operation with them: by key, each with its nodes."""
+def test_collect_fields_and_subfields() -> None:
+    """The compiler walks an operation by these: response keys, each with its nodes."""
     document = parse("""
         query ($no: Boolean!) { one: leaf { label ...f } two: leaf @skip(if: $no) { color } }
         fragment f on Leaf { label other: color }
@@ -159,8 +157,8 @@ def test_collected_fields() -> None:
     assert lengths == {"label": 2, "other": 1}
 
 
-def test_a_default_value() -> None:
-    """`compiler/inputs` takes it for what is left out, and Undefined where there is none."""
+def test_default_values_are_coerced() -> None:
+    """`compiler/inputs` uses it for omitted values. Without a default, it is Undefined."""
     assert isinstance(SCHEMA.query_type, GraphQLObjectType)
     arguments = SCHEMA.query_type.fields["leaf"].args
     assert coerce_default_value(arguments["number"]) == 3
@@ -169,23 +167,23 @@ def test_a_default_value() -> None:
     assert coerce_default_value(wish.fields["text"]) == "none"
 
 
-def test_arguments_and_variables() -> None:
-    """`VariableValues({}, values)` in `fields`, `compile` and `execution`: values by name."""
+def test_argument_and_variable_values() -> None:
+    """The compiler and the engine use `VariableValues({}, values)`: values by name."""
     query: Any = SCHEMA.query_type
     operation: Any = parse("query ($n: Int) { leaf(number: $n) { label } }").definitions[0]
     node = operation.selection_set.selections[0]
     given = get_argument_values(query.fields["leaf"], node, VariableValues({}, {"n": 7}))
     assert given == {"number": 7}
     definitions = operation.variable_definitions
-    looked_at: Any = get_variable_values(SCHEMA, definitions, {"n": 7}, hide_suggestions=True)
-    assert looked_at.coerced == {"n": 7}
-    wrong = get_variable_values(SCHEMA, definitions, {"n": "x"}, max_errors=1)
-    assert isinstance(wrong, list)
-    assert not is_over_limit(wrong[0])
+    variables: Any = get_variable_values(SCHEMA, definitions, {"n": 7}, hide_suggestions=True)
+    assert variables.coerced == {"n": 7}
+    errors = get_variable_values(SCHEMA, definitions, {"n": "x"}, max_errors=1)
+    assert isinstance(errors, list)
+    assert not is_over_limit(errors[0])
 
 
-def test_what_leaves_and_inputs_read_of_types() -> None:
-    """`compiler/leaves` and `compiler/inputs`."""
+def test_leaf_and_input_type_attributes() -> None:
+    """For `compiler/leaves` and `compiler/inputs`."""
     color: Any = SCHEMA.get_type("Color")
     assert color.coerce_output_value("RED") == "RED"
     number: Any = SCHEMA.get_type("Int")
@@ -198,8 +196,8 @@ def test_what_leaves_and_inputs_read_of_types() -> None:
     assert wish.fields["text"].out_name is None
 
 
-def test_an_executor_or_errors() -> None:
-    """`Engine._executor` in `execution`: a list says what is wrong, and middleware comes first."""
+def test_executor_build_returns_executor_or_errors() -> None:
+    """`Engine` in `execution`: invalid variables give a list of errors. Middleware runs first."""
 
     def other(next_: Any, source: Any, info: Any, **arguments: Any) -> Any:
         if info.path.prev is None:
@@ -207,10 +205,10 @@ def test_an_executor_or_errors() -> None:
             return {"label": "b"}
         return next_(source, info, **arguments)
 
-    wrong = executor(
+    errors = executor(
         "query ($n: Int!) { leaf(number: $n) { label } }", max_coercion_errors=1, context_value=1
     )
-    assert isinstance(wrong, list)
-    right = executor("{ leaf { label } }", middleware=(other,), hide_suggestions=True)
-    assert right.variable_values.coerced == {}
-    assert execute_root_selection_set(right).data == {"leaf": {"label": "b"}}
+    assert isinstance(errors, list)
+    valid = executor("{ leaf { label } }", middleware=(other,), hide_suggestions=True)
+    assert valid.variable_values.coerced == {}
+    assert execute_root_selection_set(valid).data == {"leaf": {"label": "b"}}

@@ -1,4 +1,4 @@
-"""What `server/observability/` relies on in OpenTelemetry and FastAPI's use of it."""
+"""Behaviour of OpenTelemetry, also in FastAPI, that `server/observability/` relies on."""
 
 import logging
 import sys
@@ -15,11 +15,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.responses import PlainTextResponse
 
-from server.observability.otlp import TALKATIVE, WithoutQueryString
+from server.observability.otlp import NOISY_LOGGERS, WithoutQueryString
 from server.observability.tracing import OFF, Tracing
 
 
-def test_who_is_talkative() -> None:
+def test_silenced_loggers_exist() -> None:
     """`otlp` silences these loggers by name."""
     loggers = {
         each.name
@@ -27,20 +27,20 @@ def test_who_is_talkative() -> None:
         for each in vars(module).values()
         if isinstance(each, logging.Logger)
     }
-    assert set(TALKATIVE) <= loggers
-    assert set(TALKATIVE) <= sys.modules.keys()
+    assert set(NOISY_LOGGERS) <= loggers
+    assert set(NOISY_LOGGERS) <= sys.modules.keys()
 
 
-def test_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Pipeline.start` takes a ValueError for that."""
+def test_invalid_batch_setting_raises_value_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Pipeline.start` reports a ValueError as a wrong setting."""
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
     with pytest.raises(ValueError, match=r"(?i)batch"):
         BatchSpanProcessor(InMemorySpanExporter())
 
 
-def test_no_span() -> None:
-    """`OFF` in `tracing`, and `statement_spans` where nothing is traced."""
+def test_non_recording_span() -> None:
+    """For `OFF` in `tracing`, and for `statement_spans` without tracing."""
     with OFF as span:
         assert not span.is_recording()
         assert not span.get_span_context().is_valid
@@ -48,8 +48,8 @@ def test_no_span() -> None:
     assert trace.format_trace_id(5) == f"{5:032x}"
 
 
-async def test_the_spans_of_requests() -> None:
-    """`Tracing.telemetry`, and `WithoutQueryString`: attributes are there when a span starts."""
+async def test_request_spans_redact_query_string() -> None:
+    """`WithoutQueryString` relies on attributes that are present when a span starts."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(WithoutQueryString())
     provider.add_span_processor(SimpleSpanProcessor(exporter))

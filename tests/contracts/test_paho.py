@@ -1,4 +1,4 @@
-"""What `mqtt/` relies on in paho-mqtt, beside its documented names."""
+"""Undocumented behaviour of paho-mqtt that `mqtt/` relies on."""
 
 import ast
 import inspect
@@ -11,8 +11,8 @@ import pytest
 from paho.mqtt.matcher import MQTTMatcher
 
 
-def test_select_is_all_that_is_used_of_its_module() -> None:
-    """`client/paho_poll` puts another object in the place of the module `select`."""
+def test_only_function_select_of_select_module_is_used() -> None:
+    """`client/paho_poll` replaces the module `select`."""
     tree = ast.parse(inspect.getsource(paho))
     used = {
         node.attr
@@ -31,32 +31,32 @@ def test_select_is_all_that_is_used_of_its_module() -> None:
     assert imported == set()
 
 
-def test_a_loop_waits_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`client/paho_poll.wait`: with three lists and the time, for three lists."""
+def test_loop_waits_with_replaced_select(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`client/paho_poll` replaces `select`: it gets three lists and a timeout."""
     seen: list[Any] = []
 
-    class Own:
+    class RecordingSelect:
         @staticmethod
-        def select(*given: Any) -> Any:
-            seen.append(given)
-            return select.select(*given[:3], 0)
+        def select(*arguments: Any) -> Any:
+            seen.append(arguments)
+            return select.select(*arguments[:3], 0)
 
-    monkeypatch.setattr(paho, "select", Own)
+    monkeypatch.setattr(paho, "select", RecordingSelect)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
         client.connect("127.0.0.1", listening.getsockname()[1])
         client.loop(0.5)
-        read, write, wrong, seconds = seen[0]
+        read, write, exceptional, seconds = seen[0]
         assert client.socket() in read
-        assert (len(read), wrong) == (2, [])
+        assert (len(read), exceptional) == (2, [])
         assert write in ([], [client.socket()])
         assert 0 <= seconds <= 0.5
         client.disconnect()
         client.loop(0.1)
 
 
-def test_no_window_of_its_own() -> None:
-    """`client/connection`: with 0, all that is published goes out at once."""
+def test_inflight_limit_can_be_disabled() -> None:
+    """`client/connection`: 0 means that all messages are sent at once."""
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
     client.max_inflight_messages_set(0)
     assert client.max_inflight_messages == 0
@@ -64,8 +64,8 @@ def test_no_window_of_its_own() -> None:
     assert client.connect_timeout == 2.5
 
 
-def test_the_tree_of_filters() -> None:
-    """`embedded/subscription_tree`: a filter's value can be read, replaced and taken away."""
+def test_matcher_reads_replaces_and_deletes_filters() -> None:
+    """`embedded/subscription_tree` reads, replaces and deletes the value of a filter."""
     tree: Any = MQTTMatcher()
     with pytest.raises(KeyError):
         tree["a/b"]

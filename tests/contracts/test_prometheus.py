@@ -1,4 +1,4 @@
-"""What `server/observability/` relies on in prometheus_client, beside its documented names."""
+"""Undocumented behaviour of prometheus_client that `server/observability/` relies on."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ SECONDS = [0.0001, 0.0005, 0.003, 9.9, 11.0]
 @pytest.mark.parametrize(
     "accept", ["", "text/plain", "application/openmetrics-text; version=1.0.0"]
 )
-def test_a_histogram_of_ours_reads_as_one_of_its_own(accept: str) -> None:
-    """`request_counts` writes bounds by `floatToGoString`, and counts by itself."""
-    own, theirs = CollectorRegistry(), CollectorRegistry()
+def test_request_histogram_has_format_of_library(accept: str) -> None:
+    """`request_counts` has its own counters and formats bounds by `floatToGoString`."""
+    actual, expected = CollectorRegistry(), CollectorRegistry()
     counts = RequestCounts()
-    own.register(counts)
+    actual.register(counts)
     name = "rollcall_graphql_request_seconds"
-    text = "How long GraphQL operations took."
-    histogram = Histogram(name, text, ["operation"], registry=theirs, buckets=BUCKETS)
+    text = "Duration of GraphQL operations."
+    histogram = Histogram(name, text, ["operation"], registry=expected, buckets=BUCKETS)
     for seconds in SECONDS:
         counts.graphql("query me", "ok", seconds)
         histogram.labels("query me").observe(seconds)
@@ -33,30 +33,32 @@ def test_a_histogram_of_ours_reads_as_one_of_its_own(accept: str) -> None:
         found = encode(registry).decode().splitlines()
         return [line for line in found if name in line and "_created" not in line]
 
-    assert lines(own) == lines(theirs)
-    assert len(lines(own)) > len(BUCKETS)
+    assert lines(actual) == lines(expected)
+    assert len(lines(actual)) > len(BUCKETS)
 
 
-def test_a_counter_of_ours_reads_as_one_of_its_own() -> None:
-    """`request_counts` and `background_gauges`."""
-    own, theirs = CollectorRegistry(), CollectorRegistry()
-    counter = Counter("some", "Text.", ["a"], registry=theirs)
+def test_counter_family_has_format_of_library() -> None:
+    """For `request_counts` and `background_gauges`."""
+    actual, expected = CollectorRegistry(), CollectorRegistry()
+    counter = Counter("some", "Text.", ["a"], registry=expected)
     counter.labels("b").inc(3)
 
-    class Ours(Collector):
+    class FamilyCollector(Collector):
         def collect(self) -> Iterator[Metric]:
             family = CounterMetricFamily("some", "Text.", labels=["a"])
             family.add_metric(["b"], 3)
             yield family
 
-    own.register(Ours())
+    actual.register(FamilyCollector())
     encode, _ = choose_encoder("")
-    found = encode(theirs).decode().splitlines()
-    assert encode(own).decode().splitlines() == [line for line in found if "_created" not in line]
+    found = encode(expected).decode().splitlines()
+    assert encode(actual).decode().splitlines() == [
+        line for line in found if "_created" not in line
+    ]
 
 
-def test_which_format_is_asked_for() -> None:
-    """`Metrics.page` in `metrics` answers with it."""
+def test_encoder_is_chosen_by_accept_header() -> None:
+    """`metrics` chooses the response format by it."""
     encode, plain = choose_encoder("")
     _, openmetrics = choose_encoder("application/openmetrics-text; version=1.0.0")
     assert encode(CollectorRegistry()) == b""

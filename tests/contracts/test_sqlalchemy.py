@@ -1,4 +1,4 @@
-"""What `db/` and `server/observability/` rely on in SQLAlchemy, beside its documented names."""
+"""Undocumented behaviour of SQLAlchemy that `db/` and `server/observability/` rely on."""
 
 import json
 from typing import Any, cast
@@ -27,35 +27,35 @@ from db.postgres.database import Database
 from db.postgres.transient import is_transient, state_of
 
 
-async def test_the_order_of_parameters(database: Database) -> None:
-    """`DevicePages._made` in `reads/device_pages`: `$1` is the first of `positiontup`."""
+async def test_positiontup_is_order_of_parameters(database: Database) -> None:
+    """`reads/device_pages` relies on it: `$1` is the first name in `positiontup`."""
     number, word = bindparam("number", type_=Integer), bindparam("word", type_=Text)
     statement = (
         select(word.label("a"), number.label("b"), word.label("c"))
         .where(number > literal_column("1"))
-        .limit(bindparam("most", type_=Integer))
+        .limit(bindparam("limit", type_=Integer))
     )
-    made = statement.compile(
+    compiled = statement.compile(
         dialect=PGDialect_asyncpg(),  # type: ignore[no-untyped-call]
         compile_kwargs={"render_postcompile": True},
     )
-    assert isinstance(made, SQLCompiler)
-    names = made.positiontup
+    assert isinstance(compiled, SQLCompiler)
+    names = compiled.positiontup
     assert names is not None
-    assert sorted(names) == ["most", "number", "word"]
-    assert all(f"${place}" in str(made) for place in range(1, 4))
-    assert "$4" not in str(made)
-    values = {"number": 5, "word": "x", "most": 1}
+    assert sorted(names) == ["limit", "number", "word"]
+    assert all(f"${position}" in str(compiled) for position in range(1, 4))
+    assert "$4" not in str(compiled)
+    values = {"number": 5, "word": "x", "limit": 1}
     driver = await database.connection()
-    rows = await driver.fetch(str(made), *[values[name] for name in names])
+    rows = await driver.fetch(str(compiled), *[values[name] for name in names])
     driver.terminate()
     assert [*map(tuple, rows)] == [("x", 5, "x")]
 
 
-def test_a_statement_without_parameters() -> None:
-    """`DevicePages._made`: it takes an empty `positiontup`, or none."""
-    made: Any = select(text("1")).compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
-    assert (made.positiontup or ()) in ((), [])
+def test_statement_without_parameters_has_empty_positiontup() -> None:
+    """`reads/device_pages` accepts an empty `positiontup` or None."""
+    compiled: Any = select(text("1")).compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+    assert (compiled.positiontup or ()) in ((), [])
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def engine(database: Database) -> AsyncEngine:
     return database.engine
 
 
-async def test_the_driver_behind_a_pooled_connection(
+async def test_checkout_event_can_replace_closed_connection(
     database: Database, engine: AsyncEngine
 ) -> None:
-    """`live` finds it, and has those replaced that are closed."""
+    """`live` finds the driver connection and replaces a closed one."""
     seen: list[Any] = []
 
     def checked_out(connection: Any, *_: object) -> None:
@@ -85,8 +85,8 @@ async def test_the_driver_behind_a_pooled_connection(
     assert database.live.count == 0
 
 
-async def test_the_pool(engine: AsyncEngine) -> None:
-    """`database_gauges` reads its numbers."""
+async def test_pool_counts_connections(engine: AsyncEngine) -> None:
+    """`database_gauges` reads these numbers."""
     pool = engine.pool
     assert isinstance(pool, QueuePool)
     assert (pool.checkedout(), pool.checkedin()) == (0, 0)
@@ -95,8 +95,8 @@ async def test_the_pool(engine: AsyncEngine) -> None:
     assert (pool.checkedout(), pool.checkedin()) == (0, 1)
 
 
-async def test_the_pool_is_full(database: Database) -> None:
-    """`Database.begin` knows it by the class of the error."""
+async def test_full_pool_raises_timeout(database: Database) -> None:
+    """`Database.begin` recognizes the error by its class."""
     one = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: cast("Any", database.connection()),
@@ -110,19 +110,18 @@ async def test_the_pool_is_full(database: Database) -> None:
     await one.dispose()
 
 
-async def test_the_error_of_the_driver(engine: AsyncEngine) -> None:
-    """`transient.chain` goes from the wrapper to what it wraps, for its SQLSTATE."""
-    with pytest.raises(DBAPIError) as wrong:
+async def test_dbapi_error_wraps_driver_error(engine: AsyncEngine) -> None:
+    """`transient` reads the SQLSTATE from the wrapped error."""
+    with pytest.raises(DBAPIError) as error_info:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1 / :none"), {"none": 0})
-    assert state_of(cast("BaseException", wrong.value.orig)) == "22012"
-    assert not wrong.value.connection_invalidated
-    assert "parameters" in str(wrong.value)
-    assert not is_transient(wrong.value)
+    assert state_of(cast("BaseException", error_info.value.orig)) == "22012"
+    assert not error_info.value.connection_invalidated
+    assert "parameters" in str(error_info.value)
+    assert not is_transient(error_info.value)
 
 
-async def test_the_error_of_a_lost_connection(engine: AsyncEngine) -> None:
-    """`transient` takes it for one that passes."""
+async def test_lost_connection_is_transient_error(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         driver.drop()
@@ -131,8 +130,8 @@ async def test_the_error_of_a_lost_connection(engine: AsyncEngine) -> None:
     assert is_transient(lost.value)
 
 
-async def test_what_a_statements_events_are_given(engine: AsyncEngine) -> None:
-    """`statement_spans` hangs its span on the context, which the last event has, too."""
+async def test_statement_events_share_context(engine: AsyncEngine) -> None:
+    """`statement_spans` stores its span on the context, which all events share."""
     seen: list[tuple[str, Any]] = []
 
     def begin(_: Any, __: Any, statement: str, ___: Any, context: Any, many: bool) -> None:
@@ -162,8 +161,8 @@ async def test_what_a_statements_events_are_given(engine: AsyncEngine) -> None:
     assert len(seen) == 4
 
 
-async def test_a_statement_inside_a_statement(database: Database) -> None:
-    """`counting`: the inner one's parameters are the outer one's."""
+async def test_nested_statement_passes_its_parameters(database: Database) -> None:
+    """`counting`: the parameters of the inner statement are passed with the outer one."""
     async with database.transaction() as session:
         inner = select(literal("a", Text)).where(literal(2, Integer) > 1)
         plan = (await session.execute(_Explain(inner))).scalar_one()

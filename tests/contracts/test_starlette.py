@@ -1,4 +1,4 @@
-"""What `server/` relies on in Starlette and FastAPI, beside their documented names."""
+"""Undocumented behaviour of Starlette and FastAPI that `server/` relies on."""
 
 import asyncio
 from typing import Any
@@ -15,8 +15,8 @@ from starlette.websockets import WebSocket, WebSocketState
 from server.observability.tracing import Tracing
 
 
-class Everything:
-    """An ASGI application, as `RestEndpoint`."""
+class AsgiApp:
+    """An ASGI application, like `RestEndpoint`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse(scope["method"] + str(scope["path_params"]))(scope, receive, send)
@@ -29,44 +29,44 @@ def plain_app() -> FastAPI:
     return FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
 
-async def asked(app: Any, method: str, path: str) -> httpx.Response:
+async def request(app: Any, method: str, path: str) -> httpx.Response:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         return await client.request(method, path)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PROPFIND"])
-async def test_a_route_to_an_application_has_all_methods(method: str) -> None:
-    """`add_rest` in `rest/endpoint` appends such routes; the endpoint knows its own methods."""
+async def test_route_to_asgi_app_accepts_all_methods(method: str) -> None:
+    """`add_rest` in `rest/endpoint` appends such routes. The endpoint checks the method."""
     app = plain_app()
-    app.router.routes.append(Route("/a/{id}", Everything()))
-    assert (await asked(app, method, "/a/5")).text == method + "{'id': '5'}"
+    app.router.routes.append(Route("/a/{id}", AsgiApp()))
+    assert (await request(app, method, "/a/5")).text == method + "{'id': '5'}"
 
 
-async def test_the_first_route_that_matches_counts() -> None:
-    """`add_rest` sorts them by that."""
+async def test_first_matching_route_is_used() -> None:
+    """The reason why `add_rest` sorts the routes."""
     app = plain_app()
-    app.router.routes.append(Route("/a/b", Everything()))
-    app.router.routes.append(Route("/a/{id}", Everything()))
-    assert (await asked(app, "GET", "/a/b")).text == "GET{}"
-    assert (await asked(app, "GET", "/a/b/")).status_code == 404
+    app.router.routes.append(Route("/a/b", AsgiApp()))
+    app.router.routes.append(Route("/a/{id}", AsgiApp()))
+    assert (await request(app, "GET", "/a/b")).text == "GET{}"
+    assert (await request(app, "GET", "/a/b/")).status_code == 404
 
 
-async def test_a_method_as_an_endpoint_has_its_methods() -> None:
-    """`create_app` adds `endpoint.__call__`: a function of a request, unlike the object."""
+async def test_bound_method_endpoint_accepts_listed_methods() -> None:
+    """`create_app` adds `endpoint.__call__`, a function of a request, not the object."""
     app = plain_app()
-    app.add_route("/one", Everything().one, methods=["POST"])
+    app.add_route("/one", AsgiApp().one, methods=["POST"])
 
     async def middleware(scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("state", {})["log"] = {"a": 1}
         await app(scope, receive, send)
 
-    assert (await asked(middleware, "GET", "/one")).status_code == 405
-    assert (await asked(middleware, "POST", "/one")).text == "{'a': 1} {'log': {'a': 1}}"
+    assert (await request(middleware, "GET", "/one")).status_code == 405
+    assert (await request(middleware, "POST", "/one")).text == "{'a': 1} {'log': {'a': 1}}"
 
 
-async def test_a_client_that_is_gone() -> None:
-    """`RequestIds` in `access_log` takes this error for no bug."""
+async def test_body_raises_client_disconnect() -> None:
+    """`RequestIds` in `access_log` does not log this error as a bug."""
 
     async def receive() -> Any:
         await asyncio.sleep(0)
@@ -76,15 +76,15 @@ async def test_a_client_that_is_gone() -> None:
         await Request({"type": "http", "headers": []}, receive).body()
 
 
-async def test_the_states_of_a_websocket() -> None:
-    """`Session` in `graphql/websocket` asks both before it sends and closes."""
+async def test_websocket_states() -> None:
+    """`Session` in `graphql/websocket` checks both states before it sends or closes."""
     seen: list[Any] = []
-    came = iter(
+    messages = iter(
         [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1005}],
     )
 
     async def receive() -> Any:
-        return next(came)
+        return next(messages)
 
     async def send(message: Any) -> None:
         seen.append(message["type"])
@@ -104,6 +104,6 @@ async def test_the_states_of_a_websocket() -> None:
     assert seen == ["websocket.accept", both, 7, 1005, WebSocketState.DISCONNECTED]
 
 
-def test_what_fastapi_may_be_told_of_traces() -> None:
-    """`Tracing.telemetry` in `observability/tracing`: FastAPI has no other names for them."""
+def test_fastapi_telemetry_has_these_options() -> None:
+    """For `Tracing.telemetry` in `observability/tracing`."""
     assert Tracing().telemetry.keys() <= TelemetryConfig.__annotations__.keys()

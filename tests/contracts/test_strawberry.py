@@ -1,4 +1,4 @@
-"""What `schema/` relies on in strawberry, beside its documented names: read once each."""
+"""Undocumented behaviour of strawberry that `schema/` relies on."""
 
 import asyncio
 import inspect
@@ -89,14 +89,14 @@ def definition(name: str, type: str = "Query") -> Any:
     return core_field(name, type).extensions[DEFINITION]
 
 
-def test_the_schema_of_graphql_core() -> None:
-    """`core_schema`, for `Engine` and `Compiler`."""
+def test_core_schema_is_graphql_schema() -> None:
+    """`Engine` and `Compiler` use `core_schema`."""
     assert isinstance(CORE, GraphQLSchema)
     assert CORE.get_type("Wish") is not None
 
 
-def test_definitions_behind_types_and_fields() -> None:
-    """`DEFINITION`: `compile` takes the class of a type, `fields` and `cost` the field."""
+def test_types_and_fields_have_definitions() -> None:
+    """`DEFINITION`: the compiler reads the class of a type; `fields` and `cost` read the field."""
     leaf: Any = CORE.get_type("Leaf")
     assert leaf.extensions[DEFINITION].origin is Leaf
     field = definition("leaf")
@@ -105,8 +105,8 @@ def test_definitions_behind_types_and_fields() -> None:
     assert "__typename" not in leaf.fields
 
 
-def test_what_a_field_says_of_itself() -> None:
-    """`Fields.value`: whether its value is an attribute, and whether it has to be awaited."""
+def test_field_definition_attributes() -> None:
+    """`Fields` reads whether a value is an attribute, and whether it must be awaited."""
     label = definition("labelText", "Leaf")
     assert (label.is_basic_field, label.python_name) == (True, "label_text")
     kinds = {name: definition(name).is_async for name in ("leaf", "later", "loud")}
@@ -115,8 +115,8 @@ def test_what_a_field_says_of_itself() -> None:
     assert SCHEMA.config.default_resolver is getattr
 
 
-def test_exception_handlers() -> None:
-    """`has_exception_handlers`: a field with one is left to graphql-core."""
+def test_has_exception_handlers_of_field() -> None:
+    """A field with an exception handler is executed by graphql-core."""
 
     @strawberry.type
     class Failed:
@@ -145,8 +145,8 @@ def test_exception_handlers() -> None:
     assert found == {"plain": False, "leaf": True}
 
 
-def test_the_function_of_a_resolver() -> None:
-    """`fields._direct` calls it with its own parameters, by position only the source."""
+def test_resolver_function_and_parameters() -> None:
+    """`compiler/fields` calls it with keyword arguments; only the source is positional."""
     resolver = definition("leaf").base_resolver
     assert isinstance(resolver, internals.StrawberryResolver)
     function = internals.resolver_function(resolver)
@@ -160,8 +160,8 @@ def test_the_function_of_a_resolver() -> None:
     assert function(None, info=info, some_number=2).label_text == "5 None 2"
 
 
-def test_an_info_of_ours() -> None:
-    """`info_of` in `Run.info`: it needs no more of the run than what is asked for."""
+def test_info_needs_only_context_of_run() -> None:
+    """`info_of`, called by `Run.info`, needs only the attributes that are read."""
     run = type("Run", (), {"context": {"a": 1}})()
     info = internals.info_of(run, definition("leaf"))
     assert isinstance(info, strawberry.Info)
@@ -169,8 +169,8 @@ def test_an_info_of_ours() -> None:
     assert info.python_name == "leaf"
 
 
-def test_extensions_around_a_resolver() -> None:
-    """`fields._call` chains them, the first of the list innermost."""
+def test_field_extensions_wrap_resolver() -> None:
+    """`compiler/fields` chains them. The first of the list is the innermost."""
     field = definition("loud")
     (extension,) = internals.build_field_extension_resolvers(field)
     assert extension(lambda *_: "quiet", None, None) == "QUIET"
@@ -178,8 +178,8 @@ def test_extensions_around_a_resolver() -> None:
     assert [type(each).map_arguments for each in field.extensions] == [FieldExtension.map_arguments]
 
 
-def test_arguments() -> None:
-    """`Fields._keywords` converts them all at once, `inputs.Arguments` one by one."""
+def test_arguments_are_converted() -> None:
+    """`Fields` converts all at once, `inputs.Arguments` one by one."""
     document: Any = parse('{ leaf(wish: {text: "a", colors: [RED]}) { color } }')
     node: FieldNode = document.definitions[0].selection_set.selections[0]
     converter = SCHEMA.schema_converter
@@ -195,8 +195,8 @@ def test_arguments() -> None:
     assert [a.python_name for a in definition("leaf").arguments] == ["wish", "some_number"]
 
 
-def test_input_classes() -> None:
-    """`inputs._maker` goes through them by their fields."""
+def test_input_type_definitions() -> None:
+    """`compiler/inputs` reads the fields of input types."""
     (wish, number) = definition("leaf").arguments
     assert isinstance(wish.type, internals.StrawberryOptional)
     assert wish.type.of_type is Wish
@@ -215,8 +215,8 @@ def test_input_classes() -> None:
     assert callable(internals.LazyType.resolve_type)
 
 
-def test_an_enum_and_its_class() -> None:
-    """`leaves` tells members by their class."""
+def test_enum_class_of_type() -> None:
+    """`leaves` distinguishes members by their class."""
     color: Any = CORE.get_type("Color")
     assert isinstance(color, GraphQLEnumType)
     assert internals.enum_class(color) is Color
@@ -233,13 +233,13 @@ def test_an_enum_and_its_class() -> None:
         ('{ leaf(wish: {text: "a", perhaps: null}) { color } }', 1),
     ],
 )
-def test_the_rules_for_documents(query: str, errors: int) -> None:
-    """`DOCUMENT_RULES`, which `documents` adds to those of graphql-core."""
+def test_document_rules_find_errors(query: str, errors: int) -> None:
+    """`documents` adds `DOCUMENT_RULES` to the rules of graphql-core."""
     assert len(validate(CORE, parse(query), DOCUMENT_RULES)) == errors
 
 
-async def test_the_executor() -> None:
-    """`OperationExecutor` in `engine/graphql_core`: strawberry's resolvers run in it."""
+async def test_operation_executor_runs_strawberry_resolvers() -> None:
+    """`OperationExecutor` in `engine/graphql_core` runs strawberry's resolvers."""
     executor: Any = OperationExecutor.build(
         CORE, parse("{ leaf { labelText color } later loud }"), context_value=7
     )
@@ -249,14 +249,14 @@ async def test_the_executor() -> None:
     assert result.data == {"leaf": leaf, "later": 1, "loud": "LOUD NONE"}
 
 
-async def test_a_schema_logs_its_errors_by_a_method_that_can_be_replaced() -> None:
+async def test_process_errors_can_be_overridden() -> None:
     """`build.Schema` overrides `process_errors`."""
     seen: list[Any] = []
 
-    class Own(strawberry.Schema):
+    class RecordingSchema(strawberry.Schema):
         def process_errors(self, errors: Any, execution_context: Any = None) -> None:
             seen.extend(errors)
             assert execution_context
 
-    result = await Own(query=Query).execute("{ nothing }")
+    result = await RecordingSchema(query=Query).execute("{ nothing }")
     assert result.errors == seen

@@ -1,4 +1,4 @@
-"""What `server/observability/logs.py` relies on in structlog, beside its documented names."""
+"""Undocumented behaviour of structlog that `server/observability/logs.py` relies on."""
 
 import logging
 import sys
@@ -9,36 +9,42 @@ from structlog.stdlib import ProcessorFormatter
 
 
 def record(**more: Any) -> logging.LogRecord:
-    made = logging.LogRecord("rollcall.x", logging.INFO, "f.py", 1, "hello %s", ("you",), None)
-    vars(made).update(more)
-    return made
+    log_record = logging.LogRecord(
+        "rollcall.x", logging.INFO, "f.py", 1, "hello %s", ("you",), None
+    )
+    vars(log_record).update(more)
+    return log_record
 
 
-def test_the_record_behind_an_event() -> None:
-    """`_context` takes name, level and fields from it, and none of it is shown by itself."""
+def test_event_has_log_record() -> None:
+    """`logs` reads name, level and fields from it. It is not part of the output by default."""
     seen: list[Any] = []
 
-    def look(_: Any, __: Any, event: Any) -> Any:
+    def record_event(_: Any, __: Any, event: Any) -> Any:
         seen.append(dict(event))
         return event
 
     formatter = ProcessorFormatter(
         processors=[
-            look,
+            record_event,
             ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ]
     )
-    given = record(fields={"a": 1})
-    assert formatter.format(given) == '{"event": "hello you"}'
-    kept = seen[0]["_record"]
-    assert (kept.name, kept.created, kept.fields) == (given.name, given.created, {"a": 1})
+    log_record = record(fields={"a": 1})
+    assert formatter.format(log_record) == '{"event": "hello you"}'
+    event_record = seen[0]["_record"]
+    assert (event_record.name, event_record.created, event_record.fields) == (
+        log_record.name,
+        log_record.created,
+        {"a": 1},
+    )
     assert seen[0]["event"] == "hello you"
 
 
-def test_a_traceback_without_the_values_of_variables() -> None:
-    """`formatter` chooses `plain_traceback`: the default one shows tokens."""
+def test_plain_traceback_has_no_variable_values() -> None:
+    """`formatter` uses `plain_traceback`, because the default traceback shows tokens."""
     renderer = structlog.dev.ConsoleRenderer(
         colors=False, exception_formatter=structlog.dev.plain_traceback, timestamp_key="time"
     )

@@ -1,4 +1,4 @@
-"""What `notifier/telegram/` relies on in pyTelegramBotAPI, beside its documented names."""
+"""Undocumented behaviour of pyTelegramBotAPI that `notifier/telegram/` relies on."""
 
 import asyncio
 import logging
@@ -20,15 +20,15 @@ from tests.alerts.telegram.client import CHAT
 from tests.support.telegram import faults
 
 
-def test_its_global_url() -> None:
-    """`TelegramApi` puts it back where no other server's is given."""
-    asking = [sys.executable, "-c", "import telebot.asyncio_helper as a; print(a.API_URL)"]
-    fresh = subprocess.run(asking, check=True, capture_output=True, text=True).stdout.strip()
+def test_default_api_url() -> None:
+    """`TelegramApi` restores it if no other server is given."""
+    command = [sys.executable, "-c", "import telebot.asyncio_helper as a; print(a.API_URL)"]
+    fresh = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     assert TelegramApi(TOKEN).url == asyncio_helper.API_URL == fresh
 
 
-async def test_the_url_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`TelegramApi` sets it: it counts for bots that were made before, too."""
+async def test_api_url_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`TelegramApi` sets it, which also affects bots that were created before."""
     async with BotApi() as first, BotApi() as second:
         bot = AsyncTeleBot(TOKEN)
         for each in (first, second):
@@ -38,27 +38,27 @@ async def test_the_url_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> 
         await bot.close_session()  # type: ignore[no-untyped-call]
 
 
-async def test_two_apis_at_once_are_refused() -> None:
-    """`TelegramApi`: each would send its token to the other's server."""
+async def test_second_api_with_other_url_raises() -> None:
+    """`TelegramApi` raises: otherwise a token is sent to the server of the other bot."""
     async with BotApi() as first, BotApi() as second:
         one = TelegramApi(TOKEN, first.url)
         same = TelegramApi("1:other", f"{first.url}/")
         for url in (second.url, None):
             with pytest.raises(ValueError, match="another Bot API server"):
                 TelegramApi(TOKEN, url)
-        assert (await one.ask("getMe", AsyncTeleBot.get_me)).username
+        assert (await one.call("getMe", AsyncTeleBot.get_me)).username
         await one.close()
         with pytest.raises(ValueError, match="another Bot API server"):
             TelegramApi(TOKEN, second.url)
         await same.close()
         other = TelegramApi(TOKEN, second.url)
-        assert (await other.ask("getMe", AsyncTeleBot.get_me)).username
+        assert (await other.call("getMe", AsyncTeleBot.get_me)).username
         await other.close()
         assert (first.calls["getMe"], second.calls["getMe"]) == (1, 1)
 
 
-async def test_its_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`_open_session` puts one of its own in its place, which the library uses and closes."""
+async def test_session_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`TelegramApi` replaces the session. The library uses and closes the replacement."""
     manager = asyncio_helper.session_manager
     assert manager.ssl_context is not None
     async with BotApi() as telegram:
@@ -68,17 +68,17 @@ async def test_its_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(manager.session, aiohttp.ClientSession)
         await bot.close_session()  # type: ignore[no-untyped-call]
         assert manager.session.closed
-        asked: list[str] = []
+        dates: list[str] = []
         trace = aiohttp.TraceConfig()
 
         async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
-            asked.append(end.response.headers["Date"])
+            dates.append(end.response.headers["Date"])
 
         trace.on_request_end.append(ended)
-        manager.session = own = aiohttp.ClientSession(trace_configs=[trace])
+        manager.session = session = aiohttp.ClientSession(trace_configs=[trace])
         await bot.get_me()
-        assert manager.session is own
-        assert len(asked) == 1
+        assert manager.session is session
+        assert len(dates) == 1
         await bot.close_session()  # type: ignore[no-untyped-call]
 
 
@@ -96,16 +96,18 @@ async def api(telegram: BotApi) -> AsyncIterator[TelegramApi]:
     await api.close()
 
 
-async def test_updates_as_they_came(telegram: BotApi, api: TelegramApi) -> None:
-    """`TelegramApi.news` asks by the helper's function, whose answers are plain objects."""
+async def test_updates_are_plain_objects(telegram: BotApi, api: TelegramApi) -> None:
+    """`TelegramApi` polls by the function of the helper, which returns plain objects."""
     telegram.says(9, "hello")
-    (update,) = await api.news(None, 0, ["message"])
+    (update,) = await api.get_updates(None, 0, ["message"])
     assert update["message"]["text"] == "hello"
-    assert await api.news(update["update_id"] + 1, 0, ["message"]) == []
+    assert await api.get_updates(update["update_id"] + 1, 0, ["message"]) == []
 
 
-async def test_what_its_errors_say(telegram: BotApi, api: TelegramApi) -> None:
-    """`_meant` reads code, description and parameters; no failure is of another class."""
+async def test_api_errors_have_code_description_and_parameters(
+    telegram: BotApi, api: TelegramApi
+) -> None:
+    """`api` reads code, description and parameters. No failure has another class."""
     telegram.misbehave(faults.too_many(3))
     with pytest.raises(asyncio_helper.ApiTelegramException) as refused:
         await api._bot.send_message(CHAT, "x")
@@ -118,24 +120,24 @@ async def test_what_its_errors_say(telegram: BotApi, api: TelegramApi) -> None:
             await api._bot.send_message(CHAT, "x")
 
 
-async def test_a_cancellation_comes_out_as_one(telegram: BotApi, api: TelegramApi) -> None:
-    """`TelegramApi.ask`, whatever the library makes of it."""
+async def test_cancellation_of_call_is_raised(telegram: BotApi, api: TelegramApi) -> None:
+    """`TelegramApi` raises CancelledError, whatever the library raises."""
     telegram.misbehave(faults.HANG)
-    asking = asyncio.create_task(api.ask("x", lambda bot: bot.send_message(CHAT, "x")))
+    call = asyncio.create_task(api.call("x", lambda bot: bot.send_message(CHAT, "x")))
     await telegram.until(lambda: telegram.calls["sendMessage"] == 1)
-    asking.cancel()
+    call.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await call
 
 
-def test_it_logs_under_one_name() -> None:
-    """`api` silences it: its lines hold the URL with the token."""
+def test_logger_of_library_is_silenced() -> None:
+    """`api` silences it, because its lines contain the URL with the token."""
     assert asyncio_helper.logger is logging.getLogger("TeleBot")
     assert not asyncio_helper.logger.isEnabledFor(logging.ERROR)
 
 
-def test_commands_and_what_stands_behind() -> None:
-    """`updates/dispatch`."""
+def test_extract_command_and_arguments() -> None:
+    """For `updates/dispatch`."""
     for text, command, rest in [
         ("/device@bot_name a b", "device", "a b"),
         ("/stop", "stop", ""),

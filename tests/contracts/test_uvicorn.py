@@ -1,4 +1,4 @@
-"""What `server/transport/` relies on in uvicorn, beside its documented names."""
+"""Undocumented behaviour of uvicorn that `server/transport/` relies on."""
 
 import asyncio
 import inspect
@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.transport.http_protocol import HTTPProtocol
-from tests.contracts.http import echo, said, serving
+from tests.contracts.http import echo, exchange, serving
 from tests.support.waiting import until
 
 GET = b"GET /a%20b?c=1 HTTP/1.1\r\nHost: x\r\nX-Some: Thing\r\n\r\n"
@@ -35,14 +35,14 @@ REQUESTS = {
     "without a body": [b"HEAD /h HTTP/1.1\r\nHost: x\r\n\r\n" + LAST],
     "expecting": [EXPECTING, b"ab" + LAST],
     "broken": [b"\0\1\2\r\n\r\n"],
-    "broken behind another": [GET, b"NO HTTP\r\n\r\n"],
+    "broken after another": [GET, b"NO HTTP\r\n\r\n"],
     "two lengths": [b"POST /p HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"],
 }
 
 
 class Recorder(HttpToolsProtocol):
-    """`called`: the parser's callbacks, one after the other; `waiting`: at each URL, whether the
-    request before it was not answered yet.
+    """`called`: the parser's callbacks in order; `waiting`: for each URL, whether the response to
+    the previous request was still incomplete.
     """
 
     called: list[str]
@@ -85,58 +85,58 @@ class Recorder(HttpToolsProtocol):
 
 @pytest.fixture
 def recorder() -> type[Recorder]:
-    return type("Own", (Recorder,), {"called": [], "waiting": []})
+    return type("FreshRecorder", (Recorder,), {"called": [], "waiting": []})
 
 
-async def test_the_callbacks_of_one_request(recorder: type[Recorder]) -> None:
-    """`HTTPProtocol` overrides them one by one."""
+async def test_parser_callbacks_of_one_request(recorder: type[Recorder]) -> None:
+    """`HTTPProtocol` overrides these callbacks."""
     async with serving(http=recorder) as (_, port):
-        assert b"200 OK" in await said(
+        assert b"200 OK" in await exchange(
             port, (POST % 3).replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + b"abc"
         )
     assert recorder.called == [*HEAD, "on_body", "on_message_complete", "on_response_complete"]
 
 
-async def test_the_callbacks_of_pipelined_requests(recorder: type[Recorder]) -> None:
-    """The second one's come before the first is answered: `_exchange` looks for that."""
+async def test_parser_callbacks_of_pipelined_requests(recorder: type[Recorder]) -> None:
+    """`HTTPProtocol` detects that a second request begins before the first is answered."""
     async with serving(http=recorder) as (_, port):
-        assert (await said(port, GET + LAST)).count(b"200 OK") == 2
+        assert (await exchange(port, GET + LAST)).count(b"200 OK") == 2
     both = [*HEAD, "on_message_complete"] * 2
     assert recorder.called == [*both, *["on_response_complete"] * 2]
     assert recorder.waiting == [False, True]
 
 
-async def test_the_callbacks_of_a_large_request(recorder: type[Recorder]) -> None:
-    """Its body comes in pieces, between the head and the end."""
+async def test_parser_callbacks_of_large_request(recorder: type[Recorder]) -> None:
+    """The body arrives in pieces, between the head and the end."""
     async with serving(http=recorder) as (_, port):
-        await said(port, POST % LARGE + b"x" * LARGE + LAST)
+        await exchange(port, POST % LARGE + b"x" * LARGE + LAST)
     first = recorder.called[: recorder.called.index("on_message_complete")]
     assert first[:4] == HEAD
     assert set(first[4:]) == {"on_body"}
     assert len(first) > 5
 
 
-async def test_the_callbacks_of_a_broken_request(recorder: type[Recorder]) -> None:
-    """Uvicorn refuses it by itself, and none of our callbacks is called for it."""
+async def test_parser_callbacks_of_invalid_request(recorder: type[Recorder]) -> None:
+    """Uvicorn rejects it without calling `on_headers_complete`."""
     async with serving(http=recorder) as (_, port):
-        assert (await said(port, b"\0\1\2\r\n\r\n")).startswith(STATUS_LINE[400])
+        assert (await exchange(port, b"\0\1\2\r\n\r\n")).startswith(STATUS_LINE[400])
     assert "on_headers_complete" not in recorder.called
     assert recorder.called[-1] == "send_400_response"
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-async def test_the_same_answers_through_asgi(kind: str) -> None:
-    """`HTTPProtocol` keeps a head back and gives it to uvicorn's callbacks when it is complete."""
+async def test_responses_are_equal_to_uvicorns(kind: str) -> None:
+    """`HTTPProtocol` buffers a request head and passes it to uvicorn's callbacks when complete."""
     found = []
     for protocol in (HttpToolsProtocol, HTTPProtocol):
         async with serving(http=protocol) as (_, port):
-            found.append(await said(port, *REQUESTS[kind]))
+            found.append(await exchange(port, *REQUESTS[kind]))
     assert found[0] == found[1]
     assert found[0].startswith(b"HTTP/1.1 ")
 
 
-async def test_what_the_protocol_reads_of_a_connection() -> None:
-    """`HTTPProtocol` and `FastRequestCycle` use each of these."""
+async def test_protocol_attributes() -> None:
+    """`HTTPProtocol` and `FastRequestCycle` use each of these attributes."""
     found: dict[str, Any] = {}
 
     class Reader(HttpToolsProtocol):
@@ -157,7 +157,7 @@ async def test_what_the_protocol_reads_of_a_connection() -> None:
             super().on_headers_complete()
 
     async with serving(http=Reader) as (_, port):
-        await said(port, LAST)
+        await exchange(port, LAST)
     assert found.pop("client")[0] == "127.0.0.1"
     assert isinstance(found.pop("wrapped"), ProxyHeadersMiddleware)
     assert found == {
@@ -177,8 +177,8 @@ async def test_what_the_protocol_reads_of_a_connection() -> None:
     }
 
 
-async def test_what_uvicorn_does_to_a_request_that_is_not_its_own() -> None:
-    """`FastRequestCycle` takes the place of `cycle` and has only these attributes, as slots."""
+async def test_uvicorn_uses_only_these_attributes_of_a_cycle() -> None:
+    """`FastRequestCycle` replaces `cycle` and has only these attributes, as slots."""
     changed: list[tuple[str, Any]] = []
 
     class Cycle:
@@ -192,17 +192,17 @@ async def test_what_uvicorn_does_to_a_request_that_is_not_its_own() -> None:
             object.__setattr__(self, name, value)
             changed.append((name, value))
 
-    class Own(HttpToolsProtocol):
+    class CycleProtocol(HttpToolsProtocol):
         def on_headers_complete(self) -> None:
             self.cycle = Cycle()  # type: ignore[assignment]
             changed.clear()
             made.append(self.cycle)
 
         def on_message_complete(self) -> None:
-            """Nothing yet."""
+            """No-op: the request stays unanswered."""
 
     made: list[Any] = []
-    async with serving(http=Own) as (server, port):
+    async with serving(http=CycleProtocol) as (server, port):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)
         await until(lambda: made)
@@ -217,7 +217,7 @@ async def test_what_uvicorn_does_to_a_request_that_is_not_its_own() -> None:
 
 
 async def test_status_lines_and_default_headers() -> None:
-    """`FastRequestCycle` begins its responses with them; `DefaultLines` caches by identity."""
+    """`FastRequestCycle` starts responses with them; `DefaultLines` caches by identity."""
     assert STATUS_LINE[200] == b"HTTP/1.1 200 OK\r\n"
     assert all(STATUS_LINE[status].endswith(b"\r\n") for status in HTTPStatus)
     async with serving() as (server, _):
@@ -227,8 +227,8 @@ async def test_status_lines_and_default_headers() -> None:
         assert server.server_state.default_headers is not first
 
 
-def test_trusted_proxies() -> None:
-    """`address` in `http_protocol` finds the client as this middleware does."""
+def test_trusted_proxy_gives_client_address() -> None:
+    """`http_protocol` finds the client address as this middleware does."""
     wrapped = ProxyHeadersMiddleware(echo, trusted_hosts="10.0.0.0/8")
     trusted = wrapped.trusted_hosts
     assert "10.1.2.3" in trusted
@@ -236,8 +236,8 @@ def test_trusted_proxies() -> None:
     assert trusted.get_trusted_client_address("192.0.2.1, 10.1.1.1") == ("192.0.2.1", 0)
 
 
-async def test_the_idle_time_of_a_connection(recorder: type[Recorder]) -> None:
-    """`FastPath.idle` ends connections by `timeout_keep_alive_handler`, as uvicorn does."""
+async def test_keep_alive_timeout_handler_closes_idle_connection(recorder: type[Recorder]) -> None:
+    """`FastPath` ends idle connections by `timeout_keep_alive_handler`, as uvicorn does."""
     async with serving(http=recorder, timeout_keep_alive=60) as (server, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)
@@ -249,11 +249,11 @@ async def test_the_idle_time_of_a_connection(recorder: type[Recorder]) -> None:
         writer.transport.abort()
 
 
-async def test_the_order_of_a_servers_life() -> None:
-    """`Server` in `listen` adds something to each of these steps."""
+async def test_startup_and_shutdown_order() -> None:
+    """`Server` in `listen` extends each of these steps."""
     steps: list[str] = []
 
-    class Own(uvicorn.Server):
+    class RecordingServer(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             steps.append(f"started {self.started} {self.should_exit} {len(sockets)}")
@@ -266,7 +266,7 @@ async def test_the_order_of_a_servers_life() -> None:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(echo, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = Own(config)
+    server = RecordingServer(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     await until(lambda: server.started)
     assert config.app is echo
@@ -275,8 +275,8 @@ async def test_the_order_of_a_servers_life() -> None:
     assert steps == ["started True False 1", "shutdown 0 1", "closed"]
 
 
-def test_a_signal() -> None:
-    """`Server.handle_exit` in `listen` is called with it, and lets uvicorn's own decide."""
+def test_handle_exit_sets_should_exit() -> None:
+    """`Server` in `listen` overrides `handle_exit` and calls uvicorn's."""
     assert [*inspect.signature(uvicorn.Server.handle_exit).parameters] == ["self", "sig", "frame"]
     server = uvicorn.Server(uvicorn.Config(echo, log_config=None))
     server.handle_exit(signal.SIGTERM, None)

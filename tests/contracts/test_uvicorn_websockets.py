@@ -1,4 +1,4 @@
-"""What `server/transport/websocket_protocol.py` relies on in uvicorn and websockets."""
+"""Behaviour of uvicorn and websockets that `server/transport/websocket_protocol.py` relies on."""
 
 import asyncio
 from contextlib import suppress
@@ -13,7 +13,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.transport.websocket_protocol import WebSocketProtocol, text_frame
-from tests.contracts.http import echo, said, serving
+from tests.contracts.http import echo, exchange, serving
 from tests.support.waiting import until
 
 HANDSHAKE = (
@@ -25,7 +25,7 @@ CLOSE = b"\x88\x80\0\0\0\0"
 
 
 def sent_by_client(text: bytes, first: int = 0x81) -> bytes:
-    """A frame with a mask of zeros. `first`: its first byte."""
+    """Return a frame with a mask of zeros. `first`: its first byte."""
     length = len(text)
     if length < 126:
         head = bytes([first, 0x80 | length])
@@ -51,7 +51,7 @@ MESSAGES = {
 
 
 class Recorder(WebSocketsSansIOProtocol):
-    """`calls`: of the methods that are overridden, with what they may look at."""
+    """`calls`: calls of the overridden methods, each with an attribute that they read."""
 
     calls: list[tuple[str, Any]]
 
@@ -74,29 +74,29 @@ class Recorder(WebSocketsSansIOProtocol):
 
 @pytest.fixture
 def recorder() -> type[Recorder]:
-    return type("Own", (Recorder,), {"calls": []})
+    return type("FreshRecorder", (Recorder,), {"calls": []})
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-async def test_the_same_frames_through_asgi(kind: str) -> None:
-    """`WebSocketProtocol.send` writes texts as `text_frame` makes them, not by websockets."""
+async def test_frames_are_equal_to_uvicorns(kind: str) -> None:
+    """`WebSocketProtocol.send` writes frames of `text_frame`, without the websockets library."""
     found = []
     for protocol in (WebSocketsSansIOProtocol, WebSocketProtocol):
         async with serving(ws=protocol, ws_per_message_deflate=False) as (_, port):
-            found.append(await said(port, HANDSHAKE, *MESSAGES[kind], CLOSE))
+            found.append(await exchange(port, HANDSHAKE, *MESSAGES[kind], CLOSE))
     assert found[0] == found[1]
     assert found[0].startswith(b"HTTP/1.1 101 ")
 
 
-async def test_the_application_may_be_changed_when_a_connection_begins() -> None:
-    """`handle_connect` sets `app` and the scope's `client`, and both count from then on."""
+async def test_handle_connect_can_replace_application() -> None:
+    """`handle_connect` sets `app` and the scope's `client`; both are used from then on."""
     seen: list[Any] = []
 
     async def other(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope)
         await echo(scope, receive, send)
 
-    class Own(WebSocketsSansIOProtocol):
+    class RecordingProtocol(WebSocketsSansIOProtocol):
         def handle_connect(self, event: Request) -> None:
             super().handle_connect(event)
             assert event.headers.get_all("Sec-WebSocket-Protocol") == ["one, two"]
@@ -104,18 +104,18 @@ async def test_the_application_may_be_changed_when_a_connection_begins() -> None
             self.scope["own"] = self.transport.write  # type: ignore[literal-required]
             self.app = other
 
-    async with serving(ws=Own) as (_, port):
-        await said(port, HANDSHAKE, CLOSE)
+    async with serving(ws=RecordingProtocol) as (_, port):
+        await exchange(port, HANDSHAKE, CLOSE)
     assert (seen[0]["client"], seen[0]["path"]) == (("192.0.2.1", 5), "/graphql")
     assert seen[0]["subprotocols"] == ["one", "two"]
     assert callable(seen[0]["own"])
 
 
-async def test_texts_beside_the_librarys_own() -> None:
-    """`write_text` writes to the transport; heads are dropped once the handshake is over."""
+async def test_direct_and_library_writes_can_be_mixed() -> None:
+    """`write_text` writes to the transport. Headers are dropped after the handshake."""
     made: list[Any] = []
 
-    class Own(WebSocketsSansIOProtocol):
+    class RecordingProtocol(WebSocketsSansIOProtocol):
         async def send(self, message: Any) -> None:
             await super().send(message)
             if message["type"] == "websocket.accept":
@@ -123,26 +123,29 @@ async def test_texts_beside_the_librarys_own() -> None:
                 self.response.headers.clear()
             made.append(self)
 
-    async with serving(ws=Own) as (_, port), connect(f"ws://127.0.0.1:{port}/") as client:
+    async with (
+        serving(ws=RecordingProtocol) as (_, port),
+        connect(f"ws://127.0.0.1:{port}/") as client,
+    ):
         await until(lambda: made)
         protocol = made[0]
         assert protocol.conn.state is State.OPEN
         assert protocol.writable.is_set()
         assert (protocol.close_sent, protocol.disconnected) == (False, False)
         for n in range(3):
-            protocol.transport.write(text_frame(b"own %d" % n))
-            await client.send(f"theirs {n}")
-            assert [await client.recv(), await client.recv()] == [f"own {n}", f"theirs {n}"]
+            protocol.transport.write(text_frame(b"direct %d" % n))
+            await client.send(f"library {n}")
+            assert [await client.recv(), await client.recv()] == [f"direct {n}", f"library {n}"]
         await client.close()
         await until(lambda: protocol.disconnected)
         assert protocol.conn.state is not State.OPEN
 
 
-async def test_pieces_and_pings(recorder: type[Recorder]) -> None:
-    """`handle_cont` sees all pieces so far in `frames`; `handle_ping` is called for each ping."""
+async def test_fragments_and_pings_call_overridden_methods(recorder: type[Recorder]) -> None:
+    """`handle_cont` has all fragments so far in `frames`; `handle_ping` is called per ping."""
     async with serving(ws=recorder) as (_, port):
         pieces = [sent_by_client(b"a", 0x01), *[sent_by_client(b"b", 0x00)] * 2]
-        await said(port, HANDSHAKE, *pieces, sent_by_client(b"p", 0x89), CLOSE)
+        await exchange(port, HANDSHAKE, *pieces, sent_by_client(b"p", 0x89), CLOSE)
     assert recorder.calls == [
         ("handle_connect", 101),
         ("handle_cont", 2),
@@ -151,30 +154,30 @@ async def test_pieces_and_pings(recorder: type[Recorder]) -> None:
     ]
 
 
-async def test_a_bad_handshake(recorder: type[Recorder]) -> None:
-    """`handle_connect` has no scope then, and looks at the answer's status first."""
+async def test_invalid_handshake_is_answered_with_400(recorder: type[Recorder]) -> None:
+    """`handle_connect` has no scope then, so it checks the response status first."""
     async with serving(ws=recorder) as (_, port):
-        await said(port, HANDSHAKE.replace(b"Version: 13", b"Version: 12"))
+        await exchange(port, HANDSHAKE.replace(b"Version: 13", b"Version: 12"))
     assert recorder.calls == [("handle_connect", 400)]
 
 
-async def test_a_client_that_answers_no_ping(recorder: type[Recorder]) -> None:
-    """`keepalive_timeout` is called once, and ends the connection."""
+async def test_unanswered_ping_calls_keepalive_timeout(recorder: type[Recorder]) -> None:
+    """`keepalive_timeout` is called once and ends the connection."""
     async with serving(ws=recorder, ws_ping_interval=0.05, ws_ping_timeout=0.05) as (_, port):
-        assert b"keepalive ping timeout" in await said(port, HANDSHAKE)
+        assert b"keepalive ping timeout" in await exchange(port, HANDSHAKE)
     assert recorder.calls == [("handle_connect", 101), ("keepalive_timeout", True)]
 
 
-async def test_a_client_that_takes_nothing_is_not_writable() -> None:
-    """`writable` says whether the peer takes what it is sent."""
+async def test_connection_to_client_that_does_not_read_is_not_writable() -> None:
+    """`writable` is set while the peer reads."""
     made: list[Any] = []
 
-    class Own(WebSocketsSansIOProtocol):
+    class RecordingProtocol(WebSocketsSansIOProtocol):
         def handle_connect(self, event: Request) -> None:
             super().handle_connect(event)
             made.append(self)
 
-    async with serving(ws=Own) as (_, port):
+    async with serving(ws=RecordingProtocol) as (_, port):
         async with connect(f"ws://127.0.0.1:{port}/", ping_interval=None) as client:
             await until(lambda: made)
             client.transport.pause_reading()

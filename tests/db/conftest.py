@@ -1,4 +1,4 @@
-"""A cluster that the tests of a file share; each has a database of its own in it."""
+"""A cluster that the tests of a module share, and a database in it for each test."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("postgres") / "data") as made:
-        yield made
+    with cluster(tmp_path_factory.mktemp("postgres") / "data") as started:
+        yield started
 
 
 @pytest.fixture
 def url(server: Cluster) -> Iterator[str]:
-    name = f"own_{next(numbers)}"
+    name = f"test_{next(numbers)}"
     server.sql(f"CREATE DATABASE {name} OWNER {USER}")
-    yield f"postgresql://{USER}:{QUOTED}@{server.place}/{name}"
+    yield f"postgresql://{USER}:{QUOTED}@{server.address}/{name}"
     server.sql(f"DROP DATABASE {name} WITH (FORCE)")

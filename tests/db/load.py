@@ -1,4 +1,4 @@
-"""Devices that register without end, and what they are answered."""
+"""Clients that register devices continuously, and the responses they get."""
 
 import asyncio
 import itertools
@@ -22,21 +22,23 @@ LIST = "{ devices(first: 20) { nodes { id config { version } } } }"
 
 
 class Load:
-    """`ids`: of the devices whose registration was acknowledged. `codes`: of all errors."""
+    """`ids`: devices with a successful registration. `codes`: error codes. `unexpected`: errors
+    that are not a 503 with Retry-After.
+    """
 
     def __init__(self, servers: Sequence[ServerProcess]) -> None:
         self.ids: set[str] = set()
         self.codes: Counter[str] = Counter()
         self.counts = Counter({server.url: 0 for server in servers})
-        self.odd: list[str] = []
+        self.unexpected: list[str] = []
 
     async def acknowledged(self, count: int, seconds: float = LIMIT_SECONDS) -> None:
-        """Waits until so many more are."""
-        wanted = len(self.ids) + count
-        await self.until(lambda: len(self.ids) >= wanted, seconds)
+        """Wait until `count` more registrations succeeded."""
+        expected_count = len(self.ids) + count
+        await self.until(lambda: len(self.ids) >= expected_count, seconds)
 
-    async def goes_on(self, seconds: float = LIMIT_SECONDS) -> None:
-        """Waits until each server acknowledges more than what was under way."""
+    async def continues(self, seconds: float = LIMIT_SECONDS) -> None:
+        """Wait until each server acknowledges more than the requests in flight."""
         before = dict(self.counts)
         await self.until(
             lambda: all(self.counts[url] > before[url] + 2 * CLIENTS for url in before), seconds
@@ -59,7 +61,7 @@ class Load:
         await self._ask(client, url, LIST)
 
     async def _ask(self, client: httpx.AsyncClient, url: str, query: str, **variables: Any) -> Any:
-        """The data, or None where it is to be asked again."""
+        """Return the data, or None if the request must be repeated."""
         body = {"query": query, "variables": variables}
         try:
             response = await client.post(f"{url}/graphql", json=body)
@@ -72,7 +74,7 @@ class Load:
         codes = {error["extensions"]["code"] for error in answer["errors"]}
         self.codes.update(codes)
         if response.status_code != 503 or "retry-after" not in response.headers:
-            self.odd.append(f"{response.status_code} {response.text}")
+            self.unexpected.append(f"{response.status_code} {response.text}")
         await asyncio.sleep(0.05)
         return None
 
@@ -81,16 +83,16 @@ class Load:
 async def load(
     *servers: ServerProcess, lists: int = 0, clients: int = CLIENTS
 ) -> AsyncIterator[Load]:
-    """`clients` register at each server, and `lists` read it."""
-    made = Load(servers)
+    """Run `clients` that register devices at each server, and `lists` that read the device list."""
+    started = Load(servers)
     headers = {"Authorization": f"Bearer {ADMIN}"}
-    # The server ends connections that are idle for 5 seconds.
+    # The server closes connections that are idle for 5 seconds.
     limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
 
-    over = asyncio.Event()
+    stopped = asyncio.Event()
 
     async def repeat(work: Any, client: httpx.AsyncClient, url: str) -> None:
-        while not over.is_set():
+        while not stopped.is_set():
             await work(client, url)
 
     async with (
@@ -100,14 +102,14 @@ async def load(
         running = [
             tasks.create_task(repeat(work, client, server.url))
             for server in servers
-            for work, count in ((made.register, clients), (made.list, lists))
+            for work, count in ((started.register, clients), (started.list, lists))
             for _ in range(count)
         ]
         try:
-            yield made
+            yield started
         finally:
             # httpx leaves the socket of a cancelled connect open.
-            over.set()
+            stopped.set()
             await asyncio.wait(running, timeout=FINISH_SECONDS)
             for task in running:
                 task.cancel()

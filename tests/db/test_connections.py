@@ -1,4 +1,4 @@
-"""A server takes no more connections than it may; PgBouncer in front of the database."""
+"""The connection limit of a server, and PgBouncer in front of the database."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from db.migrate import migrate
 from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
 from tests.db.load import check_log, load
-from tests.db.test_bad_days import check_well, rollcall
+from tests.db.test_recovery import check_recovered, rollcall
 from tests.support.pgbouncer import PgBouncer, pgbouncer
 from tests.support.postgres import USER, Cluster
 
 COUNT = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'"
 
 
-@pytest.mark.parametrize(("most", "workers"), [(16, 1), (45, 1), (32, 2)])
-async def test_no_more_than_it_may(
-    server: Cluster, url: str, tmp_path: Path, most: int, workers: int
+@pytest.mark.parametrize(("limit", "workers"), [(16, 1), (45, 1), (32, 2)])
+async def test_server_respects_connection_limit(
+    server: Cluster, url: str, tmp_path: Path, limit: int, workers: int
 ) -> None:
-    settings = {"ROLLCALL_DATABASE_CONNECTIONS": str(most), "ROLLCALL_WORKERS": str(workers)}
+    settings = {"ROLLCALL_DATABASE_CONNECTIONS": str(limit), "ROLLCALL_WORKERS": str(workers)}
     counted: list[int] = []
 
     async def count() -> None:
@@ -29,15 +29,15 @@ async def test_no_more_than_it_may(
             counted.append(int(await asyncio.to_thread(server.sql, COUNT)))
 
     with rollcall(tmp_path, url, **settings) as running:
-        async with load(running, lists=40, clients=40) as crowd:
+        async with load(running, lists=40, clients=40) as clients:
             counting = asyncio.create_task(count())
-            await crowd.acknowledged(150)
+            await clients.acknowledged(150)
             counting.cancel()
-            assert not crowd.odd
-            assert not crowd.codes
+            assert not clients.unexpected
+            assert not clients.codes
         check_log(running)
     assert len(counted) > 5
-    assert max(counted) <= most
+    assert max(counted) <= limit
 
 
 @pytest.fixture
@@ -46,16 +46,18 @@ def session_mode(server: Cluster, tmp_path: Path) -> Iterator[PgBouncer]:
         yield made
 
 
-@pytest.mark.parametrize("most", ["", "20"])
-async def test_pgbouncer_as_it_comes(session_mode: PgBouncer, tmp_path: Path, most: str) -> None:
-    with rollcall(tmp_path, session_mode.url, ROLLCALL_DATABASE_CONNECTIONS=most) as running:
-        async with load(running, lists=20, clients=20) as crowd:
-            await crowd.acknowledged(100)
-            assert not crowd.odd
-            if most:
-                assert not crowd.codes
+@pytest.mark.parametrize("limit", ["", "20"])
+async def test_pgbouncer_in_session_mode_under_load(
+    session_mode: PgBouncer, tmp_path: Path, limit: str
+) -> None:
+    with rollcall(tmp_path, session_mode.url, ROLLCALL_DATABASE_CONNECTIONS=limit) as running:
+        async with load(running, lists=20, clients=20) as clients:
+            await clients.acknowledged(100)
+            assert not clients.unexpected
+            if limit:
+                assert not clients.codes
         async with load(running, lists=2, clients=2) as few:
-            await check_well(few, running)
+            await check_recovered(few, running)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ async def test_pgbouncer_as_it_comes(session_mode: PgBouncer, tmp_path: Path, mo
         {"pool_mode": "statement"},
     ],
 )
-async def test_a_pooler_that_shares_connections_is_refused(
+async def test_pgbouncer_without_session_mode_is_rejected(
     server: Cluster, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     with pgbouncer(tmp_path / "bouncer", server, **settings) as shared:
@@ -80,8 +82,10 @@ async def test_a_pooler_that_shares_connections_is_refused(
                 await database.close()
 
 
-async def test_a_busy_pooler_is_refused_too(server: Cluster, tmp_path: Path) -> None:
-    """Others use its connections meanwhile."""
+async def test_busy_pgbouncer_without_session_mode_is_rejected(
+    server: Cluster, tmp_path: Path
+) -> None:
+    """Other clients use its connections at the same time."""
     with pgbouncer(tmp_path / "bouncer", server, pool_mode="transaction") as shared:
         others = Database(shared.url)
         drivers = [await others.connection() for _ in range(4)]
@@ -90,7 +94,7 @@ async def test_a_busy_pooler_is_refused_too(server: Cluster, tmp_path: Path) -> 
             while True:
                 await drivers[number].execute("SELECT pg_sleep(0.002)")
 
-        using = [asyncio.create_task(use(number)) for number in range(len(drivers))]
+        background_queries = [asyncio.create_task(use(number)) for number in range(len(drivers))]
         try:
             for _ in range(10):
                 database = Database(shared.url)
@@ -98,12 +102,12 @@ async def test_a_busy_pooler_is_refused_too(server: Cluster, tmp_path: Path) -> 
                     await migrate(database)
                 await database.close()
         finally:
-            for each in using:
+            for each in background_queries:
                 each.cancel()
             await others.close()
 
 
-async def test_a_pool_of_one_is_named(server: Cluster, tmp_path: Path) -> None:
+async def test_pgbouncer_pool_size_of_one_is_reported(server: Cluster, tmp_path: Path) -> None:
     with pgbouncer(tmp_path / "bouncer", server, default_pool_size="1") as small:
         database = Database(small.url)
         try:
@@ -117,12 +121,12 @@ async def test_a_pool_of_one_is_named(server: Cluster, tmp_path: Path) -> None:
     ("old", "new", "words"),
     [
         (":a%20secret", ":wrong", "refuses the password"),
-        ("//rollcall:", "//stranger:", "refuses the password"),
+        ("//rollcall:", "//unknown:", "refuses the password"),
         ("/rollcall", "/missing", "no such database"),
         ("/rollcall", "/rollcall?options=-c%20geqo%3Doff", "unsupported startup parameter"),
     ],
 )
-async def test_what_pgbouncer_refuses(
+async def test_errors_of_pgbouncer_are_permanent(
     session_mode: PgBouncer, old: str, new: str, words: str
 ) -> None:
     before, found, after = session_mode.url.rpartition(old)

@@ -1,4 +1,4 @@
-"""A server that is frozen, rather than gone: nothing waits for it longer than it must."""
+"""A frozen database server: no operation waits for it longer than its limit."""
 
 import asyncio
 import time
@@ -15,37 +15,39 @@ from db.postgres.database import Database
 from domain.errors import Unavailable
 from tests.support.postgres import Cluster
 
-# For a busy machine.
+# Seconds, for a busy machine.
 SLACK_SECONDS = 2
 
 
 @pytest.fixture
 def frozen(server: Cluster) -> Iterator[Cluster]:
-    """To be frozen by the test."""
+    """A cluster that the test freezes."""
     yield server
     server.thaw()
 
 
 @pytest_asyncio.fixture
-async def own(server: Cluster, url: str) -> AsyncIterator[Database]:
+async def cluster_database(server: Cluster, url: str) -> AsyncIterator[Database]:
     database = Database(url)
     yield database
     server.thaw()
     await database.close()
 
 
-async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> None:
-    """In a pool, on a lane, and for locks; and the end waits for nobody."""
-    connection = DedicatedConnection(own)
+async def test_close_ends_connections_to_frozen_server(
+    frozen: Cluster, cluster_database: Database
+) -> None:
+    """Connections of a pool, a dedicated one, and one for locks; `close` waits for none."""
+    connection = DedicatedConnection(cluster_database)
 
     async def in_a_transaction() -> None:
-        async with own.transaction() as session:
+        async with cluster_database.transaction() as session:
             await session.execute(text("SELECT 1"))
             used.release()
             await ready.wait()
             await session.execute(text("SELECT 1"))
 
-    async def on_a_lane() -> None:
+    async def on_a_dedicated_connection() -> None:
         async def work(driver: object) -> None:
             used.release()
             await ready.wait()
@@ -54,13 +56,13 @@ async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> N
         await connection.read(work)
 
     async def keeping_locks() -> None:
-        async with own.locks() as locks:
+        async with cluster_database.locks() as locks:
             used.release()
             await ready.wait()
-            await locks.keep()
+            await locks.keep_alive()
 
     used, ready = asyncio.Semaphore(0), asyncio.Event()
-    works = (in_a_transaction, on_a_lane, keeping_locks)
+    works = (in_a_transaction, on_a_dedicated_connection, keeping_locks)
     tasks = [asyncio.create_task(work()) for work in works]
     for _ in works:
         await used.acquire()
@@ -68,29 +70,36 @@ async def test_connections_in_use_are_ended(frozen: Cluster, own: Database) -> N
     ready.set()
     await asyncio.sleep(0.2)
     began = time.monotonic()
-    await own.close()
+    await cluster_database.close()
     connection.close()
-    # A lane tries once more.
+    # A dedicated connection is retried once.
     done, pending = await asyncio.wait(tasks, timeout=CONNECT_SECONDS + SLACK_SECONDS)
     assert not pending
     assert {str(task.exception()) for task in done}
-    assert own.live.count == 0
+    assert cluster_database.live.count == 0
     assert time.monotonic() - began < CONNECT_SECONDS + SLACK_SECONDS
 
 
-async def test_the_close_does_not_wait(frozen: Cluster, own: Database) -> None:
-    async with own.transaction() as session, own.transaction(background=True) as other:
+async def test_close_does_not_wait_for_frozen_server(
+    frozen: Cluster, cluster_database: Database
+) -> None:
+    async with (
+        cluster_database.transaction() as session,
+        cluster_database.transaction(background=True) as other,
+    ):
         await session.execute(text("SELECT 1"))
         await other.execute(text("SELECT 1"))
     frozen.freeze()
     began = time.monotonic()
-    await own.close()
+    await cluster_database.close()
     assert time.monotonic() - began < 1
 
 
-async def test_a_statement_that_is_cancelled_does_not_wait(frozen: Cluster, own: Database) -> None:
+async def test_cancelled_statement_does_not_wait_for_frozen_server(
+    frozen: Cluster, cluster_database: Database
+) -> None:
     async def ask() -> None:
-        async with own.transaction() as session:
+        async with cluster_database.transaction() as session:
             await session.execute(text("SELECT 1"))
             used.set()
             await ready.wait()
@@ -109,21 +118,25 @@ async def test_a_statement_that_is_cancelled_does_not_wait(frozen: Cluster, own:
     assert time.monotonic() - began < 2 * CANCEL_SECONDS + SLACK_SECONDS
 
 
-async def test_a_connection_is_not_waited_for(frozen: Cluster, own: Database) -> None:
+async def test_connect_to_frozen_server_raises_unavailable(
+    frozen: Cluster, cluster_database: Database
+) -> None:
     frozen.freeze()
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        async with own.transaction() as session:
+        async with cluster_database.transaction() as session:
             await session.execute(text("SELECT 1"))
     assert time.monotonic() - began < CONNECT_SECONDS + SLACK_SECONDS
 
 
-async def test_a_watch_ends_the_others_at_once(frozen: Cluster, own: Database) -> None:
+async def test_watch_ends_other_connections_to_frozen_server(
+    frozen: Cluster, cluster_database: Database
+) -> None:
     async def ask() -> None:
-        async with own.transaction() as session:
+        async with cluster_database.transaction() as session:
             await session.execute(text("SELECT pg_sleep(60)"))
 
-    async with own.watched(lambda: None) as watch:
+    async with cluster_database.watch(lambda: None) as watch:
         task = asyncio.create_task(ask())
         await watch.probe()
         frozen.freeze()

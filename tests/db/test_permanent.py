@@ -1,4 +1,4 @@
-"""What waiting can't heal is said in one line, with what to do, and without the password."""
+"""Permanent errors of the database have one line that says what to do, without the password."""
 
 import asyncio
 import subprocess
@@ -24,7 +24,7 @@ SELF_SIGNED = (
 async def failure(url: str) -> Exception:
     database = Database(url)
     try:
-        with pytest.raises(Exception) as raised:  # noqa: PT011  which one is what the caller looks at
+        with pytest.raises(Exception) as raised:  # noqa: PT011  the caller checks the type
             await migrate(database)
     finally:
         await database.close()
@@ -34,63 +34,65 @@ async def failure(url: str) -> Exception:
 
 
 async def reason(url: str) -> str:
-    found = permanent_reason(await failure(url))
-    assert found is not None
-    assert "\n" not in found
-    return found
+    message = permanent_reason(await failure(url))
+    assert message is not None
+    assert "\n" not in message
+    return message
 
 
-async def test_a_wrong_password(url: str) -> None:
-    found = await reason(url.replace(QUOTED, OTHER.replace(" ", "%20")))
-    assert "refuses the password" in found
-    assert "ROLLCALL_DATABASE_URL" in found
+async def test_wrong_password_is_permanent_error(url: str) -> None:
+    message = await reason(url.replace(QUOTED, OTHER.replace(" ", "%20")))
+    assert "refuses the password" in message
+    assert "ROLLCALL_DATABASE_URL" in message
 
 
-async def test_no_password(url: str) -> None:
+async def test_missing_password_is_permanent_error(url: str) -> None:
     assert "refuses the password" in await reason(url.replace(f":{QUOTED}", ""))
 
 
-async def test_a_user_who_may_not_log_in(server: Cluster, url: str) -> None:
+async def test_role_without_login_is_permanent_error(server: Cluster, url: str) -> None:
     server.sql(f"CREATE ROLE idle NOLOGIN PASSWORD '{OTHER}'")
-    found = await reason(url.replace(f"{USER}:{QUOTED}", f"idle:{OTHER.replace(' ', '%20')}"))
-    assert "does not let this user in" in found
+    message = await reason(url.replace(f"{USER}:{QUOTED}", f"idle:{OTHER.replace(' ', '%20')}"))
+    assert "refuses this user" in message
 
 
-async def test_no_such_database(url: str) -> None:
-    found = await reason(f"{url}_missing")
-    assert found.startswith("There is no such database (database ")
-    assert "create it with encoding UTF8" in found
+async def test_unknown_database_is_permanent_error(url: str) -> None:
+    message = await reason(f"{url}_missing")
+    assert message.startswith("There is no such database (database ")
+    assert "create it with encoding UTF8" in message
 
 
-async def test_no_right_to_create_tables(server: Cluster, url: str) -> None:
+async def test_missing_create_right_is_permanent_error(server: Cluster, url: str) -> None:
     server.sql(f"CREATE ROLE guest LOGIN PASSWORD '{OTHER}'")
-    found = await reason(url.replace(f"{USER}:{QUOTED}", f"guest:{OTHER.replace(' ', '%20')}"))
-    assert "lacks a right (permission denied for schema public)" in found
+    message = await reason(url.replace(f"{USER}:{QUOTED}", f"guest:{OTHER.replace(' ', '%20')}"))
+    assert "lacks a right (permission denied for schema public)" in message
 
 
-async def test_tables_of_another_program(server: Cluster, url: str) -> None:
+async def test_tables_of_another_program_are_permanent_error(server: Cluster, url: str) -> None:
     server.sql("CREATE TABLE owners (id int)", url.rpartition("/")[2])
-    assert "a database of its own" in await reason(url)
+    assert "a separate database" in await reason(url)
 
 
-async def test_an_option_that_the_server_does_not_know(url: str) -> None:
-    found = await reason(f"{url}?options=-c%20no_such%3D1")
-    assert 'unrecognized configuration parameter "no_such"' in found
+async def test_unknown_server_option_is_permanent_error(url: str) -> None:
+    message = await reason(f"{url}?options=-c%20no_such%3D1")
+    assert 'unrecognized configuration parameter "no_such"' in message
 
 
-async def test_another_encoding(server: Cluster, url: str) -> None:
+async def test_wrong_encoding_is_permanent_error(server: Cluster, url: str) -> None:
     server.sql(f"CREATE DATABASE latin OWNER {USER} ENCODING LATIN1 TEMPLATE template0")
-    found = await reason(f"{url.rpartition('/')[0]}/latin")
-    assert "encoding LATIN1" in found
-    assert "ENCODING 'UTF8' TEMPLATE template0" in found
+    message = await reason(f"{url.rpartition('/')[0]}/latin")
+    assert "encoding LATIN1" in message
+    assert "ENCODING 'UTF8' TEMPLATE template0" in message
 
 
-async def test_an_old_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.postgres.check.LEAST_VERSION", 99)
+async def test_old_server_version_is_permanent_error(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.postgres.check.MIN_VERSION", 99)
     assert "Rollcall needs 99 or newer" in await reason(url)
 
 
-async def test_tables_of_a_newer_program(server: Cluster, url: str) -> None:
+async def test_newer_schema_revision_is_permanent_error(server: Cluster, url: str) -> None:
     database = Database(url)
     await migrate(database)
     await database.close()
@@ -100,7 +102,7 @@ async def test_tables_of_a_newer_program(server: Cluster, url: str) -> None:
     assert "newer version of Rollcall (revision 9999)" in str(error)
 
 
-async def test_migrations_that_wait_for_another_process(url: str) -> None:
+async def test_concurrent_migrations_wait_for_each_other(url: str) -> None:
     databases = [Database(url) for _ in range(4)]
     try:
         await asyncio.gather(*map(migrate, databases))
@@ -110,19 +112,19 @@ async def test_migrations_that_wait_for_another_process(url: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:{port}", "no-such-host.invalid"])
-async def test_what_can_heal_is_no_reason_to_end(place: str) -> None:
+async def test_unreachable_server_is_transient_error(place: str) -> None:
     error = await failure(f"postgresql://u:{QUOTED}@{place.format(port=free_port())}/db")
     assert permanent_reason(error) is None
     assert is_transient(error)
 
 
-async def test_a_server_that_only_takes_reads(server: Cluster, url: str) -> None:
+async def test_read_only_server_is_transient_error(server: Cluster, url: str) -> None:
     name = url.rpartition("/")[2]
     server.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     error = await failure(url)
     assert permanent_reason(error) is None
     assert is_transient(error)
-    assert "only takes reads" in str(error)
+    assert "only accepts reads" in str(error)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +140,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("tls") / "data") as server:
         for end in ("crt", "key"):
-            own = server.folder / f"server.{end}"
-            own.write_bytes((certificates / f"server.{end}").read_bytes())
-            own.chmod(0o600)
-            give_to_account(own)
+            copy = server.folder / f"server.{end}"
+            copy.write_bytes((certificates / f"server.{end}").read_bytes())
+            copy.chmod(0o600)
+            give_to_account(copy)
         hba = server.folder / "pg_hba.conf"
         hba.write_text(
             "local all all trust\nhost all postgres all trust\n"
@@ -177,21 +179,23 @@ async def encrypted(url: str) -> bool:
         ("sslmode=require&ssl_min_protocol_version=TLSv1.3", True),
     ],
 )
-async def test_tls(tls: Cluster, certificates: Path, options: str, expected: bool) -> None:
+async def test_tls_modes_with_encryption(
+    tls: Cluster, certificates: Path, options: str, expected: bool
+) -> None:
     url = tls.url.replace("127.0.0.1", "localhost")
     options = options.format(ca=certificates / "server.crt")
     assert await encrypted(f"{url}?{options}" if options else url) is expected
 
 
 @pytest.mark.parametrize("mode", ["disable", "allow"])
-async def test_without_tls(tls: Cluster, mode: str) -> None:
+async def test_tls_modes_without_encryption(tls: Cluster, mode: str) -> None:
     assert not await encrypted(f"{tls.url.rpartition('/')[0]}/plain?sslmode={mode}")
 
 
 @pytest.mark.parametrize(
     ("host", "options", "words"),
     [
-        ("localhost", "sslmode=disable", "does not let this user in"),
+        ("localhost", "sslmode=disable", "refuses this user"),
         ("localhost", "sslmode=verify-full&sslrootcert={other}", "certificate can't be trusted"),
         ("localhost", "sslmode=verify-ca&sslrootcert={other}", "certificate can't be trusted"),
         ("localhost", "sslmode=require&sslrootcert={other}", "certificate can't be trusted"),
@@ -199,7 +203,7 @@ async def test_without_tls(tls: Cluster, mode: str) -> None:
         ("localhost", "sslrootcert=system", "certificate can't be trusted"),
     ],
 )
-async def test_a_certificate_that_is_not_trusted(
+async def test_untrusted_certificate_is_permanent_error(
     tls: Cluster, certificates: Path, host: str, options: str, words: str
 ) -> None:
     files = {"ca": certificates / "server.crt", "other": certificates / "other.crt"}
@@ -207,20 +211,20 @@ async def test_a_certificate_that_is_not_trusted(
     assert words in await reason(f"{place}?{options.format(**files)}")
 
 
-async def test_a_server_without_tls(url: str) -> None:
+async def test_server_without_tls_is_permanent_error(url: str) -> None:
     assert "does not speak TLS" in await reason(f"{url}?sslmode=require")
 
 
-async def test_options_reach_the_server(server: Cluster, url: str) -> None:
-    options = "application_name=desk%201&options=-c%20statement_timeout%3D1234"
+async def test_url_options_reach_the_server(server: Cluster, url: str) -> None:
+    options = "application_name=app%201&options=-c%20statement_timeout%3D1234"
     folder = str(server.folder).replace("/", "%2F")
-    for place in (server.place, f"{folder}:{server.port}"):
-        database = Database(f"{url.replace(server.place, place)}?{options}")
+    for place in (server.address, f"{folder}:{server.port}"):
+        database = Database(f"{url.replace(server.address, place)}?{options}")
         try:
             driver = await database.connection()
             shown = "SELECT current_setting('application_name'), current_setting($1)"
-            found = await driver.fetchrow(shown, "statement_timeout")
-            assert tuple(found or ()) == ("desk 1", "1234ms")
+            row = await driver.fetchrow(shown, "statement_timeout")
+            assert tuple(row or ()) == ("app 1", "1234ms")
             idle = await driver.fetchval("SHOW idle_in_transaction_session_timeout")
             assert idle == "1min"
         finally:

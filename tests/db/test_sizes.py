@@ -1,4 +1,4 @@
-"""The connections of a process add up to what it may take."""
+"""Sizes of the connection pools of a process."""
 
 import pytest
 
@@ -7,14 +7,14 @@ from db.postgres.sizes import FULL, LEAST, sizes_for
 from server.settings import Settings, SettingsError, read_settings
 
 
-def test_they_add_up() -> None:
+def test_pool_sizes_add_up_to_connections() -> None:
     assert sizes_for(FULL.total) == FULL
     assert sizes_for(LEAST.total) == LEAST
     for connections in range(LEAST.total, 3 * FULL.total):
         assert sizes_for(connections).total == connections
 
 
-def test_too_few_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_connections_in_settings_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROLLCALL_DATABASE_CONNECTIONS", str(2 * LEAST.total - 1))
     assert read_settings().connections_per_process == 2 * LEAST.total - 1
     monkeypatch.setenv("ROLLCALL_WORKERS", "2")
@@ -24,12 +24,12 @@ def test_too_few_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read_settings()
 
 
-def test_a_process_with_too_few_says_what_to_do() -> None:
+def test_too_few_connections_per_process_raise() -> None:
     settings = Settings(database_connections=20).model_copy(update={"workers": 2})
     with pytest.raises(DatabaseUnusable, match="leaves 10 connections for each process"):
         sizes_for(settings.connections_per_process)
 
 
-def test_processes_share_them() -> None:
+def test_processes_share_connections() -> None:
     assert Settings(workers=4).connections_per_process == FULL.total
     assert Settings(workers=4, database_connections=90).connections_per_process == 22

@@ -1,4 +1,4 @@
-"""What waiting can't heal ends the start: exit status 1, one line, nothing left behind."""
+"""A permanent error ends the start with exit status 1, one line, and no process left."""
 
 import re
 import signal
@@ -15,17 +15,19 @@ from tests.support.ports import free_port
 from tests.support.postgres import PASSWORD, QUOTED, USER, Cluster
 
 END_SECONDS = 60
-NO_SUCH = "no-such-database"
+UNKNOWN_DATABASE = "no-such-database"
 
 
 @pytest.fixture
-def bad(request: pytest.FixtureRequest, server: Cluster, url: str, tmp_path: Path) -> Iterator[str]:
-    """A URL with which no start can succeed."""
+def bad_url(
+    request: pytest.FixtureRequest, server: Cluster, url: str, tmp_path: Path
+) -> Iterator[str]:
+    """A URL with which a start fails permanently."""
     name, place = url.rpartition("/")[2], url.rpartition("/")[0]
     with _prepared(request.param, server, name, tmp_path) as prepared:
         yield {
             "password": url.replace(QUOTED, "wrong"),
-            "database": f"{place}/{NO_SUCH}",
+            "database": f"{place}/{UNKNOWN_DATABASE}",
             "newer": url,
             "encoding": f"{place}/latin",
             "pooler": prepared or "",
@@ -34,24 +36,24 @@ def bad(request: pytest.FixtureRequest, server: Cluster, url: str, tmp_path: Pat
 
 
 @contextmanager
-def _prepared(what: str, server: Cluster, name: str, folder: Path) -> Iterator[str | None]:
-    if what == "newer":
+def _prepared(case: str, server: Cluster, name: str, folder: Path) -> Iterator[str | None]:
+    if case == "newer":
         server.sql("CREATE TABLE alembic_version (version_num text)", name)
         server.sql("INSERT INTO alembic_version VALUES ('9999')", name)
         server.sql(f"ALTER TABLE alembic_version OWNER TO {USER}", name)
-    if what == "encoding":
+    if case == "encoding":
         server.sql(f"CREATE DATABASE latin OWNER {USER} ENCODING LATIN1 TEMPLATE template0")
         yield None
         server.sql("DROP DATABASE latin WITH (FORCE)")
         return
-    if what == "pooler":
+    if case == "pooler":
         with pgbouncer(folder / "bouncer", server, pool_mode="transaction") as pooler:
             yield pooler.url
         return
     yield None
 
 
-SAID = {
+MESSAGES = {
     "password": "refuses the password",
     "database": "There is no such database",
     "newer": "newer version of Rollcall",
@@ -62,31 +64,33 @@ SAID = {
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(("bad", "said"), SAID.items(), indirect=["bad"], ids=SAID)
-def test_what_waiting_can_not_heal_ends_the_start(
-    tmp_path: Path, bad: str, said: str, workers: int
+@pytest.mark.parametrize(
+    ("bad_url", "message"), MESSAGES.items(), indirect=["bad_url"], ids=MESSAGES
+)
+def test_permanent_error_ends_server_start(
+    tmp_path: Path, bad_url: str, message: str, workers: int
 ) -> None:
     command = (sys.executable, "-m", "server", "serve", "--workers", str(workers))
-    server = ServerProcess(tmp_path / "data", *command, ROLLCALL_DATABASE_URL=bad)
+    server = ServerProcess(tmp_path / "data", *command, ROLLCALL_DATABASE_URL=bad_url)
     server.begin()
     try:
         assert server.process
         assert server.process.wait(END_SECONDS) == 1, server.output
     finally:
         server.kill()
-    assert server.output.count(said) == 1, server.output
+    assert server.output.count(message) == 1, server.output
     assert "Traceback" not in server.output
     assert PASSWORD not in server.output
     assert QUOTED not in server.output
-    [line] = [line for line in server.output.splitlines() if said in line]
-    assert not re.match(r"\d{4}-", line), "a line for people, not for the log"
+    [line] = [line for line in server.output.splitlines() if message in line]
+    assert not re.match(r"\d{4}-", line), "a plain line without the time stamp of the log"
 
 
-@pytest.mark.parametrize("bad", ["password"], indirect=True)
-def test_plain_uvicorn_ends_too(tmp_path: Path, bad: str) -> None:
+@pytest.mark.parametrize("bad_url", ["password"], indirect=True)
+def test_permanent_error_ends_plain_uvicorn(tmp_path: Path, bad_url: str) -> None:
     uvicorn = (sys.executable, "-m", "uvicorn", "--factory", "server.app:create_app")
     command = (*uvicorn, "--port", str(free_port()))
-    server = ServerProcess(tmp_path / "data", *command, ROLLCALL_DATABASE_URL=bad)
+    server = ServerProcess(tmp_path / "data", *command, ROLLCALL_DATABASE_URL=bad_url)
     server.begin()
     try:
         assert server.process
@@ -97,10 +101,10 @@ def test_plain_uvicorn_ends_too(tmp_path: Path, bad: str) -> None:
     assert "Traceback" not in server.output
 
 
-def test_what_can_heal_is_waited_for_and_said_once(
+def test_transient_errors_are_retried_and_logged_once(
     tmp_path: Path, server: Cluster, url: str
 ) -> None:
-    """The reason changes: it is away, is there, and refuses the password that was changed."""
+    """The database is stopped, then runs, then rejects the password that was changed."""
     program = ServerProcess(tmp_path / "data", ROLLCALL_DATABASE_URL=url)
     program.wait_for_database = False
     server.stop()
@@ -111,8 +115,8 @@ def test_what_can_heal_is_waited_for_and_said_once(
         wait_for(program.ready)
         reasons = re.findall(r"not available, trying again: (.*?) *\[rollcall", program.output)
         assert len(reasons) == len(set(reasons)), reasons
-        assert server.place in reasons[0]
-        # From here on nothing ends it: it has been in use.
+        assert server.address in reasons[0]
+        # After the first connection, no error ends the process.
         server.sql(f"ALTER ROLE {USER} PASSWORD 'another'")
         server.restart()
         wait_for(lambda: "refuses the password" in program.output)

@@ -1,4 +1,4 @@
-"""Every error of a database that is away, full or busy is Unavailable, wherever it is raised."""
+"""Errors of an unavailable, full or busy database are raised as Unavailable."""
 
 from typing import Any
 
@@ -12,33 +12,37 @@ from db.postgres.database import Database
 from db.postgres.transient import is_transient
 from domain.errors import Unavailable
 
-# One or more of each class.
-STATES = (
+# SQLSTATE codes, at least one of each transient class.
+TRANSIENT_STATES = (
     *("08000", "08003", "08006", "08P01", "40001", "40P01", "40002", "53000", "53100", "53200"),
     *("53300", "53400", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "25006"),
 )
-LASTING = ("22012", "23505", "42P01", "XX000", "P0001")
+PERMANENT_STATES = ("22012", "23505", "42P01", "XX000", "P0001")
 
 
-def raising(state: str) -> str:
+def raise_sql(state: str) -> str:
     return f"DO $$ BEGIN RAISE EXCEPTION 'on purpose' USING ERRCODE = '{state}'; END $$"
 
 
-@pytest.mark.parametrize("state", STATES)
-async def test_in_a_transaction(database: Database, state: str) -> None:
+@pytest.mark.parametrize("state", TRANSIENT_STATES)
+async def test_transient_state_in_transaction_raises_unavailable(
+    database: Database, state: str
+) -> None:
     with pytest.raises(Unavailable):
         async with database.transaction() as session:
-            await session.execute(text(raising(state)))
+            await session.execute(text(raise_sql(state)))
     async with database.transaction() as session:
         assert await session.scalar(text("SELECT 1")) == 1
 
 
-@pytest.mark.parametrize("state", STATES)
-async def test_on_a_lane(database: Database, state: str) -> None:
+@pytest.mark.parametrize("state", TRANSIENT_STATES)
+async def test_transient_state_on_dedicated_connection_raises_unavailable(
+    database: Database, state: str
+) -> None:
     connection = DedicatedConnection(database)
 
     async def fail(driver: Any) -> None:
-        await driver.execute(raising(state))
+        await driver.execute(raise_sql(state))
 
     async def work(driver: Any) -> int:
         return int(await driver.fetchval("SELECT 1"))
@@ -49,11 +53,11 @@ async def test_on_a_lane(database: Database, state: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("state", LASTING)
-async def test_others_are_not(database: Database, state: str) -> None:
+@pytest.mark.parametrize("state", PERMANENT_STATES)
+async def test_other_states_are_not_transient(database: Database, state: str) -> None:
     with pytest.raises(Exception, match=r"on purpose|42P01") as raised:
         async with database.transaction() as session:
-            await session.execute(text(raising(state)))
+            await session.execute(text(raise_sql(state)))
     assert not is_transient(raised.value)
     assert not isinstance(raised.value, Unavailable)
 
@@ -70,15 +74,15 @@ async def test_others_are_not(database: Database, state: str) -> None:
         TimeoutError(),
     ],
 )
-def test_outside_of_transactions(error: Exception) -> None:
+def test_driver_and_socket_errors_are_transient(error: Exception) -> None:
     assert is_transient(error)
-    wrapped = RuntimeError("what it led to")
+    wrapped = RuntimeError("a consequence")
     wrapped.__cause__ = error
     assert is_transient(wrapped)
 
 
-async def test_connections_that_died_idle_are_replaced(database: Database) -> None:
-    """Nobody notices: neither in the pool nor on a lane."""
+async def test_closed_idle_connections_are_replaced(database: Database) -> None:
+    """Callers see no error, neither with the pool nor with a dedicated connection."""
     connection = DedicatedConnection(database)
 
     async def work(driver: Any) -> int:
@@ -94,15 +98,15 @@ async def test_connections_that_died_idle_are_replaced(database: Database) -> No
     connection.close()
 
 
-async def test_locks_that_are_lost(database: Database) -> None:
+async def test_lost_advisory_locks_raise(database: Database) -> None:
     async with database.locks() as locks:
         database.live.end_all()
         with pytest.raises(LocksLost):
-            await locks.keep()
+            await locks.keep_alive()
 
 
-async def test_a_server_that_only_takes_reads_is_left(database: Database) -> None:
-    """Its connections are ended, so that the next ones find what has become of it."""
+async def test_connections_to_read_only_server_are_ended(database: Database) -> None:
+    """After a failover, the next connections must find the new primary."""
 
     async def write() -> None:
         async with database.transaction() as session:

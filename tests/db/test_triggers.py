@@ -1,4 +1,4 @@
-"""Functions and triggers of a migrated database, and their text in `db.tables.triggers`."""
+"""Functions and triggers of a migrated database against their SQL in `db.tables.triggers`."""
 
 import shutil
 from collections.abc import Callable
@@ -38,21 +38,21 @@ DIFFERENT_BODY = (
     "UPDATE SET version = EXCLUDED.version;', the database 'ON CONFLICT (device_id) DO "
     "UPDATE SET version = EXCLUDED.version + 1;'."
 )
-NOT_THERE = "The {} is in db/tables/triggers.py and not in the database."
-NOT_WRITTEN = "The {} is in the database and not in db/tables/triggers.py."
-REFUSAL = (
+MISSING_IN_DATABASE = "The {} is in db/tables/triggers.py and not in the database."
+MISSING_IN_FILE = "The {} is in the database and not in db/tables/triggers.py."
+INVALID_DEFINITION = (
     "PostgreSQL refuses 'CREATE TRIGGER queue_config AFTER UPDATE OF config_version, state ON "
     "devices' of db/tables/triggers.py: column new.stat does not exist"
 )
-FOUND = {
+DIFFERENCES = {
     "a changed body": (OTHER_BODY, DIFFERENT_BODY),
-    "a dropped trigger": (DROP, NOT_THERE.format("trigger queue_new_configs ON devices")),
-    "an extra trigger": (EXTRA, NOT_WRITTEN.format("trigger extra ON tokens")),
-    "an extra function": (EXTRA_FUNCTION, NOT_WRITTEN.format("function spare(integer)")),
+    "a dropped trigger": (DROP, MISSING_IN_DATABASE.format("trigger queue_new_configs ON devices")),
+    "an extra trigger": (EXTRA, MISSING_IN_FILE.format("trigger extra ON tokens")),
+    "an extra function": (EXTRA_FUNCTION, MISSING_IN_FILE.format("function spare(integer)")),
 }
 
 
-async def test_a_migrated_database_has_what_the_text_says(database: Database) -> None:
+async def test_migrated_database_equals_definitions(database: Database) -> None:
     async with database.engine.connect() as connection:
         compared = await connection.run_sync(compare_triggers)
     assert compared.in_database == compared.by_text
@@ -65,94 +65,94 @@ async def test_a_migrated_database_has_what_the_text_says(database: Database) ->
     assert await missing_migrations(database) == []
 
 
-@pytest.mark.parametrize(("change", "sentence"), FOUND.values(), ids=FOUND)
-async def test_a_difference_is_named(database: Database, change: str, sentence: str) -> None:
+@pytest.mark.parametrize(("change", "message"), DIFFERENCES.values(), ids=DIFFERENCES)
+async def test_difference_is_reported(database: Database, change: str, message: str) -> None:
     await execute(database, change)
-    assert await missing_migrations(database) == [sentence]
+    assert await missing_migrations(database) == [message]
 
 
-async def test_a_trigger_with_another_condition_is_named(database: Database) -> None:
+async def test_trigger_with_other_condition_is_reported(database: Database) -> None:
     await execute(database, OTHER_CONDITION)
-    [sentence] = await missing_migrations(database)
-    assert sentence.startswith("The trigger queue_config ON devices differs: ")
+    [message] = await missing_migrations(database)
+    assert message.startswith("The trigger queue_config ON devices differs: ")
 
 
-async def test_a_disabled_trigger_is_named(database: Database) -> None:
+async def test_disabled_trigger_is_reported(database: Database) -> None:
     await execute(database, "ALTER TABLE devices DISABLE TRIGGER queue_config")
-    [sentence] = await missing_migrations(database)
-    assert sentence.startswith("The trigger queue_config ON devices differs: ")
-    assert sentence.endswith(' -- disabled".')
+    [message] = await missing_migrations(database)
+    assert message.startswith("The trigger queue_config ON devices differs: ")
+    assert message.endswith(' -- disabled".')
 
 
-async def test_another_spelling_is_no_difference(database: Database) -> None:
+async def test_other_spelling_is_no_difference(database: Database) -> None:
     await execute(database, SAME_WITH_OTHER_SPELLING)
     assert await missing_migrations(database) == []
 
 
-async def test_a_missing_function_is_named_with_its_trigger(database: Database) -> None:
+async def test_missing_function_is_reported_with_its_trigger(database: Database) -> None:
     await execute(database, "DROP FUNCTION queue_config CASCADE")
     assert await missing_migrations(database) == [
-        NOT_THERE.format("function queue_config()"),
-        NOT_THERE.format("trigger queue_config ON devices"),
+        MISSING_IN_DATABASE.format("function queue_config()"),
+        MISSING_IN_DATABASE.format("trigger queue_config ON devices"),
     ]
 
 
-async def test_a_comparison_changes_nothing(database: Database) -> None:
-    """Not even if the transaction around it is committed."""
+async def test_comparison_does_not_change_database(database: Database) -> None:
+    """Also if the surrounding transaction is committed."""
     await execute(database, EXTRA, DROP)
-    before = await missing_migrations(database)
-    assert len(before) == 2
+    differences = await missing_migrations(database)
+    assert len(differences) == 2
     async with database.engine.begin() as connection:
         await connection.run_sync(compare_triggers)
-    assert await missing_migrations(database) == before
+    assert await missing_migrations(database) == differences
 
 
-async def test_a_text_that_postgresql_refuses_is_named(
+async def test_invalid_definition_is_reported(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse_a_text(monkeypatch)
-    assert await missing_migrations(database) == [REFUSAL]
+    use_invalid_definition(monkeypatch)
+    assert await missing_migrations(database) == [INVALID_DEFINITION]
 
 
-async def test_what_is_missing_is_written(
+async def test_generated_migration_restores_definitions_and_downgrades(
     database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The migration that is written gives the database what the text says, and takes it back."""
+    """Upgrade and downgrade of the generated migration."""
     changes = (OTHER_BODY, DROP, EXTRA, EXTRA_FUNCTION, OTHER_CONDITION)
     await execute(database, *changes, EXTRA_COLUMN, EXTRA_ON_COLUMN)
-    before = await missing_migrations(database)
-    assert len(before) == 7
+    differences = await missing_migrations(database)
+    assert len(differences) == 7
     copy_scripts(monkeypatch, tmp_path)
-    assert await write_migration(database, "mend triggers") == []
+    assert await write_migration(database, "repair triggers") == []
     await run(database, migrate._upgrade)
     assert await missing_migrations(database) == []
     await run(database, downgrade)
-    assert await missing_migrations(database) == before
+    assert await missing_migrations(database) == differences
 
 
-async def test_where_a_text_is_refused_only_tables_are_written(
+async def test_migration_with_invalid_definition_has_only_tables(
     database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await execute(database, EXTRA, "ALTER TABLE devices DROP COLUMN status_at")
-    refuse_a_text(monkeypatch)
+    use_invalid_definition(monkeypatch)
     copy_scripts(monkeypatch, tmp_path)
-    assert await write_migration(database, "mend") == [REFUSAL]
-    written = text_of(tmp_path, "*_mend.py")
+    assert await write_migration(database, "repair") == [INVALID_DEFINITION]
+    written = text_of(tmp_path, "*_repair.py")
     assert "op.add_column('devices', sa.Column('status_at'" in written
     assert "TRIGGER" not in written
 
 
-def test_the_command_says_what_it_does_not_write(
+def test_migrate_command_reports_invalid_definition(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    refuse_a_text(monkeypatch)
+    use_invalid_definition(monkeypatch)
     copy_scripts(monkeypatch, tmp_path)
-    ended = CliRunner().invoke(app, ["migrate", "--write", "mend"])
-    assert ended.exit_code == 0
-    assert f"Write its functions and triggers by hand:\n{REFUSAL}\n" in ended.stderr
+    result = CliRunner().invoke(app, ["migrate", "--write", "repair"])
+    assert result.exit_code == 0
+    assert f"Write these functions and triggers by hand:\n{INVALID_DEFINITION}\n" in result.stderr
 
 
-def refuse_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_invalid_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     changed = triggers.QUEUE_CONFIG_ON_UPDATE.replace("NEW.state =", "NEW.stat =")
     assert changed != triggers.QUEUE_CONFIG_ON_UPDATE
     texts = [
@@ -162,13 +162,13 @@ def refuse_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def copy_scripts(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """So that a migration that is written does not stay among Rollcall's."""
+    """Write migrations to a copy of the scripts, not to those of Rollcall."""
     shutil.copytree(migrate.SCRIPTS, folder / "migrations")
     monkeypatch.setattr(migrate, "SCRIPTS", folder / "migrations")
 
 
 def text_of(folder: Path, pattern: str) -> str:
-    """Of the only file that has such a name."""
+    """Return the text of the only file that matches."""
     [found] = folder.rglob(pattern)
     return found.read_text()
 

@@ -1,4 +1,4 @@
-"""Database URLs are read as libpq reads them; a wrong one is named in one line."""
+"""Database URLs are parsed as libpq parses them. An invalid URL is reported in one line."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def target(*hosts: Host, **options: str) -> Target:
         ),
     ],
 )
-def test_a_url_is_read(url: str, expected: Target) -> None:
+def test_url_is_parsed(url: str, expected: Target) -> None:
     assert parse(url) == expected
 
 
@@ -83,7 +83,7 @@ def test_credentials_are_decoded() -> None:
         ("postgresql://u:s3cret@a/db?sslcert=/no/cert", "no file /no/cert"),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(
+def test_invalid_url_is_reported_in_one_line(
     url: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", url)
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_named_in_one_line(
     assert SECRET not in message
 
 
-def test_a_root_certificate_is_needed_to_verify(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_full_needs_root_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/nowhere")
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", "postgresql://a/db?sslmode=verify-full")
     with pytest.raises(SettingsError, match="sslmode=verify-full needs sslrootcert"):
@@ -114,15 +114,15 @@ def test_a_root_certificate_is_needed_to_verify(monkeypatch: pytest.MonkeyPatch)
         "sslmode=verify-full&sslrootcert=system",
     ],
 )
-def test_options_that_are_known(options: str) -> None:
+def test_known_options_are_accepted(options: str) -> None:
     settings = Settings(database_url=f"postgresql://u:p@a/db?{options}")
     assert Database(settings.database_url or "")
 
 
-def test_the_settings_do_not_show_the_password() -> None:
+def test_settings_repr_has_no_password() -> None:
     assert SECRET not in repr(Settings(database_url=f"postgresql://u:{SECRET}@a/db"))
 
 
-def test_a_database_without_settings_checks_its_url() -> None:
+def test_database_checks_its_url() -> None:
     with pytest.raises(BadDatabaseUrl):
         Database("postgresql://a/db?nonsense=1")

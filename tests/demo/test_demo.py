@@ -1,4 +1,4 @@
-"""`make demo`, watched as somebody at the terminal does, who runs GraphiQL's tab in between."""
+"""The output of `make demo`, while the UpdateConfig document of GraphiQL is run."""
 
 import json
 import os
@@ -51,13 +51,13 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(tmp_path)
     yield terminal
-    # Killed at once, it would leave its server behind.
+    # A SIGKILL would leave its server running.
     terminal.process.send_signal(signal.SIGINT)
     terminal.process.wait(WAIT_SECONDS)
 
 
 @pytest.mark.alone
-def test_it_shows_what_it_promises(terminal: Terminal) -> None:
+def test_demo_shows_config_change_and_late_devices(terminal: Terminal) -> None:
     wait_for(lambda: terminal.shows(r"Москва temperature +connected to 127\.0\.0\.1"))
     wait_for(lambda: terminal.shows("broker +acme/paris/humidity/.* [0-9.]+\n"))
     wait_for(lambda: terminal.shows("run the tab UpdateConfig"))
@@ -70,18 +70,18 @@ def test_it_shows_what_it_promises(terminal: Terminal) -> None:
         },
         headers={"Authorization": f"Bearer {token}"},
     )
-    asked = time.monotonic()
+    sent_at = time.monotonic()
     version = answer.json()["data"]["updateConfig"]["config"]["version"]
     wait_for(lambda: terminal.shows(f"Paris temperature +config v{version} applied"))
     wait_for(lambda: terminal.shows(f"server +paris/temperature has applied v{version} after"))
-    assert time.monotonic() - asked < APPLIED_WITHIN_SECONDS * delay()
+    assert time.monotonic() - sent_at < APPLIED_WITHIN_SECONDS * delay()
     wait_for(lambda: terminal.shows("new: Living room temperature +connected"))
     new = r"broker +acme/living-room/temperature/(\w{6})\.\.\."
     wait_for(lambda: len(set(re.findall(new, terminal.text))) == 2)
     for id in set(re.findall(new, terminal.text)):
-        heard = f"Living room heating +heard acme/living-room/temperature/{id}"
-        wait_for(lambda: terminal.shows(heard))  # noqa: B023
+        received = f"Living room heating +received acme/living-room/temperature/{id}"
+        wait_for(lambda: terminal.shows(received))  # noqa: B023
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.wait(WAIT_SECONDS) == 0
-    assert "Nothing of it is left." in terminal.text
+    assert "The demo has ended." in terminal.text
     assert "Traceback" not in terminal.text

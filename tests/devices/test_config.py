@@ -1,4 +1,4 @@
-"""What a device should do, what it does, and who changed it when."""
+"""Desired config, applied config and config history."""
 
 import asyncio
 from datetime import datetime
@@ -17,11 +17,11 @@ FIELDS = "config { version intervalSeconds qos updatedAt updatedBy }"
 
 @pytest_asyncio.fixture
 async def device(api: Api) -> dict[str, str]:
-    answer = await api.register(await api.key())
-    return {"id": answer["device"]["id"], "token": answer["token"]}
+    response = await api.register(await api.key())
+    return {"id": response["device"]["id"], "token": response["token"]}
 
 
-async def test_a_change_is_a_new_version_with_its_event(
+async def test_update_config_creates_version_and_event(
     api: Api, device: dict[str, str], database: Database
 ) -> None:
     payload = await api.change(
@@ -32,8 +32,8 @@ async def test_a_change_is_a_new_version_with_its_event(
     [event] = await events_of(database, "config_changed")
     assert event.before
     assert event.after
-    kept = {"version": 1, "intervalSeconds": 60, "qos": 1}
-    assert {key: event.before[key] for key in kept} == kept
+    old_values = {"version": 1, "intervalSeconds": 60, "qos": 1}
+    assert {key: event.before[key] for key in old_values} == old_values
     assert event.after == {**config, "listen": [], "updatedAt": event.after["updatedAt"]}
     same_instant = datetime.fromisoformat
     assert same_instant(event.after["updatedAt"]) == same_instant(config["updatedAt"])
@@ -41,7 +41,7 @@ async def test_a_change_is_a_new_version_with_its_event(
     assert event.actor.startswith("admin:")
 
 
-async def test_the_same_values_are_no_change(
+async def test_update_config_with_same_values_changes_nothing(
     api: Api, device: dict[str, str], database: Database
 ) -> None:
     payload = await api.change(
@@ -61,7 +61,7 @@ async def test_the_same_values_are_no_change(
         ({}, None),
     ],
 )
-async def test_limits(
+async def test_config_values_outside_limits_are_rejected(
     api: Api, device: dict[str, str], values: dict[str, int], field: str | None
 ) -> None:
     payload = await api.change("updateConfig", fields=FIELDS, deviceId=device["id"], **values)
@@ -70,14 +70,16 @@ async def test_limits(
 
 
 @pytest.mark.parametrize("values", [{"intervalSeconds": 1, "qos": 0}, {"intervalSeconds": 604800}])
-async def test_the_limits_themselves_are_fine(
+async def test_config_values_at_limits_are_accepted(
     api: Api, device: dict[str, str], values: dict[str, int]
 ) -> None:
     payload = await api.change("updateConfig", fields=FIELDS, deviceId=device["id"], **values)
     assert payload["errors"] == []
 
 
-async def test_a_change_from_an_old_version_is_refused(api: Api, device: dict[str, str]) -> None:
+async def test_update_config_with_old_expected_version_is_a_conflict(
+    api: Api, device: dict[str, str]
+) -> None:
     def attempt(qos: int) -> Any:
         return api.change("updateConfig", deviceId=device["id"], qos=qos, expectedVersion=1)
 
@@ -86,47 +88,45 @@ async def test_a_change_from_an_old_version_is_refused(api: Api, device: dict[st
     assert codes == ["CONFLICT"]
 
 
-async def test_desired_and_applied_differ_until_the_device_says_so(
+async def test_in_sync_follows_acknowledged_version(
     api: Api, device: dict[str, str], database: Database
 ) -> None:
-    look = "query ($id: ID!) { device(id: $id) { inSync config { version } appliedConfig { version intervalSeconds } configError } }"  # noqa: E501
+    query = "query ($id: ID!) { device(id: $id) { inSync config { version } appliedConfig { version intervalSeconds } configError } }"  # noqa: E501
 
-    async def seen() -> Any:
-        return (await api.ask(look, id=device["id"]))["device"]
+    async def config_state() -> Any:
+        return (await api.ask(query, id=device["id"]))["device"]
 
-    assert (await seen())["appliedConfig"] is None
+    assert (await config_state())["appliedConfig"] is None
     await api.change("acknowledgeConfig", device["token"], version=1)
-    assert (await seen())["inSync"]
+    assert (await config_state())["inSync"]
 
     await api.change("updateConfig", deviceId=device["id"], intervalSeconds=5)
-    assert await seen() == {
+    assert await config_state() == {
         "inSync": False,
         "config": {"version": 2},
         "appliedConfig": {"version": 1, "intervalSeconds": 60},
         "configError": None,
     }
     await api.change("acknowledgeConfig", device["token"], version=2, error="too fast for me")
-    assert await seen() == {
+    assert await config_state() == {
         "inSync": False,
         "config": {"version": 2},
         "appliedConfig": {"version": 1, "intervalSeconds": 60},
         "configError": "too fast for me",
     }
     await api.change("acknowledgeConfig", device["token"], version=2)
-    assert (await seen())["inSync"]
-    assert (await seen())["configError"] is None
+    assert (await config_state())["inSync"]
+    assert (await config_state())["configError"] is None
     await api.change("acknowledgeConfig", device["token"], version=2)
     assert len(await events_of(database, "config_applied")) == 3
 
 
-async def test_a_version_that_does_not_exist_is_not_acknowledged(
-    api: Api, device: dict[str, str]
-) -> None:
+async def test_acknowledge_unknown_version_is_rejected(api: Api, device: dict[str, str]) -> None:
     payload = await api.change("acknowledgeConfig", device["token"], version=7)
     assert [(e["code"], e["field"]) for e in payload["errors"]] == [("INVALID", "version")]
 
 
-async def test_history_has_every_version(api: Api, device: dict[str, str]) -> None:
+async def test_config_history_has_every_version(api: Api, device: dict[str, str]) -> None:
     for interval in (10, 20, 30):
         await api.change("updateConfig", deviceId=device["id"], intervalSeconds=interval)
     query = "query ($id: ID!, $n: Int!) { device(id: $id) { configHistory(first: $n) { version intervalSeconds } } }"  # noqa: E501
@@ -141,30 +141,30 @@ async def test_history_has_every_version(api: Api, device: dict[str, str]) -> No
     assert newest == history[:1]
 
 
-async def test_the_histories_of_a_list_are_read_at_once(
+async def test_config_histories_of_a_list_are_read_in_one_batch(
     api: Api, device: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that asks for too many versions fails alone."""
+    """A field with an invalid `first` fails without the others."""
     other = (await api.register(api.admin, mac="24:6f:28:00:00:02"))["device"]["id"]
     for id, interval in ((device["id"], 30), (device["id"], 31), (other, 32)):
         await api.change("updateConfig", deviceId=id, intervalSeconds=interval)
-    asked = []
-    real = config_history.config_histories
+    batches = []
+    original = config_history.config_histories
 
-    async def counted(session: Any, ids: Any, limit: int) -> Any:
-        asked.append((set(ids), limit))
-        return await real(session, ids, limit)
+    async def recording_config_histories(session: Any, ids: Any, limit: int) -> Any:
+        batches.append((set(ids), limit))
+        return await original(session, ids, limit)
 
-    monkeypatch.setattr(config_history, "config_histories", counted)
+    monkeypatch.setattr(config_history, "config_histories", recording_config_histories)
     query = "{ devices { nodes { id configHistory(first: 2) { version intervalSeconds } } } }"
     nodes = (await api.ask(query))["devices"]["nodes"]
     assert {node["id"]: [c["version"] for c in node["configHistory"]] for node in nodes} == {
         device["id"]: [3, 2],
         other: [2, 1],
     }
-    assert asked == [({device["id"], other}, 1)]
+    assert batches == [({device["id"], other}, 1)]
     both = "{ a: device(id: $x) { configHistory(first: 2) { version } } "
     both += "b: device(id: $x) { configHistory(first: 0) { version } } }"
-    answer = (await api.post(f"query ($x: ID!) {both}", api.admin, x=other)).json()
-    assert answer["data"]["a"] == {"configHistory": [{"version": 2}, {"version": 1}]}
-    assert answer["data"]["b"] is None
+    response = (await api.post(f"query ($x: ID!) {both}", api.admin, x=other)).json()
+    assert response["data"]["a"] == {"configHistory": [{"version": 2}, {"version": 1}]}
+    assert response["data"]["b"] is None

@@ -1,4 +1,4 @@
-"""Lists, filters, pages, and what an administrator changes."""
+"""Device lists, filters, pages, and changes by an administrator."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ TYPES = ["temperature", "pressure"]
 
 @pytest_asyncio.fixture
 async def fleet(api: Api) -> list[str]:
-    """Twelve devices of two owners, by order of registration."""
+    """Twelve devices of two owners, in the order of registration."""
     ids = []
     for number in range(12):
         answer = await api.register(
@@ -48,7 +48,7 @@ async def listed(api: Api, filter: dict[str, Any]) -> list[str]:
         ({}, range(12)),
         ({"owner": "acme"}, range(0, 12, 2)),
         ({"owner": " ACME "}, range(0, 12, 2)),
-        ({"owner": "Nobody"}, []),
+        ({"owner": "Unknown"}, []),
         ({"place": "new york"}, [2, 5, 8, 11]),
         ({"measurementType": "pressure"}, range(6, 12)),
         ({"sensorModel": "bme280"}, range(0, 12, 2)),
@@ -67,19 +67,17 @@ async def listed(api: Api, filter: dict[str, Any]) -> list[str]:
         ({"owner": "Acme", "place": "Paris", "measurementType": "pressure"}, [6]),
     ],
 )
-async def test_filters(
+async def test_device_list_is_filtered(
     api: Api, fleet: list[str], filter: dict[str, Any], numbers: list[int]
 ) -> None:
     assert await listed(api, filter) == [fleet[number] for number in numbers]
 
 
-async def test_an_id_can_be_searched_by_its_beginning(api: Api, fleet: list[str]) -> None:
+async def test_search_by_prefix_of_id(api: Api, fleet: list[str]) -> None:
     assert await listed(api, {"search": fleet[4][:12]}) == [fleet[4]]
 
 
-async def test_pages_have_every_device_once_while_others_come_and_go(
-    api: Api, fleet: list[str]
-) -> None:
+async def test_pages_have_every_device_once_during_changes(api: Api, fleet: list[str]) -> None:
     query = """query ($after: String) { devices(first: 5, after: $after) {
         nodes { id } edges { cursor node { id } }
         pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
@@ -111,7 +109,7 @@ async def test_pages_have_every_device_once_while_others_come_and_go(
         (f'filter: {{search: "{"x" * 101}"}}', "search"),
     ],
 )
-async def test_what_a_list_can_not_do(api: Api, arguments: str, field: str) -> None:
+async def test_invalid_list_arguments_are_rejected(api: Api, arguments: str, field: str) -> None:
     answer = (await api.post(f"{{ devices({arguments}) {{ totalCount }} }}", api.admin)).json()
     extensions = answer["errors"][0]["extensions"]
     assert extensions["code"] == "INVALID"
@@ -119,14 +117,14 @@ async def test_what_a_list_can_not_do(api: Api, arguments: str, field: str) -> N
 
 
 @pytest.mark.parametrize("id", ["nonsense", "", "\x00", "\ud800", "f" * 32, "F" * 33])
-async def test_a_device_that_is_not_there(api: Api, id: str) -> None:
+async def test_unknown_device_is_null_or_not_found(api: Api, id: str) -> None:
     query = "query ($id: ID!) { device(id: $id) { id } topics(deviceId: $id) { data } }"
     assert await api.ask(query, id=id) == {"device": None, "topics": None}
     payload = await api.change("updateConfig", deviceId=id, qos=0)
     assert [(e["code"], e["field"]) for e in payload["errors"]] == [("NOT_FOUND", "deviceId")]
 
 
-async def test_a_move_gives_a_new_topic_and_version(
+async def test_move_changes_topic_and_config_version(
     api: Api, fleet: list[str], database: Database
 ) -> None:
     id = fleet[0]
@@ -157,7 +155,7 @@ async def test_a_move_gives_a_new_topic_and_version(
     assert event.actor.startswith("admin:")
 
 
-async def test_an_update_that_changes_nothing_leaves_no_trace(
+async def test_update_device_with_same_values_changes_nothing(
     api: Api, fleet: list[str], database: Database
 ) -> None:
     payload = await api.change(
@@ -171,7 +169,7 @@ async def test_an_update_that_changes_nothing_leaves_no_trace(
     assert await events_of(database, "device_updated") == []
 
 
-async def test_a_deleted_device_is_gone_and_remembered(
+async def test_deleted_device_is_removed_and_recorded_as_event(
     api: Api, fleet: list[str], database: Database
 ) -> None:
     assert (await api.change("deleteDevice", fields="id", id=fleet[0]))["id"] == fleet[0]
@@ -184,15 +182,15 @@ async def test_a_deleted_device_is_gone_and_remembered(
     assert event.before["place"] == "Paris"
 
 
-async def test_whoever_asks_was_heard_from(api: Api) -> None:
-    """Soon after the answer, and no oftener than every minute."""
+async def test_requests_of_device_update_last_seen(api: Api) -> None:
+    """Last seen is written soon after the response, at most once a minute."""
     device = await api.register(await api.key(), mac="24:6f:28:00:99:01")
     id, token = device["device"]["id"], device["token"]
     services = api.app.state.database_supervisor.services
     database: Database = services.database
 
     async def last_seen() -> tuple[datetime, float]:
-        """The moment, and how many seconds it is ago."""
+        """Return the time, and its age in seconds."""
         found = "SELECT last_seen_at, extract(epoch FROM now() - last_seen_at) FROM devices"
         async with database.transaction() as session:
             moment, age = (await session.execute(text(found))).one()
@@ -207,10 +205,10 @@ async def test_whoever_asks_was_heard_from(api: Api) -> None:
     assert (await last_seen())[1] > 3500
     await api.ask("{ me { id } }", token)
 
-    async def seen_lately() -> bool:
+    async def seen_recently() -> bool:
         return (await last_seen())[1] <= 60
 
-    await until(seen_lately)
+    await until(seen_recently)
     first, _ = await last_seen()
     await api.ask("{ me { id } }", token)
     assert await write_last_seen(services) == 0

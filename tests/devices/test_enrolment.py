@@ -1,4 +1,4 @@
-"""Every combination of what is known, what is shown and what the deployment allows."""
+"""Every combination of device status, credential and re-enrolment policy."""
 
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -14,7 +14,7 @@ from domain.devices.enrolment import (
 
 APPROVE, ALLOW = ReenrolmentPolicy.APPROVE, ReenrolmentPolicy.ALLOW
 ACTIVE, PENDING, REJECTED = DeviceState.ACTIVE, DeviceState.PENDING, DeviceState.REJECTED
-LETS_IN = {Decision.ANSWER, Decision.RENEW}
+ACCEPTING = {Decision.ANSWER, Decision.RENEW}
 FLAGS = list(product((False, True), repeat=4))
 
 
@@ -25,76 +25,78 @@ def decided(
     policies: Iterable[ReenrolmentPolicy] = ReenrolmentPolicy,
 ) -> Iterator[tuple[EnrolmentStatus, Proof, Decision]]:
     for state, flags, proof, policy in product(states, FLAGS, proofs, policies):
-        known = EnrolmentStatus(state, *flags)
-        yield known, proof, decide_known(known, proof, policy)
+        status = EnrolmentStatus(state, *flags)
+        yield status, proof, decide_known(status, proof, policy)
 
 
-def test_a_rejected_device_stays_out_whatever_it_shows() -> None:
+def test_rejected_device_is_never_accepted() -> None:
     for case in decided(states={REJECTED}):
-        assert case[2] not in LETS_IN, case
+        assert case[2] not in ACCEPTING, case
 
 
-def test_its_own_token_is_answered() -> None:
+def test_token_of_active_device_is_answered() -> None:
     for case in decided(states={ACTIVE}, proofs={Proof.TOKEN}):
         assert case[2] is Decision.ANSWER, case
 
 
-def test_only_its_own_token_is_answered() -> None:
-    """An answer has no new token in it: anybody else could do nothing with it."""
+def test_other_credentials_are_never_answered() -> None:
+    """ANSWER contains no new token, so it is useful only to a caller that has the token."""
     for case in decided(proofs={*Proof} - {Proof.TOKEN}):
         assert case[2] is not Decision.ANSWER, case
 
 
-def test_a_waiting_token_only_waits() -> None:
-    for case in decided(proofs={Proof.WAITING_TOKEN}):
-        assert case[2] is Decision.KEEP_WAITING, case
+def test_pending_token_stays_pending() -> None:
+    for case in decided(proofs={Proof.PENDING_TOKEN}):
+        assert case[2] is Decision.STAY_PENDING, case
 
 
-def test_an_administrator_renews_all_but_the_rejected() -> None:
+def test_admin_renews_every_device_except_rejected() -> None:
     for case in decided(proofs={Proof.ADMIN}):
         assert case[2] is (Decision.REFUSE if case[0].state is REJECTED else Decision.RENEW), case
 
 
-def test_nobody_takes_a_confirmed_device_over_by_its_mac() -> None:
+def test_key_does_not_take_over_confirmed_device() -> None:
     for case in decided(proofs={Proof.KEY}, policies={APPROVE}):
-        assert not (case[0].confirmed and case[2] in LETS_IN), case
+        assert not (case[0].confirmed and case[2] in ACCEPTING), case
 
 
-def test_a_key_does_not_get_a_refused_device_in() -> None:
+def test_key_is_refused_after_refused_reenrolment() -> None:
     for case in decided(proofs={Proof.KEY}):
         assert not case[0].refused or case[2] is Decision.REFUSE, case
 
 
-def test_a_key_does_not_get_a_device_in_that_was_never_approved() -> None:
+def test_key_is_not_accepted_for_device_without_approval() -> None:
     for case in decided(states={PENDING, REJECTED}, proofs={Proof.KEY}):
-        assert case[2] not in LETS_IN, case
+        assert case[2] not in ACCEPTING, case
 
 
-def test_a_key_does_not_take_a_token_that_was_issued_for_another() -> None:
+def test_key_does_not_replace_token_issued_for_another_key() -> None:
     for case in decided(proofs={Proof.KEY}, policies={APPROVE}):
-        assert case[0].renewable or case[2] is not Decision.RENEW, case
-        assert case[0].waitable or case[2] is not Decision.WAIT, case
+        assert case[0].renewal_allowed or case[2] is not Decision.RENEW, case
+        assert case[0].pending_allowed or case[2] is not Decision.ISSUE_PENDING, case
 
 
-def test_a_key_gets_a_lost_answer_again() -> None:
+def test_same_key_renews_unconfirmed_token() -> None:
     for case in decided(states={ACTIVE}, proofs={Proof.KEY}, policies={APPROVE}):
-        known = case[0]
-        lost = known.renewable and not (known.confirmed or known.refused)
+        status = case[0]
+        lost = status.renewal_allowed and not (status.confirmed or status.refused)
         assert (case[2] is Decision.RENEW) is lost, case
 
 
-def test_a_trusted_key_gets_every_approved_device_in() -> None:
+def test_key_renews_active_device_with_policy_allow() -> None:
     for case in decided(states={ACTIVE}, proofs={Proof.KEY}, policies={ALLOW}):
         assert case[2] is (Decision.REFUSE if case[0].refused else Decision.RENEW), case
 
 
-def test_a_device_that_waits_can_ask_again() -> None:
+def test_key_of_pending_device_stays_pending_or_gets_pending_token() -> None:
     for case in decided(states={PENDING}, proofs={Proof.KEY}):
         if not case[0].refused:
-            assert case[2] is (Decision.WAIT if case[0].waitable else Decision.KEEP_WAITING), case
+            assert case[2] is (
+                Decision.ISSUE_PENDING if case[0].pending_allowed else Decision.STAY_PENDING
+            ), case
 
 
-def test_only_what_was_refused_or_rejected_is_turned_away() -> None:
+def test_only_refused_or_rejected_devices_are_refused() -> None:
     for case in decided():
         if case[2] is Decision.REFUSE:
             assert case[0].state is REJECTED or case[0].refused, case

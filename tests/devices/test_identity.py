@@ -37,29 +37,29 @@ def notations(mac: bytes) -> set[str]:
 @given(MACS)
 @example(bytes(range(6)))
 @example(bytes(range(8)))
-def test_any_notation_of_one_address_is_one_address(mac: bytes) -> None:
+def test_all_notations_of_a_mac_parse_to_same_address(mac: bytes) -> None:
     assert {text: parse_mac(text) for text in notations(mac)} == dict.fromkeys(notations(mac), mac)
 
 
 @given(MACS, MACS)
-def test_ids_differ_as_addresses_do(one: bytes, other: bytes) -> None:
+def test_different_macs_have_different_device_ids(one: bytes, other: bytes) -> None:
     assert (device_id(one) == device_id(other)) is (one == other)
 
 
 @given(MACS)
-def test_an_id_is_the_beginning_of_the_hash(mac: bytes) -> None:
+def test_device_id_is_prefix_of_sha256(mac: bytes) -> None:
     assert device_id(mac) == sha256(mac).hexdigest()[:32]
     assert is_device_id(device_id(mac))
 
 
-def test_ids_stay_what_they_are() -> None:
+def test_device_ids_are_stable() -> None:
     assert device_id(parse_mac(ADDRESS)) == "ec42179b76a53de03a9ace42975a4fc6"
     assert device_id(parse_mac("24:6f:28:ff:fe:aa:bb:cc")) == "d8c4e7c93dd1fc7ba89423ed8cf5a2dc"
 
 
 @given(st.text() | NEARLY_MACS)
-def test_other_text_is_a_value_error_and_nothing_else(text: str) -> None:
-    """What is taken has its digits in order and one separator at most: nothing is guessed."""
+def test_arbitrary_text_parses_or_raises_value_error(text: str) -> None:
+    """Accepted text has its digits in order and at most one kind of separator."""
     try:
         mac = parse_mac(text)
     except ValueError:
@@ -91,7 +91,7 @@ def test_other_text_is_a_value_error_and_nothing_else(text: str) -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_address(text: str) -> None:
+def test_invalid_mac_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="Not a MAC address"):
         parse_mac(text)
 
@@ -108,20 +108,21 @@ def test_what_is_no_address(text: str) -> None:
         "24:6f:28:aa:bb:c:c",
     ],
 )
-def test_twelve_digits_are_not_an_address_if_their_groups_make_no_sense(text: str) -> None:
-    """Another reading of them would be another device."""
+def test_ambiguous_digit_groups_are_rejected(text: str) -> None:
+    """Another interpretation of the digits would be another device."""
     with pytest.raises(ValueError, match="Not a MAC address"):
         parse_mac(text)
 
 
 @pytest.mark.parametrize("bit", ["0", "f"])
 @pytest.mark.parametrize("digits", [12, 16])
-def test_what_a_board_gives_that_could_not_read_its_address(bit: str, digits: int) -> None:
+def test_mac_with_all_bits_equal_is_rejected(bit: str, digits: int) -> None:
+    """A board returns such an address if it can not read its own."""
     for text in (bit * digits, ":".join([bit * 2] * (digits // 2))):
         with pytest.raises(ValueError, match="all its bits are the same"):
             parse_mac(text)
 
 
 @pytest.mark.parametrize("text", ["", "a" * 31, "a" * 33, "A" * 32, "g" * 32, "a" * 32 + "\n"])
-def test_what_is_no_id(text: str) -> None:
+def test_invalid_device_id_is_rejected(text: str) -> None:
     assert not is_device_id(text)

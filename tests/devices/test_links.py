@@ -1,4 +1,4 @@
-"""Who hears whom: links, what a device is told of them, and who may see what."""
+"""Links: topic filters of listeners, sources, limits, and isolation between owners."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ LINK = "link { id filter place measurementType deviceId }"
 SENSOR, OTHER, RELAY = "24:6f:28:00:00:01", "24:6f:28:00:00:02", "24:6f:28:00:00:03"
 
 
-async def made(api: Api, mac: str, place: str = "Paris", type: str = "temperature") -> str:
+async def register_device(
+    api: Api, mac: str, place: str = "Paris", type: str = "temperature"
+) -> str:
     found = await api.register(
         api.admin, mac=mac, location={"place": place}, measurementType=type, owner="Acme"
     )
@@ -20,31 +22,31 @@ async def made(api: Api, mac: str, place: str = "Paris", type: str = "temperatur
 
 @pytest_asyncio.fixture
 async def relay(api: Api) -> str:
-    return await made(api, RELAY, type="relay")
+    return await register_device(api, RELAY, type="relay")
 
 
-async def link(api: Api, listener: str, **wanted: Any) -> Any:
-    payload = await api.change("linkDevice", fields=LINK, listenerId=listener, **wanted)
+async def link(api: Api, listener: str, **selector: Any) -> Any:
+    payload = await api.change("linkDevice", fields=LINK, listenerId=listener, **selector)
     assert payload["errors"] == []
     return payload["link"]
 
 
-async def refused(api: Api, listener: str, **wanted: Any) -> tuple[str, str]:
-    payload = await api.change("linkDevice", fields=LINK, listenerId=listener, **wanted)
+async def link_error(api: Api, listener: str, **selector: Any) -> tuple[str, str]:
+    payload = await api.change("linkDevice", fields=LINK, listenerId=listener, **selector)
     assert payload["link"] is None
     [error] = payload["errors"]
     return error["code"], error["field"]
 
 
-async def told(api: Api, id: str) -> tuple[list[str], int]:
-    """What a device listens to, and the version of its config."""
+async def listen_and_version(api: Api, id: str) -> tuple[list[str], int]:
+    """Return the topic filters of a device and its config version."""
     query = "query ($id: ID!) { device(id: $id) { topics { listen } config { version } } }"
     device = (await api.ask(query, id=id))["device"]
     return device["topics"]["listen"], device["config"]["version"]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "filter"),
+    ("selector", "filter"),
     [
         ({}, "acme/+/+/+"),
         ({"owner": "ACME"}, "acme/+/+/+"),
@@ -53,36 +55,36 @@ async def told(api: Api, id: str) -> tuple[list[str], int]:
         ({"place": "Roma", "measurementType": "humidity"}, "acme/roma/humidity/+"),
     ],
 )
-async def test_a_selector_is_a_filter(
-    api: Api, relay: str, wanted: dict[str, str], filter: str
+async def test_link_selector_becomes_topic_filter(
+    api: Api, relay: str, selector: dict[str, str], filter: str
 ) -> None:
-    assert (await link(api, relay, **wanted))["filter"] == filter
-    assert await told(api, relay) == ([filter], 2)
+    assert (await link(api, relay, **selector))["filter"] == filter
+    assert await listen_and_version(api, relay) == ([filter], 2)
 
 
-async def test_one_device_is_its_base_topic(api: Api, relay: str) -> None:
-    sensor = await made(api, SENSOR)
+async def test_link_to_device_is_its_base_topic(api: Api, relay: str) -> None:
+    sensor = await register_device(api, SENSOR)
     topic = f"acme/paris/temperature/{sensor}"
     assert (await link(api, relay, deviceId=sensor.upper()))["filter"] == topic
-    assert await told(api, relay) == ([topic], 2)
+    assert await listen_and_version(api, relay) == ([topic], 2)
 
 
-async def test_the_shortest_set_is_told(api: Api, relay: str) -> None:
-    """A link that adds nothing, and the removal of one that another covers, change no config."""
+async def test_listen_has_shortest_set_of_filters(api: Api, relay: str) -> None:
+    """A redundant link, and the removal of a covered link, do not change the config."""
     narrow = await link(api, relay, place="Paris", measurementType="temperature")
     wide = await link(api, relay, place="Paris")
-    assert await told(api, relay) == (["acme/paris/+/+"], 3)
-    same = await link(api, relay, place="paris ")
-    assert same["id"] == wide["id"]
+    assert await listen_and_version(api, relay) == (["acme/paris/+/+"], 3)
+    existing = await link(api, relay, place="paris ")
+    assert existing["id"] == wide["id"]
     await api.change("unlinkDevice", id=narrow["id"])
-    assert await told(api, relay) == (["acme/paris/+/+"], 3)
+    assert await listen_and_version(api, relay) == (["acme/paris/+/+"], 3)
     await api.change("unlinkDevice", id=wide["id"])
-    assert await told(api, relay) == ([], 4)
-    gone = await api.change("unlinkDevice", id=wide["id"])
-    assert [(e["code"], e["field"]) for e in gone["errors"]] == [("NOT_FOUND", "id")]
+    assert await listen_and_version(api, relay) == ([], 4)
+    repeated = await api.change("unlinkDevice", id=wide["id"])
+    assert [(e["code"], e["field"]) for e in repeated["errors"]] == [("NOT_FOUND", "id")]
 
 
-async def test_registration_tells_it(api: Api, relay: str) -> None:
+async def test_registration_returns_listen_filters(api: Api, relay: str) -> None:
     await link(api, relay, place="Paris")
     found = await api.register(
         api.admin, mac=RELAY, location={"place": "Paris"}, measurementType="relay"
@@ -90,51 +92,51 @@ async def test_registration_tells_it(api: Api, relay: str) -> None:
     assert found["device"]["topics"]["listen"] == ["acme/paris/+/+"]
 
 
-async def test_a_sensor_that_comes_later_is_heard(api: Api, relay: str) -> None:
+async def test_later_device_becomes_source_of_link(api: Api, relay: str) -> None:
     await link(api, relay, place="Paris", measurementType="temperature")
     query = """query ($id: ID!) { device(id: $id) {
       links { filter } sources { totalCount nodes { id } } listeners { nodes { id } } } }"""
     assert (await api.ask(query, id=relay))["device"]["sources"]["nodes"] == []
-    version = (await told(api, relay))[1]
-    sensor = await made(api, SENSOR)
-    await made(api, OTHER, place="Rome")
+    version = (await listen_and_version(api, relay))[1]
+    sensor = await register_device(api, SENSOR)
+    await register_device(api, OTHER, place="Rome")
     device = (await api.ask(query, id=relay))["device"]
     assert device["sources"] == {"totalCount": 1, "nodes": [{"id": sensor}]}
     assert device["links"] == [{"filter": "acme/paris/temperature/+"}]
-    heard = (await api.ask(query, id=sensor))["device"]
-    assert heard["listeners"]["nodes"] == [{"id": relay}]
-    assert (await told(api, relay))[1] == version
+    source = (await api.ask(query, id=sensor))["device"]
+    assert source["listeners"]["nodes"] == [{"id": relay}]
+    assert (await listen_and_version(api, relay))[1] == version
 
 
-async def test_a_source_that_moves_is_followed(api: Api, relay: str) -> None:
-    sensor = await made(api, SENSOR)
+async def test_link_follows_moved_and_deleted_source(api: Api, relay: str) -> None:
+    sensor = await register_device(api, SENSOR)
     await link(api, relay, deviceId=sensor)
     await api.change("updateDevice", id=sensor, location={"place": "Rome"})
-    assert await told(api, relay) == ([f"acme/rome/temperature/{sensor}"], 3)
+    assert await listen_and_version(api, relay) == ([f"acme/rome/temperature/{sensor}"], 3)
     await api.change("deleteDevice", id=sensor)
-    assert await told(api, relay) == ([], 4)
+    assert await listen_and_version(api, relay) == ([], 4)
 
 
-async def test_links_end_where_the_owner_does(api: Api, relay: str) -> None:
-    sensor = await made(api, SENSOR)
+async def test_links_end_when_owner_changes(api: Api, relay: str) -> None:
+    sensor = await register_device(api, SENSOR)
     await link(api, relay, deviceId=sensor)
     await link(api, sensor, place="Paris")
     await api.change("updateDevice", id=sensor, owner="Globex")
-    assert (await told(api, relay))[0] == []
-    assert (await told(api, sensor))[0] == []
-    assert await refused(api, relay, deviceId=sensor) == ("NOT_FOUND", "deviceId")
-    assert await refused(api, relay, owner="Globex") == ("NOT_ALLOWED", "owner")
+    assert (await listen_and_version(api, relay))[0] == []
+    assert (await listen_and_version(api, sensor))[0] == []
+    assert await link_error(api, relay, deviceId=sensor) == ("NOT_FOUND", "deviceId")
+    assert await link_error(api, relay, owner="Globex") == ("NOT_ALLOWED", "owner")
 
 
-async def test_what_is_no_selector(api: Api, relay: str) -> None:
-    sensor = await made(api, SENSOR)
-    assert await refused(api, "0" * 32) == ("NOT_FOUND", "listenerId")
-    assert await refused(api, relay, deviceId=sensor, place="Paris") == ("INVALID", None)
-    assert await refused(api, relay, deviceId=relay) == ("INVALID", "deviceId")
-    assert await refused(api, relay, place=" ") == ("INVALID", "place")
+async def test_invalid_link_selectors_are_rejected(api: Api, relay: str) -> None:
+    sensor = await register_device(api, SENSOR)
+    assert await link_error(api, "0" * 32) == ("NOT_FOUND", "listenerId")
+    assert await link_error(api, relay, deviceId=sensor, place="Paris") == ("INVALID", None)
+    assert await link_error(api, relay, deviceId=relay) == ("INVALID", "deviceId")
+    assert await link_error(api, relay, place=" ") == ("INVALID", "place")
 
 
-async def test_a_device_is_told_no_more_than_it_can_hold(api: Api, relay: str) -> None:
+async def test_links_above_size_limit_are_a_conflict(api: Api, relay: str) -> None:
     places = ["x" * 30 + f"{n:02d}" for n in range(40)]
     codes = []
     for place in places:
@@ -143,28 +145,28 @@ async def test_a_device_is_told_no_more_than_it_can_hold(api: Api, relay: str) -
         if codes:
             break
     assert codes == ["CONFLICT"]
-    listen, version = await told(api, relay)
+    listen, version = await listen_and_version(api, relay)
     assert sum(map(len, listen)) <= 1_500
     assert version == len(listen) + 1
 
 
-async def test_what_is_covered_now_counts_too(api: Api, relay: str) -> None:
-    """It would have to be told once the wider link is gone."""
+async def test_covered_links_count_for_size_limit(api: Api, relay: str) -> None:
+    """The device must subscribe to them after the wider link is removed."""
     wide = await link(api, relay)
     codes: list[str] = []
     for number in range(20):
-        sensor = await made(api, f"24:6f:28:00:01:{number:02x}")
+        sensor = await register_device(api, f"24:6f:28:00:01:{number:02x}")
         payload = await api.change("linkDevice", fields=LINK, listenerId=relay, deviceId=sensor)
         codes += [error["code"] for error in payload["errors"]]
         if codes:
             break
     assert codes == ["CONFLICT"]
     await api.change("unlinkDevice", id=wide["id"])
-    listen, _ = await told(api, relay)
+    listen, _ = await listen_and_version(api, relay)
     assert 5 < len(listen) < 12
 
 
-async def test_other_owners_see_and_change_nothing(api: Api, relay: str) -> None:
+async def test_owner_admin_can_not_change_links_of_another_owner(api: Api, relay: str) -> None:
     wide = await link(api, relay)
     foreign = await api.key(kind="ADMIN", owner="Globex")
     payload = await api.change("unlinkDevice", foreign, id=wide["id"])
@@ -173,9 +175,9 @@ async def test_other_owners_see_and_change_nothing(api: Api, relay: str) -> None
     assert payload["errors"][0]["field"] == "listenerId"
 
 
-async def test_the_fleet_is_counted(api: Api, relay: str) -> None:
+async def test_fleet_counts_devices_by_state_and_owner(api: Api, relay: str) -> None:
     assert relay
-    await made(api, SENSOR)
+    await register_device(api, SENSOR)
     await api.register(api.admin, mac=OTHER, owner="Globex")
     query = """{ fleet { total active pending rejected online inSync outOfSync
       byOwner { owner total online inSync pending } } }"""
@@ -184,6 +186,6 @@ async def test_the_fleet_is_counted(api: Api, relay: str) -> None:
     assert counts == {"total": 3, "active": 3, "pending": 0, "rejected": 0, "online": 0}
     assert (fleet["inSync"], fleet["outOfSync"]) == (0, 3)
     assert [(o["owner"], o["total"]) for o in fleet["byOwner"]] == [("Acme", 2), ("Globex", 1)]
-    own = await api.key(kind="VIEWER", owner="Globex")
-    fleet = (await api.ask(query, own))["fleet"]
+    viewer = await api.key(kind="VIEWER", owner="Globex")
+    fleet = (await api.ask(query, viewer))["fleet"]
     assert (fleet["total"], [o["owner"] for o in fleet["byOwner"]]) == (1, ["Globex"])

@@ -11,7 +11,7 @@ from tests.support.client import Api
 from tests.support.events import events_of
 
 
-async def made_ago(database: Database, **period: int) -> None:
+async def set_config_age(database: Database, **period: int) -> None:
     async with database.transaction() as session:
         await session.execute(
             text("UPDATE devices SET config_updated_at = now() - CAST(:ago AS interval)"),
@@ -19,48 +19,48 @@ async def made_ago(database: Database, **period: int) -> None:
         )
 
 
-async def test_a_config_is_overdue_after_its_intervals_and_once(
+async def test_config_is_marked_overdue_once_after_its_intervals(
     api: Api, database: Database
 ) -> None:
     services = api.app.state.database_supervisor.services
     device = await api.register(await api.key())
-    await made_ago(database, seconds=170)
+    await set_config_age(database, seconds=170)
     assert await mark_overdue(services, 3) == 0
-    await made_ago(database, seconds=190)
+    await set_config_age(database, seconds=190)
     assert await mark_overdue(services, 3) == 1
     assert await mark_overdue(services, 3) == 0
     [event] = await events_of(database, "config_overdue")
     assert event.device_id == device["device"]["id"]
     assert event.after == {"version": 1, "appliedVersion": None, "error": None, "online": False}
     await api.change("updateConfig", deviceId=device["device"]["id"], qos=0)
-    await made_ago(database, seconds=190)
+    await set_config_age(database, seconds=190)
     assert await mark_overdue(services, 3) == 1
 
 
-async def test_what_is_applied_is_not_overdue(api: Api, database: Database) -> None:
+async def test_applied_config_is_not_overdue(api: Api, database: Database) -> None:
     token = (await api.register(await api.key()))["token"]
     await api.change("acknowledgeConfig", token, version=1)
-    await made_ago(database, days=1)
+    await set_config_age(database, days=1)
     assert await mark_overdue(api.app.state.database_supervisor.services, 3) == 0
 
 
-async def test_two_servers_record_it_once(api: Api, database: Database) -> None:
+async def test_concurrent_calls_mark_overdue_once(api: Api, database: Database) -> None:
     services = api.app.state.database_supervisor.services
     await api.register(await api.key())
-    await made_ago(database, days=1)
+    await set_config_age(database, days=1)
     assert sum(await asyncio.gather(*(mark_overdue(services, 3) for _ in range(4)))) == 1
 
 
-async def test_half_an_interval(api: Api, database: Database) -> None:
+async def test_config_is_overdue_after_half_an_interval(api: Api, database: Database) -> None:
     services = api.app.state.database_supervisor.services
     await api.register(await api.key())
-    await made_ago(database, seconds=25)
+    await set_config_age(database, seconds=25)
     assert await mark_overdue(services, 0.5) == 0
-    await made_ago(database, seconds=35)
+    await set_config_age(database, seconds=35)
     assert await mark_overdue(services, 0.5) == 1
 
 
-async def test_a_crowd_is_noted_some_at_a_time(api: Api, database: Database) -> None:
+async def test_overdue_configs_are_marked_in_batches(api: Api, database: Database) -> None:
     services, key = api.app.state.database_supervisor.services, await api.key()
     first = await api.register(key)
     async with database.transaction() as session:
@@ -74,6 +74,6 @@ async def test_a_crowd_is_noted_some_at_a_time(api: Api, database: Database) -> 
             ),
             {"id": first["device"]["id"]},
         )
-    await made_ago(database, days=1)
+    await set_config_age(database, days=1)
     assert [await mark_overdue(services, 3) for _ in range(3)] == [500, 101, 0]
     assert len(await events_of(database, "config_overdue")) == 601

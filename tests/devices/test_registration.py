@@ -1,4 +1,4 @@
-"""What a device meets when it registers, at first and ever after."""
+"""registerDevice: first and repeated registrations, enrolment and re-enrolment."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.support.client import BENCH, REGISTER, Api
 from tests.support.events import events_of
 
 
-async def test_a_new_device_gets_identity_topics_config_and_token(api: Api) -> None:
+async def test_register_new_device_returns_id_topics_config_and_token(api: Api) -> None:
     answer = await api.register(await api.key())
     device = answer["device"]
     id = "ec42179b76a53de03a9ace42975a4fc6"
@@ -32,7 +32,7 @@ async def test_a_new_device_gets_identity_topics_config_and_token(api: Api) -> N
     assert device["state"] == "ACTIVE"
 
 
-async def test_the_same_mac_in_another_notation_changes_nothing(api: Api) -> None:
+async def test_register_known_device_in_other_mac_notation_changes_nothing(api: Api) -> None:
     first = await api.register(await api.key())
     token = first["token"]
     await api.change("updateConfig", deviceId=first["device"]["id"], intervalSeconds=10)
@@ -48,7 +48,7 @@ async def test_the_same_mac_in_another_notation_changes_nothing(api: Api) -> Non
     assert again["device"]["config"]["intervalSeconds"] == 10
 
 
-async def test_only_the_hardware_itself_is_updated_by_a_known_device(
+async def test_register_known_device_updates_only_hardware_fields(
     api: Api, database: Database
 ) -> None:
     token = (await api.register(await api.key()))["token"]
@@ -60,7 +60,7 @@ async def test_only_the_hardware_itself_is_updated_by_a_known_device(
     assert event.actor == f"device:{again['device']['id']}"
 
 
-async def test_a_lost_answer_can_be_asked_for_again_with_the_same_key(api: Api) -> None:
+async def test_register_known_device_with_same_key_renews_token(api: Api) -> None:
     key = await api.key()
     lost = (await api.register(key))["token"]
     answer = await api.register(key)
@@ -69,92 +69,92 @@ async def test_a_lost_answer_can_be_asked_for_again_with_the_same_key(api: Api) 
     assert (await api.register(answer["token"]))["outcome"] == "KNOWN"
 
 
-async def test_another_key_does_not_get_an_unused_token(api: Api) -> None:
+async def test_register_known_device_with_another_key_is_pending(api: Api) -> None:
     first = await api.register(await api.key())
-    stranger = await api.register(await api.key())
-    assert stranger["outcome"] == "PENDING"
-    assert stranger["device"] is None
+    second = await api.register(await api.key())
+    assert second["outcome"] == "PENDING"
+    assert second["device"] is None
     assert (await api.register(first["token"]))["outcome"] == "KNOWN"
 
 
-async def test_a_used_token_is_not_replaced_by_whoever_knows_the_mac(api: Api) -> None:
+async def test_register_device_with_used_token_by_key_is_pending(api: Api) -> None:
     key = await api.key()
     first = await api.register(key)
-    own = first["token"]
-    await api.register(own)
+    used_token = first["token"]
+    await api.register(used_token)
 
-    stranger = await api.register(key)
-    assert stranger["outcome"] == "PENDING"
-    assert stranger["retryAfterSeconds"] > 0
-    assert stranger["device"] is None
+    second = await api.register(key)
+    assert second["outcome"] == "PENDING"
+    assert second["retryAfterSeconds"] > 0
+    assert second["device"] is None
 
-    waiting = stranger["token"]
-    assert await api.code("{ me { id } }", waiting) == "FORBIDDEN"
-    assert (await api.register(waiting))["outcome"] == "PENDING"
-    assert (await api.register(own))["outcome"] == "KNOWN"
+    pending_token = second["token"]
+    assert await api.code("{ me { id } }", pending_token) == "FORBIDDEN"
+    assert (await api.register(pending_token))["outcome"] == "PENDING"
+    assert (await api.register(used_token))["outcome"] == "KNOWN"
 
     listed = await api.ask("{ devices(filter: {awaitsApproval: true}) { nodes { id state } } }")
     assert listed["devices"]["nodes"] == [{"id": first["device"]["id"], "state": "ACTIVE"}]
 
 
-async def test_an_approved_token_replaces_the_old_one_at_its_first_use(api: Api) -> None:
+async def test_approved_token_replaces_old_token_at_first_use(api: Api) -> None:
     key = await api.key()
     first = await api.register(key)
-    own = first["token"]
-    await api.register(own)
-    waiting = (await api.register(key))["token"]
+    used_token = first["token"]
+    await api.register(used_token)
+    pending_token = (await api.register(key))["token"]
     payload = await api.change(
         "approveDevice", fields="device { awaitsApproval }", id=first["device"]["id"]
     )
     assert payload["device"] == {"awaitsApproval": False}
-    assert (await api.register(own))["outcome"] == "KNOWN"
-    assert (await api.register(waiting))["outcome"] == "KNOWN"
-    assert (await api.post("{ me { id } }", own)).status_code == 401
+    assert (await api.register(used_token))["outcome"] == "KNOWN"
+    assert (await api.register(pending_token))["outcome"] == "KNOWN"
+    assert (await api.post("{ me { id } }", used_token)).status_code == 401
 
 
-async def test_a_rejected_reenrolment_leaves_the_old_token_alone(api: Api) -> None:
+async def test_rejected_reenrolment_keeps_old_token(api: Api) -> None:
     key = await api.key()
     first = await api.register(key)
-    own, id = first["token"], first["device"]["id"]
-    await api.register(own)
-    waiting = (await api.register(key))["token"]
+    used_token, id = first["token"], first["device"]["id"]
+    await api.register(used_token)
+    pending_token = (await api.register(key))["token"]
     assert (await api.change("rejectDevice", id=id))["errors"] == []
-    assert (await api.post("{ me { id } }", waiting)).status_code == 401
+    assert (await api.post("{ me { id } }", pending_token)).status_code == 401
     assert (await api.register(key))["outcome"] == "REJECTED"
-    assert (await api.register(own))["outcome"] == "KNOWN"
+    assert (await api.register(used_token))["outcome"] == "KNOWN"
     assert (await api.change("approveDevice", id=id))["errors"] == []
     assert (await api.register(key))["outcome"] == "PENDING"
 
 
-async def test_policy_approve_lets_nobody_in_by_itself(settings: Settings) -> None:
+async def test_policy_approve_requires_approval(settings: Settings) -> None:
     async with served(changed(settings, enrolment="approve")) as api:
         key = await api.key()
         first = await api.register(key)
         assert (first["outcome"], first["device"]) == ("PENDING", None)
         again = await api.register(key)
         assert (await api.post(REGISTER, first["token"], input=BENCH)).status_code == 401
-        waiting = again["token"]
+        pending_token = again["token"]
         [device] = (
             await api.ask("{ devices(filter: {state: PENDING}) { nodes { id awaitsApproval } } }")
         )["devices"]["nodes"]
         assert device["awaitsApproval"]
         for field in ("me", f'device(id: "{device["id"]}")', f'config(deviceId: "{device["id"]}")'):
             selection = "version" if field.startswith("config") else "id"
-            assert await api.code(f"{{ {field} {{ {selection} }} }}", waiting) == "FORBIDDEN"
+            assert await api.code(f"{{ {field} {{ {selection} }} }}", pending_token) == "FORBIDDEN"
         await api.change("approveDevice", id=device["id"])
-        answer = await api.register(waiting)
+        answer = await api.register(pending_token)
         assert answer["outcome"] == "KNOWN"
         assert answer["device"]["state"] == "ACTIVE"
 
 
-async def test_a_rejected_device_stays_out_until_it_is_approved(settings: Settings) -> None:
+async def test_rejected_device_is_rejected_until_approved(settings: Settings) -> None:
     async with served(changed(settings, enrolment="approve")) as api:
         key = await api.key()
-        waiting = (await api.register(key))["token"]
+        pending_token = (await api.register(key))["token"]
         [device] = (await api.ask("{ devices { nodes { id } } }"))["devices"]["nodes"]
         payload = await api.change("rejectDevice", fields="device { state }", id=device["id"])
         assert payload["device"]["state"] == "REJECTED"
-        assert (await api.post(REGISTER, waiting, input=BENCH)).status_code == 401
+        assert (await api.post(REGISTER, pending_token, input=BENCH)).status_code == 401
         assert (await api.register(key))["outcome"] == "REJECTED"
         await api.change("approveDevice", id=device["id"])
         assert (await api.register(key))["outcome"] == "RENEWED"
@@ -166,31 +166,31 @@ async def test_policy_open_needs_no_key(settings: Settings) -> None:
         answer = response.json()["data"]["registerDevice"]
         assert answer["outcome"] == "CREATED"
         assert (await api.register(answer["token"]))["outcome"] == "KNOWN"
-        stranger = (await api.post(REGISTER, None, input=BENCH)).json()["data"]["registerDevice"]
-        assert stranger["outcome"] == "PENDING"
+        second = (await api.post(REGISTER, None, input=BENCH)).json()["data"]["registerDevice"]
+        assert second["outcome"] == "PENDING"
         assert await api.code("{ devices { totalCount } }", None) == "UNAUTHENTICATED"
 
 
-async def test_reenrolment_can_be_allowed_by_setting(settings: Settings) -> None:
+async def test_reenrolment_allow_renews_token(settings: Settings) -> None:
     async with served(changed(settings, reenrolment="allow")) as api:
         key = await api.key()
-        own = (await api.register(key))["token"]
-        await api.register(own)
+        used_token = (await api.register(key))["token"]
+        await api.register(used_token)
         answer = await api.register(key)
         assert answer["outcome"] == "RENEWED"
-        assert (await api.register(own))["outcome"] == "KNOWN"
+        assert (await api.register(used_token))["outcome"] == "KNOWN"
         await api.register(answer["token"])
-        assert (await api.post("{ me { id } }", own)).status_code == 401
+        assert (await api.post("{ me { id } }", used_token)).status_code == 401
 
 
-async def test_an_administrator_can_prepare_a_device(api: Api) -> None:
+async def test_admin_registers_device_in_advance(api: Api) -> None:
     assert (await api.register(ADMIN))["outcome"] == "CREATED"
     answer = await api.register(await api.key())
     assert answer["outcome"] == "RENEWED"
     assert (await api.register(answer["token"]))["outcome"] == "KNOWN"
 
 
-async def test_a_key_is_good_for_so_many_devices(api: Api) -> None:
+async def test_key_with_max_uses_registers_limited_number_of_devices(api: Api) -> None:
     key = await api.key(maxUses=1)
     await api.register(key)
     assert (await api.register(key))["outcome"] == "RENEWED"
@@ -200,7 +200,7 @@ async def test_a_key_is_good_for_so_many_devices(api: Api) -> None:
     assert (await api.ask("{ devices { totalCount } }"))["devices"]["totalCount"] == 1
 
 
-async def test_an_owners_key_registers_for_that_owner_only(api: Api) -> None:
+async def test_owner_key_registers_only_for_its_owner(api: Api) -> None:
     key = await api.key(owner="Acme")
     answer = await api.register(key, owner=None)
     assert answer["device"]["owner"] == "Acme"
@@ -210,13 +210,13 @@ async def test_an_owners_key_registers_for_that_owner_only(api: Api) -> None:
     assert [(e["code"], e["field"]) for e in foreign["errors"]] == [("NOT_ALLOWED", "mac")]
 
 
-async def test_a_device_registers_itself_only(api: Api) -> None:
+async def test_device_token_registers_only_its_device(api: Api) -> None:
     token = (await api.register(await api.key()))["token"]
     answer = await api.register(token, mac="24:6f:28:aa:bb:cd")
     assert [(e["code"], e["field"]) for e in answer["errors"]] == [("NOT_ALLOWED", "mac")]
 
 
-async def test_every_mistake_is_named_at_once(api: Api) -> None:
+async def test_all_invalid_fields_are_reported_together(api: Api) -> None:
     answer = await api.register(
         await api.key(),
         mac="nonsense",
@@ -235,13 +235,13 @@ async def test_every_mistake_is_named_at_once(api: Api) -> None:
     assert answer["outcome"] is None
 
 
-async def test_one_coordinate_alone_is_a_mistake(api: Api) -> None:
+async def test_single_coordinate_is_invalid(api: Api) -> None:
     answer = await api.register(await api.key(), location={"place": "Paris", "latitude": 1})
     [error] = answer["errors"]
     assert error["field"] == "location"
 
 
-async def test_names_that_look_alike_get_levels_of_their_own(api: Api) -> None:
+async def test_similar_owner_names_get_different_topic_levels(api: Api) -> None:
     key = await api.key()
     macs = iter(f"24:6f:28:00:00:{number:02x}" for number in range(16))
     owners = ["Москва", "Moskva", "moskva!", "MOSKVA ", "🚀", "✨"]
@@ -252,7 +252,7 @@ async def test_names_that_look_alike_get_levels_of_their_own(api: Api) -> None:
     assert levels == ["moskva", "moskva-2", "moskva-3", "moskva-2", "owner", "owner-2"]
 
 
-async def test_many_devices_of_new_owners_at_once(api: Api) -> None:
+async def test_concurrent_registrations_with_new_owners(api: Api) -> None:
     key = await api.key()
     answers = await asyncio.gather(
         *(
@@ -270,14 +270,14 @@ async def test_many_devices_of_new_owners_at_once(api: Api) -> None:
     assert len({answer["device"]["topics"]["data"].split("/")[0] for answer in answers}) == 5
 
 
-async def test_one_device_many_times_at_once(api: Api, database: Database) -> None:
+async def test_concurrent_registrations_of_one_device(api: Api, database: Database) -> None:
     key = await api.key()
     answers = await asyncio.gather(*(api.register(key) for _ in range(20)))
     assert sorted(answer["outcome"] for answer in answers) == ["CREATED"] + ["RENEWED"] * 19
     assert len(await events_of(database, "device_registered")) == 1
 
 
-async def test_a_deleted_device_comes_back_with_a_higher_version(api: Api) -> None:
+async def test_deleted_device_registers_with_higher_config_version(api: Api) -> None:
     key = await api.key()
     first = await api.register(key)
     id = first["device"]["id"]
@@ -289,7 +289,7 @@ async def test_a_deleted_device_comes_back_with_a_higher_version(api: Api) -> No
     assert again["device"]["config"]["version"] == 3
 
 
-async def test_the_broker_is_handed_out(settings: Settings) -> None:
+async def test_registration_returns_broker(settings: Settings) -> None:
     with_broker = changed(settings, mqtt="on", mqtt_url="mqtts://broker.example:8884")
     async with served(with_broker) as api:
         answer = await api.register(await api.key())
@@ -302,7 +302,7 @@ async def test_the_broker_is_handed_out(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_an_applied_version_may_come_with_the_registration(api: Api, version: int) -> None:
+async def test_registration_accepts_applied_version(api: Api, version: int) -> None:
     token = (await api.register(await api.key()))["token"]
     answer = await api.register(token, appliedVersion=version)
     assert answer["device"]["inSync"] is (version == 1)

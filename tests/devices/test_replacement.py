@@ -1,4 +1,4 @@
-"""New hardware takes over the place of a device that is broken."""
+"""replaceDevice: new hardware takes over owner, place, config and links of a broken device."""
 
 from typing import Any
 
@@ -7,26 +7,26 @@ import pytest
 from db.postgres.database import Database
 from server.settings import Settings
 from tests.conftest import changed, served
-from tests.devices.test_links import OTHER, RELAY, SENSOR, link, made, told
+from tests.devices.test_links import OTHER, RELAY, SENSOR, link, listen_and_version, register_device
 from tests.support.client import Api
 from tests.support.events import events_of
 
-LOOK = """query ($id: ID!) { device(id: $id) {
+DEVICE = """query ($id: ID!) { device(id: $id) {
   owner location { place latitude longitude } measurementType sensorModel
   config { version intervalSeconds qos } topics { data listen } } }"""
 
 
-async def replaced(api: Api, id: str, by_id: str, token: str | None = None) -> Any:
+async def replace(api: Api, id: str, by_id: str, token: str | None = None) -> Any:
     return await api.change("replaceDevice", token, fields="device { id }", id=id, byId=by_id)
 
 
-async def look(api: Api, id: str) -> Any:
-    return (await api.ask(LOOK, id=id))["device"]
+async def find_device(api: Api, id: str) -> Any:
+    return (await api.ask(DEVICE, id=id))["device"]
 
 
-async def test_it_takes_over_place_config_and_links(api: Api, database: Database) -> None:
-    old, other = await made(api, SENSOR), await made(api, OTHER, place="Rome")
-    relay = await made(api, RELAY, type="relay")
+async def test_replacement_takes_over_place_config_and_links(api: Api, database: Database) -> None:
+    old, other = await register_device(api, SENSOR), await register_device(api, OTHER, place="Rome")
+    relay = await register_device(api, RELAY, type="relay")
     await api.change("updateConfig", deviceId=old, intervalSeconds=7, qos=2)
     await link(api, relay, deviceId=old)
     await link(api, old, place="Rome")
@@ -39,39 +39,39 @@ async def test_it_takes_over_place_config_and_links(api: Api, database: Database
         sensorModel="BME680",
     )
     new = found["device"]["id"]
-    payload = await replaced(api, old, new)
+    payload = await replace(api, old, new)
     assert payload == {"device": {"id": new}, "errors": []}
-    assert await look(api, old) is None
-    device = await look(api, new)
+    assert await find_device(api, old) is None
+    device = await find_device(api, new)
     assert device["owner"] == "Acme"
     assert device["location"] == {"place": "Paris", "latitude": None, "longitude": None}
     assert (device["measurementType"], device["sensorModel"]) == ("temperature", "BME680")
     assert device["config"] == {"version": 2, "intervalSeconds": 7, "qos": 2}
     assert device["topics"]["data"] == f"acme/paris/temperature/{new}"
     assert device["topics"]["listen"] == ["acme/rome/+/+"]
-    assert (await told(api, relay))[0] == [f"acme/paris/temperature/{new}"]
-    assert await look(api, other) is not None
+    assert (await listen_and_version(api, relay))[0] == [f"acme/paris/temperature/{new}"]
+    assert await find_device(api, other) is not None
     [event] = await events_of(database, "device_replaced")
     assert (event.device_id, event.before["id"], event.after["place"]) == (new, old, "Paris")
-    [gone] = await events_of(database, "device_deleted")
-    assert (gone.device_id, gone.after) == (old, {"replacedBy": new})
+    [deletion] = await events_of(database, "device_deleted")
+    assert (deletion.device_id, deletion.after) == (old, {"replacedBy": new})
 
 
-async def test_what_the_new_device_heard_is_gone(api: Api) -> None:
-    """Also where the two had heard each other."""
-    old, new = await made(api, SENSOR), await made(api, OTHER)
-    relay = await made(api, RELAY, type="relay")
+async def test_links_of_replacement_are_deleted(api: Api) -> None:
+    """Links between the two devices are deleted, too."""
+    old, new = await register_device(api, SENSOR), await register_device(api, OTHER)
+    relay = await register_device(api, RELAY, type="relay")
     for listener, source in ((new, old), (old, new), (relay, new), (relay, old)):
         await link(api, listener, deviceId=source)
-    assert (await replaced(api, old, new))["errors"] == []
-    assert (await told(api, new))[0] == []
-    assert (await told(api, relay))[0] == [f"acme/paris/temperature/{new}"]
+    assert (await replace(api, old, new))["errors"] == []
+    assert (await listen_and_version(api, new))[0] == []
+    assert (await listen_and_version(api, relay))[0] == [f"acme/paris/temperature/{new}"]
 
 
-async def test_a_token_goes_with_its_device(api: Api) -> None:
+async def test_token_of_replaced_device_is_deleted(api: Api) -> None:
     old = await api.register(await api.key())
-    new = await made(api, OTHER)
-    await replaced(api, old["device"]["id"], new)
+    new = await register_device(api, OTHER)
+    await replace(api, old["device"]["id"], new)
     assert (await api.post("{ me { id } }", old["token"])).status_code == 401
 
 
@@ -84,29 +84,29 @@ async def test_a_token_goes_with_its_device(api: Api) -> None:
         ("nonsense", "{old}", "NOT_FOUND", "id"),
     ],
 )
-async def test_what_can_not_be_replaced(
+async def test_invalid_replacements_are_rejected(
     api: Api, old: str, new: str, code: str, field: str
 ) -> None:
-    id = await made(api, SENSOR)
-    payload = await replaced(api, old.format(old=id), new.format(old=id))
+    id = await register_device(api, SENSOR)
+    payload = await replace(api, old.format(old=id), new.format(old=id))
     assert [(e["code"], e["field"]) for e in payload["errors"]] == [(code, field)]
-    assert await look(api, id) is not None
+    assert await find_device(api, id) is not None
 
 
-async def test_a_device_that_waits_replaces_nothing(settings: Settings) -> None:
+async def test_pending_device_can_not_replace(settings: Settings) -> None:
     async with served(changed(settings, enrolment="approve")) as api:
-        old = await made(api, SENSOR)
+        old = await register_device(api, SENSOR)
         await api.register(await api.key(), mac=OTHER)
         nodes = (await api.ask("{ devices { nodes { id state } } }"))["devices"]["nodes"]
         [new] = [node["id"] for node in nodes if node["state"] == "PENDING"]
-        payload = await replaced(api, old, new)
+        payload = await replace(api, old, new)
         assert [(e["code"], e["field"]) for e in payload["errors"]] == [("CONFLICT", "byId")]
 
 
-async def test_an_owners_administrator_replaces_only_its_own(api: Api) -> None:
-    mine = await made(api, SENSOR)
-    foreign = (await api.register(api.admin, mac=OTHER, owner="Globex"))["device"]["id"]
+async def test_owner_admin_replaces_only_devices_of_its_owner(api: Api) -> None:
+    own_id = await register_device(api, SENSOR)
+    foreign_id = (await api.register(api.admin, mac=OTHER, owner="Globex"))["device"]["id"]
     token = await api.key(kind="ADMIN", owner="Acme")
-    for old, new in ((mine, foreign), (foreign, mine)):
-        payload = await replaced(api, old, new, token)
+    for old, new in ((own_id, foreign_id), (foreign_id, own_id)):
+        payload = await replace(api, old, new, token)
         assert [e["code"] for e in payload["errors"]] == ["NOT_FOUND"]

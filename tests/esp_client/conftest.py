@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.esp_client.neighbour import Neighbour
+from tests.esp_client.observer import Observer
 from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """An empty one that takes everybody."""
+    """A Mosquitto without retained messages and without access control."""
     broker = Mosquitto(tmp_path)
     broker.start()
     yield broker
@@ -17,7 +17,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def neighbour(broker: Mosquitto) -> Iterator[Neighbour]:
-    neighbour = Neighbour(broker.port)
-    yield neighbour
-    neighbour.close()
+def observer(broker: Mosquitto) -> Iterator[Observer]:
+    observer = Observer(broker.port)
+    yield observer
+    observer.close()

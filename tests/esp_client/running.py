@@ -1,4 +1,4 @@
-"""A device that runs in a thread of its own."""
+"""A device that runs in a thread."""
 
 import threading
 from argparse import Namespace
@@ -28,13 +28,15 @@ DEVICE: dict[str, Any] = {
 
 
 class Probe(Plugin):
-    """Measures what it is told to, and keeps what it gets."""
+    """A plug-in with given measurements that records messages and configs. `errors`: the error for
+    a config version.
+    """
 
     def __init__(self, *values: Any) -> None:
         self.values = list(values)
         self.messages: list[tuple[str, bytes]] = []
         self.configs: list[dict[str, Any]] = []
-        self.refuses: dict[int, str] = {}
+        self.errors: dict[int, str] = {}
 
     def read(self) -> Any:
         value = self.values.pop(0) if self.values else None
@@ -49,11 +51,11 @@ class Probe(Plugin):
 
     def on_config(self, config: dict[str, Any]) -> str | None:
         self.configs.append(config)
-        return self.refuses.get(config["v"])
+        return self.errors.get(config["v"])
 
 
 class Running:
-    """`lines`: what it printed."""
+    """A device with its thread. `lines`: its log."""
 
     def __init__(self, folder: Path, plugin: Plugin, **values: Any) -> None:
         self.path = str(folder / "device.json")
@@ -66,8 +68,7 @@ class Running:
     def stored(self) -> dict[str, Any]:
         return store.load(self.path)
 
-    def says(self, beginning: str, times: int = 1) -> None:
-        """Waits for it."""
+    def wait_for_line(self, beginning: str, times: int = 1) -> None:
         wait_for(lambda: sum(line.startswith(beginning) for line in self.lines) >= times)
 
     def stop(self) -> None:
@@ -78,8 +79,8 @@ class Running:
 
 
 def settings(**values: Any) -> Namespace:
-    """With a desk that is away."""
-    usual = {
+    """Return settings with an unreachable server."""
+    defaults = {
         "url": "http://127.0.0.1:1",
         "key": "rce_key",
         "ca": None,
@@ -93,11 +94,11 @@ def settings(**values: Any) -> Namespace:
         "firmware": "1.2.0",
         "patience": 2,
     }
-    return Namespace(**{**usual, **values})
+    return Namespace(**{**defaults, **values})
 
 
-def remember(folder: Path, port: int, **values: Any) -> None:
-    """What a registration leaves behind."""
+def store_registration(folder: Path, port: int, **values: Any) -> None:
+    """Store the state of a registered device."""
     broker = {"host": "127.0.0.1", "port": port, "tls": False, "username": ID}
     state = {"token": "rcd_own", "device": DEVICE, "broker": broker, **values}
     store.save(str(folder / "device.json"), state)
@@ -107,11 +108,11 @@ def remember(folder: Path, port: int, **values: Any) -> None:
 def running(
     folder: Path, port: int, plugin: Plugin | None = None, **values: Any
 ) -> Iterator[Running]:
-    """A device that was registered earlier, at the broker of this port."""
-    remember(folder, port)
-    found = Running(folder, plugin or Probe(), **values)
-    found.thread.start()
+    """Run a registered device that connects to the broker at this port."""
+    store_registration(folder, port)
+    device = Running(folder, plugin or Probe(), **values)
+    device.thread.start()
     try:
-        yield found
+        yield device
     finally:
-        found.stop()
+        device.stop()

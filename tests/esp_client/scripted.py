@@ -1,4 +1,4 @@
-"""A server that plays given bytes, because wrong answers are the point."""
+"""An HTTP server with scripted responses, also invalid ones."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ class Scripted:
     def __init__(self) -> None:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
-        self.answers: list[bytes] = []
+        self.responses: list[bytes] = []
         self.requests: list[bytes] = []
         self.hold_open = False
         self.open: list[socket.socket] = []
@@ -25,7 +25,7 @@ class Scripted:
                 return
             connection.settimeout(WAIT_SECONDS)
             self.requests.append(request(connection))
-            connection.sendall(self.answers.pop(0) if self.answers else b"")
+            connection.sendall(self.responses.pop(0) if self.responses else b"")
             if self.hold_open:
                 self.open.append(connection)
             else:

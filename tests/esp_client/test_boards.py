@@ -1,4 +1,4 @@
-"""What goes to a board compiles for it, and the package lists it all."""
+"""The modules for boards compile, stay small, and are all in the package list."""
 
 import json
 import shutil
@@ -15,12 +15,12 @@ EXAMPLES = sorted((FOLDER / "examples").glob("*.py"))
 MAX_BYTECODE = 22_500
 
 
-def test_every_module_compiles_and_all_are_small(tmp_path: Path) -> None:
+def test_modules_compile_within_size_limit(tmp_path: Path) -> None:
     total = sum(compiled(module, tmp_path / f"{module.stem}.mpy") for module in MODULES)
     assert total <= MAX_BYTECODE
 
 
-def test_the_size_does_not_depend_on_the_folder(
+def test_bytecode_size_does_not_depend_on_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = compiled(MODULES[0], tmp_path / "before.mpy")
@@ -31,12 +31,12 @@ def test_the_size_does_not_depend_on_the_folder(
     assert compiled(folder / MODULES[0].name, tmp_path / "after.mpy") == before
 
 
-def test_the_examples_compile(tmp_path: Path) -> None:
+def test_examples_compile_within_size_limit(tmp_path: Path) -> None:
     for example in EXAMPLES:
         assert compiled(example, tmp_path / f"{example.stem}.mpy") <= 1500
 
 
-def test_the_package_has_every_module() -> None:
+def test_package_lists_every_module() -> None:
     listed = json.loads((FOLDER / "package.json").read_text())["urls"]
     files = [str(file.relative_to(FOLDER)) for file in MODULES + EXAMPLES]
     assert listed == [[f"esp_client/{file}", file] for file in files]

@@ -1,4 +1,4 @@
-"""How many bytes a device's requests and their answers are, on a real connection."""
+"""The sizes of a device's requests and of the responses, on a real connection."""
 
 import asyncio
 from argparse import Namespace
@@ -15,12 +15,12 @@ from tests.esp_client.test_client import SETTINGS
 from tests.events.live.serving import instance
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
-MOST_REQUEST, MOST_ANSWER = 200, 350
+MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES = 200, 350
 NAMES = ("first registration", "acknowledgement", "boot")
 
 
 class Counted(Stream):
-    """`exchanges`: what was sent and received on each connection."""
+    """`exchanges`: the sent and received bytes of each connection."""
 
     exchanges: ClassVar[list[list[bytes]]] = []
 
@@ -32,13 +32,13 @@ class Counted(Stream):
         self.exchanges[-1][0] += data
         super().write(data)
 
-    def some(self, most: int, seconds: float) -> bytes | None:
-        data = super().some(most, seconds)
+    def some(self, size: int, seconds: float) -> bytes | None:
+        data = super().some(size, seconds)
         self.exchanges[-1][1] += data or b""
         return data
 
 
-async def test_the_documented_bytes_are_those_on_the_wire(
+async def test_documented_sizes_are_the_real_ones(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Counted.exchanges.clear()
@@ -54,10 +54,12 @@ async def test_the_documented_bytes_are_those_on_the_wire(
         for _ in range(2):
             client = Client(Namespace(**values), str(tmp_path / "state.json"))
             assert await asyncio.to_thread(client.boot, 5)
-    counted = [(_without_host_and_token(sent), len(got)) for sent, got in Counted.exchanges]
+    counted = [
+        (_without_host_and_token(sent), len(received)) for sent, received in Counted.exchanges
+    ]
     rows = [f"| {name} | {up} | {down} |" for name, (up, down) in zip(NAMES, counted, strict=True)]
-    assert counted[-1][0] <= MOST_REQUEST
-    assert counted[-1][1] <= MOST_ANSWER
+    assert counted[-1][0] <= MAX_REQUEST_BYTES
+    assert counted[-1][1] <= MAX_RESPONSE_BYTES
     page = PAGE.read_text()
     assert [row for row in rows if row not in page] == [], "\n".join(rows)
 

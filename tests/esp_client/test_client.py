@@ -1,4 +1,4 @@
-"""How a device boots, whatever the server says."""
+"""The boot of a device for valid, invalid and missing responses of the server."""
 
 import json
 from argparse import Namespace
@@ -58,8 +58,8 @@ def registered(**values: Any) -> bytes:
 
 
 def booted(**values: Any) -> bytes:
-    told = {"t": {"d": "a/b/c/f", "l": []}, "c": {"v": 3, "i": 60, "q": 1}, **values}
-    return http(json.dumps({"data": {"me": told}}).encode())
+    me = {"t": {"d": "a/b/c/f", "l": []}, "c": {"v": 3, "i": 60, "q": 1}, **values}
+    return http(json.dumps({"data": {"me": me}}).encode())
 
 
 CREATED = registered(outcome="CREATED", token="rcd_own")
@@ -90,14 +90,14 @@ def client(server: Scripted, path: str, timeout: float = WAIT_SECONDS, **setting
 
 
 def sent(server: Scripted, number: int) -> tuple[str, dict[str, Any]]:
-    """Bearer and variables of a request."""
+    """Return the bearer token and the variables of a request."""
     head, _, body = server.requests[number].partition(b"\r\n\r\n")
     bearer = head.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode()
     return bearer, json.loads(body).get("variables", {})
 
 
-def test_a_first_boot_stores_before_it_acknowledges(server: Scripted, path: str) -> None:
-    server.answers = [CREATED, ACKNOWLEDGED]
+def test_first_boot_registers_stores_and_acknowledges(server: Scripted, path: str) -> None:
+    server.responses = [CREATED, ACKNOWLEDGED]
     device = client(server, path)
     assert device.boot(1)
     assert device.device == DEVICE
@@ -116,8 +116,8 @@ def test_a_first_boot_stores_before_it_acknowledges(server: Scripted, path: str)
     assert sent(server, 1) == ("rcd_own", {"v": 3, "fw": "1.0"})
 
 
-def test_a_later_boot_is_one_small_request(server: Scripted, path: str) -> None:
-    server.answers = [CREATED, ACKNOWLEDGED, booted()]
+def test_later_boot_is_one_small_request(server: Scripted, path: str) -> None:
+    server.responses = [CREATED, ACKNOWLEDGED, booted()]
     assert client(server, path).boot(1)
     later = client(server, path)
     assert later.boot(1)
@@ -128,8 +128,8 @@ def test_a_later_boot_is_one_small_request(server: Scripted, path: str) -> None:
     assert len(server.requests) == 3
 
 
-def test_a_boot_that_brings_news(server: Scripted, path: str) -> None:
-    server.answers = [
+def test_boot_stores_and_acknowledges_a_new_config(server: Scripted, path: str) -> None:
+    server.responses = [
         CREATED,
         ACKNOWLEDGED,
         booted(t={"d": "a/x/c/f", "l": ["a/+"]}, c={"v": 4, "i": 5, "q": 0}),
@@ -144,8 +144,8 @@ def test_a_boot_that_brings_news(server: Scripted, path: str) -> None:
     assert device["config"] == {"version": 4, "intervalSeconds": 5, "qos": 0}
 
 
-def test_an_acknowledgement_that_was_lost_is_sent_again(server: Scripted, path: str) -> None:
-    server.answers = [CREATED, b"", booted(), ACKNOWLEDGED, booted()]
+def test_lost_acknowledgement_is_sent_again_at_next_boot(server: Scripted, path: str) -> None:
+    server.responses = [CREATED, b"", booted(), ACKNOWLEDGED, booted()]
     for _ in range(3):
         assert client(server, path).boot(1)
     assert sent(server, 3) == ("rcd_own", {"v": 3, "fw": "1.0"})
@@ -153,10 +153,10 @@ def test_an_acknowledgement_that_was_lost_is_sent_again(server: Scripted, path: 
 
 
 @pytest.mark.parametrize("change", [{"firmware": "1.1"}, {"place": "Rome"}, {"latitude": 1.0}])
-def test_a_device_that_is_not_as_before_registers(
+def test_changed_device_registers_again(
     server: Scripted, path: str, change: dict[str, Any]
 ) -> None:
-    server.answers = [CREATED, ACKNOWLEDGED, registered(), booted()]
+    server.responses = [CREATED, ACKNOWLEDGED, registered(), booted()]
     assert client(server, path).boot(1)
     for _ in range(2):
         assert client(server, path, **change).boot(1)
@@ -177,51 +177,51 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_boot_that_tells_nothing_is_followed_by_a_registration(
+def test_unusable_boot_response_is_followed_by_a_registration(
     server: Scripted, path: str, name: str
 ) -> None:
-    server.answers = [CREATED, ACKNOWLEDGED, UNUSABLE[name], registered()]
+    server.responses = [CREATED, ACKNOWLEDGED, UNUSABLE[name], registered()]
     assert client(server, path).boot(1)
     assert client(server, path).boot(1)
     assert sent(server, 3)[1]["mac"] == "246f28aabbcc"
     assert store.load(path)["device"] == DEVICE
 
 
-def test_a_busy_server_is_not_asked_twice(server: Scripted, path: str) -> None:
-    server.answers = [CREATED, ACKNOWLEDGED, http(b"", "503 Unavailable", "Retry-After: 7\r\n")]
+def test_busy_server_gets_no_second_request(server: Scripted, path: str) -> None:
+    server.responses = [CREATED, ACKNOWLEDGED, http(b"", "503 Unavailable", "Retry-After: 7\r\n")]
     assert client(server, path).boot(1)
-    assert 7 <= client(server, path).ask() <= 10.5
+    assert 7 <= client(server, path).attempt() <= 10.5
     assert len(server.requests) == 3
 
 
-def test_a_lost_acknowledgement_undoes_nothing(server: Scripted, path: str) -> None:
-    server.answers = [CREATED, b""]
+def test_lost_acknowledgement_keeps_the_registration(server: Scripted, path: str) -> None:
+    server.responses = [CREATED, b""]
     assert client(server, path).boot(1)
     assert store.load(path)["device"] == DEVICE
 
 
-def test_a_refused_token_falls_back_to_the_key(server: Scripted, path: str) -> None:
+def test_rejected_token_falls_back_to_enrolment_key(server: Scripted, path: str) -> None:
     store.save(path, {"token": "rcd_old", "device": DEVICE})
-    server.answers = [UNAUTHENTICATED, registered(outcome="RENEWED", token="rcd_new")]
+    server.responses = [UNAUTHENTICATED, registered(outcome="RENEWED", token="rcd_new")]
     assert client(server, path).boot(1)
     assert [sent(server, n)[0] for n in (0, 1)] == ["rcd_old", "rce_key"]
     assert store.load(path)["token"] == "rcd_new"
 
 
-def test_a_refused_token_is_kept_until_there_is_a_new_one(server: Scripted, path: str) -> None:
+def test_rejected_token_is_stored_until_there_is_a_new_one(server: Scripted, path: str) -> None:
     store.save(path, {"token": "rcd_old", "device": DEVICE})
-    server.answers = [UNAUTHENTICATED, UNAUTHENTICATED]
+    server.responses = [UNAUTHENTICATED, UNAUTHENTICATED]
     assert not client(server, path).boot(0)
     assert store.load(path)["token"] == "rcd_old"
 
 
-def test_a_waiting_device_asks_again_with_the_token_it_was_given(
+def test_pending_device_retries_with_its_pending_token(
     server: Scripted, path: str, pauses: list[float]
 ) -> None:
-    waits = {"outcome": "PENDING", "device": None, "retryAfterSeconds": 30}
-    server.answers = [
-        registered(**waits, token="rcd_waiting"),
-        registered(**waits),
+    pending = {"outcome": "PENDING", "device": None, "retryAfterSeconds": 30}
+    server.responses = [
+        registered(**pending, token="rcd_waiting"),
+        registered(**pending),
         registered(),
         ACKNOWLEDGED,
     ]
@@ -233,7 +233,7 @@ def test_a_waiting_device_asks_again_with_the_token_it_was_given(
 
 
 @pytest.mark.parametrize(
-    ("answer", "least"),
+    ("response", "minimum"),
     [
         (http(b"", "503 Unavailable", "Retry-After: 7\r\n"), 7),
         (http(b"", "429 Too Many", "Retry-After: 9\r\n"), 9),
@@ -241,11 +241,11 @@ def test_a_waiting_device_asks_again_with_the_token_it_was_given(
         (http(b"", "503 Unavailable", "Retry-After: 99999999\r\n"), 3600),
     ],
 )
-def test_the_server_says_when_to_come_back(
-    server: Scripted, path: str, answer: bytes, least: float
+def test_pause_respects_retry_after(
+    server: Scripted, path: str, response: bytes, minimum: float
 ) -> None:
-    server.answers = [answer]
-    assert least <= client(server, path).ask() <= least * 1.5
+    server.responses = [response]
+    assert minimum <= client(server, path).attempt() <= minimum * 1.5
 
 
 WRONG = {
@@ -285,9 +285,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_answer_changes_nothing(server: Scripted, path: str, name: str) -> None:
+def test_invalid_response_changes_nothing(server: Scripted, path: str, name: str) -> None:
     store.save(path, {"token": "rcd_own", "device": DEVICE})
-    server.answers = [WRONG[name]]
+    server.responses = [WRONG[name]]
     device = client(server, path)
     assert not device.boot(0)
     assert device.problem
@@ -296,21 +296,21 @@ def test_a_wrong_answer_changes_nothing(server: Scripted, path: str, name: str) 
 
 
 @pytest.mark.alone
-def test_a_server_that_never_ends_is_given_up(server: Scripted, path: str) -> None:
-    server.answers = [b"HTTP/1.1 200 OK\r\n"]
+def test_endless_response_times_out(server: Scripted, path: str) -> None:
+    server.responses = [b"HTTP/1.1 200 OK\r\n"]
     server.hold_open = True
     start = clock.now()
     assert not client(server, path, timeout=0.5).boot(0)
     assert clock.since(start) < 3000 * delay()
 
 
-def test_https_without_a_certificate_is_refused(server: Scripted, path: str) -> None:
+def test_https_without_ca_certificate_is_rejected(server: Scripted, path: str) -> None:
     device = client(server, path, url=server.url.replace("http:", "https:"))
     assert not device.boot(0)
     assert "CA certificate" in device.problem
 
 
-def test_the_pauses_grow_are_capped_and_differ() -> None:
+def test_backoff_pauses_grow_are_capped_and_differ() -> None:
     backoffs = [Backoff() for _ in range(20)]
     pauses = [[backoff.next() for _ in range(12)] for backoff in backoffs]
     for steps in zip(*pauses, strict=True):

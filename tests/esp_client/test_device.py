@@ -1,4 +1,4 @@
-"""When a device asks the desk again, although it has a broker, or has none."""
+"""When a device contacts the server again: rejected credentials, a moved broker, no broker."""
 
 import json
 import subprocess
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from esp_client import store
-from tests.esp_client.neighbour import Neighbour
-from tests.esp_client.running import BASE, DEVICE, ID, Probe, Running, remember
+from tests.esp_client.observer import Observer
+from tests.esp_client.running import BASE, DEVICE, ID, Probe, Running, store_registration
 from tests.esp_client.scripted import Scripted, scripted
 from tests.esp_client.test_client import ACKNOWLEDGED, registered
 from tests.support.mosquitto import Mosquitto
@@ -26,7 +26,7 @@ def server() -> Iterator[Scripted]:
         yield server
 
 
-def answer(port: int | None, **values: Any) -> bytes:
+def response(port: int | None, **values: Any) -> bytes:
     broker = {"host": None, "port": port, "tls": False, "username": ID} if port else None
     return registered(**{"device": DEVICE, "broker": broker, **values})
 
@@ -37,61 +37,61 @@ def begin(device: Running) -> Running:
 
 
 def secured(folder: Path) -> Mosquitto:
-    """Takes the device with its new token, and `neighbour`."""
+    """Return a broker that accepts the device with its new token, and the user `observer`."""
     passwords = folder / "passwords"
-    passwords.write_text(f"{ID}:rcd_new\nneighbour:secret\n")
+    passwords.write_text(f"{ID}:rcd_new\nobserver:secret\n")
     subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
     return Mosquitto(folder, "allow_anonymous false", f"password_file {passwords}")
 
 
-def test_refused_credentials_lead_back_to_the_desk(server: Scripted, tmp_path: Path) -> None:
+def test_rejected_credentials_cause_a_new_registration(server: Scripted, tmp_path: Path) -> None:
     broker = secured(tmp_path)
     broker.start()
-    neighbour = Neighbour(broker.port, "neighbour", "secret")
-    remember(tmp_path, broker.port)
-    server.answers = [
-        answer(broker.port),
-        answer(broker.port, outcome="RENEWED", token="rcd_new"),
+    observer = Observer(broker.port, "observer", "secret")
+    store_registration(tmp_path, broker.port)
+    server.responses = [
+        response(broker.port),
+        response(broker.port, outcome="RENEWED", token="rcd_new"),
         ACKNOWLEDGED,
     ]
     device = begin(Running(tmp_path, Probe(), url=server.url))
     try:
-        neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
-        device.says("connected")
-        refusal = "no broker: the broker does not authorize this device"
+        observer.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
+        device.wait_for_line("connected")
+        rejected = "no broker: the broker does not authorize this device"
         assert device.lines[:4] == [
             "registered: KNOWN",
-            refusal,
+            rejected,
             "registered: RENEWED",
             f"connected to 127.0.0.1:{broker.port}",
         ]
-        # Registered twice; the new token is used at once, which confirms it.
+        # Registered twice. The acknowledgement uses the new token, which confirms it.
         assert len(server.requests) == 3
         assert b"Bearer rcd_new" in server.requests[2]
         assert b'"documentId": "a"' in server.requests[2]
     finally:
         device.stop()
-        neighbour.close()
+        observer.close()
         broker.stop()
 
 
-def test_a_broker_that_has_moved_is_found_through_the_desk(
-    broker: Mosquitto, neighbour: Neighbour, server: Scripted, tmp_path: Path
+def test_moved_broker_is_found_through_the_server(
+    broker: Mosquitto, observer: Observer, server: Scripted, tmp_path: Path
 ) -> None:
-    remember(tmp_path, broker.port)
-    server.answers = [answer(free_port()), answer(broker.port)]
+    store_registration(tmp_path, broker.port)
+    server.responses = [response(free_port()), response(broker.port)]
     device = begin(Running(tmp_path, Probe(), url=server.url, server_every=0.2))
     try:
-        neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
+        observer.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
         assert len(server.requests) == 2
     finally:
         device.stop()
 
 
-def test_without_a_broker_the_desk_tells_the_configs(server: Scripted, tmp_path: Path) -> None:
+def test_without_broker_configs_come_from_the_server(server: Scripted, tmp_path: Path) -> None:
     newer = {**DEVICE, "config": {**DEVICE["config"], "version": 4}}
-    server.answers = [answer(None), answer(None, device=newer), ACKNOWLEDGED]
-    remember(tmp_path, 1)
+    server.responses = [response(None), response(None, device=newer), ACKNOWLEDGED]
+    store_registration(tmp_path, 1)
     plugin = Probe()
     device = begin(Running(tmp_path, plugin, url=server.url, server_every=0.2))
     try:
@@ -103,19 +103,19 @@ def test_without_a_broker_the_desk_tells_the_configs(server: Scripted, tmp_path:
         device.stop()
 
 
-def test_a_desk_that_is_away_keeps_nobody_from_the_broker(
-    broker: Mosquitto, neighbour: Neighbour, tmp_path: Path
+def test_unreachable_server_does_not_block_the_broker_session(
+    broker: Mosquitto, observer: Observer, tmp_path: Path
 ) -> None:
-    remember(tmp_path, broker.port)
+    store_registration(tmp_path, broker.port)
     device = begin(Running(tmp_path, Probe()))
     try:
-        neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
+        observer.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
     finally:
         device.stop()
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "invalid",
     [
         {"device": {**DEVICE, "topics": {**DEVICE["topics"], "listen": ["a/#/b"]}}},
         {"broker": {"host": 5, "port": 1883, "tls": False}},
@@ -124,28 +124,28 @@ def test_a_desk_that_is_away_keeps_nobody_from_the_broker(
         {"broker": "h"},
     ],
 )
-def test_what_can_not_be_used_is_not_taken(
-    server: Scripted, tmp_path: Path, spoilt: dict[str, Any]
+def test_invalid_registration_is_not_stored_or_used(
+    server: Scripted, tmp_path: Path, invalid: dict[str, Any]
 ) -> None:
-    remember(tmp_path, 1883)
+    store_registration(tmp_path, 1883)
     before = store.load(str(tmp_path / "device.json"))
-    server.answers = [registered(**{"device": DEVICE, **spoilt})]
+    server.responses = [registered(**{"device": DEVICE, **invalid})]
     device = Running(tmp_path, Probe(), url=server.url)
-    device.device.ask()
+    device.device.register()
     assert device.stored == before
-    store.save(device.path, {**before, **spoilt})
-    again = Running(tmp_path, Probe(), url=server.url)
-    assert not again.device.record.device or not again.device.record.broker
+    store.save(device.path, {**before, **invalid})
+    restarted = Running(tmp_path, Probe(), url=server.url)
+    assert not restarted.device.record.device or not restarted.device.record.broker
 
 
-def test_a_dozen_run_in_one_process(
-    broker: Mosquitto, neighbour: Neighbour, tmp_path: Path
+def test_twelve_devices_in_one_process(
+    broker: Mosquitto, observer: Observer, tmp_path: Path
 ) -> None:
     devices = []
     for number in range(12):
         folder = tmp_path / str(number)
         folder.mkdir()
-        remember(folder, broker.port)
+        store_registration(folder, broker.port)
         state = store.load(str(folder / "device.json"))
         text = json.dumps(state).replace(ID, f"{number:032x}")
         (folder / "device.json").write_text(text)
@@ -153,7 +153,7 @@ def test_a_dozen_run_in_one_process(
     try:
         for number in range(12):
             topic = BASE.replace(ID, f"{number:032x}")
-            neighbour.wait(topic, str(number).encode())
+            observer.wait(topic, str(number).encode())
     finally:
         for device in devices:
             device.device.stop()

@@ -1,4 +1,4 @@
-"""The MQTT client by itself: packets at a real broker, and whatever a hostile one sends."""
+"""The MQTT client of the device: with a real broker, and with a hostile one."""
 
 import socket
 import subprocess
@@ -17,41 +17,41 @@ from esp_client import clock
 from esp_client.mqtt import Connection
 from esp_client.packets import MqttError
 from esp_client.stream import Stream
-from tests.esp_client.neighbour import Neighbour
+from tests.esp_client.observer import Observer
 from tests.support.mosquitto import Mosquitto
 from tests.support.timing import delay
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
 WILL = ("a/status", "offline")
 ACCEPTED = b"\x20\x02\x00\x00"
-PATIENCE = 0.1
+TIMEOUT_SECONDS = 0.1
 
 
 class Recording(Stream):
-    """`writes`: what went to the socket, each time. `most`: the largest read."""
+    """`writes`: the data of each write to the socket. `largest_read`: in bytes."""
 
     def __init__(self, *values: Any) -> None:
         super().__init__(*values)
         self.writes: list[bytes] = []
-        self.most = 0
+        self.largest_read = 0
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
         super().write(data)
 
     def some(self, size: int, seconds: float) -> bytes | None:
-        self.most = max(self.most, size)
+        self.largest_read = max(self.largest_read, size)
         return super().some(size, seconds)
 
 
-class Line:
-    """A connection, and what it heard."""
+class Recorder:
+    """A connection that records its messages."""
 
     def __init__(self, port: int, keepalive: int = 60, timeout: float = 5) -> None:
-        self.heard: list[tuple[str, bytes | None]] = []
+        self.received: list[tuple[str, bytes | None]] = []
         self.stream = Recording("127.0.0.1", port, False, "", timeout)
         self.connection = Connection(
-            self.stream, keepalive, timeout, lambda *message: self.heard.append(message)
+            self.stream, keepalive, timeout, lambda *message: self.received.append(message)
         )
 
     def connect(self, user: str = "u", password: str = "p") -> None:
@@ -59,88 +59,88 @@ class Line:
 
 
 @contextmanager
-def line(port: int, keepalive: int = 60, timeout: float = 5) -> Iterator[Line]:
-    found = Line(port, keepalive, timeout)
+def recorder(port: int, keepalive: int = 60, timeout: float = 5) -> Iterator[Recorder]:
+    device = Recorder(port, keepalive, timeout)
     try:
-        yield found
+        yield device
     finally:
-        found.stream.close()
+        device.stream.close()
 
 
-def take(connection: Connection, enough: Callable[[], bool]) -> None:
-    """Packets, until there are enough."""
+def receive_until(connection: Connection, condition: Callable[[], bool]) -> None:
+    """Process packets until the condition is true."""
     start = clock.now()
-    while not enough():
-        assert clock.since(start) < WAIT_SECONDS * 1000, "waited in vain"
+    while not condition():
+        assert clock.since(start) < WAIT_SECONDS * 1000, "timed out"
         connection.wait(0.1)
 
 
-def test_packet_ids_wrap_to_one(broker: Mosquitto, neighbour: Neighbour) -> None:
-    with line(broker.port) as device:
+def test_packet_ids_wrap_to_one(broker: Mosquitto, observer: Observer) -> None:
+    with recorder(broker.port) as device:
         device.connect()
         device.connection.last = 65533
         for qos in (1, 2, 1, 2):
             device.connection.publish("a/b", b"x", qos)
         published = [data for data in device.stream.writes if data[0] & 0xF0 == 0x30]
         assert [data[7:9] for data in published] == [b"\xff\xfe", b"\xff\xff", b"\0\1", b"\0\2"]
-    wait_for(lambda: neighbour.payloads("a/b") == [b"x"] * 4)
+    wait_for(lambda: observer.payloads("a/b") == [b"x"] * 4)
 
 
 def test_every_packet_is_one_write(broker: Mosquitto) -> None:
-    with line(broker.port) as device:
+    with recorder(broker.port) as device:
         device.connect()
         assert device.connection.subscribe(["a/#", "b"]) == []
         device.connection.publish("a/b", b"y" * 300, 1)
         device.connection.publish("c", b"", 2)
         device.connection.unsubscribe(["b"])
         device.connection.disconnect()
-        assert device.heard == [("a/b", b"y" * 300)]
+        assert device.received == [("a/b", b"y" * 300)]
         writes = device.stream.writes
         assert [data[0] for data in writes] == [
             *(0x10, 0x82, 0x32),
-            # The message came back before its PUBACK; Mosquitto sends them in this order.
+            # Mosquitto sends the device's own message before the PUBACK for it.
             *((0x40, 0x34) if writes[3][0] == 0x40 else (0x34,)),
             *(0x62, 0xA2, 0xE0),
         ]
 
 
-def test_pings_keep_a_connection_that_only_hears(broker: Mosquitto, neighbour: Neighbour) -> None:
+def test_pings_keep_a_connection_that_only_receives(broker: Mosquitto, observer: Observer) -> None:
     start = clock.now()
-    with line(broker.port, keepalive=2) as device:
+    with recorder(broker.port, keepalive=2) as device:
         device.connect()
         device.connection.subscribe(["a"])
-        # Mosquitto drops a client that was silent for half as long again as its keep-alive.
+        # Mosquitto disconnects a client that is silent for 1.5 times its keep-alive.
         while clock.since(start) < 3600:
-            neighbour.client.publish("a", b"x")
+            observer.client.publish("a", b"x")
             device.connection.wait(0.1)
-        assert len(device.heard) > 5
+        assert len(device.received) > 5
         assert set(device.stream.writes[2:]) == {b"\xc0\x00"}
         device.connection.publish("a/b", b"x", 1)
 
 
-def test_a_last_will_is_retained(broker: Mosquitto) -> None:
-    with line(broker.port) as device:
+def test_last_will_is_retained(broker: Mosquitto) -> None:
+    with recorder(broker.port) as device:
         device.connect()
-    late = Neighbour(broker.port)
+    late = Observer(broker.port)
     late.wait(*WILL[:1], b"offline")
     late.close()
 
 
-def test_long_messages_are_left_out_and_acknowledged(
-    broker: Mosquitto, neighbour: Neighbour
+def test_too_long_messages_are_skipped_and_acknowledged(
+    broker: Mosquitto, observer: Observer
 ) -> None:
-    with line(broker.port) as device:
+    with recorder(broker.port) as device:
         device.connect()
         device.connection.subscribe(["a/b"])
         for size in (100_000, 2048 - 7, 2048 - 6):
-            neighbour.publish("a/b", b"z" * size)
-        # More than Mosquitto sends without an acknowledgement, which is 20.
+            observer.publish("a/b", b"z" * size)
+        # Mosquitto sends at most 20 messages without an acknowledgement.
         for _ in range(30):
-            neighbour.publish("a/b", b"z" * 3000)
-        neighbour.publish("a/b", b"end")
-        take(device.connection, lambda: device.heard[-1:] == [("a/b", b"end")])
-        sizes = [len(payload) if payload else None for _, payload in device.heard]
-        assert device.stream.most == 2048
+            observer.publish("a/b", b"z" * 3000)
+        observer.publish("a/b", b"end")
+        receive_until(device.connection, lambda: device.received[-1:] == [("a/b", b"end")])
+        sizes = [len(payload) if payload else None for _, payload in device.received]
+        assert device.stream.largest_read == 2048
         assert sizes == [None, 2041, None, *[None] * 30, 3]
 
 
@@ -155,10 +155,10 @@ def test_long_messages_are_left_out_and_acknowledged(
         (9, "code 9", False),
     ],
 )
-def test_what_the_broker_refuses_is_told(code: int, text: str, refused: bool) -> None:
+def test_connack_error_code_is_explained(code: int, text: str, refused: bool) -> None:
     with (
         hostile(bytes([0x20, 2, 0, code])) as port,
-        line(port) as device,
+        recorder(port) as device,
         pytest.raises(MqttError, match=text) as error,
     ):
         device.connect()
@@ -166,8 +166,10 @@ def test_what_the_broker_refuses_is_told(code: int, text: str, refused: bool) ->
 
 
 @contextmanager
-def hostile(*answers: bytes, forever: bytes = b"", close: bool = False) -> Iterator[int]:
-    """The port of a broker that answers each packet with the next of these, whatever it is."""
+def hostile(*responses: bytes, forever: bytes = b"", close: bool = False) -> Iterator[int]:
+    """Yield the port of a broker that sends the next of `responses` for each packet, then
+    `forever` without end.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
@@ -175,9 +177,9 @@ def hostile(*answers: bytes, forever: bytes = b"", close: bool = False) -> Itera
         with suppress(OSError):
             connection, _ = listening.accept()
             with connection:
-                for answer in answers:
+                for response in responses:
                     connection.recv(4096)
-                    connection.sendall(answer)
+                    connection.sendall(response)
                 while forever and not over.is_set():
                     connection.sendall(forever)
                 if not close:
@@ -194,32 +196,32 @@ def hostile(*answers: bytes, forever: bytes = b"", close: bool = False) -> Itera
         assert not thread.is_alive()
 
 
-def waiting(device: Line) -> None:
+def waiting(device: Recorder) -> None:
     while True:
         device.connection.wait(0.1)
 
 
-def publishing(device: Line) -> None:
+def publishing(device: Recorder) -> None:
     device.connection.publish("a", b"x", 1)
 
 
-def subscribing(device: Line) -> None:
+def subscribing(device: Recorder) -> None:
     device.connection.subscribe(["a"])
 
 
-def ends(port: int, act: Callable[[Line], None], **values: Any) -> None:
-    """Whether a session ends, and with one of the errors that it may."""
+def check_session_fails(port: int, act: Callable[[Recorder], None], **values: Any) -> None:
+    """Assert that the session ends with one of the expected errors."""
 
-    def session(device: Line) -> None:
+    def session(device: Recorder) -> None:
         device.connect()
         act(device)
 
-    with line(port, **values) as device, pytest.raises((MqttError, OSError, ValueError)):
+    with recorder(port, **values) as device, pytest.raises((MqttError, OSError, ValueError)):
         session(device)
 
 
 PINGRESP = b"\xd0\x00"
-HOSTILE: dict[str, tuple[Callable[[Line], None], tuple[bytes, ...], bytes]] = {
+HOSTILE: dict[str, tuple[Callable[[Recorder], None], tuple[bytes, ...], bytes]] = {
     "silence": (waiting, (), b""),
     "HTTP": (waiting, (b"HTTP/1.1 400 Bad Request\r\n\r\n",), b""),
     "a CONNACK too long": (waiting, (b"\x20\x03\x00\x00\x00",), b""),
@@ -250,31 +252,31 @@ HOSTILE: dict[str, tuple[Callable[[Line], None], tuple[bytes, ...], bytes]] = {
 
 @pytest.mark.alone
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_broker_is_given_up(name: str) -> None:
-    act, answers, forever = HOSTILE[name]
+def test_connection_to_hostile_broker_ends(name: str) -> None:
+    act, responses, forever = HOSTILE[name]
     start = clock.now()
-    with hostile(*answers, forever=forever) as port:
-        ends(port, act, keepalive=1, timeout=PATIENCE)
+    with hostile(*responses, forever=forever) as port:
+        check_session_fails(port, act, keepalive=1, timeout=TIMEOUT_SECONDS)
     assert clock.since(start) < 3000 * delay()
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("answers", [(b"",), (ACCEPTED,), (ACCEPTED + b"\x30",)])
-def test_a_broker_that_hangs_up_is_noticed_at_once(answers: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize("responses", [(b"",), (ACCEPTED,), (ACCEPTED + b"\x30",)])
+def test_closed_connection_is_noticed_at_once(responses: tuple[bytes, ...]) -> None:
     start = clock.now()
-    with hostile(*answers, close=True) as port:
-        ends(port, waiting)
+    with hostile(*responses, close=True) as port:
+        check_session_fails(port, waiting)
     assert clock.since(start) < 2000 * delay()
 
 
 @examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60))
-def test_no_bytes_lead_to_anything_but_a_clear_end(data: bytes) -> None:
+def test_random_bytes_end_the_session_with_an_expected_error(data: bytes) -> None:
     with hostile(ACCEPTED + data, close=True) as port:
-        ends(port, waiting, timeout=PATIENCE)
+        check_session_fails(port, waiting, timeout=TIMEOUT_SECONDS)
 
 
-def test_a_connection_is_encrypted_and_the_broker_proven(tmp_path: Path) -> None:
+def test_tls_connection_verifies_the_certificate_of_the_broker(tmp_path: Path) -> None:
     for name in ("ca", "other"):
         certificate(tmp_path, name)
     broker = Mosquitto(
@@ -284,14 +286,14 @@ def test_a_connection_is_encrypted_and_the_broker_proven(tmp_path: Path) -> None
         f"keyfile {tmp_path}/ca.key",
     )
     broker.start()
-    heard: list[tuple[str, bytes]] = []
+    received: list[tuple[str, bytes]] = []
     try:
         stream = Stream("localhost", broker.port, True, str(tmp_path / "ca.crt"), 5)
-        connection = Connection(stream, 60, 5, lambda *message: heard.append(message))
+        connection = Connection(stream, 60, 5, lambda *message: received.append(message))
         connection.connect("client", "u", "p", WILL)
         connection.subscribe(["a"])
         connection.publish("a", b"x" * 2000, 1)
-        take(connection, lambda: bool(heard))
+        receive_until(connection, lambda: bool(received))
         stream.close()
         for name, ca in (("localhost", "other.crt"), ("127.0.0.1", "ca.crt")):
             with pytest.raises(OSError, match="certificate verify failed"):
@@ -303,7 +305,7 @@ def test_a_connection_is_encrypted_and_the_broker_proven(tmp_path: Path) -> None
 
 
 def certificate(folder: Path, name: str) -> None:
-    """Signed by itself, for localhost."""
+    """Create a self-signed certificate for localhost."""
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost", "-days", "2"]
     command += ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")]

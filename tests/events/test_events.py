@@ -1,4 +1,4 @@
-"""The audit log for people: looked through, and followed."""
+"""The event log: list, filters, pages, and the `eventAdded` subscription."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LIST = """query ($first: Int! = 50, $after: String, $filter: EventFilter) {
   events(first: $first, after: $after, filter: $filter) {
     nodes { cursor at kind actor deviceId device { id } owner before after }
     pageInfo { hasNextPage endCursor } } }"""
-FOLLOW = """subscription ($kinds: [EventKind!], $owner: String, $after: ID) {
+SUBSCRIBE = """subscription ($kinds: [EventKind!], $owner: String, $after: ID) {
   eventAdded(kinds: $kinds, owner: $owner, after: $after) { cursor kind actor owner device { id } }
 }"""
 
@@ -29,7 +29,7 @@ async def device(api: Api) -> str:
     return str(found["device"]["id"])
 
 
-async def test_who_changed_what_from_what_to_what(api: Api, device: str) -> None:
+async def test_config_change_event_has_actor_before_and_after(api: Api, device: str) -> None:
     await api.change("updateConfig", deviceId=device, intervalSeconds=5)
     newest = (await listed(api))[0]
     assert newest["kind"] == "CONFIG_CHANGED"
@@ -38,14 +38,14 @@ async def test_who_changed_what_from_what_to_what(api: Api, device: str) -> None
     assert (newest["before"]["intervalSeconds"], newest["after"]["intervalSeconds"]) == (60, 5)
 
 
-async def test_filters(api: Api, device: str) -> None:
+async def test_event_filters(api: Api, device: str) -> None:
     await api.change("updateConfig", deviceId=device, intervalSeconds=5)
     other = await api.register(api.admin, mac="24:6f:28:00:00:09", owner="Globex")
     admin = (await listed(api, kinds=["CONFIG_CHANGED"]))[0]["actor"]
     for filter, kinds in (
         ({"deviceId": device.upper()}, ["CONFIG_CHANGED", "DEVICE_REGISTERED"]),
         ({"owner": "GLOBEX"}, ["DEVICE_REGISTERED"]),
-        ({"owner": "nobody"}, []),
+        ({"owner": "unknown"}, []),
         ({"kinds": ["CONFIG_CHANGED"]}, ["CONFIG_CHANGED"]),
         ({"kinds": []}, []),
         ({"deviceId": device, "actor": admin}, ["CONFIG_CHANGED"]),
@@ -59,7 +59,7 @@ async def test_filters(api: Api, device: str) -> None:
     assert [event["kind"] for event in by_device] == ["TOKEN_CONFIRMED"]
 
 
-async def test_pages(api: Api, device: str) -> None:
+async def test_event_pages(api: Api, device: str) -> None:
     for interval in range(1, 6):
         await api.change("updateConfig", deviceId=device, intervalSeconds=interval)
     everything = [event["cursor"] for event in await listed(api)]
@@ -75,25 +75,29 @@ async def test_pages(api: Api, device: str) -> None:
     assert await api.code(LIST, api.admin, after="nonsense") == "INVALID"
 
 
-async def test_a_deleted_device_stays_in_the_log(api: Api, device: str) -> None:
+async def test_events_of_deleted_device_remain(api: Api, device: str) -> None:
     await api.change("deleteDevice", id=device)
-    gone = (await listed(api, deviceId=device))[0]
-    assert (gone["kind"], gone["device"], gone["owner"]) == ("DEVICE_DELETED", None, "Acme")
+    deleted = (await listed(api, deviceId=device))[0]
+    assert (deleted["kind"], deleted["device"], deleted["owner"]) == (
+        "DEVICE_DELETED",
+        None,
+        "Acme",
+    )
 
 
-async def test_an_owners_people_see_what_is_that_owners(api: Api, device: str) -> None:
+async def test_owner_viewer_sees_only_events_of_that_owner(api: Api, device: str) -> None:
     await api.register(api.admin, mac="24:6f:28:00:00:09", owner="Globex")
-    own = await api.key(kind="VIEWER", owner="Globex")
-    assert {event["owner"] for event in await listed(api, own)} == {"Globex"}
-    assert await listed(api, own, deviceId=device) == []
-    # A device that went to another owner is seen no more, what happened to it before still is.
+    globex = await api.key(kind="VIEWER", owner="Globex")
+    assert {event["owner"] for event in await listed(api, globex)} == {"Globex"}
+    assert await listed(api, globex, deviceId=device) == []
+    # After a move, the former owner sees older events, but not the device.
     acme = await api.key(kind="VIEWER", owner="Acme")
     await api.change("updateDevice", id=device, owner="Globex")
     before = (await listed(api, acme, kinds=["DEVICE_REGISTERED"]))[0]
     assert (before["deviceId"], before["device"]) == (device, None)
 
 
-async def test_no_secret_is_in_it(api: Api) -> None:
+async def test_events_contain_no_secrets(api: Api) -> None:
     secrets = [await api.key(), await api.key(kind="ADMIN")]
     secrets.append((await api.register(secrets[0]))["token"])
     text = str(await listed(api))
@@ -106,30 +110,30 @@ async def one(settings: Settings) -> Any:
         yield one
 
 
-async def test_events_are_followed_as_changes_are(one: Instance) -> None:
+async def test_event_added_subscription_and_resume(one: Instance) -> None:
     start = (await one.api.ask("{ latestCursor }"))["latestCursor"]
     found = await one.api.register(one.api.admin)
     wanted = {"kinds": ["DEVICE_REGISTERED", "CONFIG_CHANGED"], "after": start}
     async with await Socket.open(one.url, one.api.admin) as socket:
-        await socket.subscribe(query=FOLLOW, **wanted)
-        seen = [await added(socket)]
+        await socket.subscribe(query=SUBSCRIBE, **wanted)
+        seen = [await next_event(socket)]
         await one.api.change("updateConfig", deviceId=found["device"]["id"], qos=0)
-        seen.append(await added(socket))
+        seen.append(await next_event(socket))
     assert [event["kind"] for event in seen] == ["DEVICE_REGISTERED", "CONFIG_CHANGED"]
     assert {event["owner"] for event in seen} == {"Acme"}
     async with await Socket.open(one.url, found["token"]) as socket:
-        await socket.subscribe(query=FOLLOW)
+        await socket.subscribe(query=SUBSCRIBE)
         assert (await socket.errors())[0]["extensions"]["code"] == "FORBIDDEN"
 
 
-async def added(socket: Socket) -> Any:
+async def next_event(socket: Socket) -> Any:
     message = await socket.message()
     assert message["type"] == "next", message
     return message["payload"]["data"]["eventAdded"]
 
 
 @pytest.mark.parametrize("kind", ["ENROL", "device"])
-async def test_who_is_no_person_sees_no_log(api: Api, kind: str) -> None:
+async def test_devices_and_enrolment_keys_may_not_list_events(api: Api, kind: str) -> None:
     key = await api.key()
     token = (await api.register(key))["token"] if kind == "device" else key
     assert await api.code(LIST, token) == "FORBIDDEN"

@@ -1,4 +1,4 @@
-"""What an answer may hold, and what the fullest one costs."""
+"""The cost limit of documents, and the CPU time of the largest responses that it allows."""
 
 import time
 from typing import Any
@@ -54,7 +54,7 @@ def engine(cost: int = Limits().cost) -> Engine:
         ),
     ],
 )
-def test_pages_count_as_often_as_they_are_long(
+def test_cost_is_multiplied_by_page_length(
     query: str, variables: dict[str, Any], values: int
 ) -> None:
     request = Request(query, variables)
@@ -82,24 +82,24 @@ FULL = {
 
 @pytest.mark.alone
 @pytest.mark.parametrize("query", FULL.values(), ids=FULL.keys())
-async def test_the_fullest_answers_cost_little(query: str, api: Api, database: Database) -> None:
-    """With as many rows as are let through: the best of five, on a machine that is busy."""
+async def test_largest_responses_within_cpu_limit(query: str, api: Api, database: Database) -> None:
+    """Uses the largest page that the limit allows. The best of five, because of other load."""
     await fill(database)
     limited, services = engine(), api.app.state.database_supervisor.services
     request = Request(longest(limited, query))
-    took = []
+    durations = []
     for _ in range(5):
         started = time.process_time()
         operation = limited.prepare(request, may_introspect=True)
         result = await limited.run(operation, Context(services, system("test")))
         assert encode_json(result_body(result, 1))
-        took.append(time.process_time() - started)
+        durations.append(time.process_time() - started)
         assert not result.errors
-    assert min(took) * 1000 < MILLISECONDS * slowness()
+    assert min(durations) * 1000 < MILLISECONDS * slowness()
 
 
 def longest(limited: Engine, query: str) -> str:
-    """The query with the longest pages that are within the limit."""
+    """Return the query with the longest pages that the limit allows."""
     for length in range(DEVICES, 0, -1):
         text = query % ((length,) * query.count("%"))
         try:
@@ -111,7 +111,7 @@ def longest(limited: Engine, query: str) -> str:
 
 
 async def fill(database: Database) -> None:
-    """Devices that have applied an old one of their hundred configs."""
+    """Insert devices with a hundred configs each, of which the fiftieth is applied."""
     histories = """
         INSERT INTO past_configs (device_id, version, interval_seconds, qos, updated_at, updated_by)
         SELECT id, version, 60, 1, now(), 'system' FROM devices, generate_series(1, 99) version;

@@ -1,4 +1,4 @@
-"""What a subscription that runs for long leaves behind."""
+"""Memory use of a long-running subscription."""
 
 import gc
 import json
@@ -23,7 +23,7 @@ EVENTS = 1_000
 QUERY = "subscription { configChanged { cursor config { version } previous { version } } }"
 
 
-async def test_a_long_subscription_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_subscription_does_not_leak_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     async def changes(*_: Any) -> AsyncGenerator[ConfigChange]:
         for number in range(EVENTS):
             yield ConfigChange(str(number), None, CONFIG, CONFIG)
@@ -33,7 +33,7 @@ async def test_a_long_subscription_takes_no_more_memory(monkeypatch: pytest.Monk
     operation = engine.prepare(Request(QUERY), may_introspect=True)
     context = Context(cast(Any, None), system("test"))
     objects = []
-    async for result in engine.follow(operation, context):
+    async for result in engine.subscribe(operation, context):
         data = json.loads(encode_json(result_body(result, 1)))["data"]
         if int(data["configChanged"]["cursor"]) in (EVENTS // 2, EVENTS - 1):
             gc.collect()

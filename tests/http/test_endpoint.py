@@ -1,4 +1,4 @@
-"""What the endpoint answers to whom, before any resolver runs and after one has failed."""
+"""The GraphQL endpoint: request checks, limits, authorization and error reports."""
 
 import asyncio
 import json
@@ -39,20 +39,20 @@ async def post(api: Api, content: bytes, **headers: str) -> httpx.Response:
         b'[{"query": "{me{id}}"}]',
     ],
 )
-async def test_a_body_that_is_no_request(api: Api, body: bytes) -> None:
+async def test_invalid_body_is_bad_request(api: Api, body: bytes) -> None:
     response = await post(api, body)
     assert response.status_code == 400
     assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
 
-async def test_other_ways_not_to_ask(api: Api) -> None:
+async def test_wrong_content_type_size_auth_scheme_or_method_is_rejected(api: Api) -> None:
     assert (await post(api, b"{}", **{"Content-Type": "text/plain"})).status_code == 415
     assert (await post(api, b" " * 1_000_001)).status_code == 413
     assert (await post(api, b"{}", Authorization="Basic eDp5")).status_code in (400, 401)
     assert (await api.http.delete("/graphql")).status_code == 405
 
 
-async def test_queries_may_come_by_get_and_mutations_may_not(api: Api) -> None:
+async def test_get_allows_queries_but_not_mutations(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.admin}"}
     query = {"query": "query ($n: Int) { devices(first: $n) { totalCount } }"}
     values = {**query, "variables": '{"n": 5}'}
@@ -68,7 +68,7 @@ GRAPHQL = "application/graphql-response+json"
 
 
 @pytest.mark.parametrize(
-    ("accept", "answered"),
+    ("accept", "media_type"),
     [
         (None, "application/json"),
         ("*/*", "application/json"),
@@ -82,21 +82,21 @@ GRAPHQL = "application/graphql-response+json"
         ("application/*", "application/json"),
     ],
 )
-async def test_the_media_type_is_the_one_that_was_asked_for(
-    api: Api, accept: str | None, answered: str
+async def test_response_media_type_follows_accept_header(
+    api: Api, accept: str | None, media_type: str
 ) -> None:
     headers = {"Accept": accept} if accept else {}
     response = await post(api, b'{"query": "{__typename}"}', **headers)
-    assert response.headers["content-type"] == f"{answered}; charset=utf-8"
+    assert response.headers["content-type"] == f"{media_type}; charset=utf-8"
     assert response.json() == {"data": {"__typename": "Query"}}
 
 
-async def test_a_media_type_that_we_do_not_have(api: Api) -> None:
+async def test_unsupported_accept_header_is_406(api: Api) -> None:
     assert (await post(api, b"{}", Accept="text/html")).status_code == 406
     assert (await post(api, b"{}", Accept="application/json;q=0")).status_code == 406
 
 
-async def test_a_bad_document_is_a_bad_request_for_those_who_understand_it(api: Api) -> None:
+async def test_bad_document_is_400_only_for_graphql_response_json(api: Api) -> None:
     for query in ("{", "{ nothing }", "query ($x: Int!) { devices(first: $x) { totalCount } }"):
         body = json.dumps({"query": query}).encode()
         for accept, status in ((GRAPHQL, 400), ("application/json", 200)):
@@ -105,7 +105,7 @@ async def test_a_bad_document_is_a_bad_request_for_those_who_understand_it(api: 
             assert "data" not in response.json()
 
 
-async def test_several_operations_need_a_name(api: Api) -> None:
+async def test_several_operations_require_operation_name(api: Api) -> None:
     query = "query a { latestCursor } query b { __typename }"
     assert await api.code(query, api.admin) == "BAD_DOCUMENT"
     for name, status in (("b", 200), ("c", 400)):
@@ -115,13 +115,13 @@ async def test_several_operations_need_a_name(api: Api) -> None:
     assert await api.code("fragment f on Query { latestCursor }", api.admin) == "BAD_DOCUMENT"
 
 
-async def test_a_subscription_by_plain_post_says_how_to_follow(api: Api) -> None:
+async def test_subscription_by_plain_post_is_406_and_names_event_stream(api: Api) -> None:
     response = await api.post("subscription { configChanged { cursor } }", api.admin)
     assert response.status_code == 406
     assert "text/event-stream" in response.json()["errors"][0]["message"]
 
 
-async def test_head_changes_nothing(api: Api) -> None:
+async def test_head_request_executes_no_mutation(api: Api) -> None:
     device = (await api.register(api.admin))["device"]["id"]
     values = f'{{deviceId: "{device}", qos: 2}}'
     change = f"mutation {{ updateConfig(input: {values}) {{ config {{ qos }} }} }}"
@@ -133,8 +133,8 @@ async def test_head_changes_nothing(api: Api) -> None:
     assert found["config"] == {"qos": 1}
 
 
-async def test_a_page_elsewhere_must_be_asked_for_first(api: Api) -> None:
-    ask = {"query": "{ __typename }"}
+async def test_cross_site_get_requires_preflight(api: Api) -> None:
+    query = {"query": "{ __typename }"}
     for headers, status in (
         ({}, 200),
         ({"Sec-Fetch-Site": "same-origin"}, 200),
@@ -143,19 +143,19 @@ async def test_a_page_elsewhere_must_be_asked_for_first(api: Api) -> None:
         ({"Origin": "https://evil.example"}, 400),
         ({"Origin": "https://evil.example", "GraphQL-Require-Preflight": "1"}, 200),
     ):
-        response = await api.http.get("/graphql", params=ask, headers=headers)
+        response = await api.http.get("/graphql", params=query, headers=headers)
         assert response.status_code == status, headers
 
 
-async def test_other_sites_get_no_word_unless_they_are_set(settings: Settings) -> None:
-    asked = {"Origin": "https://console.example.com", "Access-Control-Request-Method": "POST"}
+async def test_cors_headers_only_for_configured_origins(settings: Settings) -> None:
+    preflight = {"Origin": "https://console.example.com", "Access-Control-Request-Method": "POST"}
     allowed = "access-control-allow-origin"
     async with served(settings) as api:
-        assert allowed not in (await api.http.options("/graphql", headers=asked)).headers
-    async with served(changed(settings, cors_origins=asked["Origin"])) as api:
-        response = await api.http.options("/graphql", headers=asked)
-        assert response.headers[allowed] == asked["Origin"]
-        other = {**asked, "Origin": "https://evil.example"}
+        assert allowed not in (await api.http.options("/graphql", headers=preflight)).headers
+    async with served(changed(settings, cors_origins=preflight["Origin"])) as api:
+        response = await api.http.options("/graphql", headers=preflight)
+        assert response.headers[allowed] == preflight["Origin"]
+        other = {**preflight, "Origin": "https://evil.example"}
         assert allowed not in (await api.http.options("/graphql", headers=other)).headers
 
 
@@ -167,21 +167,23 @@ INTROSPECTIONS = [
 
 
 @pytest.mark.parametrize("query", INTROSPECTIONS)
-async def test_who_may_read_the_schema(settings: Settings, query: str) -> None:
+async def test_introspection_in_production_requires_admin_or_viewer(
+    settings: Settings, query: str
+) -> None:
     async with served(changed(settings, env="production")) as api:
         viewer = await api.key(kind="VIEWER", owner="Acme")
         key = await api.key()
-        own = (await api.register(key))["token"]
+        device_token = (await api.register(key))["token"]
         for token in (api.admin, viewer):
             assert await api.code(query, token) is None
-        for token in (None, key, own):
+        for token in (None, key, device_token):
             assert await api.code(query, token) == "INTROSPECTION_DISABLED"
             assert await api.code("{ __typename }", token) is None
     async with served(settings) as api:
         assert await api.code(query, None) is None
 
 
-async def test_an_operation_that_takes_too_long_is_stopped(
+async def test_operation_over_time_limit_is_cancelled(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = asyncio.Event()
@@ -200,52 +202,52 @@ async def test_an_operation_that_takes_too_long_is_stopped(
     assert stopped.is_set()
 
 
-async def test_registrations_are_limited_for_an_address_and_a_key(settings: Settings) -> None:
-    async def registered(api: Api, token: str, number: int) -> httpx.Response:
+async def test_registration_rate_limits_per_address_and_per_key(settings: Settings) -> None:
+    async def register(api: Api, token: str, number: int) -> httpx.Response:
         values = {**BENCH, "mac": f"24:6f:28:00:01:{number:02x}"}
         return await api.post(REGISTER, token, input=values)
 
     by_address = changed(settings, max_registrations_per_address=3)
     async with served(by_address) as api:
         key = await api.key()
-        answers = [await registered(api, key, number) for number in range(4)]
+        answers = [await register(api, key, number) for number in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert int(answers[3].headers["retry-after"]) in range(1, 21)
         assert answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
-        # Devices that are known are never held up.
-        own = answers[0].json()["data"]["registerDevice"]["token"]
-        assert (await registered(api, own, 0)).status_code == 200
+        # A device that registers again with its token is exempt.
+        device_token = answers[0].json()["data"]["registerDevice"]["token"]
+        assert (await register(api, device_token, 0)).status_code == 200
     async with served(changed(settings, max_registrations_per_key=2)) as api:
         key, other = await api.key(), await api.key()
-        answers = [await registered(api, key, number) for number in range(10, 13)]
+        answers = [await register(api, key, number) for number in range(10, 13)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
-        assert (await registered(api, other, 13)).status_code == 200
+        assert (await register(api, other, 13)).status_code == 200
     async with served(changed(by_address, rate_limits="off")) as api:
         key = await api.key()
-        answers = [await registered(api, key, number) for number in range(20, 30)]
+        answers = [await register(api, key, number) for number in range(20, 30)]
         assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_what_one_token_asks_at_once_is_limited(
+async def test_concurrent_operations_per_token_are_limited(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key is shared by a fleet that boots: it is not."""
-    real, here, go_on = device_queries.device, asyncio.Semaphore(0), asyncio.Event()
+    """Enrolment keys are exempt, because the devices of a booting fleet share one."""
+    original, started, resume = device_queries.device, asyncio.Semaphore(0), asyncio.Event()
 
-    async def held_up(*args: Any) -> Any:
-        here.release()
-        await go_on.wait()
-        return await real(*args)
+    async def blocked(*args: Any) -> Any:
+        started.release()
+        await resume.wait()
+        return await original(*args)
 
-    monkeypatch.setattr(device_queries, "device", held_up)
+    monkeypatch.setattr(device_queries, "device", blocked)
     query = '{ device(id: "x") { id } }'
     async with served(changed(settings, max_operations_per_token=2)) as api:
         running = [asyncio.ensure_future(api.post(query, api.admin)) for _ in range(2)]
         for _ in running:
-            await here.acquire()
+            await started.acquire()
         refused = await api.post(query, api.admin)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-        go_on.set()
+        resume.set()
         assert {answer.status_code for answer in await asyncio.gather(*running)} == {200}
         assert (await api.post(query, api.admin)).status_code == 200
         key = await api.key()
@@ -253,7 +255,7 @@ async def test_what_one_token_asks_at_once_is_limited(
         assert {found["outcome"] for found in await asyncio.gather(*keys)} == {"CREATED"}
 
 
-async def test_metrics_are_for_people_in_production(settings: Settings) -> None:
+async def test_metrics_in_production_require_authorization(settings: Settings) -> None:
     async with served(settings) as api:
         assert (await api.http.get("/metrics")).status_code == 200
     async with served(changed(settings, env="production")) as api:
@@ -264,7 +266,7 @@ async def test_metrics_are_for_people_in_production(settings: Settings) -> None:
             assert (await api.http.get("/metrics", headers=headers)).status_code == status
 
 
-async def test_what_is_asked_is_counted(api: Api) -> None:
+async def test_requests_are_counted_by_operation_and_outcome(api: Api) -> None:
     await api.ask("{ devices { totalCount } }")
     await api.post("{ nothing }", api.admin)
     await api.post("{ devices { totalCount } }", await api.key())
@@ -280,8 +282,8 @@ async def test_what_is_asked_is_counted(api: Api) -> None:
         assert f"{name} 1.0" in lines
 
 
-async def test_text_that_is_no_text(api: Api) -> None:
-    """Half of a surrogate pair is valid JSON, and no Unicode."""
+async def test_invalid_unicode_causes_no_internal_error(api: Api) -> None:
+    """A lone surrogate is valid JSON, but not valid Unicode."""
     half = "\ud800"
     by_id = "query ($x: ID!) { device(id: $x) { id } }"
     by_name = "query ($f: DeviceFilter) { devices(filter: $f) { totalCount } }"
@@ -307,12 +309,12 @@ async def test_text_that_is_no_text(api: Api) -> None:
             assert error["extensions"]["code"] != "INTERNAL", request
 
 
-async def test_a_mistake_in_the_document_is_explained(api: Api) -> None:
+async def test_validation_error_names_unknown_field(api: Api) -> None:
     response = await api.post("{ devises { totalCount } }", api.admin)
     assert "Cannot query field 'devises'" in response.json()["errors"][0]["message"]
 
 
-async def test_a_bug_is_logged_and_not_shown(
+async def test_internal_error_is_logged_and_hidden_from_client(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP status and headers of each error: GraphQL (with and without ASGI), REST, brokers."""
+"""HTTP status and headers of each error: GraphQL (fast path and ASGI), REST, broker requests."""
 
 import asyncio
 import logging
@@ -32,14 +32,14 @@ JSON, GRAPHQL = "application/json", "application/graphql-response+json"
 BEARER = {"www-authenticate": "Bearer"}
 SOON = {"retry-after": "2"}
 NOT_CACHED = {"cache-control": "private, no-cache, must-revalidate"}
-CARRIED = ("allow", "cache-control", "retry-after", "www-authenticate")
+ERROR_HEADERS = ("allow", "cache-control", "retry-after", "www-authenticate")
 UNKNOWN = "rca_unknown"
 BODY_BYTES = 5_000
 
 
-def carried(response: httpx.Response) -> dict[str, str]:
+def error_headers(response: httpx.Response) -> dict[str, str]:
     """The headers that tell a client what to do about an error."""
-    return {name: response.headers[name] for name in CARRIED if name in response.headers}
+    return {name: response.headers[name] for name in ERROR_HEADERS if name in response.headers}
 
 
 def bearer(token: str | None) -> dict[str, str]:
@@ -48,15 +48,17 @@ def bearer(token: str | None) -> dict[str, str]:
 
 @pytest_asyncio.fixture
 async def one(settings: Settings) -> AsyncIterator[Instance]:
-    own = changed(settings, env="production", trusted_only="devices", max_body_bytes=BODY_BYTES)
-    async with instance(own) as one:
+    production = changed(
+        settings, env="production", trusted_only="devices", max_body_bytes=BODY_BYTES
+    )
+    async with instance(production) as one:
         yield one
 
 
-async def asked(
+async def response_of(
     one: Instance, body: Any, token: str | None, accept: str = JSON
 ) -> tuple[int, dict[str, str], str]:
-    """Status, headers and code of a GraphQL answer: the same by the fast path and by ASGI."""
+    """Return status, headers and code of a GraphQL error; equal by the fast path and by ASGI."""
     headers = {**bearer(token), "Accept": accept}
     async with httpx.AsyncClient() as client:
         fast = await client.post(one.url, json=body, headers=headers)
@@ -64,7 +66,7 @@ async def asked(
     found = [
         (
             response.status_code,
-            carried(response),
+            error_headers(response),
             response.json()["errors"][0]["extensions"]["code"],
         )
         for response in (fast, by_asgi)
@@ -74,8 +76,8 @@ async def asked(
 
 
 class Raised(NamedTuple):
-    """An error of a resolver. `graphql`, `rest`: the statuses; `headers`: by REST, and by GraphQL
-    where its status is not 200.
+    """An error of a resolver. `graphql`, `rest`: the statuses. `headers`: those of REST, and of
+    GraphQL if its status is not 200.
     """
 
     error: Exception
@@ -104,7 +106,9 @@ RAISED = [
 ]
 
 
-async def test_an_error_of_a_resolver(one: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_resolver_error_status_and_headers(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raising: list[Exception] = []
 
     async def fails(*_: Any) -> None:
@@ -114,15 +118,15 @@ async def test_an_error_of_a_resolver(one: Instance, monkeypatch: pytest.MonkeyP
     for error, code, graphql, rest, headers in RAISED:
         raising.append(error)
         for accept in (JSON, GRAPHQL):
-            found = await asked(one, {"query": '{ device(id: "x") { id } }'}, ADMIN, accept)
+            found = await response_of(one, {"query": '{ device(id: "x") { id } }'}, ADMIN, accept)
             assert found == (graphql, {} if graphql == 200 else headers, code)
         response = await one.api.http.get("/devices/x", headers=bearer(ADMIN))
-        assert (response.status_code, carried(response)) == (rest, headers), error
+        assert (response.status_code, error_headers(response)) == (rest, headers), error
         assert response.json()["errors"][0]["code"] == code
 
 
 class Refused(NamedTuple):
-    """A GraphQL request that is not executed. `status`: for `application/json`, and for
+    """A GraphQL request that is not executed. `status`: for `application/json` and for
     `application/graphql-response+json`.
     """
 
@@ -138,7 +142,7 @@ def by_hash(text: str) -> Any:
 
 
 ME = {"query": "{ me { id } }"}
-KEY = "of an enrolment key"
+KEY = "placeholder for an enrolment key"
 REFUSED = [
     Refused("UNAUTHENTICATED", ME, (401, 401), BEARER, UNKNOWN),
     Refused(
@@ -154,22 +158,22 @@ REFUSED = [
 ]
 
 
-async def test_a_graphql_request_that_is_not_executed(one: Instance) -> None:
+async def test_rejected_graphql_request_status_and_headers(one: Instance) -> None:
     key = await one.api.key()
     for code, body, status, headers, token in REFUSED:
-        sent_by = key if token is KEY else token
+        used_token = key if token is KEY else token
         for accept, expected in zip((JSON, GRAPHQL), status, strict=True):
-            assert await asked(one, body, sent_by, accept) == (expected, headers, code)
+            assert await response_of(one, body, used_token, accept) == (expected, headers, code)
 
 
-async def test_a_body_over_the_limit(one: Instance) -> None:
+async def test_body_over_size_limit(one: Instance) -> None:
     big = {"query": " " * BODY_BYTES}
-    assert await asked(one, big, ADMIN) == (413, {}, "OVER_LIMIT")
+    assert await response_of(one, big, ADMIN) == (413, {}, "OVER_LIMIT")
     response = await one.api.http.post("/register", json=big, headers=bearer(ADMIN))
     assert (response.status_code, response.json()["errors"][0]["code"]) == (413, "OVER_LIMIT")
 
 
-async def test_an_operation_over_its_time(
+async def test_operation_over_time_limit(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hangs(*_: Any) -> None:
@@ -177,51 +181,51 @@ async def test_an_operation_over_its_time(
 
     monkeypatch.setattr(device_queries, "device", hangs)
     async with instance(changed(settings, max_operation_seconds=0.1)) as one:
-        found = await asked(one, {"query": '{ device(id: "x") { id } }'}, ADMIN)
+        found = await response_of(one, {"query": '{ device(id: "x") { id } }'}, ADMIN)
         assert found == (503, {}, "TIMED_OUT")
         response = await one.api.http.get("/devices/x", headers=bearer(ADMIN))
-    assert (response.status_code, carried(response)) == (503, {})
+    assert (response.status_code, error_headers(response)) == (503, {})
     assert response.json()["errors"][0]["code"] == "TIMED_OUT"
 
 
-async def test_the_database_is_away(one: Instance) -> None:
+async def test_unavailable_database(one: Instance) -> None:
     http, headers = one.api.http, bearer(ADMIN)
     services, one.app.state.database_supervisor.services = (
         one.app.state.database_supervisor.services,
         None,
     )
     try:
-        assert await asked(one, ME, ADMIN) == (503, SOON, "DATABASE_UNAVAILABLE")
+        assert await response_of(one, ME, ADMIN) == (503, SOON, "DATABASE_UNAVAILABLE")
         rest = await http.get("/devices/x", headers=headers)
         broker = await http.post("/mqtt/auth", json={}, headers=headers)
     finally:
         one.app.state.database_supervisor.services = services
-    assert (rest.status_code, carried(rest)) == (503, SOON)
+    assert (rest.status_code, error_headers(rest)) == (503, SOON)
     message = "The database is not available; try again soon."
     error = {"code": "DATABASE_UNAVAILABLE", "field": None, "message": message}
     assert rest.json() == {"errors": [error]}
-    assert (broker.status_code, carried(broker)) == (503, {})
+    assert (broker.status_code, error_headers(broker)) == (503, {})
     assert broker.json() == {"result": "ignore", "message": message}
 
 
-async def test_a_broker_that_is_refused(one: Instance) -> None:
+async def test_rejected_broker_auth_request(one: Instance) -> None:
     post = one.api.http.post
     for token in (None, UNKNOWN, "two words"):
         response = await post("/mqtt/auth", json={}, headers=bearer(token))
-        assert (response.status_code, carried(response)) == (401, {})
+        assert (response.status_code, error_headers(response)) == (401, {})
         assert response.json()["result"] == "ignore"
     for body, status in ((b"[]", 400), (b'{"action": "eat"}', 400), (b" " * 20_000, 413)):
         response = await post("/mqtt/auth", content=body, headers=bearer(ADMIN))
-        assert (response.status_code, carried(response)) == (status, {})
+        assert (response.status_code, error_headers(response)) == (status, {})
         assert response.json()["result"] == "ignore"
 
 
-async def test_a_page_for_people(one: Instance) -> None:
+async def test_metrics_without_token_is_unauthorized(one: Instance) -> None:
     response = await one.api.http.get("/metrics")
-    assert (response.status_code, carried(response)) == (401, BEARER)
+    assert (response.status_code, error_headers(response)) == (401, BEARER)
 
 
-async def test_a_bug_outside_of_resolvers(
+async def test_internal_error_outside_resolvers(
     one: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: Any, **__: Any) -> None:
@@ -229,7 +233,7 @@ async def test_a_bug_outside_of_resolvers(
 
     monkeypatch.setattr("server.graphql.service.GraphQLService.prepare", fails)
     with caplog.at_level(logging.ERROR):
-        assert await asked(one, ME, ADMIN) == (500, {}, "INTERNAL")
+        assert await response_of(one, ME, ADMIN) == (500, {}, "INTERNAL")
         response = await one.api.http.get("/devices/x", headers=bearer(ADMIN))
     id = response.headers["x-request-id"]
     error = {
@@ -240,15 +244,13 @@ async def test_a_bug_outside_of_resolvers(
     assert "a secret detail" in caplog.text
 
 
-async def test_a_subscriber_that_can_not_follow_asks_for_nothing_else(
+async def test_slow_consumer_error_of_a_query_is_an_ordinary_error(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only subscriptions end this way: elsewhere it is an ordinary error."""
-
     async def fails(*_: Any) -> None:
         raise SlowConsumer("x")
 
     monkeypatch.setattr(device_queries, "device", fails)
-    found = await asked(one, {"query": '{ device(id: "x") { id } }'}, ADMIN)
+    found = await response_of(one, {"query": '{ device(id: "x") { id } }'}, ADMIN)
     assert found == (200, {}, "CUT_OFF")
     assert (await one.api.http.get("/devices/x", headers=bearer(ADMIN))).status_code == 500

@@ -1,4 +1,4 @@
-"""The table of errors is whole."""
+"""The table of error responses is complete."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ from server.rest.openapi import ERRORS
 
 ROOT = Path(__file__).parents[2]
 WORD = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
-# Words in capitals that are no codes of errors.
+# Literals in capitals that are not error codes.
 METHODS = {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
 SIGNALS = {"SIGHUP", "SIGINT", "SIGTERM"}
 SETTINGS = re.compile(r"(OTEL|TELEGRAM)_[A-Z_]+")
@@ -27,18 +27,18 @@ def subclasses(base: type[RollcallError]) -> Iterator[type[RollcallError]]:
         yield from subclasses(found)
 
 
-def raised(kind: type[RollcallError]) -> list[RollcallError]:
-    """An error of this class, or one for each code that it can have."""
+def instances(kind: type[RollcallError]) -> list[RollcallError]:
+    """Return an error of this class, or one for each code that it can have."""
     if issubclass(kind, InputError):
         return [kind.at("field", "x", code) for code in ErrorCode]
     return [kind("x", 7) if issubclass(kind, RateLimited) else kind("x")]
 
 
-EVERY = [error for kind in subclasses(RollcallError) for error in raised(kind)]
+ALL_ERRORS = [error for kind in subclasses(RollcallError) for error in instances(kind)]
 
 
-def words(path: Path) -> Iterator[str]:
-    """All literals of a source file that could be codes."""
+def literals(path: Path) -> Iterator[str]:
+    """Return all literals of a source file that could be error codes."""
     tree = ast.parse(path.read_text())
     exported = {node for part in tree.body if _is_all(part) for node in ast.walk(part)}
     for node in ast.walk(tree):
@@ -55,21 +55,21 @@ def _is_all(node: ast.stmt) -> bool:
 
 def codes_in_sources() -> set[str]:
     sources = [path for layer in ("server", "schema") for path in (ROOT / layer).rglob("*.py")]
-    found = {word for path in sources if path != Path(errors.__file__) for word in words(path)}
+    found = {word for path in sources if path != Path(errors.__file__) for word in literals(path)}
     return found - METHODS - SIGNALS - OTHERS
 
 
-def test_every_error_of_ours_is_in_it() -> None:
-    assert {"RATE_LIMITED", "CUT_OFF", "OVERLOADED"} <= {error.code for error in EVERY}
-    assert [error for error in EVERY if error.code not in RESPONSES] == []
+def test_every_error_class_has_a_response() -> None:
+    assert {"RATE_LIMITED", "CUT_OFF", "OVERLOADED"} <= {error.code for error in ALL_ERRORS}
+    assert [error for error in ALL_ERRORS if error.code not in RESPONSES] == []
     assert set(ErrorCode) <= set(RESPONSES)
 
 
-def test_every_code_in_the_sources_is_in_it_and_no_other() -> None:
+def test_response_codes_match_codes_in_sources() -> None:
     found = codes_in_sources()
     assert {"BAD_DOCUMENT", "OVER_LIMIT", "RESTARTING", "INTERNAL"} <= found
     assert found - set(RESPONSES) == set()
-    assert set(RESPONSES) - found - {error.code for error in EVERY} == set()
+    assert set(RESPONSES) - found - {error.code for error in ALL_ERRORS} == set()
 
 
 @pytest.mark.parametrize("code", RESPONSES)
@@ -83,22 +83,22 @@ def test_every_code_is_documented(code: str) -> None:
         assert str(response.status) in ERRORS
 
 
-def test_retry_after_is_for_errors_that_pass() -> None:
-    for error in EVERY:
+def test_retry_after_only_for_transient_errors() -> None:
+    for error in ALL_ERRORS:
         response, seconds = RESPONSES[error.code], error.retry_after_seconds
         assert response.retry_after == (seconds is not None), error.code
         headers = {**response.headers, **({"Retry-After": str(seconds)} if seconds else {})}
         assert response.headers_for(error) == headers
 
 
-def test_statuses_and_close_codes_exist() -> None:
+def test_statuses_and_close_codes_are_valid() -> None:
     for response in RESPONSES.values():
         assert response.status in range(200, 600)
         assert response.json_status in (None, 200)
         assert response.close_code in (None, 1012, 1013, *range(4400, 4500))
 
 
-def test_only_some_errors_close_a_socket() -> None:
+def test_close_code_raises_for_errors_without_one() -> None:
     assert close_code("UNAUTHENTICATED") == 4401
     with pytest.raises(ValueError, match="FORBIDDEN"):
         close_code("FORBIDDEN")

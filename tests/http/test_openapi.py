@@ -1,4 +1,4 @@
-"""The description of the routes, and whether the server keeps to it."""
+"""The OpenAPI description of the routes, and the server's compliance with it."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ DESCRIPTION = json.loads(json.dumps(openapi(ENGINE.schema, ROUTES)))
 contract = schemathesis.openapi.from_dict(DESCRIPTION)
 
 
-def test_it_is_openapi() -> None:
+def test_description_is_valid_openapi_and_lists_all_routes() -> None:
     contract.validate()
     described = {
         (method.upper(), path)
@@ -34,7 +34,7 @@ def test_it_is_openapi() -> None:
     assert described == {(route.method, route.path) for route in ROUTES}
 
 
-def test_what_a_registration_takes() -> None:
+def test_register_request_and_response_schema() -> None:
     register = DESCRIPTION["paths"]["/register"]["post"]
     body = register["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["mac", "place", "type"]
@@ -42,16 +42,16 @@ def test_what_a_registration_takes() -> None:
         "type": ["number", "null"],
         "description": "Degrees north, -90 to 90.",
     }
-    answer = register["responses"]["200"]["content"]["application/json"]["schema"]
-    assert "errors" not in answer["properties"]
-    assert answer["properties"]["device"]["properties"]["config"]["required"] == [
+    response = register["responses"]["200"]["content"]["application/json"]["schema"]
+    assert "errors" not in response["properties"]
+    assert response["properties"]["device"]["properties"]["config"]["required"] == [
         "version",
         "intervalSeconds",
         "qos",
     ]
 
 
-def test_what_a_list_takes() -> None:
+def test_device_list_parameters() -> None:
     parameters = {p["name"]: p for p in DESCRIPTION["paths"]["/devices"]["get"]["parameters"]}
     assert parameters["first"]["schema"] == {"type": "integer", "default": 50}
     assert parameters["state"]["schema"] == {"$ref": "#/components/schemas/DeviceState"}
@@ -59,10 +59,10 @@ def test_what_a_list_takes() -> None:
     assert all(parameter["description"] for parameter in parameters.values())
 
 
-async def test_it_is_served(api: Api) -> None:
-    answer = await api.http.get("/openapi.json")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == DESCRIPTION
+async def test_openapi_json_is_served(api: Api) -> None:
+    response = await api.http.get("/openapi.json")
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == DESCRIPTION
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_the_server_keeps_to_it(case: schemathesis.Case, server: ServerProcess) -> None:
+def test_server_complies_with_description(case: schemathesis.Case, server: ServerProcess) -> None:
     headers = {"Authorization": f"Bearer {ADMIN}"}
-    # What values a field takes is said in words.
+    # Limits of values are only in descriptions, so the server may reject data that fits the schema.
     case.call_and_validate(
         base_url=server.url, headers=headers, excluded_checks=[positive_data_acceptance]
     )

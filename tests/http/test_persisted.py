@@ -1,4 +1,4 @@
-"""Automatic persisted queries: the text once, then its hash; never more than the text may do."""
+"""Automatic persisted queries: the text once, then its hash, with the rights of the text."""
 
 import json
 from hashlib import sha256
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schema.engine.trusted_documents import OURS
+from schema.engine.trusted_documents import BUILT_IN
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
 from tests.events.live.serving import Socket, instance
@@ -25,8 +25,8 @@ def hash_of(text: str) -> str:
 
 
 def by_hash(text: str, **more: Any) -> dict[str, Any]:
-    asked = {"version": 1, "sha256Hash": hash_of(text)}
-    return {"extensions": {"persistedQuery": asked}, **more}
+    extension = {"version": 1, "sha256Hash": hash_of(text)}
+    return {"extensions": {"persistedQuery": extension}, **more}
 
 
 async def post(api: Api, body: Any, token: str | None = ADMIN, **headers: str) -> httpx.Response:
@@ -36,13 +36,13 @@ async def post(api: Api, body: Any, token: str | None = ADMIN, **headers: str) -
 
 
 async def code(api: Api, body: Any, token: str | None = ADMIN) -> str | None:
-    """The code of the first error; None where there is none."""
+    """Return the code of the first error, or None if there is none."""
     errors = (await post(api, body, token)).json().get("errors")
     return errors[0]["extensions"]["code"] if errors else None
 
 
 @pytest.mark.parametrize("accept", ["application/json", GRAPHQL])
-async def test_the_text_once_and_then_its_hash(api: Api, accept: str) -> None:
+async def test_hash_works_after_its_text_was_sent(api: Api, accept: str) -> None:
     missing = await post(api, by_hash(TOTAL), Accept=accept)
     assert missing.status_code == 200
     assert missing.headers["cache-control"] == "private, no-cache, must-revalidate"
@@ -56,7 +56,7 @@ async def test_the_text_once_and_then_its_hash(api: Api, accept: str) -> None:
     assert both.status_code == later.status_code == 200
 
 
-async def test_by_get(api: Api) -> None:
+async def test_hash_by_get(api: Api) -> None:
     params = {"extensions": json.dumps(by_hash(TOTAL)["extensions"])}
     headers = {"Authorization": f"Bearer {ADMIN}"}
     missing = await api.http.get("/graphql", params=params, headers=headers)
@@ -66,7 +66,7 @@ async def test_by_get(api: Api) -> None:
     assert found.json() == {"data": {"fleet": {"total": 0}}}
 
 
-async def test_a_mutation_by_hash_needs_post(api: Api) -> None:
+async def test_mutation_by_hash_requires_post(api: Api) -> None:
     text = 'mutation { deleteDevice(input: {id: "x"}) { errors { code } } }'
     assert await code(api, by_hash(text, query=text)) is None
     params = {"extensions": json.dumps(by_hash(text)["extensions"])}
@@ -75,23 +75,23 @@ async def test_a_mutation_by_hash_needs_post(api: Api) -> None:
     assert refused.status_code == 405
 
 
-async def test_over_a_websocket(settings: Settings) -> None:
+async def test_hash_over_websocket(settings: Settings) -> None:
     async with instance(settings) as one, await Socket.open(one.url, ADMIN) as socket:
 
-        async def told(payload: Any) -> Any:
+        async def result_of(payload: Any) -> Any:
             await socket.send({"id": "1", "type": "subscribe", "payload": payload})
             message = await socket.message()
             if message["type"] == "next":
                 assert (await socket.message())["type"] == "complete"
             return message["payload"]
 
-        assert (await told(by_hash(TOTAL)))[0]["extensions"] == {"code": NOT_FOUND}
-        assert (await told(by_hash(TOTAL, query=TOTAL)))["data"]
-        assert (await told(by_hash(TOTAL)))["data"]
+        assert (await result_of(by_hash(TOTAL)))[0]["extensions"] == {"code": NOT_FOUND}
+        assert (await result_of(by_hash(TOTAL, query=TOTAL)))["data"]
+        assert (await result_of(by_hash(TOTAL)))["data"]
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "extension",
     [
         {"version": 2, "sha256Hash": hash_of(TOTAL)},
         {"version": True, "sha256Hash": hash_of(TOTAL)},
@@ -105,14 +105,16 @@ async def test_over_a_websocket(settings: Settings) -> None:
     ],
 )
 @pytest.mark.parametrize("query", [TOTAL, None])
-async def test_what_is_no_hash(api: Api, asked: Any, query: str | None) -> None:
-    body = {"extensions": {"persistedQuery": asked}, **({"query": query} if query else {})}
+async def test_invalid_persisted_query_extension_is_rejected(
+    api: Api, extension: Any, query: str | None
+) -> None:
+    body = {"extensions": {"persistedQuery": extension}, **({"query": query} if query else {})}
     refused = await post(api, body)
     assert refused.status_code == 400
     assert "sha256Hash" in refused.json()["errors"][0]["message"]
 
 
-async def test_a_wrong_hash_keeps_nothing(api: Api) -> None:
+async def test_wrong_hash_stores_no_document(api: Api) -> None:
     other = "{ latestCursor }"
     refused = await post(api, by_hash(TOTAL, query=other))
     assert refused.status_code == 400
@@ -134,7 +136,9 @@ async def test_a_wrong_hash_keeps_nothing(api: Api) -> None:
         ("query { " + " ".join(f"f{n}: fleet {{ total }}" for n in range(21)) + " }", "OVER_LIMIT"),
     ],
 )
-async def test_only_what_can_be_executed_is_kept(api: Api, text: str, refused: str | None) -> None:
+async def test_only_executable_documents_are_stored(
+    api: Api, text: str, refused: str | None
+) -> None:
     alone = await code(api, {"query": text})
     assert await code(api, by_hash(text, query=text)) == alone
     assert refused in (None, alone)
@@ -143,25 +147,25 @@ async def test_only_what_can_be_executed_is_kept(api: Api, text: str, refused: s
     assert empty.json()["errors"][0]["extensions"]["code"] == "BAD_DOCUMENT"
 
 
-async def test_who_has_hashes(api: Api) -> None:
+async def test_hashes_are_only_for_admin_and_viewer_tokens(api: Api) -> None:
     await post(api, by_hash(TOTAL, query=TOTAL))
     device = (await api.register(ADMIN))["token"]
     viewer = await api.key(kind="VIEWER")
     assert await code(api, by_hash(TOTAL), viewer) is None
     for token in (device, await api.key(), None):
-        told = await post(api, by_hash(TOTAL), token)
-        assert (told.status_code, told.json()["errors"][0]["message"]) == (
+        refused = await post(api, by_hash(TOTAL), token)
+        assert (refused.status_code, refused.json()["errors"][0]["message"]) == (
             200,
             "PersistedQueryNotSupported",
         )
-        assert told.json()["errors"][0]["extensions"] == {"code": NOT_SUPPORTED}
+        assert refused.json()["errors"][0]["extensions"] == {"code": NOT_SUPPORTED}
     me = "{ me { id } }"
     assert await code(api, by_hash(me, query=me), device) is None
     assert await code(api, by_hash(me)) == NOT_FOUND
 
 
-async def test_each_caller_may_what_it_may(settings: Settings) -> None:
-    """What an administrator has sent is no more than its text for the others."""
+async def test_hash_is_authorized_per_caller(settings: Settings) -> None:
+    """A document that an administrator has stored gives other callers no additional rights."""
     heavy = (
         "query ($n: Int) { devices(first: $n) { nodes { "
         + " ".join(f"a{n}: id" for n in range(20))
@@ -180,8 +184,8 @@ async def test_each_caller_may_what_it_may(settings: Settings) -> None:
         assert await code(api, {"query": SCHEMA}, None) == "INTROSPECTION_DISABLED"
 
 
-async def test_trusted_documents_answer_to_their_hash(settings: Settings) -> None:
-    text = (OURS / "b.graphql").read_text()
+async def test_trusted_documents_by_hash(settings: Settings) -> None:
+    text = (BUILT_IN / "boot.graphql").read_text()
     async with served(changed(settings, trusted_only="everyone")) as api:
         registered = await post(
             api,
@@ -199,16 +203,16 @@ async def test_trusted_documents_answer_to_their_hash(settings: Settings) -> Non
         assert await code(api, by_hash(text, documentId="b")) == "BAD_REQUEST"
 
 
-async def test_the_short_way_forgets_no_hash(settings: Settings) -> None:
-    """A body with a hash alone comes to mean something, and may cease to."""
+async def test_fast_path_does_not_cache_unknown_hashes(settings: Settings) -> None:
+    """The same body becomes valid when the text is stored, so its rejection must not be cached."""
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with instance(settings) as one, httpx.AsyncClient(headers=headers) as client:
 
-        async def told(body: Any) -> Any:
+        async def result_of(body: Any) -> Any:
             return (await client.post(one.url, json=body)).json()
 
         for _ in range(3):
-            assert (await told(by_hash(TOTAL)))["errors"][0]["extensions"]["code"] == NOT_FOUND
-        await told(by_hash(TOTAL, query=TOTAL))
+            assert (await result_of(by_hash(TOTAL)))["errors"][0]["extensions"]["code"] == NOT_FOUND
+        await result_of(by_hash(TOTAL, query=TOTAL))
         for _ in range(3):
-            assert await told(by_hash(TOTAL)) == {"data": {"fleet": {"total": 0}}}
+            assert await result_of(by_hash(TOTAL)) == {"data": {"fleet": {"total": 0}}}

@@ -1,4 +1,4 @@
-"""What a request's id is, where it goes, and which line a request leaves behind."""
+"""Request ids and the access log."""
 
 import logging
 import re
@@ -21,11 +21,11 @@ from tests.support.client import Api
 MADE = re.compile(r"[0-9a-f]{16}")
 
 
-async def tell(_: Request) -> PlainTextResponse:
+async def send_request_id(_: Request) -> PlainTextResponse:
     return PlainTextResponse(current_request_id())
 
 
-async def known(request: Request) -> PlainTextResponse:
+async def logged(request: Request) -> PlainTextResponse:
     request.state.log.update(operation="query devices", outcome=request.query_params["outcome"])
     return PlainTextResponse(request.state.request_id)
 
@@ -55,13 +55,13 @@ async def greet(socket: WebSocket) -> None:
 def small_app() -> Starlette:
     return Starlette(
         routes=[
-            Route("/", tell),
-            Route("/known", known),
+            Route("/", send_request_id),
+            Route("/logged", logged),
             Route("/fail", fail),
             Route("/cut", break_off),
             Route("/read", read, methods=["POST"]),
             Route("/readyz", fail),
-            Route("/healthz", tell),
+            Route("/healthz", send_request_id),
             WebSocketRoute("/socket", greet),
         ]
     )
@@ -76,7 +76,7 @@ async def client(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def test_a_good_id_is_taken_over() -> None:
+async def test_valid_request_id_is_used() -> None:
     async with client() as http:
         for id in ("a", "A.b_c-9", "x" * 64):
             response = await http.get("/", headers={"X-Request-Id": id})
@@ -86,19 +86,19 @@ async def test_a_good_id_is_taken_over() -> None:
 
 
 @pytest.mark.parametrize("id", ["", "x" * 65, "a b", "a;b", "<b>", 'a"b', "ä".encode()])
-async def test_any_other_is_replaced(id: str | bytes) -> None:
+async def test_invalid_request_id_is_replaced(id: str | bytes) -> None:
     async with client() as http:
         response = await http.get("/", headers=[(b"x-request-id", id)])  # type: ignore[list-item]
         assert MADE.fullmatch(response.text)
         assert response.headers["x-request-id"] == response.text
 
 
-async def test_each_request_gets_another() -> None:
+async def test_generated_request_ids_are_unique() -> None:
     async with client() as http:
         assert len({(await http.get("/")).text for _ in range(20)}) == 20
 
 
-async def test_the_application_sends_it_with_every_answer(api: Api) -> None:
+async def test_every_response_has_a_request_id(api: Api) -> None:
     answers = [
         await api.post("{ me { id } }", api.admin),
         await api.post("{ me { id } }", "no-such-token"),
@@ -113,7 +113,7 @@ async def test_the_application_sends_it_with_every_answer(api: Api) -> None:
     assert len(set(ids)) == len(ids)
 
 
-async def test_a_bug_is_answered_with_the_id_it_is_logged_under(
+async def test_internal_error_response_has_the_logged_id(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with client() as http:
@@ -133,7 +133,7 @@ async def test_a_bug_is_answered_with_the_id_it_is_logged_under(
     assert "a secret detail" in caplog.text
 
 
-async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
+async def test_exception_while_streaming_breaks_off_the_response(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with client() as http:
@@ -142,10 +142,12 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
     assert [r.name for r in caplog.records if r.exc_info] == ["rollcall.requests"]
 
 
-async def test_a_client_that_leaves_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[tuple[str, int]] = []
+async def test_client_disconnect_counts_as_499_and_logs_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counted: list[tuple[str, int]] = []
     app = small_app()
-    app.add_middleware(RequestIds, answered=lambda *answer: told.append(answer))
+    app.add_middleware(RequestIds, on_response=lambda *answer: counted.append(answer))
     messages = iter([{"type": "http.request", "body": b"ha", "more_body": True}])
 
     async def receive() -> Message:
@@ -156,7 +158,7 @@ async def test_a_client_that_leaves_is_no_bug(caplog: pytest.LogCaptureFixture) 
 
     scope = {"type": "http", "method": "POST", "path": "/read", "headers": [], "query_string": b""}
     await app(scope, receive, send)
-    assert told == [("POST", 499)]
+    assert counted == [("POST", 499)]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -174,15 +176,15 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, dict
     return read
 
 
-async def test_a_request_leaves_one_line(lines: Callable[[], Any]) -> None:
+async def test_request_writes_one_log_line(lines: Callable[[], Any]) -> None:
     async with client() as http:
-        await http.get("/known?outcome=ok&query=hidden")
+        await http.get("/logged?outcome=ok&query=hidden")
     [(level, fields)] = lines()
     assert level == "DEBUG"
     assert 0 <= fields.pop("milliseconds") < 10_000
     assert fields == {
         "method": "GET",
-        "path": "/known",
+        "path": "/logged",
         "status": 200,
         "client": "203.0.113.7",
         "operation": "query devices",
@@ -190,22 +192,20 @@ async def test_a_request_leaves_one_line(lines: Callable[[], Any]) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/known?outcome=NOT_ALLOWED", "/fail", "/readyz"])
-async def test_what_went_wrong_is_told_at_a_higher_level(
-    lines: Callable[[], Any], path: str
-) -> None:
+@pytest.mark.parametrize("path", ["/nowhere", "/logged?outcome=NOT_ALLOWED", "/fail", "/readyz"])
+async def test_failed_request_is_logged_at_info(lines: Callable[[], Any], path: str) -> None:
     async with client() as http:
         await http.get(path)
     assert [level for level, _ in lines()] == ["INFO"]
 
 
-async def test_a_probe_leaves_no_line(lines: Callable[[], Any]) -> None:
+async def test_health_probe_writes_no_log_line(lines: Callable[[], Any]) -> None:
     async with client() as http:
         assert (await http.get("/healthz")).status_code == 200
     assert lines() == []
 
 
-async def test_nobody_writes_into_the_log_by_a_path(lines: Callable[[], Any]) -> None:
+async def test_path_is_escaped_and_truncated_in_log(lines: Callable[[], Any]) -> None:
     async with client() as http:
         await http.get("/%0Aerror%1B%5B31m/" + "x" * 1000)
     [(_, fields)] = lines()
@@ -213,16 +213,16 @@ async def test_nobody_writes_into_the_log_by_a_path(lines: Callable[[], Any]) ->
     assert len(fields["path"]) < 1000
 
 
-async def test_answers_are_counted() -> None:
-    told: list[tuple[str, int]] = []
-    async with client(answered=lambda *answer: told.append(answer)) as http:
+async def test_responses_are_counted() -> None:
+    counted: list[tuple[str, int]] = []
+    async with client(on_response=lambda *answer: counted.append(answer)) as http:
         for path in ("/", "/nowhere", "/fail", "/healthz"):
             await http.get(path)
-    assert told == [("GET", 200), ("GET", 404), ("GET", 500), ("GET", 200)]
+    assert counted == [("GET", 200), ("GET", 404), ("GET", 500), ("GET", 200)]
 
 
-async def test_nothing_is_held_back() -> None:
-    """The first piece is out before the second is made."""
+async def test_streaming_response_is_not_buffered() -> None:
+    """The first piece is sent before the second one is produced."""
     sent: list[bytes] = []
 
     async def endless(_: Request) -> StreamingResponse:
@@ -249,7 +249,9 @@ async def _nothing() -> Message:
     raise ClientDisconnect
 
 
-async def talk(app: Callable[[Scope, Receive, Send], Any], path: str) -> list[Message]:
+async def websocket_messages(
+    app: Callable[[Scope, Receive, Send], Any], path: str
+) -> list[Message]:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -264,20 +266,20 @@ async def talk(app: Callable[[Scope, Receive, Send], Any], path: str) -> list[Me
     return sent
 
 
-async def test_a_websocket_has_one_for_its_whole_life() -> None:
-    accepted, said, _ = await talk(RequestIds(small_app()), "/socket")
+async def test_websocket_has_one_request_id() -> None:
+    accepted, greeting, _ = await websocket_messages(RequestIds(small_app()), "/socket")
     assert accepted["headers"] == [(b"x-other", b"kept"), (b"x-request-id", b"socket-1")]
-    assert said["text"] == "socket-1 socket-1"
+    assert greeting["text"] == "socket-1 socket-1"
 
 
-async def test_a_bug_in_a_websocket_is_logged_under_its_id(
+async def test_internal_error_in_websocket_is_logged_with_id(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def broken(_: Scope, __: Receive, ___: Send) -> None:
         raise ZeroDivisionError("a secret detail")
 
     with pytest.raises(ZeroDivisionError):
-        await talk(RequestIds(broken), "/socket")
+        await websocket_messages(RequestIds(broken), "/socket")
     [error] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "socket-1" in error.getMessage()
     assert error.exc_info

@@ -1,4 +1,4 @@
-"""The routes of trusted documents, as a program calls them."""
+"""The REST routes of trusted documents."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,7 +24,7 @@ DEVICE = {
     "model": "BME280",
     "fw": "1.0.0",
 }
-NOBODY = "0" * 32
+UNKNOWN_ID = "0" * 32
 
 
 class Rest:
@@ -47,12 +47,12 @@ async def rest(api: Api) -> AsyncIterator[Rest]:
 
 
 async def registered(rest: Rest, **changes: Any) -> dict[str, Any]:
-    answer = await rest("POST /register", {**DEVICE, **changes})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = await rest("POST /register", {**DEVICE, **changes})
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
-async def test_the_life_of_a_device(rest: Rest) -> None:
+async def test_device_lifecycle(rest: Rest) -> None:
     found = await registered(rest)
     assert found["outcome"] == "CREATED"
     assert "errors" not in found
@@ -72,7 +72,7 @@ async def test_the_life_of_a_device(rest: Rest) -> None:
     assert (await rest(f"GET /devices/{id}")).status_code == 404
 
 
-async def test_lists(rest: Rest) -> None:
+async def test_device_list_pages_and_filters(rest: Rest) -> None:
     for number in range(5):
         await registered(rest, mac=f"24:6f:28:aa:bb:{number:02x}", place=f"Room {number % 2}")
     page = (await rest("GET /devices", params={"first": 2, "place": "room 0"})).json()
@@ -86,7 +86,7 @@ async def test_lists(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "body", "told"),
+    ("line", "body", "expected"),
     [
         ("POST /register", {**DEVICE, "mac": "x"}, (422, "INVALID", "mac")),
         ("POST /register", {**DEVICE, "lat": 91}, (422, "INVALID", "lat")),
@@ -100,9 +100,9 @@ async def test_lists(rest: Rest) -> None:
             {"qos": 0, "expectedVersion": 9},
             (409, "CONFLICT", "expectedVersion"),
         ),
-        ("POST /config/{id}", {"qos": 0, "id": NOBODY}, (422, "INVALID", "id")),
-        (f"POST /config/{NOBODY}", {"qos": 0}, (404, "NOT_FOUND", "id")),
-        (f"GET /config/{NOBODY}", None, (404, "NOT_FOUND", None)),
+        ("POST /config/{id}", {"qos": 0, "id": UNKNOWN_ID}, (422, "INVALID", "id")),
+        (f"POST /config/{UNKNOWN_ID}", {"qos": 0}, (404, "NOT_FOUND", "id")),
+        (f"GET /config/{UNKNOWN_ID}", None, (404, "NOT_FOUND", None)),
         ("GET /devices?first=many", None, (422, "INVALID", "first")),
         ("GET /devices?first=0", None, (422, "INVALID", "first")),
         ("GET /devices?state=ON", None, (422, "INVALID", "state")),
@@ -114,38 +114,38 @@ async def test_lists(rest: Rest) -> None:
         ("PUT /devices/{id}", [1], (400, "BAD_REQUEST", None)),
         ("PUT /devices/{id}", "{", (400, "BAD_REQUEST", None)),
         ("PUT /devices/{id}?owner=x", {}, (400, "BAD_REQUEST", None)),
-        (f"DELETE /devices/{NOBODY}", None, (404, "NOT_FOUND", "id")),
+        (f"DELETE /devices/{UNKNOWN_ID}", None, (404, "NOT_FOUND", "id")),
         ("PATCH /devices/{id}", {}, (405, "BAD_REQUEST", None)),
         ("DELETE /devices", None, (405, "BAD_REQUEST", None)),
     ],
 )
-async def test_mistakes(
-    rest: Rest, line: str, body: Any, told: tuple[int, str, str | None]
+async def test_invalid_request_status_code_and_field(
+    rest: Rest, line: str, body: Any, expected: tuple[int, str, str | None]
 ) -> None:
     id = (await registered(rest))["device"]["id"]
     line = line.replace("{id}", id)
     if body == "{":
         method, path = line.split()
         headers = {"Authorization": f"Bearer {ADMIN}", "Content-Type": "application/json"}
-        answer = await rest.http.request(method, path, content=body, headers=headers)
+        response = await rest.http.request(method, path, content=body, headers=headers)
     else:
-        answer = await rest(line, body)
-    [error] = answer.json()["errors"]
-    assert (answer.status_code, error["code"], error["field"]) == told, error
+        response = await rest(line, body)
+    [error] = response.json()["errors"]
+    assert (response.status_code, error["code"], error["field"]) == expected, error
     assert "$" not in error["message"]
-    assert answer.headers["content-type"] == "application/json"
+    assert response.headers["content-type"] == "application/json"
 
 
-async def test_several_mistakes_at_once(rest: Rest) -> None:
-    answer = await rest("POST /register", {"lat": "x", "type": None})
-    told = {error["field"] for error in answer.json()["errors"]}
-    assert (answer.status_code, told) == (422, {"mac", "place", "lat", "type"})
+async def test_several_errors_in_one_response(rest: Rest) -> None:
+    response = await rest("POST /register", {"lat": "x", "type": None})
+    fields = {error["field"] for error in response.json()["errors"]}
+    assert (response.status_code, fields) == (422, {"mac", "place", "lat", "type"})
 
 
-async def test_who_may_not(rest: Rest, api: Api) -> None:
+async def test_authorization_errors(rest: Rest, api: Api) -> None:
     id = (await registered(rest))["device"]["id"]
-    nobody = await rest(f"GET /config/{id}", token=None)
-    assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")
+    anonymous = await rest(f"GET /config/{id}", token=None)
+    assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
     unknown = await rest(f"GET /config/{id}", token="rca_unknown")
     assert (unknown.status_code, unknown.json()["errors"][0]["code"]) == (401, "UNAUTHENTICATED")
     viewer = await api.key(kind="VIEWER")
@@ -154,18 +154,20 @@ async def test_who_may_not(rest: Rest, api: Api) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (403, "FORBIDDEN")
     other = (await rest("POST /register", {**DEVICE, "owner": "Globex"}, token=viewer)).status_code
     assert other == 403
-    mine = await api.key(owner="Globex")
-    foreign = await rest("POST /register", DEVICE, token=mine)
+    globex = await api.key(owner="Globex")
+    foreign = await rest("POST /register", DEVICE, token=globex)
     assert (foreign.status_code, foreign.json()["errors"][0]["code"]) == (403, "NOT_ALLOWED")
 
 
-async def test_whoever_has_no_token_is_told_that_first(rest: Rest, settings: Settings) -> None:
+async def test_missing_token_is_reported_before_input_errors(
+    rest: Rest, settings: Settings
+) -> None:
     assert (await rest("POST /register", {"mac": "x"}, token=None)).status_code == 401
     async with served(changed(settings, enrolment="open")) as api:
         assert (await Rest(api.http)("POST /register", DEVICE, token=None)).status_code == 200
 
 
-async def test_from_elsewhere(rest: Rest) -> None:
+async def test_cross_site_requests_require_json_and_token(rest: Rest) -> None:
     form = {"content": b"first=1", "headers": {"Content-Type": "text/plain"}}
     assert (await rest("POST /register", None, token=None, **form)).status_code == 415
     there = {"Origin": "https://elsewhere.example"}
@@ -173,34 +175,36 @@ async def test_from_elsewhere(rest: Rest) -> None:
     assert (await rest("GET /devices", headers=there)).status_code == 200
 
 
-async def test_too_many(settings: Settings) -> None:
+async def test_registration_rate_limit(settings: Settings) -> None:
     async with served(changed(settings, max_registrations_per_key=1)) as api:
         rest, key = Rest(api.http), await api.key()
         assert (await rest("POST /register", DEVICE, token=key)).status_code == 200
-        answer = await rest("POST /register", DEVICE, token=key)
-        assert answer.status_code == 429
-        assert int(answer.headers["retry-after"]) > 0
+        response = await rest("POST /register", DEVICE, token=key)
+        assert response.status_code == 429
+        assert int(response.headers["retry-after"]) > 0
 
 
-async def test_head_and_methods(rest: Rest) -> None:
+async def test_head_request_and_allow_header(rest: Rest) -> None:
     head = await rest("HEAD /devices")
     assert head.status_code == 200
     wrong = await rest("POST /devices/x", {})
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET, PUT")
 
 
-async def test_a_bug_is_told_by_its_id(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_internal_error_is_hidden_from_client(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fails(*_: object) -> None:
         raise RuntimeError("a secret")
 
     monkeypatch.setattr("resolvers.devices.queries.get_device", fails)
-    answer = await rest(f"GET /devices/{NOBODY}")
-    assert answer.status_code == 500
-    assert "secret" not in answer.text
-    assert answer.json()["errors"][0]["code"] == "INTERNAL"
+    response = await rest(f"GET /devices/{UNKNOWN_ID}")
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert response.json()["errors"][0]["code"] == "INTERNAL"
 
 
-async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
+async def test_operator_routes_override_built_in_ones(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "names.graphql").write_text(
         "query ($owner: String) { all: devices(filter: {owner: $owner}) { nodes { owner } } }"
     )
@@ -215,7 +219,7 @@ async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "text", "told"),
+    ("line", "text", "expected"),
     [
         ('"GET /x" = "nothing"', "", "there is no trusted document nothing"),
         ('"FETCH /x" = "x"', "{ me { id } }", "write 'FETCH /x' as"),
@@ -223,7 +227,7 @@ async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
         ('"GET /x', "{ me { id } }", "can't be read"),
         ('"GET /graphql" = "x"', "{ me { id } }", "needs this path itself"),
         ('"GET /x/{id}" = "x"', "{ me { id } }", r"make \$id a variable"),
-        ('"GET /x" = "x"', "{ me { id } fleet { total } }", "select one field"),
+        ('"GET /x" = "x"', "{ me { id } fleet { total } }", "select exactly one root field"),
         ('"GET /x" = "a"', "{ me { id } }", "another method for a mutation"),
         ('"GET /x" = "changes"', "{ me { id } }", "a subscription"),
         ('"GET /devices/{key}" = "x"', "query ($key: ID!) { device(id: $key) { id } }", "as /dev"),
@@ -235,14 +239,14 @@ async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
         (
             '"GET /x" = "x"',
             "query ($f: DeviceFilter) { devices(filter: $f) { totalCount } }",
-            r"\$f of x does not go into a query",
+            r"\$f of x can't be sent in a query",
         ),
     ],
 )
-def test_an_operators_mistake(
-    settings: Settings, tmp_path: Path, line: str, text: str, told: str
+def test_invalid_operator_route_is_rejected(
+    settings: Settings, tmp_path: Path, line: str, text: str, expected: str
 ) -> None:
     (tmp_path / "x.graphql").write_text(text or "{ me { id } }")
     (tmp_path / "routes.toml").write_text(line)
-    with pytest.raises(BadTrustedDocument, match=told):
+    with pytest.raises(BadTrustedDocument, match=expected):
         create_app(changed(settings, trusted_documents=str(tmp_path)))

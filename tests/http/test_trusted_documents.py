@@ -1,8 +1,9 @@
-"""Operations that are asked for by their id."""
+"""Operations that clients request by their document id."""
 
 import asyncio
 import hashlib
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from schema.build import schema_text
-from schema.engine.trusted_documents import OURS, BadTrustedDocument, trusted_documents
+from schema.engine.trusted_documents import ALIASES, BUILT_IN, BadTrustedDocument, trusted_documents
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
 from tests.events.live.serving import Socket, instance
 from tests.support.client import Api
 
 MAC = "24:6f:28:aa:bb:cc"
+DOCUMENTS = sorted(BUILT_IN.glob("*.graphql"))
+PLAIN = "{ me { id } }"
 REGISTER = {"mac": MAC, "owner": "Acme", "place": "Paris", "type": "temperature", "model": "BME280"}
 
 
@@ -29,13 +32,13 @@ async def ask(api: Api, token: str, document: str, **variables: Any) -> Any:
     return answer["data"]
 
 
-@pytest.mark.parametrize("path", sorted(OURS.glob("*.graphql")), ids=lambda path: path.stem)
-def test_ours_fit_the_schema(path: Path) -> None:
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_built_in_documents_match_the_schema(path: Path) -> None:
     assert validate(build_schema(schema_text()), parse(path.read_text())) == []
     assert path.read_text().startswith("# ")
 
 
-async def test_the_life_of_a_device(api: Api) -> None:
+async def test_device_lifecycle_by_document_id(api: Api) -> None:
     key = await api.key()
     found = (await ask(api, key, "r", **REGISTER))["registerDevice"]
     assert (found["outcome"], found["errors"]) == ("CREATED", [])
@@ -56,9 +59,9 @@ async def test_the_life_of_a_device(api: Api) -> None:
     assert (await ask(api, ADMIN, "device", id=id))["device"]["appliedConfig"] == {"version": 2}
 
 
-async def test_by_hash_and_by_get(api: Api) -> None:
+async def test_document_by_hash_and_by_get(api: Api) -> None:
     token = (await api.register(await api.key()))["token"]
-    text = (OURS / "b.graphql").read_text()
+    text = (BUILT_IN / "boot.graphql").read_text()
     for form in (text, text.strip()):
         id = f"sha256:{hashlib.sha256(form.encode()).hexdigest()}"
         assert (await ask(api, token, id))["me"]["c"]["v"] == 1
@@ -67,6 +70,17 @@ async def test_by_hash_and_by_get(api: Api) -> None:
     assert answer.json()["data"]["me"]["c"]["v"] == 1
     refused = await api.http.get("/graphql", params={"documentId": "a"}, headers=headers)
     assert refused.status_code == 405
+
+
+def test_every_alias_gives_a_built_in_document(tmp_path: Path) -> None:
+    aliases = tomllib.loads(ALIASES.read_text())
+    texts = trusted_documents(None)
+    assert {texts[alias] for alias in aliases} <= {path.read_text() for path in DOCUMENTS}
+    (tmp_path / "boot.graphql").write_text(PLAIN)
+    (tmp_path / "c.graphql").write_text(PLAIN)
+    own = trusted_documents(tmp_path)
+    assert own["boot"] == own["b"] == own["c"] == PLAIN
+    assert own["config"] == texts["config"]
 
 
 @pytest.mark.parametrize(
@@ -79,27 +93,26 @@ async def test_by_hash_and_by_get(api: Api) -> None:
         ({}, "BAD_REQUEST", 400),
     ],
 )
-async def test_what_is_none(api: Api, body: Any, code: str, status: int) -> None:
+async def test_invalid_document_id_is_rejected(api: Api, body: Any, code: str, status: int) -> None:
     headers = {"Authorization": f"Bearer {ADMIN}"}
     answer = await api.http.post("/graphql", json=body, headers=headers)
     assert answer.status_code == status
     assert answer.json()["errors"][0]["extensions"]["code"] == code
 
 
-async def test_over_a_websocket(settings: Settings) -> None:
+async def test_document_over_websocket(settings: Settings) -> None:
     async with instance(settings) as one, await Socket.open(one.url, ADMIN) as socket:
         await socket.send({"id": "1", "type": "subscribe", "payload": {"documentId": "devices"}})
-        told = await socket.message()
-        assert told["payload"]["data"]["devices"]["nodes"] == []
-
-
-PLAIN = "{ me { id } }"
+        message = await socket.message()
+        assert message["payload"]["data"]["devices"]["nodes"] == []
 
 
 @pytest.mark.parametrize(
     ("who", "refused"), [("nobody", []), ("devices", ["device"]), ("everyone", ["admin", "device"])]
 )
-async def test_nothing_else_from_whom(settings: Settings, who: str, refused: list[str]) -> None:
+async def test_trusted_only_rejects_other_documents(
+    settings: Settings, who: str, refused: list[str]
+) -> None:
     async with served(changed(settings, trusted_only=who)) as api:
         found = await api.http.post(
             "/graphql",
@@ -109,11 +122,13 @@ async def test_nothing_else_from_whom(settings: Settings, who: str, refused: lis
         token = found.json()["data"]["registerDevice"]["token"]
         assert (await ask(api, token, "b"))["me"]
         codes = {"admin": await api.code(PLAIN, ADMIN), "device": await api.code(PLAIN, token)}
-    told = [name for name, code in codes.items() if code == "TRUSTED_DOCUMENTS_ONLY"]
-    assert told == refused
+    found = [name for name, code in codes.items() if code == "TRUSTED_DOCUMENTS_ONLY"]
+    assert found == refused
 
 
-async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
+async def test_operator_documents_override_built_in_ones(
+    settings: Settings, tmp_path: Path
+) -> None:
     (tmp_path / "names.graphql").write_text("query { devices { nodes { owner } } }\n")
     (tmp_path / "b.graphql").write_text("query { me { id } }")
     async with served(changed(settings, trusted_documents=str(tmp_path))) as api:
@@ -123,7 +138,7 @@ async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("x.graphql", "query { nothing }", "Cannot query field 'nothing'"),
         ("x.graphql", "query {", "Syntax Error"),
@@ -131,13 +146,13 @@ async def test_an_operators_own(settings: Settings, tmp_path: Path) -> None:
         ("a b.graphql", "{ me { id } }", "name it in letters"),
     ],
 )
-def test_an_operators_mistake_is_told_at_the_start(
-    settings: Settings, tmp_path: Path, name: str, text: str, told: str
+def test_invalid_operator_document_is_rejected_at_start(
+    settings: Settings, tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     from server.app import create_app  # noqa: PLC0415
 
     (tmp_path / name).write_text(text)
-    with pytest.raises(BadTrustedDocument, match=told):
+    with pytest.raises(BadTrustedDocument, match=message):
         create_app(changed(settings, trusted_documents=str(tmp_path)))
 
 
@@ -147,8 +162,8 @@ def test_ids_are_names_and_hashes() -> None:
     assert all(len(id) == 71 for id in ids if id.startswith("sha256:"))
 
 
-async def test_a_boot_is_small_on_the_wire(settings: Settings, capsys: Any) -> None:
-    """Counted without the values of host name and token, which are everybody's own."""
+async def test_boot_request_and_response_size(settings: Settings, capsys: Any) -> None:
+    """The host name and the token are not counted, because their lengths vary."""
     body = b'{"documentId":"b"}'
     head = "POST /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
     rest = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -162,11 +177,11 @@ async def test_a_boot_is_small_on_the_wire(settings: Settings, capsys: Any) -> N
         writer.write(request)
         answer = await reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        told = await reader.readexactly(length)
+        payload = await reader.readexactly(length)
         writer.close()
     sent = len(request) - len(token) - len(host.host)
     with capsys.disabled():
-        print(f"\nboot on the wire: {sent} bytes to the server, {len(answer) + length} back")  # noqa: T201
-    assert json.loads(told)["data"]["me"]["c"]["v"] == 1
+        print(f"\nboot over HTTP: {sent} bytes to the server, {len(answer) + length} back")  # noqa: T201
+    assert json.loads(payload)["data"]["me"]["c"]["v"] == 1
     assert sent <= 200
     assert len(answer) + length <= 350

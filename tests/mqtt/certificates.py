@@ -1,4 +1,4 @@
-"""Certificates for brokers and their clients."""
+"""TLS certificates for brokers and their clients."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ SUBJECT_ALT_NAME = "subjectAltName=IP:127.0.0.1"
 
 
 class Certificates:
-    """A CA, and certificates that it has signed; made by openssl."""
+    """A CA and certificates that it has signed, created with openssl."""
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("openssl") is None and os.environ.get("CI") != "true":
@@ -20,8 +20,8 @@ class Certificates:
         self._run("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca", "ca", "ca")
         self.ca = folder / "ca.pem"
 
-    def made(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key."""
+    def create(self, name: str) -> tuple[Path, Path]:
+        """Return the paths of the certificate and the key."""
         signed = "-CA ca.pem -CAkey ca.key -addext " + SUBJECT_ALT_NAME
         self._run(
             f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} {signed}", name, name

@@ -1,4 +1,4 @@
-"""The application with a real broker: Mosquitto, and the embedded one."""
+"""The application with a real broker: Mosquitto or the embedded one."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -11,9 +11,9 @@ import pytest_asyncio
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
 from tests.mqtt.certificates import Certificates
+from tests.mqtt.managed_mosquitto import managed_mosquitto, settings_for
 from tests.mqtt.mosquitto.file_broker import SERVER, Broker, device
-from tests.mqtt.observer import Observer, let_in
-from tests.mqtt.ruled import ruled_mosquitto, settings_for
+from tests.mqtt.observer import Observer, open_observer
 from tests.support.client import Api
 from tests.support.mosquitto import Mosquitto
 
@@ -22,7 +22,7 @@ BROKERS = pytest.StashKey[list[Mosquitto]]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """What the writer of Mosquitto's files did is in the captured log, this is what it met."""
+    """Add the log of each Mosquitto to the report of a failed test."""
     report = yield
     if report.failed:
         for broker in item.stash.get(BROKERS, []):
@@ -36,22 +36,22 @@ def brokers(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Those that a test starts leave their logs with its failure."""
+    """Record the brokers that a test starts, so that their logs are reported on failure."""
     started = request.node.stash.setdefault(BROKERS, [])
     start = Mosquitto.launch
 
-    def noted(broker: Mosquitto) -> None:
+    def launch(broker: Mosquitto) -> None:
         if broker not in started:
             started.append(broker)
         start(broker)
 
-    monkeypatch.setattr(Mosquitto, "launch", noted)
+    monkeypatch.setattr(Mosquitto, "launch", launch)
     caplog.set_level(logging.DEBUG, "rollcall.mqtt")
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    """Its files name the server and the devices `one` and `two`."""
+    """A Mosquitto with accounts for the server and for the devices `one` and `two`."""
     broker = Broker(tmp_path)
     broker.files.write([SERVER, device("one"), device("two")])
     broker.start()
@@ -66,7 +66,9 @@ def certificates(tmp_path: Path) -> Certificates:
 
 @dataclass
 class Fleet:
-    """A server, and its broker's ports: for devices, and for whoever has several connections."""
+    """A server with its broker. `port`: for devices. `second_port`: for clients with several
+    connections.
+    """
 
     api: Api
     port: int
@@ -74,16 +76,19 @@ class Fleet:
     settings: Settings
 
     async def observer(self) -> Observer:
-        """Subscribed to everything. A broker with files learns of its user after a moment."""
-        observer = await let_in(self.second_port, "admin", ADMIN)
+        """Return a client that is subscribed to all topics.
+
+        It retries, because Mosquitto accepts a new account only after a reload.
+        """
+        observer = await open_observer(self.second_port, "admin", ADMIN)
         await observer.subscribe("#")
         return observer
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """With rights that Rollcall writes; what it keeps is lost when it ends."""
-    broker = ruled_mosquitto(tmp_path)
+    """A Mosquitto whose files Rollcall writes. It loses retained messages when it stops."""
+    broker = managed_mosquitto(tmp_path)
     broker.start()
     yield broker
     broker.stop()
@@ -97,11 +102,11 @@ def with_mosquitto(settings: Settings, broker: Mosquitto) -> Settings:
 async def fleet(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Fleet]:
     if request.param == "mosquitto":
         broker = request.getfixturevalue("mosquitto")
-        own = with_mosquitto(settings, broker)
-        async with served(own) as api:
-            yield Fleet(api, broker.port, broker.second_port, own)
+        broker_settings = with_mosquitto(settings, broker)
+        async with served(broker_settings) as api:
+            yield Fleet(api, broker.port, broker.second_port, broker_settings)
     else:
-        own = changed(settings, mqtt="on", mqtt_port=0)
-        async with served(own) as api:
-            port = api.app.state.broker.told.port
-            yield Fleet(api, port, port, own)
+        broker_settings = changed(settings, mqtt="on", mqtt_port=0)
+        async with served(broker_settings) as api:
+            port = api.app.state.broker.advertised_address.port
+            yield Fleet(api, port, port, broker_settings)

@@ -1,4 +1,4 @@
-"""An ordinary MQTT client, by paho-mqtt, that shows what the broker has and lets through."""
+"""A paho-mqtt client that records the messages of the broker."""
 
 import asyncio
 import json
@@ -14,11 +14,11 @@ CONNECT_SECONDS = 30
 
 
 class Observer:
-    """`kept`: the newest payload of each topic. `heard`: all messages, in order."""
+    """`latest`: the newest payload of each topic. `received`: all messages, in order."""
 
     def __init__(self, port: int, username: str, password: str, **options: Any) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.heard: list[tuple[str, bytes]] = []
+        self.latest: dict[str, bytes] = {}
+        self.received: list[tuple[str, bytes]] = []
         self.connected = threading.Event()
         self.refused: str | None = None
         self.ended = threading.Event()
@@ -41,11 +41,11 @@ class Observer:
         self.connected.set()
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
-        self.heard.append((message.topic, message.payload))
+        self.received.append((message.topic, message.payload))
         if message.payload:
-            self.kept[message.topic] = message.payload
+            self.latest[message.topic] = message.payload
         else:
-            self.kept.pop(message.topic, None)
+            self.latest.pop(message.topic, None)
 
     async def open(self) -> Self:
         self.client.connect_async("127.0.0.1", self._port, 20)
@@ -66,7 +66,7 @@ class Observer:
         await self.close()
 
     async def subscribe(self, filter: str, qos: int = 0) -> list[int]:
-        """The broker's answer: 128 is no."""
+        """Return the codes of the SUBACK; 128 means rejected."""
         _, mid = self.client.subscribe(filter, qos)
         assert mid is not None
         await until(lambda: mid in self.granted)
@@ -79,24 +79,24 @@ class Observer:
         await until(info.is_published)
 
     def config(self, topic: str) -> dict[str, Any] | None:
-        """What is retained as the config of a device with this base topic."""
-        payload = self.kept.get(f"{topic}/config")
+        """Return the config of the device with this base topic, or None."""
+        payload = self.latest.get(f"{topic}/config")
         return dict(json.loads(payload)) if payload else None
 
     def configs(self) -> dict[str, int]:
-        """The version that each config topic has."""
+        """Return the config version of each config topic."""
         return {
             topic: json.loads(payload)["v"]
-            # A copy: messages come in another thread.
-            for topic, payload in self.kept.copy().items()
+            # Copied because messages arrive in another thread.
+            for topic, payload in self.latest.copy().items()
             if topic.endswith("/config")
         }
 
 
-async def let_in(
+async def open_observer(
     port: int, username: str, password: str, will: str | None = None, **options: Any
 ) -> Observer:
-    """Connects until the broker lets it in. `will`: the topic for its last will, `offline`."""
+    """Retry until the broker accepts the connection. `will`: topic of a last will, `offline`."""
 
     async def attempt() -> Observer | None:
         observer = Observer(port, username, password, **options)

@@ -1,4 +1,4 @@
-"""A real client of a broker. Whatever it does, it waits for the broker's word on it, or its end."""
+"""An MQTT client whose methods wait for the response of the broker or the end of the connection."""
 
 import socket
 import threading
@@ -13,13 +13,13 @@ SECONDS = 30
 
 
 class PahoClient:
-    """`received`: topic and payload of each message. `ended`: refused, or its connection is gone.
+    """`received`: topic and payload of each message. `ended`: rejected or disconnected.
 
-    It never connects again by itself. Its client id is its user name where none is given.
+    It does not reconnect. The default client id is the user name.
     """
 
-    # One for all, so that a test can wait for what happens to several.
-    news = threading.Condition()
+    # Shared by all clients, so that a test can wait for changes of several clients.
+    changed = threading.Condition()
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class PahoClient:
         self.client.on_publish = self._on_publish
 
     def connect(self) -> bool:
-        """Whether the broker lets it in."""
+        """Return True if the broker accepts the connection."""
         self.client.connect(self.host, self.port)
         self.client.loop_start()
         self.wait(lambda: self.connected)
         return self.connected
 
     def subscribe(self, filter: str, qos: int = 1) -> bool:
-        """Whether the broker says that it granted it."""
+        """Return True if the broker's SUBACK grants the subscription."""
         mid = self.client.subscribe(filter, qos)[1]
         self.wait(lambda: mid in self.granted)
         return self.granted.get(mid, False)
@@ -73,33 +73,33 @@ class PahoClient:
         retain: bool = False,
         properties: Properties | None = None,
     ) -> int:
-        """QoS 1. Waits for no answer, as a broker may give none to what it denies: see `sent`."""
+        """Publish with QoS 1, without waiting: a broker may not acknowledge denied messages."""
         return self.client.publish(topic, payload, 1, retain, properties).mid
 
     def sent(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        """Publishes, and waits until the broker has it."""
+        """Publish, and wait until the broker has acknowledged the message."""
         mid = self.publish(topic, payload, retain=retain)
         self.wait(lambda: mid in self.acknowledged)
 
-    def cut_line(self) -> None:
-        """Without a word to the broker."""
-        line = self.client.socket()
-        assert isinstance(line, socket.socket)
-        line.shutdown(socket.SHUT_RDWR)
+    def abort_connection(self) -> None:
+        """Close the connection without a DISCONNECT."""
+        connection = self.client.socket()
+        assert isinstance(connection, socket.socket)
+        connection.shutdown(socket.SHUT_RDWR)
         self.wait(lambda: False)
 
     def alive(self) -> bool:
-        """Asks the broker, by subscribing to what nobody uses."""
-        self.subscribe("nobody/uses/this")
+        """Return True if the broker still responds, here to a subscription."""
+        self.subscribe("no/such/topic")
         return not self.ended
 
     def topics(self) -> set[str]:
         return {topic for topic, _ in self.received}
 
     def wait(self, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-        """Until the condition holds, or the connection has ended."""
-        with self.news:
-            assert self.news.wait_for(lambda: self.ended or condition(), seconds), "waited in vain"
+        """Wait until the condition is true or the connection has ended."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.ended or condition(), seconds), "timed out"
 
     def stop(self) -> None:
         self.client.disconnect()
@@ -115,27 +115,27 @@ class PahoClient:
         self.stop()
 
     def _on_connect(self, _c: Any, _u: Any, flags: Any, code: Any, _p: Any) -> None:
-        with self.news:
+        with self.changed:
             self.session_present = flags.session_present
             self.connected, self.ended = not code.is_failure, code.is_failure
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def _on_disconnect(self, *_: Any) -> None:
-        with self.news:
+        with self.changed:
             self.ended = True
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def _on_message(self, _c: Any, _u: Any, message: MQTTMessage) -> None:
-        with self.news:
+        with self.changed:
             self.received.append((message.topic, message.payload.decode()))
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def _on_subscribe(self, _c: Any, _u: Any, mid: int, codes: list[Any], _p: Any) -> None:
-        with self.news:
+        with self.changed:
             self.granted[mid] = not any(code.is_failure for code in codes)
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def _on_publish(self, _c: Any, _u: Any, mid: int, *_: Any) -> None:
-        with self.news:
+        with self.changed:
             self.acknowledged.add(mid)
-            self.news.notify_all()
+            self.changed.notify_all()

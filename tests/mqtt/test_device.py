@@ -1,4 +1,4 @@
-"""The device's own code with the real server and real brokers, from its first boot on."""
+"""The device client with a real server and real brokers, from the first boot."""
 
 import asyncio
 import threading
@@ -22,23 +22,23 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import WAIT_SECONDS, until
 
 MAC = "24:6f:28:00:40:01"
-LOOK = """{ devices { nodes { id owner online inSync firmware config { version }
+QUERY = """{ devices { nodes { id owner online inSync firmware config { version }
   topics { data listen } } } }"""
 
 
 class Sensor(Plugin):
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
 
     def read(self) -> float:
         return 21.5
 
     def on_message(self, topic: str, payload: bytes) -> None:
-        self.heard.append(f"{topic} {payload.decode()}")
+        self.received.append(f"{topic} {payload.decode()}")
 
 
 class Board:
-    """As `settings.py` on a board."""
+    """The values of `settings.py` on a board."""
 
     ca = latitude = longitude = None
     owner, place, measurement_type = "Acme", "Paris", "temperature"
@@ -69,15 +69,15 @@ async def server(request: pytest.FixtureRequest, settings: Settings) -> AsyncIte
     if request.param == "mosquitto":
         broker: Mosquitto = request.getfixturevalue("mosquitto")
         public = f"mqtt://127.0.0.1:{broker.port}"
-        own = changed(with_mosquitto(settings, broker), mqtt_public_url=public)
+        broker_settings = changed(with_mosquitto(settings, broker), mqtt_public_url=public)
     else:
-        own = changed(settings, mqtt="on", mqtt_port=0)
-    async with instance(own) as server:
+        broker_settings = changed(settings, mqtt="on", mqtt_port=0)
+    async with instance(broker_settings) as server:
         yield server
 
 
 async def shown(server: Instance, **expected: Any) -> Any:
-    """The only device, once the API shows this of it."""
+    """Wait until the API returns these values for the only device; return the device."""
     found: dict[str, Any] = {}
 
     def matches() -> bool:
@@ -85,7 +85,7 @@ async def shown(server: Instance, **expected: Any) -> Any:
 
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        nodes = (await server.api.ask(LOOK))["devices"]["nodes"]
+        nodes = (await server.api.ask(QUERY))["devices"]["nodes"]
         found = nodes[0] if nodes else {}
         if matches():
             return found
@@ -94,12 +94,12 @@ async def shown(server: Instance, **expected: Any) -> Any:
 
 
 async def both(api: Api) -> Any:
-    """The two devices, in the order in which they came; None if there are fewer."""
-    nodes = (await api.ask(LOOK))["devices"]["nodes"]
+    """Return the two devices in order of registration, or None if there are fewer."""
+    nodes = (await api.ask(QUERY))["devices"]["nodes"]
     return nodes if len(nodes) == 2 else None
 
 
-async def test_a_boot_a_change_a_move_and_a_stop(server: Instance, tmp_path: Path) -> None:
+async def test_boot_config_change_move_and_stop(server: Instance, tmp_path: Path) -> None:
     api = server.api
     async with running(server, tmp_path):
         device = await shown(server, online=True, inSync=True, firmware="2.0")
@@ -116,7 +116,9 @@ async def test_a_boot_a_change_a_move_and_a_stop(server: Instance, tmp_path: Pat
         await shown(server, online=True, inSync=True)
 
 
-async def test_a_listener_hears_a_sensor_that_comes_later(server: Instance, tmp_path: Path) -> None:
+async def test_listener_receives_from_source_that_registers_later(
+    server: Instance, tmp_path: Path
+) -> None:
     api = server.api
     async with running(server, tmp_path) as (_, listener):
         device = await shown(server, online=True, inSync=True)
@@ -125,12 +127,12 @@ async def test_a_listener_hears_a_sensor_that_comes_later(server: Instance, tmp_
         async with running(server, tmp_path, "24:6f:28:00:40:02"):
             nodes = await until(lambda: both(api))
             await api.change("updateConfig", deviceId=nodes[1]["id"], intervalSeconds=1)
-            heard = f"{nodes[1]['topics']['data']} 21.5"
-            await until(lambda: heard in listener.heard)
+            expected = f"{nodes[1]['topics']['data']} 21.5"
+            await until(lambda: expected in listener.received)
 
 
-async def test_who_is_cut_off_asks_the_desk(server: Instance, tmp_path: Path) -> None:
-    """Its token was replaced, and it was not told: by its key it gets one that has to wait."""
+async def test_device_with_revoked_token_registers_again(server: Instance, tmp_path: Path) -> None:
+    """Its token was replaced elsewhere, so it registers by its enrolment key and is pending."""
     api = server.api
     async with running(server, tmp_path) as (device, _):
         found = await shown(server, online=True, inSync=True)

@@ -1,4 +1,4 @@
-"""A server with over a thousand connections reaches its broker."""
+"""The MQTT client works in a process with over a thousand open descriptors."""
 
 import os
 import resource
@@ -13,10 +13,10 @@ from domain.mqtt.messages import RetainedMessage
 from mqtt.address import Address
 from mqtt.client.connection import connected
 from mqtt.client.paho_poll import wait
-from tests.mqtt.embedded.broker import PASSWORD, People, served
+from tests.mqtt.embedded.broker import PASSWORD, Users, served
 from tests.support.waiting import until
 
-# select() takes descriptors up to 1,023.
+# select() supports descriptors up to 1,023.
 MANY = 1_100
 
 
@@ -26,21 +26,21 @@ def many_open() -> Iterator[None]:
     if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
         pytest.skip(f"needs {2 * MANY} descriptors, the system gives {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
-    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
+    descriptors = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
     yield
-    for number in opened:
+    for number in descriptors:
         os.close(number)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.usefixtures("many_open")
-async def test_it_connects_publishes_and_hears() -> None:
-    heard: list[tuple[str, bytes]] = []
-    async with served(People()) as broker:
+async def test_connection_publishes_and_receives() -> None:
+    received: list[tuple[str, bytes]] = []
+    async with served(Users()) as broker:
         address = Address("127.0.0.1", broker.port, username="admin", password=PASSWORD)
 
         def receive(topic: str, payload: bytes, _: bool) -> None:
-            heard.append((topic, payload))
+            received.append((topic, payload))
 
         async with connected(address, receive) as connection:
             await connection.subscribe("#")
@@ -52,7 +52,7 @@ async def test_it_connects_publishes_and_hears() -> None:
 
 
 @pytest.mark.usefixtures("many_open")
-def test_it_waits_as_select_does() -> None:
+def test_wait_behaves_as_select() -> None:
     one, other = socket.socketpair()
     with one, other:
         assert one.fileno() >= MANY

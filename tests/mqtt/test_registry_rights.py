@@ -1,4 +1,4 @@
-"""The registry's rights, enforced by each broker: who is nobody, and who is nobody any more."""
+"""Rights from the registry, enforced by each broker, also after a token or link is removed."""
 
 import asyncio
 from typing import Any
@@ -9,10 +9,10 @@ import pytest_asyncio
 from domain.mqtt.topics import topics_of
 from tests.conftest import ADMIN
 from tests.mqtt import observer
-from tests.mqtt.attempts import ATTEMPTS, Party, Target
+from tests.mqtt.attacks import ATTACKS, Party, Target
 from tests.mqtt.conftest import Fleet
+from tests.mqtt.managed_mosquitto import SERVER_PASSWORD
 from tests.mqtt.observer import Observer
-from tests.mqtt.ruled import SERVER_PASSWORD
 from tests.support.waiting import until
 
 
@@ -22,9 +22,9 @@ async def party(fleet: Fleet, number: int) -> Party:
     return Party(found["device"]["id"], found["token"], fleet.port, topics)
 
 
-async def let_in(fleet: Fleet, party: Party, filter: str | None = None) -> Observer:
-    """A broker with files learns of a new token after a moment."""
-    client = await observer.let_in(fleet.port, party.username, party.password)
+async def connect(fleet: Fleet, party: Party, filter: str | None = None) -> Observer:
+    """Retry until the broker accepts the token: Mosquitto needs a reload first."""
+    client = await observer.open_observer(fleet.port, party.username, party.password)
     await client.subscribe(filter or party.topics.config, 1)
     return client
 
@@ -37,25 +37,27 @@ async def refused(fleet: Fleet, username: str, password: str) -> bool:
 
 @pytest_asyncio.fixture
 async def target(fleet: Fleet) -> Target:
-    own = fleet.api.app.state.broker._access.server_password
+    embedded_password = fleet.api.app.state.broker._access.server_password
     embedded = fleet.settings.mqtt_url is None
-    secret = own if embedded else SERVER_PASSWORD
-    server = Party("rollcall", secret, fleet.second_port, topics_of("x"))
+    password = embedded_password if embedded else SERVER_PASSWORD
+    server = Party("rollcall", password, fleet.second_port, topics_of("x"))
     target = Target("127.0.0.1", await party(fleet, 1), await party(fleet, 2), server)
-    for one in (target.thief, target.victim):
-        await (await let_in(fleet, one)).close()
+    for one in (target.attacker, target.victim):
+        await (await connect(fleet, one)).close()
     return target
 
 
-async def test_nothing_passes_that_a_device_tries(target: Target) -> None:
-    passed = {}
-    for name, attempt in ATTEMPTS.items():
-        if found := await asyncio.to_thread(attempt, target):
-            passed[name] = found
-    assert passed == {}
+async def test_all_attacks_are_blocked(target: Target) -> None:
+    successes = {}
+    for name, attack in ATTACKS.items():
+        if found := await asyncio.to_thread(attack, target):
+            successes[name] = found
+    assert successes == {}
 
 
-async def test_people_and_keys_are_no_devices(fleet: Fleet, target: Target) -> None:
+async def test_other_tokens_are_not_accepted_as_device_passwords(
+    fleet: Fleet, target: Target
+) -> None:
     viewer, key = await fleet.api.key(kind="VIEWER"), await fleet.api.key()
     for secret in (viewer, key, "", "x"):
         for name in (target.victim.username, "admin", "viewer", "rollcall", "admin-1", ""):
@@ -65,21 +67,19 @@ async def test_people_and_keys_are_no_devices(fleet: Fleet, target: Target) -> N
     assert await refused(fleet, "admin", target.victim.password)
 
 
-async def test_an_administrators_tool_reads_all_and_writes_nothing(
-    fleet: Fleet, target: Target
-) -> None:
+async def test_admin_may_read_all_topics_and_publish_none(fleet: Fleet, target: Target) -> None:
     victim = target.victim
-    device = await let_in(fleet, victim)
+    device = await connect(fleet, victim)
     async with Observer(fleet.second_port, "admin", ADMIN) as tool:
         assert (await tool.subscribe("#")) != [128]
         await device.publish(victim.topics.data, "21")
-        await until(lambda: tool.kept.get(victim.topics.data) == b"21")
+        await until(lambda: tool.latest.get(victim.topics.data) == b"21")
         tool.client.publish(victim.topics.config, '{"v":9}', 1, retain=True)
-        # Whichever way the broker says no, the device hears nothing of it.
+        # Brokers reject the message in different ways, but none delivers it to the device.
         await fleet.api.change("updateConfig", deviceId=victim.username, qos=0)
         await until(lambda: device.config(victim.topics.data))
         await until(lambda: (device.config(victim.topics.data) or {})["v"] == 2)
-    assert not [payload for _, payload in device.heard if b'"v":9' in payload]
+    assert not [payload for _, payload in device.received if b'"v":9' in payload]
     await device.close()
 
 
@@ -95,7 +95,7 @@ async def deleted(fleet: Fleet, party: Party) -> None:
 
 
 async def replaced(fleet: Fleet, party: Party) -> None:
-    """By a new token, which has been used."""
+    """Replace the token by a new one, and confirm the new one by its first use."""
     made = await fleet.api.change(
         "rotateDeviceToken", party.password, fields="token", id=party.username
     )
@@ -103,45 +103,47 @@ async def replaced(fleet: Fleet, party: Party) -> None:
 
 
 @pytest.mark.parametrize("end", [revoked, deleted, replaced])
-async def test_who_is_nobody_any_more_is_cut_off(fleet: Fleet, target: Target, end: Any) -> None:
+async def test_device_without_valid_token_is_disconnected(
+    fleet: Fleet, target: Target, end: Any
+) -> None:
     victim = target.victim
-    present, other = await let_in(fleet, victim), await let_in(fleet, target.thief)
+    client_of_victim, other = await connect(fleet, victim), await connect(fleet, target.attacker)
     await end(fleet, victim)
-    await until(present.ended.is_set)
+    await until(client_of_victim.ended.is_set)
     assert await refused(fleet, victim.username, victim.password)
     assert not other.ended.is_set()
-    for client in (present, other):
+    for client in (client_of_victim, other):
         await client.close()
 
 
-async def hears(hearing: Observer, speaker: Observer, topic: str) -> bool:
-    await speaker.publish(topic, "21", retain=False)
-    return topic in hearing.kept
+async def receives(subscriber: Observer, publisher: Observer, topic: str) -> bool:
+    await publisher.publish(topic, "21", retain=False)
+    return topic in subscriber.latest
 
 
-async def hears_nothing(hearing: Observer, speaker: Observer, topic: str) -> bool:
-    """Which shows by what comes after it."""
-    hearing.heard.clear()
-    await speaker.publish(topic, "22", retain=False)
-    await hearing.subscribe("nobody/uses/this")
-    return not hearing.heard
+async def receives_nothing(subscriber: Observer, publisher: Observer, topic: str) -> bool:
+    """Wait for the response to a later subscription: earlier messages would have arrived."""
+    subscriber.received.clear()
+    await publisher.publish(topic, "22", retain=False)
+    await subscriber.subscribe("no/such/topic")
+    return not subscriber.received
 
 
-async def test_a_link_gives_and_takes_the_right_to_hear(fleet: Fleet, target: Target) -> None:
-    listener, source = target.thief, target.victim
-    speaker = await let_in(fleet, source)
+async def test_link_and_unlink_change_the_right_to_receive(fleet: Fleet, target: Target) -> None:
+    listener, source = target.attacker, target.victim
+    publisher = await connect(fleet, source)
     made = await fleet.api.change(
         "linkDevice", fields="link { id filter }", listenerId=listener.username, place="Paris"
     )
-    hearing = await let_in(fleet, listener, made["link"]["filter"])
-    await until(lambda: hears(hearing, speaker, source.topics.data))
+    subscriber = await connect(fleet, listener, made["link"]["filter"])
+    await until(lambda: receives(subscriber, publisher, source.topics.data))
     await fleet.api.change("unlinkDevice", id=made["link"]["id"])
-    await until(lambda: hears_nothing(hearing, speaker, source.topics.data))
-    for client in (hearing, speaker):
+    await until(lambda: receives_nothing(subscriber, publisher, source.topics.data))
+    for client in (subscriber, publisher):
         await client.close()
 
 
-async def test_a_waiting_device_has_no_rights(fleet: Fleet, target: Target) -> None:
+async def test_pending_token_has_no_rights(fleet: Fleet, target: Target) -> None:
     victim = target.victim
     await fleet.api.ask("{ me { id } }", victim.password)
     again = await fleet.api.register(await fleet.api.key(), mac="24:6f:28:00:30:02")

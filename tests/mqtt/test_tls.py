@@ -1,4 +1,4 @@
-"""The server at a broker that wants TLS, and to see a certificate."""
+"""A broker that requires TLS and a client certificate."""
 
 import gc
 from pathlib import Path
@@ -12,16 +12,16 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import until
 
 
-# paho-mqtt leaves the socket of a handshake that failed to the garbage collector.
+# paho-mqtt leaves the socket of a failed handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_with_a_ca_and_a_certificate_of_its_own(
+async def test_server_connects_with_ca_and_client_certificate(
     settings: Settings,
     certificates: Certificates,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    certificate, key = certificates.made("broker")
-    own_certificate, own_key = certificates.made("rollcall")
+    certificate, key = certificates.create("broker")
+    client_certificate, client_key = certificates.create("rollcall")
     broker = Mosquitto(
         tmp_path,
         f"cafile {certificates.ca}",
@@ -36,8 +36,8 @@ async def test_with_a_ca_and_a_certificate_of_its_own(
         mqtt="on",
         mqtt_url=f"mqtts://127.0.0.1:{broker.port}",
         mqtt_ca=certificates.ca,
-        mqtt_certificate=own_certificate,
-        mqtt_key=own_key,
+        mqtt_certificate=client_certificate,
+        mqtt_key=client_key,
     )
     try:
         async with served(trusting) as api:

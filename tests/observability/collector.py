@@ -1,4 +1,4 @@
-"""A collector of traces on loopback: OTLP over HTTP, as its specification has it."""
+"""A trace collector on loopback: OTLP over HTTP."""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Collector:
 
     @property
     def spans(self) -> list[Span]:
-        """In the order of their beginnings."""
+        """All spans, ordered by start time."""
         spans = [
             span
             for request in self.requests

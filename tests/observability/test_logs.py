@@ -1,4 +1,4 @@
-"""Every line that the process logs, whoever logs it: for people or for programs."""
+"""The log of the process, for people and for programs, including the log of libraries."""
 
 import io
 import json
@@ -33,7 +33,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., io.StringIO]]:
-    """Configures the logging of this process, and puts it back as it was."""
+    """A function that configures the logging of this process. It is restored after the test."""
     names = [None, "rollcall", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"]
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
@@ -61,7 +61,7 @@ def objects(output: io.StringIO | str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_json_has_one_object_a_line(configured: Callable[..., io.StringIO]) -> None:
+def test_json_log_has_one_object_per_line(configured: Callable[..., io.StringIO]) -> None:
     output = configured(log_format="json")
     token = "rca_" + "very_secret"
     try:
@@ -78,7 +78,7 @@ def test_json_has_one_object_a_line(configured: Callable[..., io.StringIO]) -> N
     assert line == {"level": "error", "logger": "rollcall.test", "event": "It broke\n", "a": 1}
 
 
-def test_others_come_out_the_same_way(configured: Callable[..., io.StringIO]) -> None:
+def test_library_logs_have_the_same_format(configured: Callable[..., io.StringIO]) -> None:
     output = configured(log_format="json")
     logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[1mStarted"})
     logging.getLogger("sqlalchemy.pool").error("no connection")
@@ -86,7 +86,7 @@ def test_others_come_out_the_same_way(configured: Callable[..., io.StringIO]) ->
     assert [line["logger"] for line in objects(output)] == ["uvicorn.error", "sqlalchemy.pool"]
 
 
-def test_fields_can_not_pass_for_what_is_known(configured: Callable[..., io.StringIO]) -> None:
+def test_fields_can_not_override_standard_keys(configured: Callable[..., io.StringIO]) -> None:
     output = configured(log_format="json")
     fields = {"event": "no", "level": "no", "logger": "no", "name": "yes", "what": object()}
     logging.getLogger("rollcall.test").warning("this", extra={"fields": fields})
@@ -111,7 +111,7 @@ async def test_lines_carry_the_request_id(configured: Callable[..., io.StringIO]
 
 
 @pytest.mark.parametrize(
-    ("level", "heard"),
+    ("level", "expected"),
     [
         ("debug", ["debug", "info", "warning", "error"]),
         ("info", ["info", "warning", "error"]),
@@ -119,8 +119,8 @@ async def test_lines_carry_the_request_id(configured: Callable[..., io.StringIO]
         ("error", ["error"]),
     ],
 )
-def test_the_level_is_ours_and_others_whisper(
-    configured: Callable[..., io.StringIO], level: str, heard: list[str]
+def test_log_level_applies_to_rollcall_and_limits_libraries(
+    configured: Callable[..., io.StringIO], level: str, expected: list[str]
 ) -> None:
     output = configured(log_format="json", log_level=level)
     for name in ("rollcall.test", "uvicorn.error", "sqlalchemy.engine", "any.library"):
@@ -131,21 +131,21 @@ def test_the_level_is_ours_and_others_whisper(
     def of(name: str) -> list[str]:
         return [line["event"] for line in objects(output) if line["logger"] == name]
 
-    assert of("rollcall.test") == heard
-    assert of("uvicorn.error") == [word for word in heard if word != "debug"]
-    assert of("sqlalchemy.engine") == [word for word in heard if word in ("warning", "error")]
+    assert of("rollcall.test") == expected
+    assert of("uvicorn.error") == [word for word in expected if word != "debug"]
+    assert of("sqlalchemy.engine") == [word for word in expected if word in ("warning", "error")]
     assert of("any.library") == of("sqlalchemy.engine")
     assert of("uvicorn.access") == []
 
 
-def test_addresses_of_websockets_are_not_told(configured: Callable[..., io.StringIO]) -> None:
+def test_websocket_addresses_are_not_logged(configured: Callable[..., io.StringIO]) -> None:
     output = configured()
     server = logging.getLogger("uvicorn.error")
     server.info('%s - "WebSocket %s" [accepted]', "203.0.113.7:4711", "/graphql?query={me}")
     assert output.getvalue() == ""
 
 
-async def test_an_sql_error_tells_no_values(database: Database) -> None:
+async def test_sql_error_contains_no_values(database: Database) -> None:
     statement = text("SELECT 1 / :zero, CAST(:secret AS text)")
     async with database.transaction() as session:
         with pytest.raises(DBAPIError) as failed:
@@ -154,7 +154,7 @@ async def test_an_sql_error_tells_no_values(database: Database) -> None:
     assert "rca_very_secret" not in str(failed.value)
 
 
-def test_the_console_shows_no_local_variables(configured: Callable[..., io.StringIO]) -> None:
+def test_console_log_shows_no_local_variables(configured: Callable[..., io.StringIO]) -> None:
     output = configured()
     token = "rca_" + "very_secret"
     try:
@@ -165,7 +165,7 @@ def test_the_console_shows_no_local_variables(configured: Callable[..., io.Strin
     assert token not in output.getvalue()
 
 
-def test_colours_are_for_terminals_only(configured: Callable[..., io.StringIO]) -> None:
+def test_colours_only_on_terminals(configured: Callable[..., io.StringIO]) -> None:
     outputs = configured(), configured(Terminal())
     logging.getLogger("rollcall.test").warning("to the terminal")
     assert outputs[0].getvalue() == ""
@@ -176,7 +176,7 @@ def test_colours_are_for_terminals_only(configured: Callable[..., io.StringIO]) 
     assert "\x1b" not in output.getvalue()
 
 
-def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_log_settings_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROLLCALL_LOG_FORMAT", "xml")
     monkeypatch.setenv("ROLLCALL_LOG_LEVEL", "loud")
     with pytest.raises(SettingsError, match=r"ROLLCALL_LOG_FORMAT: .*'json'") as failed:
@@ -193,7 +193,7 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TELEGRAM_CHAT_IDS", "TELEGRAM_CHAT_ID"),
     ],
 )
-def test_a_variable_that_is_no_setting_is_named(name: str, hint: str | None) -> None:
+def test_unknown_variable_is_reported_with_a_hint(name: str, hint: str | None) -> None:
     [line] = unknown_variables(["PATH", "ROLLCALL_PORT", name])
     assert line.startswith(f"{name} is not a setting and has no effect")
     assert line.endswith(f"; {hint} is one." if hint else "effect.")
@@ -210,7 +210,7 @@ def test_a_variable_that_is_no_setting_is_named(name: str, hint: str | None) -> 
         "HOME",
     ],
 )
-def test_no_setting_and_no_variable_of_others_is_named(name: str) -> None:
+def test_settings_and_foreign_variables_are_not_reported(name: str) -> None:
     assert unknown_variables([name]) == []
 
 
@@ -224,7 +224,7 @@ REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
         ADMIN,
         "NOT_FOUND id",
     ),
-    # What an alias puts in a code's place is not the server's word.
+    # An alias may put a message in the place of a code; it is not logged.
     (
         {"query": 'mutation { deleteDevice(input: {id: "x"}) { errors { code: message } } }'},
         ADMIN,
@@ -234,7 +234,7 @@ REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
 
 
 @pytest.mark.parametrize(("body", "token", "error"), REFUSED)
-async def test_a_refused_request_says_why(
+async def test_rejected_graphql_request_is_logged_with_reason(
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
     body: dict[str, Any],
@@ -252,7 +252,9 @@ async def test_a_refused_request_says_why(
             assert line.fields["error"] == error  # type: ignore[attr-defined]
 
 
-async def test_a_refused_rest_request_says_why(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+async def test_rejected_rest_request_is_logged_with_reason(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "rollcall.requests")
     await api.http.get("/devices?frist=1", headers={"Authorization": f"Bearer {ADMIN}"})
     await api.http.delete("/devices/x", headers={"Authorization": f"Bearer {ADMIN}"})
@@ -261,8 +263,8 @@ async def test_a_refused_rest_request_says_why(api: Api, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("command", [(), (*UVICORN, "--log-level", "debug")])
-def test_a_server_logs_for_programs(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Under both ways to start it, and with nothing in it that nobody should read."""
+def test_server_logs_json_without_secrets(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Both commands that start the server log in JSON, and without secrets."""
     if command:
         command = (*command, "--port", str(free_port()))
     environment = {"ROLLCALL_LOG_FORMAT": "json", "ROLLCALL_LOG_LEVEL": "debug"}
@@ -286,7 +288,7 @@ def test_a_server_logs_for_programs(tmp_path: Path, command: tuple[str, ...]) ->
         assert line.startswith(("{", "Rollcall: ", "Enrolment key", "  rce_"))
 
 
-def test_first_secrets_go_to_standard_output_alone(tmp_path: Path) -> None:
+def test_first_tokens_are_printed_but_not_logged(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", ROLLCALL_ADMIN_TOKEN="", ROLLCALL_LOG_FORMAT="json")
     server.start()
     server.stop()

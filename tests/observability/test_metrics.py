@@ -1,4 +1,4 @@
-"""What Prometheus reads, in its own format."""
+"""The metrics for Prometheus."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -51,11 +51,11 @@ async def page(metrics: Metrics) -> Samples:
     return samples(bytes((await metrics.page("")).body).decode())
 
 
-def away() -> Metrics:
+def without_database() -> Metrics:
     return Metrics(lambda: None)
 
 
-async def test_the_format_is_the_one_asked_for(api: Api) -> None:
+async def test_format_follows_accept_header(api: Api) -> None:
     plain = await api.http.get("/metrics")
     assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
     accept = "application/openmetrics-text; version=1.0.0"
@@ -64,7 +64,7 @@ async def test_the_format_is_the_one_asked_for(api: Api) -> None:
     assert "rollcall_devices" in {family.name for family in open_metrics(open_format.text)}
 
 
-async def test_process_platform_and_build_are_told(api: Api) -> None:
+async def test_process_platform_and_build_metrics(api: Api) -> None:
     found = await scrape(api)
     assert {
         "process_resident_memory_bytes",
@@ -74,7 +74,9 @@ async def test_process_platform_and_build_are_told(api: Api) -> None:
     assert value(found, "build_info", version="0.1.0") == 1
 
 
-async def test_devices_are_counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_device_counts_by_state_presence_and_sync(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database_gauges, "COUNT_EVERY_SECONDS", 0)
     async with served(changed(settings, enrolment="approve")) as api:
         found = await scrape(api)
@@ -104,7 +106,7 @@ async def sql(settings: Settings, statement: str) -> None:
         await connection.close()
 
 
-async def test_they_are_counted_once_in_a_while(api: Api) -> None:
+async def test_device_counts_are_cached(api: Api) -> None:
     before = await scrape(api)
     await api.register(await api.key())
     assert value(before, "devices", state="active") == 0
@@ -113,19 +115,19 @@ async def test_they_are_counted_once_in_a_while(api: Api) -> None:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Grows with each count of the devices."""
+    """A list that gets an entry for each count of the devices."""
     counted = []
     count = database_gauges.fleet_counts
 
-    async def watched(session: Any) -> Any:
+    async def recorded(session: Any) -> Any:
         counted.append(session)
         return await count(session)
 
-    monkeypatch.setattr(database_gauges, "fleet_counts", watched)
+    monkeypatch.setattr(database_gauges, "fleet_counts", recorded)
     return counted
 
 
-async def test_scrapes_at_once_count_once(database: Database, counted: list[Any]) -> None:
+async def test_concurrent_scrapes_count_once(database: Database, counted: list[Any]) -> None:
     services = Services.on(database)
     metrics = Metrics(lambda: services)
     pages = await asyncio.gather(*(page(metrics) for _ in range(5)))
@@ -133,7 +135,7 @@ async def test_scrapes_at_once_count_once(database: Database, counted: list[Any]
     assert len(counted) == 1
 
 
-async def test_connections_are_told(database: Database) -> None:
+async def test_database_pool_metrics(database: Database) -> None:
     services = Services.on(database)
     metrics = Metrics(lambda: services)
     await page(metrics)
@@ -149,12 +151,12 @@ async def test_connections_are_told(database: Database) -> None:
     assert value(found, "database_pool_connections", state="idle") == 1
 
 
-async def test_the_keepers_own_connection_is_not_of_the_pool(api: Api) -> None:
+async def test_connection_of_database_supervisor_is_not_counted(api: Api) -> None:
     found = await scrape(api)
     assert value(found, "database_pool_connections", state="in_use") == 0
 
 
-async def test_an_absent_database_leaves_nothing_old_behind(
+async def test_unavailable_database_removes_its_metrics(
     database: Database, counted: list[Any]
 ) -> None:
     services: Services | None = Services.on(database)
@@ -163,17 +165,21 @@ async def test_an_absent_database_leaves_nothing_old_behind(
     services = None
     found = await page(metrics)
     assert value(found, "database_up") == 0
-    gone = {"rollcall_devices", "rollcall_devices_online", "rollcall_database_pool_size"}
-    assert not gone & names(found)
+    database_metrics = {
+        "rollcall_devices",
+        "rollcall_devices_online",
+        "rollcall_database_pool_size",
+    }
+    assert not database_metrics & names(found)
     services = Services.on(database)
     found = await page(metrics)
     assert value(found, "database_up") == 1
-    assert gone <= names(found)
+    assert database_metrics <= names(found)
     assert len(counted) == 2
 
 
-async def test_a_database_that_is_about_to_be_missed() -> None:
-    absent = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+async def test_database_that_fails_during_the_scrape() -> None:
+    absent = Database(f"postgresql://rollcall@127.0.0.1:{free_port()}/none")
     services = Services.on(absent)
     found = await page(Metrics(lambda: services))
     assert value(found, "database_up") == 0
@@ -181,7 +187,7 @@ async def test_a_database_that_is_about_to_be_missed() -> None:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
-async def test_a_count_that_fails_is_left_out(
+async def test_failed_count_is_omitted(
     database: Database, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     async def fail(_: Any) -> None:
@@ -194,7 +200,7 @@ async def test_a_count_that_fails_is_left_out(
     assert value(found, "database_pool_size") == 16
 
 
-async def test_a_count_that_takes_too_long_is_given_up(
+async def test_slow_count_times_out(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def hang(_: Any) -> None:
@@ -209,8 +215,8 @@ async def test_a_count_that_takes_too_long_is_given_up(
     assert "given up" in caplog.text
 
 
-async def test_operations_are_counted_and_timed() -> None:
-    metrics = away()
+async def test_graphql_request_counts_and_durations() -> None:
+    metrics = without_database()
     for seconds, outcome in ((0.0004, "ok"), (0.02, "ok"), (20, "INTERNAL")):
         metrics.graphql("query devices", outcome, seconds)
     found = await page(metrics)
@@ -225,7 +231,7 @@ async def test_operations_are_counted_and_timed() -> None:
     assert value(found, "graphql_request_seconds_sum", **operation) == pytest.approx(20.0204)
 
 
-async def test_http_requests_are_counted(api: Api) -> None:
+async def test_http_request_counts(api: Api) -> None:
     await api.http.get("/healthz")
     await api.http.get("/nowhere")
     await api.post("{ me { id } }", "no-such-token")
@@ -237,8 +243,8 @@ async def test_http_requests_are_counted(api: Api) -> None:
     assert value(found, "http_requests_total", method="other", status="405") == 1
 
 
-async def test_live_connections_are_told() -> None:
-    metrics = away()
+async def test_live_connection_metrics() -> None:
+    metrics = without_database()
     for protocol in ("websocket", "sse"):
         assert value(await page(metrics), "live_connections", protocol=protocol) == 0
     metrics.connection_opened("websocket")
@@ -258,25 +264,27 @@ async def test_live_connections_are_told() -> None:
     assert value(found, "live_cut_off_total", reason="slow") == 1
 
 
-async def test_each_application_counts_for_itself() -> None:
-    one, other = away(), away()
+async def test_metrics_are_per_application() -> None:
+    one, other = without_database(), without_database()
     one.events_sent()
     assert value(await page(other), "live_events_total") == 0
 
 
-async def refuse(_: Request) -> Response | None:
+async def reject(_: Request) -> Response | None:
     return PlainTextResponse("not you", 401)
 
 
-async def let_in(_: Request) -> Response | None:
+async def accept(_: Request) -> Response | None:
     return None
 
 
-@pytest.mark.parametrize(("allowed", "status"), [(refuse, 401), (let_in, 200)])
-async def test_access_may_be_asked_for(
+@pytest.mark.parametrize(("allowed", "status"), [(reject, 401), (accept, 200)])
+async def test_metrics_endpoint_checks_access(
     allowed: Callable[[Request], Awaitable[Response | None]], status: int
 ) -> None:
-    api = Api(Starlette(routes=[Route("/metrics", metrics_endpoint(away(), allowed))]), "")
+    api = Api(
+        Starlette(routes=[Route("/metrics", metrics_endpoint(without_database(), allowed))]), ""
+    )
     response = await api.http.get("/metrics")
     await api.close()
     assert response.status_code == status

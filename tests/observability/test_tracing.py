@@ -1,4 +1,4 @@
-"""Traces, as a collector receives them; and that nothing suffers where there is none."""
+"""Traces as a collector receives them, and the behaviour without a collector."""
 
 import asyncio
 import json
@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -25,6 +27,7 @@ from server.observability.logs import formatter
 from server.observability.tracing import Tracing, tracing_from_environment
 from server.settings import Settings
 from tests.conftest import ADMIN, served
+from tests.events.live.serving import Socket, instance
 from tests.observability.collector import Collector, attributes, collecting
 from tests.server.process import ServerProcess
 from tests.server.test_serve import ROOT
@@ -44,16 +47,14 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 @pytest.fixture(autouse=True)
-def talkative_again() -> Iterator[None]:
+def reset_log_levels() -> Iterator[None]:
     yield
     for name in logging.root.manager.loggerDict:
         if name.startswith("opentelemetry"):
             logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-async def test_a_request_is_traced_down_to_its_statements(
-    settings: Settings, collector: Collector
-) -> None:
+async def test_request_operation_and_sql_spans(settings: Settings, collector: Collector) -> None:
     async with served(settings) as api:
         await api.ask("{ devices { totalCount } }")
     request = collector.named("POST /graphql")
@@ -62,38 +63,131 @@ async def test_a_request_is_traced_down_to_its_statements(
     operation = collector.named("query devices")
     assert operation.parent_span_id == request.span_id
     statements = [span for span in collector.spans if span.name == "SELECT"]
-    assert statements
-    for statement in statements:
-        assert statement.parent_span_id == operation.span_id
-    for statement in statements:
-        assert statement.trace_id == request.trace_id
-        assert request.start_time_unix_nano <= statement.start_time_unix_nano
-        assert statement.end_time_unix_nano <= request.end_time_unix_nano
-    assert "FROM devices" in str(attributes(statements[0])["db.query.text"])
+    queries = [str(attributes(span)["db.query.text"]) for span in statements]
+    assert ["FROM tokens" in query for query in queries] == [True, False, False]
+    assert ["FROM devices" in query for query in queries] == [False, True, True]
+    for statement, parent in zip(statements, (request, operation, operation), strict=True):
+        assert statement.parent_span_id == parent.span_id
+        assert parent.start_time_unix_nano <= statement.start_time_unix_nano
+        assert statement.end_time_unix_nano <= parent.end_time_unix_nano
     assert {span.trace_id for span in collector.spans} == {request.trace_id}
 
 
-async def test_the_service_is_named(settings: Settings, collector: Collector) -> None:
+REQUESTS = [
+    ({"query": "{ me { id } }"}, 200),
+    ({"query": "{ devices { totalCount } }"}, 200),
+    ({"query": "mutation { createToken(input: {kind: VIEWER}) { secret } }"}, 200),
+    ({"query": "{ nothing }"}, 200),
+    ({"query": 5}, 400),
+]
+
+
+def tree(collector: Collector) -> list[Any]:
+    """Each span with its parent's name, its attributes and status."""
+    names = {span.span_id: span.name for span in collector.spans}
+    unequal = ("server.port", "rollcall.request_id")
+    return [
+        (
+            span.name,
+            names.get(span.parent_span_id) or span.parent_span_id.hex(),
+            span.kind,
+            {k: v for k, v in sorted(attributes(span).items()) if k not in unequal},
+            span.status.code,
+        )
+        for span in collector.spans
+    ]
+
+
+async def test_fast_path_and_asgi_create_equal_spans(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = []
+    for fast in (True, False):
+        with collecting() as collector:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+            async with instance(settings) as one, httpx.AsyncClient() as client:
+                if not fast:
+                    one.app.fast_path = None
+                for body, status in REQUESTS:
+                    for token in (ADMIN, "unknown"):
+                        headers = {
+                            "Authorization": f"Bearer {token}",
+                            "traceparent": f"00-{TRACE}-{PARENT}-01",
+                            "X-Forwarded-Proto": "https",
+                        }
+                        answer = await client.post(one.url, json=body, headers=headers)
+                        assert answer.status_code == (
+                            401 if token != ADMIN and status == 200 else status
+                        )
+        assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
+        trees.append(tree(collector))
+    assert trees[0] == trees[1]
+    assert ("query me", "POST /graphql") in [each[:2] for each in trees[0]]
+
+
+async def test_shared_statement_links_to_the_requests_that_it_serves(
+    settings: Settings, collector: Collector
+) -> None:
+    count = 40
+    async with instance(settings) as one, httpx.AsyncClient() as client:
+        headers = {"Authorization": f"Bearer {await one.api.key()}"}
+        device = {"owner": "Acme", "place": "Paris", "type": "temperature"}
+
+        async def register(number: int) -> None:
+            variables = {**device, "mac": f"02:00:00:00:00:{number:02x}"}
+            body = {"documentId": "r", "variables": variables}
+            answer = await client.post(one.url, json=body, headers=headers)
+            assert answer.json()["data"]["registerDevice"]["token"]
+
+        await register(0)
+        await asyncio.gather(*map(register, range(1, count)))
+    requests = {span.span_id for span in collector.spans if span.name == "POST /graphql"}
+    operations = {
+        span.span_id for span in collector.spans if span.name == "mutation registerDevice"
+    }
+    assert len(operations) == count
+    for part, waiting in (("FROM tokens t", requests), ("INSERT INTO devices", operations)):
+        statements = [
+            span
+            for span in collector.spans
+            if part in str(attributes(span).get("db.query.text")) and span.name != "WITH"
+        ]
+        found = [span.parent_span_id for span in statements]
+        found += [link.span_id for span in statements for link in span.links]
+        assert waiting <= set(found)
+        assert max(len(span.links) for span in statements) > 0
+        assert len(statements) < count
+
+
+async def test_websocket_has_a_span(settings: Settings, collector: Collector) -> None:
+    async with instance(settings) as one, await Socket.open(one.url, ADMIN) as socket:
+        await socket.subscribe(query="{ fleet { total } }")
+        await socket.message()
+    span = collector.named("WS /graphql")
+    assert span.kind == Span.SPAN_KIND_SERVER
+    assert attributes(span)["network.protocol.name"] == "websocket"
+    assert collector.named("query fleet").parent_span_id == span.span_id
+
+
+async def test_default_service_name_and_version(settings: Settings, collector: Collector) -> None:
     async with served(settings) as api:
         await api.http.get("/")
     assert collector.resource["service.name"] == "rollcall"
     assert collector.resource["service.version"] == "0.1.0"
 
 
-async def test_the_environment_names_it_otherwise(
+async def test_service_name_from_environment(
     settings: Settings, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_SERVICE_NAME", "desk-2")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "rollcall-2")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab")
     async with served(settings) as api:
         await api.http.get("/")
-    assert collector.resource["service.name"] == "desk-2"
+    assert collector.resource["service.name"] == "rollcall-2"
     assert collector.resource["deployment.environment.name"] == "lab"
 
 
-async def test_a_trace_that_began_elsewhere_goes_on(
-    settings: Settings, collector: Collector
-) -> None:
+async def test_traceparent_header_is_continued(settings: Settings, collector: Collector) -> None:
     async with served(settings) as api:
         await api.http.get("/", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
         await api.http.get("/nowhere", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
@@ -101,7 +195,7 @@ async def test_a_trace_that_began_elsewhere_goes_on(
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
 
 
-async def test_nothing_that_a_client_has_sent_is_told(
+async def test_spans_contain_no_values_of_the_client(
     settings: Settings, collector: Collector
 ) -> None:
     query = "query Hidden($w: DeviceFilter) { devices(filter: $w) { totalCount } }"
@@ -114,23 +208,26 @@ async def test_nothing_that_a_client_has_sent_is_told(
     assert attributes(collector.named("GET /graphql"))["url.query"] == "REDACTED"
     sent = b"".join(collector.bodies)
     assert b"INSERT INTO owners" in sent
+    assert b"INSERT INTO devices" in sent
     for secret in (ADMIN, "Hidden", "Clandestine", "clandestine", "rce_", "Bearer"):
         assert secret.encode() not in sent
 
 
-async def answers(api: Api, path: str) -> bool:
+async def responds(api: Api, path: str) -> bool:
     return (await api.http.get(path)).status_code == 200
 
 
 async def test_probes_are_not_traced(settings: Settings, collector: Collector) -> None:
     async with served(settings) as api:
-        # The database of a busy machine may answer a probe too late.
+        # On a busy machine, the readiness probe may time out at first.
         for path in ("/healthz", "/readyz", "/metrics", "/"):
-            await until(partial(answers, api, path))
+            await until(partial(responds, api, path))
     assert [span.name for span in collector.spans] == ["GET /"]
 
 
-async def test_an_operation_has_a_span_of_its_own(database: Database, collector: Collector) -> None:
+async def test_operation_span_has_attributes_and_error_status(
+    database: Database, collector: Collector
+) -> None:
     tracing = tracing_from_environment()
     app = FastAPI(telemetry=tracing.telemetry)
     app.add_middleware(RequestIds)
@@ -152,14 +249,15 @@ async def test_an_operation_has_a_span_of_its_own(database: Database, collector:
     request, good, bad = map(collector.named, ("GET /work", "query devices", "mutation fail"))
     assert good.parent_span_id == bad.parent_span_id == request.span_id
     assert collector.named("SELECT").parent_span_id == good.span_id
-    told = {"rollcall.request_id": "given-9", "rollcall.outcome": "ok"}
-    assert attributes(good) == told
+    assert attributes(good) == {"rollcall.request_id": "given-9", "rollcall.outcome": "ok"}
     assert attributes(bad)["error.type"] == "ZeroDivisionError"
     assert bad.status.code == request.status.code == Status.STATUS_CODE_ERROR
     assert b"Hidden" not in b"".join(collector.bodies)
 
 
-async def test_a_statement_that_fails_is_marked(database: Database, collector: Collector) -> None:
+async def test_failed_statement_span_has_error_status(
+    database: Database, collector: Collector
+) -> None:
     tracing = tracing_from_environment()
     async with tracing.running():
         with tracing.operation_span("query devices"), pytest.raises(DBAPIError):
@@ -170,7 +268,7 @@ async def test_a_statement_that_fails_is_marked(database: Database, collector: C
     assert attributes(failed)["db.query.text"] == "SELECT 1 / $1"
 
 
-async def test_lines_of_a_traced_request_name_the_trace(
+async def test_log_lines_of_traced_request_have_trace_id(
     settings: Settings,
     collector: Collector,
     monkeypatch: pytest.MonkeyPatch,
@@ -184,7 +282,7 @@ async def test_lines_of_a_traced_request_name_the_trace(
     assert line["trace_id"] == collector.spans[0].trace_id.hex()
 
 
-async def test_a_collector_that_is_away_costs_one_warning(
+async def test_unreachable_collector_logs_one_warning(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
@@ -193,14 +291,14 @@ async def test_a_collector_that_is_away_costs_one_warning(
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
     async with served(settings) as api, asyncio.timeout(WAIT_SECONDS):
-        while "does not take traces" not in caplog.text:
+        while "does not accept traces" not in caplog.text:
             await api.ask("{ me { id } }")
         for _ in range(50):
             await api.ask("{ me { id } }")
     assert [r.name for r in caplog.records if r.levelno >= logging.WARNING] == ["rollcall.tracing"]
 
 
-async def test_a_collector_that_comes_back_is_told(
+async def test_recovered_collector_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "rollcall.tracing")
@@ -210,20 +308,20 @@ async def test_a_collector_that_comes_back_is_told(
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
     tracing = tracing_from_environment()
 
-    async def trace_until(told: str) -> None:
-        while told not in caplog.text:
+    async def trace_until(text: str) -> None:
+        while text not in caplog.text:
             with tracing.operation_span("query me"):
                 await asyncio.sleep(0.01)
 
     async with asyncio.timeout(WAIT_SECONDS), tracing.running():
-        await trace_until("does not take traces")
+        await trace_until("does not accept traces")
         with collecting(port) as collector:
-            await trace_until("takes traces again")
+            await trace_until("accepts traces again")
     assert collector.spans
 
 
 @pytest.mark.alone
-async def test_a_collector_that_hangs_does_not_hold_the_stop(
+async def test_hanging_collector_does_not_delay_stop(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -242,7 +340,7 @@ def off(tracing: Tracing) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "enabled"),
     [
         ({}, False),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, True),
@@ -252,10 +350,10 @@ def off(tracing: Tracing) -> bool:
         ({"OTEL_SDK_DISABLED": "TRUE", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://a"}, False),
     ],
 )
-def test_traces_are_there_when_asked_for(
-    environment: dict[str, str], wanted: bool, caplog: pytest.LogCaptureFixture
+def test_tracing_is_enabled_by_environment(
+    environment: dict[str, str], enabled: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert off(tracing_from_environment(environment)) is not wanted
+    assert off(tracing_from_environment(environment)) is not enabled
     assert caplog.text == ""
 
 
@@ -266,14 +364,14 @@ def test_traces_are_there_when_asked_for(
         {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
     ],
 )
-def test_another_way_to_send_them_is_declined(
+def test_unsupported_exporter_disables_tracing_with_a_hint(
     environment: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert off(tracing_from_environment(environment))
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in caplog.text
 
 
-async def test_a_wrong_variable_stops_the_traces_and_not_the_server(
+async def test_invalid_otel_variable_disables_only_tracing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
@@ -283,7 +381,7 @@ async def test_a_wrong_variable_stops_the_traces_and_not_the_server(
     assert "OTEL_BSP_*" in caplog.text
 
 
-async def test_without_the_packages_it_runs_and_says_what_to_install(
+async def test_missing_packages_disable_tracing_with_a_hint(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
@@ -294,7 +392,7 @@ async def test_without_the_packages_it_runs_and_says_what_to_install(
     assert "Install opentelemetry-sdk and" in caplog.text
 
 
-def test_nothing_is_loaded_unasked() -> None:
+def test_tracing_packages_are_not_imported_by_default() -> None:
     code = (
         "import sys; from server.app import create_app; create_app();"
         "print({'opentelemetry.sdk', 'opentelemetry.exporter', 'requests'} & set(sys.modules))"
@@ -305,7 +403,7 @@ def test_nothing_is_loaded_unasked() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_a_server_sends_its_last_spans_when_it_stops(tmp_path: Path) -> None:
+def test_stopping_server_sends_its_last_spans(tmp_path: Path) -> None:
     with collecting() as collector:
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         server = ServerProcess(tmp_path / "data", **environment, OTEL_BSP_SCHEDULE_DELAY="3600000")

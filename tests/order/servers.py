@@ -1,4 +1,4 @@
-"""Servers on one database that nothing changes: each begins knowing nothing of it."""
+"""Servers on one database that does not change; each starts with empty caches."""
 
 import asyncio
 import json
@@ -23,14 +23,14 @@ from server.settings import Settings
 from server.transport.http_protocol import HTTPProtocol
 from server.transport.listen import server_for
 from tests.conftest import ADMIN, opened
-from tests.order.questions import MAC, Question, Sent, requests_of
+from tests.order.cases import MAC, Case, Sent, requests_of
 from tests.support.client import Api
 
 NOT_FOUND = b"PERSISTED_QUERY_NOT_FOUND"
 BUG = re.compile(rb"[0-9a-f]{12}(?=[:\"])")
 SEEN = re.compile(rb'"lastSeenAt":(null|"[^"]*"),?|,"lastSeenAt":(null|"[^"]*")(?=})')
-# Of all kinds: by their numbers.
-DIFFERENT = """
+# Gives devices different states, by their number.
+VARY_DEVICES = """
 UPDATE devices SET
     online = number % 2 = 0,
     awaits_approval = number % 3 = 0,
@@ -42,63 +42,63 @@ UPDATE devices SET
 OWNERS, PLACES, TYPES = ("Acme", "Borg"), ("Paris", "Rome", "Acme"), ("temperature", "humidity")
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     type: str
     body: Any
 
 
-class World:
-    """A database with devices of all kinds, and somebody of each kind who asks about them."""
+class Deployment:
+    """A database with different devices, and a token for each kind of caller."""
 
     def __init__(self, settings: Settings, tokens: Mapping[str, str | None]) -> None:
         self.settings = settings
         self.tokens = tokens
         self.http = httpx.AsyncClient(timeout=30)
-        self._fresh: dict[Question, Answer] = {}
+        self._fresh: dict[Case, Response] = {}
 
-    async def fresh(self, question: Question) -> Answer:
-        """What a server that was asked nothing else answers."""
-        if question not in self._fresh:
+    async def fresh(self, case: Case) -> Response:
+        """Return the response of a new server."""
+        if case not in self._fresh:
             async with self.server() as server:
-                self._fresh[question] = await server.ask(question, plainly=True)
-        return self._fresh[question]
+                self._fresh[case] = await server.send(case, as_text=True)
+        return self._fresh[case]
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator["Server"]:
-        for known in (names.name_key, search_words.words_in):
-            known.cache_clear()
+        for cached in (names.name_key, search_words.words_in):
+            cached.cache_clear()
         app = create_app(self.settings)
-        # Nothing happens by itself.
-        app.state.database_supervisor.workers = []
+        # Background tasks would change the database.
+        app.state.database_supervisor.background_tasks = []
         async with app.router.lifespan_context(app), listening(app, self.settings) as url:
             await opened(app)
             yield Server(self, url)
 
 
 class Server:
-    def __init__(self, world: World, url: str) -> None:
-        self._world = world
+    def __init__(self, deployment: Deployment, url: str) -> None:
+        self._deployment = deployment
         self._url = url
 
-    async def ask(self, question: Question, *, plainly: bool = False) -> Answer:
-        """`plainly`: with the text of the document, whatever the way."""
-        sent = requests_of(question)
-        token = self._world.tokens[question.caller]
-        if plainly:
+    async def send(self, case: Case, *, as_text: bool = False) -> Response:
+        """`as_text`: send the text of the document, also for persisted queries."""
+        sent = requests_of(case)
+        token = self._deployment.tokens[case.caller]
+        if as_text:
             sent = [_without_hash(sent[-1])]
         for each in sent:
             response = await self._send(each, token)
             if NOT_FOUND not in response.content:
                 break
         type = response.headers["content-type"]
-        return Answer(response.status_code, type, _settled(response.content))
+        return Response(response.status_code, type, _normalized(response.content))
 
     async def _send(self, sent: Sent, token: str | None) -> httpx.Response:
         headers = {"Connection": "close"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        return await self._world.http.request(
+        return await self._deployment.http.request(
             sent.method,
             self._url + sent.path,
             params=sent.params,
@@ -113,19 +113,17 @@ def _without_hash(sent: Sent) -> Sent:
     return replace(sent, body={n: v for n, v in sent.body.items() if n != "extensions"})
 
 
-def _settled(body: bytes) -> Any:
-    """Without what is another one each time: ids of bugs, the order in which fields fail, and when
-    a device was seen.
-    """
-    told = json.loads(BUG.sub(b"", body) if b"Internal error" in body else SEEN.sub(b"", body))
-    if isinstance(told.get("errors"), list):
-        told["errors"].sort(key=lambda error: json.dumps(error, sort_keys=True))
-    return told
+def _normalized(body: bytes) -> Any:
+    """Remove values that vary: ids of internal errors, the order of errors, and last-seen times."""
+    content = json.loads(BUG.sub(b"", body) if b"Internal error" in body else SEEN.sub(b"", body))
+    if isinstance(content.get("errors"), list):
+        content["errors"].sort(key=lambda error: json.dumps(error, sort_keys=True))
+    return content
 
 
 @asynccontextmanager
 async def listening(app: Any, settings: Settings) -> AsyncIterator[str]:
-    """Its protocol on a port, without the rest of uvicorn, which stops slowly."""
+    """Serve the HTTP protocol on a port without the rest of uvicorn, which stops slowly."""
     config = server_for(app, settings).config
     config.load()
     state = ServerState()
@@ -141,8 +139,8 @@ async def listening(app: Any, settings: Settings) -> AsyncIterator[str]:
             connection.transport.abort()
 
 
-def share_what_never_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The schema, and which trusted documents are valid: making them takes most of a start."""
+def share_schema_and_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share the schema and the validation of trusted documents: they take most of a start."""
     schema = server_app.build_schema()
     validate = documents.validate
 
@@ -162,12 +160,12 @@ def share_what_never_changes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def populate(settings: Settings) -> dict[str, str | None]:
-    """Tokens by the names of their callers."""
+    """Create devices and tokens. Return the tokens by caller."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         await opened(app)
         api = Api(app, ADMIN)
-        tokens: dict[str, str | None] = {"admin": ADMIN, "nobody": None, "unknown": "rca_x"}
+        tokens: dict[str, str | None] = {"admin": ADMIN, "anonymous": None, "unknown": "rca_x"}
         devices = []
         for number in range(12):
             mac = f"{MAC[:-2]}{number + 1:02x}"
@@ -191,6 +189,6 @@ async def populate(settings: Settings) -> dict[str, str | None]:
         tokens["key"] = await api.key()
         await api.close()
     connection = await asyncpg.connect(settings.database_url)
-    await connection.execute(DIFFERENT)
+    await connection.execute(VARY_DEVICES)
     await connection.close()
     return tokens

@@ -1,4 +1,4 @@
-"""A run of pytest within a test."""
+"""Runs pytest in a test."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 def run(
     folder: Path, plugin: str, *options: str, tests: str, conftest: str = ""
 ) -> tuple[int, str]:
-    """Exit status and output. Only the plugin, pytest's own and pytest-xdist are there."""
+    """Return exit status and output. Loads only the plugin and pytest-xdist."""
     (folder / "test_numbers.py").write_text(tests)
     (folder / "conftest.py").write_text(conftest)
     (folder / "pytest.ini").write_text("[pytest]\n")

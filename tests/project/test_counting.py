@@ -1,4 +1,4 @@
-"""The gate fails if fewer tests ran than were collected, with and without worker processes."""
+"""A test run fails if a collected test did not run, with and without worker processes."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def missing():
 def test_a_broker(missing):
     assert False
 """
-# What schemathesis does: names of their own, one id.
+# As schemathesis does: different names, but the same id.
 SAME_ID = """
 import pytest
 
@@ -60,11 +60,11 @@ def options(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 def run(folder: Path, *options: str, tests: str = GOOD, conftest: str = "") -> tuple[int, str]:
-    own = ("--basetemp", str(folder / "temporary"))
-    return nested.run(folder, "tests.counting", *own, *options, tests=tests, conftest=conftest)
+    folders = ("--basetemp", str(folder / "temporary"))
+    return nested.run(folder, "tests.counting", *folders, *options, tests=tests, conftest=conftest)
 
 
-def test_a_whole_run_says_how_many_ran(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_complete_run_reports_counts(tmp_path: Path, options: tuple[str, ...]) -> None:
     status, output = run(tmp_path, *options)
     assert "collected 5 = ran 3 + skipped 2\n" in output
     assert status == pytest.ExitCode.OK
@@ -76,27 +76,27 @@ def test_deselected_tests_are_not_collected(tmp_path: Path, options: tuple[str, 
     assert status == pytest.ExitCode.OK
 
 
-def test_an_id_for_several_tests_ends_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_duplicate_test_id_ends_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
     status, output = run(tmp_path, *options, conftest=SAME_ID)
-    assert "Tests need ids of their own:" in output
+    assert "Test ids are not unique:" in output
     assert "test_numbers.py::test_a_number (3 tests)" in output
     assert status == pytest.ExitCode.USAGE_ERROR
 
 
-def test_a_test_that_was_not_run_fails_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_lost_test_fails_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
     status, output = run(tmp_path, *options, conftest=LOSES_ONE)
     assert "collected 5 = ran 2 + skipped 2 + lost 1\n" in output
     assert "test_numbers.py::test_a_number[1]" in output
     assert status == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_skip_needs_a_reason(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_skip_without_reason_fails_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
     status, output = run(tmp_path, *options, tests=UNEXPLAINED)
     assert "Skipped without a reason:" in output
     assert status == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_failure_has_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_failed_test_counts_as_run(tmp_path: Path, options: tuple[str, ...]) -> None:
     status, output = run(tmp_path, *options, tests="def test_it():\n    assert False\n")
     assert "collected 1 = ran 1 + skipped 0\n" in output
     assert status == pytest.ExitCode.TESTS_FAILED

@@ -1,4 +1,4 @@
-"""What is imported is declared, and the locks pin it."""
+"""Imported packages are declared, and the lock files pin them."""
 
 import ast
 import re
@@ -16,17 +16,17 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
 PACKAGES = SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-# Boards have none of these distributions.
+# `esp_client` is excluded: on boards it uses no distributions.
 RUN = [*(name for name in PACKAGES if name != "esp_client"), "demo"]
 DEVELOPMENT = ["tests", "bench", "scripts"]
-# Modules of packages that several distributions share.
+# Namespace packages of several distributions.
 SHARED = {
     "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
     "opentelemetry.proto": "opentelemetry-proto",
     "opentelemetry.sdk": "opentelemetry-sdk",
     "opentelemetry": "opentelemetry-api",
 }
-# Used beyond their documented names; each by the file of its contracts.
+# Libraries whose undocumented names are used, each with the name of its contract tests.
 BOUNDED = {
     "amqtt": "amqtt",
     "asyncpg": "asyncpg",
@@ -50,7 +50,7 @@ BOUNDED = {
 
 
 def distribution(requirement: str) -> str:
-    """The normalized name of what is required, by PEP 503."""
+    """Return the normalized name of a requirement (PEP 503)."""
     name = re.match(r"[\w.-]+", requirement)
     assert name
     return re.sub(r"[-_.]+", "-", name[0]).lower()
@@ -69,7 +69,7 @@ def modules(file: Path) -> Iterator[str]:
 
 
 def imported(folders: Iterable[str]) -> dict[str, str]:
-    """Distributions of others, and a file that imports each."""
+    """Return third-party distributions with a file that imports each."""
     distributions = packages_distributions()
     found: dict[str, str] = {}
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
@@ -93,28 +93,30 @@ def pinned(lock: str) -> dict[str, str]:
 
 
 def requirements() -> list[Requirement]:
-    """Of what runs."""
+    """Return the requirements of the server."""
     return [Requirement(each) for each in (*PROJECT["dependencies"], *OPTIONAL["otel"])]
 
 
-def test_what_runs_declares_what_it_imports() -> None:
-    known = declared(PROJECT["dependencies"], OPTIONAL["otel"])
-    assert {name: file for name, file in imported(RUN).items() if name not in known} == {}
+def test_imports_of_the_server_are_declared() -> None:
+    declared_names = declared(PROJECT["dependencies"], OPTIONAL["otel"])
+    assert {name: file for name, file in imported(RUN).items() if name not in declared_names} == {}
 
 
-def test_what_tests_declares_what_it_imports() -> None:
-    known = declared(PROJECT["dependencies"], *OPTIONAL.values())
-    assert {name: file for name, file in imported(DEVELOPMENT).items() if name not in known} == {}
+def test_imports_of_tests_are_declared() -> None:
+    declared_names = declared(PROJECT["dependencies"], *OPTIONAL.values())
+    assert {
+        name: file for name, file in imported(DEVELOPMENT).items() if name not in declared_names
+    } == {}
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_what_is_used_beyond_its_documented_names_has_an_upper_bound(name: str) -> None:
+def test_library_with_contract_tests_has_an_upper_bound(name: str) -> None:
     (found,) = [each for each in requirements() if distribution(each.name) == name]
     assert {"<", "=="} & {bound.operator for bound in found.specifier}
     assert (ROOT / "tests/contracts" / f"test_{BOUNDED[name]}.py").exists()
 
 
-def test_only_what_has_contracts_has_an_upper_bound() -> None:
+def test_only_libraries_with_contract_tests_have_an_upper_bound() -> None:
     bounded = {
         distribution(each.name)
         for each in requirements()
@@ -124,7 +126,7 @@ def test_only_what_has_contracts_has_an_upper_bound() -> None:
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_a_lock_pins_what_the_bounds_allow(lock: str) -> None:
+def test_lock_pins_allowed_versions(lock: str) -> None:
     pins = pinned(lock)
     outside = {
         each.name: pins[distribution(each.name)]
@@ -134,14 +136,14 @@ def test_a_lock_pins_what_the_bounds_allow(lock: str) -> None:
     assert outside == {}
 
 
-def test_only_tracing_imports_the_optional_packages() -> None:
+def test_only_tracing_imports_optional_packages() -> None:
     needed = imported(RUN)
     optional = declared(OPTIONAL["otel"])
     assert {needed[name] for name in optional if name in needed} == {"server/observability/otlp.py"}
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_a_lock_pins_by_hash_and_names_no_index(lock: str) -> None:
+def test_lock_has_hashes_and_no_index_url(lock: str) -> None:
     text = (ROOT / lock).read_text()
     pins = re.split(r"\n(?=\w)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
     assert all("--hash=sha256:" in pin for pin in pins)
@@ -149,14 +151,14 @@ def test_a_lock_pins_by_hash_and_names_no_index(lock: str) -> None:
     assert "--index-url" not in text
 
 
-def test_tests_run_with_the_versions_of_the_run() -> None:
+def test_development_lock_contains_the_server_lock() -> None:
     run, dev = pinned("requirements.lock"), pinned("requirements-dev.lock")
     assert run.items() <= dev.items()
     assert declared(PROJECT["dependencies"], OPTIONAL["otel"], OPTIONAL["build"]) <= run.keys()
     assert declared(OPTIONAL["dev"]) - {"rollcall"} <= dev.keys()
 
 
-def test_running_needs_no_test_tools() -> None:
+def test_server_lock_has_no_test_tools() -> None:
     tools = declared(OPTIONAL["dev"]) - declared(*(OPTIONAL[extra] for extra in ("build", "otel")))
     needed = declared(PROJECT["dependencies"])
     transitive = {"psutil", "h11", "opentelemetry-proto", "packaging"}

@@ -1,4 +1,4 @@
-"""What `make` does, by a pytest that only writes down how it was called."""
+"""`make test`, with a fake pytest that only records its calls."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, target: str, body: str) -> tuple[int, list[str]]:
-    """Exit status, and the arguments of each call of pytest."""
+    """Return the exit status and the arguments of each call of pytest."""
     (folder / "pytest.sh").write_text(f'#!/bin/sh\necho "$*" >> calls\n{body}\n')
     command = ["make", target, "PYTEST=sh ./pytest.sh", "MAKEFLAGS="]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -39,7 +39,9 @@ def make(folder: Path, target: str, body: str) -> tuple[int, list[str]]:
     ],
     ids=["both pass", "both fail", "the first fails", "the second fails"],
 )
-def test_both_halves_run_whatever_the_first_finds(checkout: Path, body: str, passes: bool) -> None:
+def test_both_runs_of_make_test_are_executed_and_decide_the_status(
+    checkout: Path, body: str, passes: bool
+) -> None:
     status, calls = make(checkout, "test", body)
     assert [call.partition("-m ")[2] for call in calls] == [
         "not alone and not slow",

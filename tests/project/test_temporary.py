@@ -1,4 +1,4 @@
-"""The temporary folder of a run."""
+"""The temporary folder of a test run."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.project.nested import run
 from tests.temporary import PREFIX
 
-SHOWS = """
+PRINTS_FOLDER = """
 def test_it(tmp_path):
     print(f"<{tmp_path}>")
     assert %s
@@ -20,24 +20,24 @@ def shown(output: str) -> Path:
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "workers"])
-def test_it_is_of_its_own_and_deleted(tmp_path: Path, options: tuple[str, ...]) -> None:
-    status, output = run(tmp_path, "tests.temporary", "-rP", *options, tests=SHOWS % "True")
+def test_folder_is_deleted_after_passed_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+    status, output = run(tmp_path, "tests.temporary", "-rP", *options, tests=PRINTS_FOLDER % "True")
     assert status == 0
     assert PREFIX in str(shown(output))
     assert not shown(output).exists()
 
 
-def test_it_is_kept_after_a_failure_for_a_day(
+def test_folder_of_failed_run_is_retained_for_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "temporary"
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))
-    _, output = run(tmp_path, "tests.temporary", "-rA", tests=SHOWS % "False")
-    [kept] = elsewhere.glob(f"{PREFIX}*")
-    assert kept in shown(output).parents
-    run(tmp_path, "tests.temporary", tests=SHOWS % "True")
-    assert kept.exists()
-    os.utime(kept, (0, 0))
-    run(tmp_path, "tests.temporary", tests=SHOWS % "True")
+    _, output = run(tmp_path, "tests.temporary", "-rA", tests=PRINTS_FOLDER % "False")
+    [retained] = elsewhere.glob(f"{PREFIX}*")
+    assert retained in shown(output).parents
+    run(tmp_path, "tests.temporary", tests=PRINTS_FOLDER % "True")
+    assert retained.exists()
+    os.utime(retained, (0, 0))
+    run(tmp_path, "tests.temporary", tests=PRINTS_FOLDER % "True")
     assert list(elsewhere.iterdir()) == []

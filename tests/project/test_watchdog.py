@@ -1,4 +1,4 @@
-"""A test run that is killed leaves no process behind."""
+"""The watchdog ends all processes of a test run that was killed."""
 
 import os
 import signal
@@ -17,8 +17,8 @@ END_SECONDS = 60
 
 
 @pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["one process", "xdist"])
-def test_nothing_stays_when_pytest_is_killed(tmp_path: Path, options: list[str]) -> None:
-    """Also where only the process that has started the others is killed."""
+def test_no_process_remains_when_pytest_is_killed(tmp_path: Path, options: list[str]) -> None:
+    """Only the main process is killed, also with xdist."""
     marker, folder = tmp_path / "hangs", tmp_path / "inner"
     inherited = {name: text for name, text in os.environ.items() if "XDIST" not in name}
     command = ["-m", "pytest", "-q", f"--basetemp={folder}", *options, "tests/support/hanging.py"]
@@ -44,13 +44,13 @@ def test_nothing_stays_when_pytest_is_killed(tmp_path: Path, options: list[str])
 
 
 def below(folder: Path) -> list[psutil.Process]:
-    """All processes that know the folder, by their arguments or by where they work."""
+    """Return processes with the folder in their arguments, environment or working directory."""
     found = []
     for process in psutil.process_iter():
         try:
-            known = [*process.cmdline(), process.cwd(), *process.environ().values()]
+            texts = [*process.cmdline(), process.cwd(), *process.environ().values()]
         except (psutil.Error, OSError):
             continue
-        if process.pid != os.getpid() and any(str(folder) in text for text in known):
+        if process.pid != os.getpid() and any(str(folder) in text for text in texts):
             found.append(process)
     return found

@@ -1,4 +1,4 @@
-"""Names as people type them, and the topic levels they get one after the other."""
+"""Generated names of owners, places and types, and their topic levels."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ NAMES = ANY_TEXT.filter(name_key)
 
 
 def slugs_of(names: Iterable[str], fallback: str = "place") -> dict[str, str]:
-    """The slug of each name by its key, chosen in this order as the database does it."""
+    """Return the slug of each name by its key, chosen in the given order as in the database."""
     slugs: dict[str, str] = {}
     for name in names:
         key = name_key(name)

@@ -1,7 +1,7 @@
 from domain.errors import ErrorCode, Forbidden, InputError, Problem, RollcallError, Unauthenticated
 
 
-def test_an_input_error_tells_every_problem() -> None:
+def test_input_error_contains_all_problems() -> None:
     first = Problem(ErrorCode.INVALID, "owner", "No owner.")
     second = Problem(ErrorCode.USED_UP, None, "No uses left.")
     error = InputError(first, second)
@@ -9,11 +9,11 @@ def test_an_input_error_tells_every_problem() -> None:
     assert str(error) == "No owner.; No uses left."
 
 
-def test_a_problem_at_a_field_is_invalid_unless_told_otherwise() -> None:
+def test_default_code_of_field_error_is_invalid() -> None:
     assert InputError.at("mac", "Wrong.").problems == (Problem(ErrorCode.INVALID, "mac", "Wrong."),)
 
 
-def test_programs_can_tell_who_they_are_from_what_they_may() -> None:
+def test_unauthenticated_and_forbidden_are_different_errors() -> None:
     assert (Unauthenticated.code, Forbidden.code) == ("UNAUTHENTICATED", "FORBIDDEN")
     assert issubclass(Unauthenticated, RollcallError)
     assert not issubclass(Unauthenticated, Forbidden)

@@ -94,17 +94,17 @@ def problems(kind: type[Input], values: dict[str, Any]) -> tuple[Problem, ...]:
 
 
 def fields(kind: type[Input], values: dict[str, Any]) -> list[str | None]:
-    """Where the problems are."""
+    """Return the field of each problem."""
     return [problem.field for problem in problems(kind, values)]
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_what_is_good(kind: type[Input]) -> None:
+def test_valid_input_has_no_problems(kind: type[Input]) -> None:
     assert fields(kind, {}) == []
 
 
 @pytest.mark.parametrize(("kind", "field"), NAMES + SHORT)
-def test_a_name_has_1_to_64_characters(kind: type[Input], field: str) -> None:
+def test_name_has_1_to_64_characters(kind: type[Input], field: str) -> None:
     for good in ("x", "я" * 64, "🚀" * 64, "  " + "x" * 64 + "\t\n"):
         assert fields(kind, {field: good}) == []
     for bad in ("", " \u3000\t", "x" * 65, "🚀" * 65):
@@ -112,7 +112,7 @@ def test_a_name_has_1_to_64_characters(kind: type[Input], field: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "field"), NAMES)
-def test_a_name_has_something_to_see(kind: type[Input], field: str) -> None:
+def test_name_has_a_visible_character(kind: type[Input], field: str) -> None:
     for bad in ("\u200b", "\u2060\ufeff\u00ad", "\u3164", "\u202e", "\u2800", "\ufe0f"):
         assert fields(kind, {field: bad}) == [field]
 
@@ -123,53 +123,61 @@ def test_text_has_no_control_characters(kind: type[Input], field: str) -> None:
         assert fields(kind, {field: bad}) == [field]
 
 
-@pytest.mark.parametrize(("kind", "field", "most"), LONG)
-def test_longer_text_has_a_limit_too(kind: type[Input], field: str, most: int) -> None:
+@pytest.mark.parametrize(("kind", "field", "maximum"), LONG)
+def test_text_length_limit(kind: type[Input], field: str, maximum: int) -> None:
     assert fields(kind, {field: ""}) == []
-    assert fields(kind, {field: "x" * most}) == []
-    assert fields(kind, {field: "x" * (most + 1)}) == [field]
+    assert fields(kind, {field: "x" * maximum}) == []
+    assert fields(kind, {field: "x" * (maximum + 1)}) == [field]
 
 
 @pytest.mark.parametrize(("kind", "field"), [*TEXTS, (RegistrationInput, "mac")])
-def test_text_is_text(kind: type[Input], field: str) -> None:
+def test_text_must_be_a_string(kind: type[Input], field: str) -> None:
     for bad in (1, 1.5, True, ["a"], {"a": "b"}):
         assert fields(kind, {field: bad}) == [field]
 
 
-@pytest.mark.parametrize(("kind", "field", "least", "most"), NUMBERS)
-def test_a_number_has_limits(kind: type[Input], field: str, least: int, most: int) -> None:
-    for good in (least, most):
+@pytest.mark.parametrize(("kind", "field", "minimum", "maximum"), NUMBERS)
+def test_number_limits(kind: type[Input], field: str, minimum: int, maximum: int) -> None:
+    for good in (minimum, maximum):
         assert fields(kind, {field: good}) == []
-    for bad in (least - 1, most + 1, -(2**63), 10**400, 1.5, float("nan"), float("inf"), "x"):
+    for bad in (minimum - 1, maximum + 1, -(2**63), 10**400, 1.5, float("nan"), float("inf"), "x"):
         assert fields(kind, {field: bad}) == [field]
 
 
-@pytest.mark.parametrize(("field", "other", "most"), [
+@pytest.mark.parametrize(("field", "other", "maximum"), [
     ("latitude", "longitude", 90),
     ("longitude", "latitude", 180),
 ])  # fmt: skip
-def test_coordinates_are_on_earth(field: str, other: str, most: int) -> None:
-    for good in (-most, 0, most, -0.0):
+def test_coordinate_limits(field: str, other: str, maximum: int) -> None:
+    for good in (-maximum, 0, maximum, -0.0):
         assert fields(Location, {field: good, other: 0}) == []
     infinite = float("inf")
-    for bad in (most + 1e-9, -most - 1e-9, infinite, -infinite, float("nan"), "north", 10**400):
+    for bad in (
+        maximum + 1e-9,
+        -maximum - 1e-9,
+        infinite,
+        -infinite,
+        float("nan"),
+        "north",
+        10**400,
+    ):
         assert fields(Location, {field: bad, other: 0}) == [field]
 
 
 @pytest.mark.parametrize("field", ["latitude", "longitude"])
-def test_one_coordinate_alone_is_no_place(field: str) -> None:
+def test_single_coordinate_is_rejected(field: str) -> None:
     registration = {"location": {"place": "Paris", field: 1}}
     assert fields(RegistrationInput, registration) == ["location"]
     assert "both latitude and longitude" in problems(RegistrationInput, registration)[0].message
 
 
-def test_a_mac_is_an_address() -> None:
+def test_mac_must_be_an_address() -> None:
     assert RegistrationInput.check(GOOD[RegistrationInput]).mac == bytes.fromhex("246f28aabbcc")
     for bad in ("", "24:6f", "0" * 12, None, b"\x24\x6f\x28\xaa\xbb\xcc"):
         assert fields(RegistrationInput, {"mac": bad}) == ["mac"]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = {
         "mac": "x",
         "owner": "\x00",
@@ -193,26 +201,26 @@ def test_all_problems_are_told_at_once() -> None:
     assert all(problem.message[-1:].strip() for problem in found)
 
 
-def test_what_is_missing_is_named_as_the_caller_names_it() -> None:
+def test_missing_fields_are_reported_in_camel_case() -> None:
     with pytest.raises(InputError) as raised:
         RegistrationInput.check({"location": {}})
     missing = [problem.field for problem in raised.value.problems]
     assert missing == ["mac", "location.place", "measurementType"]
 
 
-def test_a_change_of_config_changes_something() -> None:
+def test_empty_config_change_is_rejected() -> None:
     with pytest.raises(InputError, match="intervalSeconds, qos or both"):
         ConfigChange.check({"expectedVersion": 1})
 
 
 @pytest.mark.parametrize("values", [{}, {"sensorModel": "BME280"}, {"owner": "Acme"}])
-def test_a_change_leaves_the_rest_as_it_is(values: dict[str, Any]) -> None:
+def test_device_change_contains_only_given_fields(values: dict[str, Any]) -> None:
     change = DeviceChange.check(values)
     assert change.model_dump(exclude_none=True, by_alias=True) == values
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Lima"])
-def test_a_time_without_zone_is_utc_wherever_the_server_stands(
+def test_time_without_zone_is_utc_in_any_local_zone(
     zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", zone)
@@ -248,31 +256,33 @@ def _check_zones() -> None:
         10**400,
     ],
 )
-def test_a_token_expires_in_the_future_and_in_utc(moment: Any) -> None:
+def test_token_expiry_must_be_in_the_future(moment: Any) -> None:
     assert fields(NewToken, {"expiresAt": moment}) == ["expiresAt"]
 
 
 @pytest.mark.parametrize(("kind", "fits"), [("admin", False), ("viewer", False), ("enrol", True)])
-def test_only_an_enrolment_key_has_a_number_of_uses(kind: str, *, fits: bool) -> None:
+def test_max_uses_only_for_enrolment_keys(kind: str, *, fits: bool) -> None:
     found = problems(NewToken, {"kind": kind, "maxUses": 5})
     assert [problem.message for problem in found] == (
         [] if fits else ["Only an enrolment key can have maxUses."]
     )
 
 
-def test_nobody_makes_a_device_s_token() -> None:
+def test_device_tokens_can_not_be_created() -> None:
     assert "by registering" in problems(NewToken, {"kind": "device"})[0].message
     for unknown in ("root", "", "ADMIN", None, 1):
         assert fields(NewToken, {"kind": unknown}) == ["kind"]
 
 
-def test_a_page_has_50_unless_told_otherwise() -> None:
+def test_default_page_size_is_50() -> None:
     assert Page.check({}) == Page(first=50, after=None)
 
 
 @pytest.mark.parametrize("kind", INPUTS)
 @given(data=st.data())
-def test_whatever_comes_is_taken_or_explained(kind: type[Input], data: st.DataObject) -> None:
+def test_any_values_are_accepted_or_reported_with_message(
+    kind: type[Input], data: st.DataObject
+) -> None:
     named = {name: JSON for field in kind.model_fields for name in (field, to_camel(field))}
     values = data.draw(st.fixed_dictionaries({}, optional=named))
     values |= data.draw(st.sampled_from([{}, GOOD.get(kind, {})]))
@@ -283,6 +293,6 @@ def test_whatever_comes_is_taken_or_explained(kind: type[Input], data: st.DataOb
 
 @pytest.mark.parametrize("kind", INPUTS)
 @given(values=JSON)
-def test_not_even_an_object(kind: type[Input], values: Any) -> None:
+def test_check_accepts_or_rejects_any_json(kind: type[Input], values: Any) -> None:
     with suppress(InputError):
         kind.check(values)

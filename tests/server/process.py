@@ -1,4 +1,4 @@
-"""A server as a user starts it: a process of its own, with an embedded PostgreSQL."""
+"""A server process with an embedded PostgreSQL, started as a user starts it."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.support.client import BENCH, REGISTER
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ADMIN = "an-admin-token-for-tests"
-AT_ONCE = 32
+CONCURRENCY = 32
 
 
 class ServerProcess:
@@ -45,7 +45,7 @@ class ServerProcess:
         return next(word for word in self.output.split() if word.startswith("http://"))
 
     def begin(self) -> None:
-        """Without waiting for anything."""
+        """Start the process without waiting until it is ready."""
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, env={**os.environ, **self.environment}
@@ -57,7 +57,7 @@ class ServerProcess:
             wait_for(lambda: "http://" in self.output)
             wait_for(self.ready if self.wait_for_database else self.alive)
         except BaseException as error:
-            error.add_note(f"The server has written:\n{self.output}")
+            error.add_note(f"Output of the server:\n{self.output}")
             self.kill()
             raise
 
@@ -94,12 +94,12 @@ class ServerProcess:
         return (self.data_dir / "postgres" / "postmaster.pid").read_text().split("\n")
 
     async def connection(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """To the database, past the server."""
+        """Connect to the server's database directly."""
         host = self._pid_file()[4]
         return await asyncpg.connect(user="postgres", database="postgres", host=host)
 
     async def rows(self, query: str) -> list[Any]:
-        """Straight from the database."""
+        """Query the database directly."""
         connection = await self.connection()
         try:
             return list(await connection.fetch(query))
@@ -118,35 +118,42 @@ class ServerProcess:
 async def register_many(
     server: ServerProcess, count: int, *, retry: bool, halfway: Callable[[], None]
 ) -> set[str]:
-    """The ids of the devices whose registration was answered, although `halfway` befell."""
+    """Return the ids of the devices whose registration succeeded. See `send_many`."""
 
-    def asked(number: int) -> Asked:
+    def request(number: int) -> GraphQLRequest:
         mac = f"24:6f:28:01:{number // 256:02x}:{number % 256:02x}"
-        return Asked(REGISTER, {"input": {**BENCH, "mac": mac}})
+        return GraphQLRequest(REGISTER, {"input": {**BENCH, "mac": mac}})
 
-    requests = [asked(number) for number in range(count)]
-    answers = await ask_many(server, requests, retry=retry, halfway=halfway)
-    return {data["registerDevice"]["device"]["id"] for data in answers.values()}
+    requests = [request(number) for number in range(count)]
+    results = await send_many(server, requests, retry=retry, halfway=halfway)
+    return {data["registerDevice"]["device"]["id"] for data in results.values()}
 
 
 @dataclass(frozen=True)
-class Asked:
+class GraphQLRequest:
     query: str
     variables: dict[str, Any]
     token: str = ADMIN
 
 
-async def ask_many(
-    server: ServerProcess, requests: Sequence[Asked], *, retry: bool, halfway: Callable[[], None]
+async def send_many(
+    server: ServerProcess,
+    requests: Sequence[GraphQLRequest],
+    *,
+    retry: bool,
+    halfway: Callable[[], None],
 ) -> dict[int, Any]:
-    """The data of those that were answered, by their place, although `halfway` befell."""
-    answered: dict[int, Any] = {}
-    places = asyncio.Semaphore(AT_ONCE)
+    """Send requests concurrently. Return the data of successful responses by request number.
 
-    async def ask(client: httpx.AsyncClient, number: int, asked: Asked) -> None:
-        body = {"query": asked.query, "variables": asked.variables}
-        headers = {"Authorization": f"Bearer {asked.token}"}
-        async with places:
+    `halfway`: called after half of the responses. `retry`: repeat failed requests.
+    """
+    results: dict[int, Any] = {}
+    slots = asyncio.Semaphore(CONCURRENCY)
+
+    async def send(client: httpx.AsyncClient, number: int, request: GraphQLRequest) -> None:
+        body = {"query": request.query, "variables": request.variables}
+        headers = {"Authorization": f"Bearer {request.token}"}
+        async with slots:
             deadline = time.monotonic() + WAIT_SECONDS
             while time.monotonic() < deadline:
                 try:
@@ -154,7 +161,7 @@ async def ask_many(
                 except httpx.TransportError:
                     response = None
                 if response is not None and response.status_code == 200:
-                    answered[number] = response.json()["data"]
+                    results[number] = response.json()["data"]
                     return
                 assert response is None or response.status_code == 503, response.text
                 if not retry:
@@ -162,9 +169,9 @@ async def ask_many(
                 await asyncio.sleep(0.05)
 
     async with httpx.AsyncClient(base_url=server.url) as client:
-        asking = asyncio.gather(*(ask(client, *each) for each in enumerate(requests)))
-        while len(answered) < len(requests) // 2:  # noqa: ASYNC110
+        sending = asyncio.gather(*(send(client, *each) for each in enumerate(requests)))
+        while len(results) < len(requests) // 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
         halfway()
-        await asking
-    return answered
+        await sending
+    return results

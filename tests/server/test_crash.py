@@ -1,4 +1,4 @@
-"""What was answered is there, whatever is killed."""
+"""Confirmed changes are in the database after the server or PostgreSQL was killed."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.server.process import Asked, ServerProcess, ask_many, register_many
+from tests.server.process import GraphQLRequest, ServerProcess, register_many, send_many
 from tests.support.client import BENCH, REGISTER
 from tests.support.waiting import wait_for
 
@@ -26,28 +26,28 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
         server.stop()
 
 
-async def check_all_there(server: ServerProcess, answered: set[str]) -> None:
+async def check_devices_and_events(server: ServerProcess, confirmed: set[str]) -> None:
     devices = {row["id"] for row in await server.rows("SELECT id FROM devices")}
     registered = await server.rows("SELECT device_id FROM events WHERE kind = 'device_registered'")
-    assert answered <= devices
+    assert confirmed <= devices
     assert sorted(row["device_id"] for row in registered) == sorted(devices)
 
 
-async def test_the_server_is_killed_during_registrations(server: ServerProcess) -> None:
-    answered = await register_many(server, COUNT, retry=False, halfway=server.kill)
-    assert COUNT // 2 <= len(answered) < COUNT
+async def test_killed_server_keeps_confirmed_registrations(server: ServerProcess) -> None:
+    confirmed = await register_many(server, COUNT, retry=False, halfway=server.kill)
+    assert COUNT // 2 <= len(confirmed) < COUNT
     server.start()
-    await check_all_there(server, answered)
-    assert server.ask("{ devices { totalCount } }")["devices"]["totalCount"] >= len(answered)
+    await check_devices_and_events(server, confirmed)
+    assert server.ask("{ devices { totalCount } }")["devices"]["totalCount"] >= len(confirmed)
 
 
-async def test_postgres_is_killed_during_registrations(server: ServerProcess) -> None:
+async def test_registrations_are_retried_after_postgres_is_killed(server: ServerProcess) -> None:
     def kill_postgres() -> None:
         os.kill(server.postgres_pid, signal.SIGKILL)
 
-    answered = await register_many(server, COUNT, retry=True, halfway=kill_postgres)
-    assert len(answered) == COUNT
-    await check_all_there(server, answered)
+    confirmed = await register_many(server, COUNT, retry=True, halfway=kill_postgres)
+    assert len(confirmed) == COUNT
+    await check_devices_and_events(server, confirmed)
 
 
 CHANGE = """
@@ -62,15 +62,17 @@ LOG = "SELECT device_id, after FROM events WHERE kind = '{}'"
 
 
 async def logged(server: ServerProcess, kind: str, version: str) -> set[tuple[str, int]]:
-    """The devices and config versions of a kind of events; none is there twice."""
+    """Return device and config version of each event of a kind; assert that they are unique."""
     events = await server.rows(LOG.format(kind))
     found = [(row["device_id"], json.loads(row["after"])[version]) for row in events]
     assert len(set(found)) == len(found)
     return set(found)
 
 
-async def test_the_server_is_killed_during_changes_and_reports(server: ServerProcess) -> None:
-    """Half of the devices get a new config while the others report theirs."""
+async def test_killed_server_keeps_confirmed_configs_and_acknowledgements(
+    server: ServerProcess,
+) -> None:
+    """Half of the devices get a new config while the others acknowledge theirs."""
     registered: dict[str, str] = {}
     for number in range(COUNT // 5):
         mac = f"24:6f:28:01:{number // 256:02x}:{number % 256:02x}"
@@ -78,36 +80,36 @@ async def test_the_server_is_killed_during_changes_and_reports(server: ServerPro
         registered[answer["device"]["id"]] = answer["token"]
     ids = list(registered)
     requests = [
-        Asked(ACKNOWLEDGE, {"version": 1}, registered[id])
+        GraphQLRequest(ACKNOWLEDGE, {"version": 1}, registered[id])
         if number % 2
-        else Asked(CHANGE, {"id": id, "interval": 100 + number})
+        else GraphQLRequest(CHANGE, {"id": id, "interval": 100 + number})
         for number, id in enumerate(ids)
     ]
-    answers = await ask_many(server, requests, retry=False, halfway=server.kill)
-    assert len(ids) // 2 <= len(answers) < len(ids)
+    results = await send_many(server, requests, retry=False, halfway=server.kill)
+    assert len(ids) // 2 <= len(results) < len(ids)
     server.start()
-    changed = {(ids[n], 2) for n, data in answers.items() if "updateConfig" in data}
-    applied = {(ids[n], 1) for n, data in answers.items() if "acknowledgeConfig" in data}
+    changed = {(ids[n], 2) for n, data in results.items() if "updateConfig" in data}
+    applied = {(ids[n], 1) for n, data in results.items() if "acknowledgeConfig" in data}
     assert changed
     assert applied
     rows = await server.rows("SELECT id, config_version, applied_version FROM devices")
-    in_log = await logged(server, "config_changed", "version")
-    assert changed <= in_log
-    assert in_log == {(row["id"], 2) for row in rows if row["config_version"] == 2}
-    reported = await logged(server, "config_applied", "appliedVersion")
-    assert applied <= reported
-    assert reported == {(row["id"], 1) for row in rows if row["applied_version"] == 1}
-    past = await server.rows("SELECT device_id, version FROM past_configs")
-    assert {(row["device_id"], row["version"] + 1) for row in past} == in_log
+    changed_in_log = await logged(server, "config_changed", "version")
+    assert changed <= changed_in_log
+    assert changed_in_log == {(row["id"], 2) for row in rows if row["config_version"] == 2}
+    applied_in_log = await logged(server, "config_applied", "appliedVersion")
+    assert applied <= applied_in_log
+    assert applied_in_log == {(row["id"], 1) for row in rows if row["applied_version"] == 1}
+    replaced = await server.rows("SELECT device_id, version FROM past_configs")
+    assert {(row["device_id"], row["version"] + 1) for row in replaced} == changed_in_log
 
 
-def test_a_clean_stop_stops_postgres_too(server: ServerProcess) -> None:
+def test_clean_stop_stops_postgres(server: ServerProcess) -> None:
     postgres = psutil.Process(server.postgres_pid)
     assert server.stop() == -signal.SIGTERM
     wait_for(lambda: not postgres.is_running())
 
 
-def test_postgres_is_stopped_also_after_a_crash_in_between(server: ServerProcess) -> None:
+def test_clean_stop_stops_postgres_after_an_earlier_crash(server: ServerProcess) -> None:
     postgres = psutil.Process(server.postgres_pid)
     server.kill()
     assert postgres.is_running()

@@ -1,5 +1,6 @@
-"""The database, the broker or Telegram is frozen, gone, or accepts and never answers: servers say
-so, go on by themselves when it is back, and end within ten seconds whenever they are told to.
+"""The database, the broker or Telegram is frozen, unreachable, or never responds.
+
+Servers report it, recover by themselves, and stop within ten seconds on SIGTERM.
 """
 
 import asyncio
@@ -16,15 +17,15 @@ import pytest
 
 from tests.events.live.serving import CHANGES, Socket
 from tests.mqtt.observer import Observer
+from tests.server.dependencies import Dependencies, black_hole
 from tests.server.process import ADMIN, ServerProcess
-from tests.server.surroundings import Surroundings, black_hole
 from tests.support.client import BENCH, REGISTER
 from tests.support.ports import free_port
 from tests.support.timing import delay
 from tests.support.waiting import WAIT_SECONDS, until, wait_for
 
 TEN_SECONDS = 10
-# Longer than two probes of the database may take.
+# Longer than two health checks of the database.
 FROZEN_SECONDS = 9
 CHANGE = """mutation ($id: ID!, $interval: Int!) {
   updateConfig(input: {deviceId: $id, intervalSeconds: $interval}) { errors { message } }
@@ -32,13 +33,13 @@ CHANGE = """mutation ($id: ID!, $interval: Int!) {
 
 
 @pytest.fixture
-def around(tmp_path: Path) -> Iterator[Surroundings]:
-    with Surroundings(tmp_path) as around:
-        yield around
+def dependencies(tmp_path: Path) -> Iterator[Dependencies]:
+    with Dependencies(tmp_path) as dependencies:
+        yield dependencies
 
 
 def stop(servers: list[ServerProcess]) -> None:
-    """All at once; each has to end in time, and in an orderly way."""
+    """Stop all servers concurrently. Each must end in time and without a traceback."""
     since = time.monotonic()
     for server in servers:
         assert server.process
@@ -52,10 +53,10 @@ def stop(servers: list[ServerProcess]) -> None:
 
 
 class Fleet:
-    """One device, subscribers at each server, and a view of the broker and of Telegram."""
+    """A device, a subscriber at each server, and the messages of the broker and of Telegram."""
 
-    def __init__(self, around: Surroundings, stack: AsyncExitStack) -> None:
-        self.around = around
+    def __init__(self, dependencies: Dependencies, stack: AsyncExitStack) -> None:
+        self.dependencies = dependencies
         self._stack = stack
         self._interval = 100
         self._registered = 0
@@ -63,38 +64,38 @@ class Fleet:
     async def open(self) -> None:
         self.device = self.register()
         self.sockets: list[Socket] = []
-        for server in self.around.servers:
+        for server in self.dependencies.servers:
             socket = await self._stack.enter_async_context(
                 await Socket.open(f"{server.url}/graphql", ADMIN)
             )
             await socket.subscribe(query=CHANGES)
             self.sockets.append(socket)
         self.observer = await self._stack.enter_async_context(
-            Observer(self.around.broker.port, "", "")
+            Observer(self.dependencies.broker.port, "", "")
         )
         await self.observer.subscribe("#", 1)
-        await self.goes_on()
+        await self.works()
 
     def register(self) -> Any:
         self._registered += 1
         mac = f"24:6f:28:00:00:{self._registered:02x}"
-        answer = self.around.servers[0].ask(REGISTER, input={**BENCH, "mac": mac})
+        answer = self.dependencies.servers[0].ask(REGISTER, input={**BENCH, "mac": mac})
         assert answer, "no answer"
         return answer["registerDevice"]["device"]
 
     def change(self) -> int:
         self._interval += 1
         device, interval = self.device["id"], self._interval
-        answer = self.around.servers[-1].ask(CHANGE, id=device, interval=interval)
+        answer = self.dependencies.servers[-1].ask(CHANGE, id=device, interval=interval)
         assert answer["updateConfig"]["errors"] == []
         return interval
 
-    async def goes_on(self) -> None:
-        """A change reaches each subscriber and the broker, an alert Telegram."""
-        await self.is_heard_of(self.change())
+    async def works(self) -> None:
+        """Check that a change reaches each subscriber and the broker, and an alert Telegram."""
+        await self.is_received(self.change())
         await self.is_alerted(self.register()["id"])
 
-    async def is_heard_of(self, interval: int) -> None:
+    async def is_received(self, interval: int) -> None:
         for socket in self.sockets:
             async with asyncio.timeout(WAIT_SECONDS):
                 while (await socket.change())["config"]["intervalSeconds"] != interval:
@@ -104,62 +105,62 @@ class Fleet:
     async def is_published(self, interval: int) -> None:
         topic = self.device["topics"]["config"]
         await until(
-            lambda: json.loads(self.observer.kept.get(topic, b"{}")).get("interval") == interval
+            lambda: json.loads(self.observer.latest.get(topic, b"{}")).get("interval") == interval
         )
 
     async def is_alerted(self, text: str) -> None:
-        await until(lambda: text in self.around.alerts.read_text())
+        await until(lambda: text in self.dependencies.alerts.read_text())
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_frozen_database_leaves_nothing_behind(around: Surroundings, count: int) -> None:
-    servers = around.start(count)
+async def test_server_recovers_from_frozen_database(dependencies: Dependencies, count: int) -> None:
+    servers = dependencies.start(count)
     async with AsyncExitStack() as stack:
-        fleet = Fleet(around, stack)
+        fleet = Fleet(dependencies, stack)
         await fleet.open()
         since = time.monotonic()
-        around.freeze("database")
+        dependencies.freeze("database")
         for server in servers:
             await asyncio.to_thread(wait_for, lambda s=server: not s.ready())
         await asyncio.sleep(max(0.0, since + FROZEN_SECONDS - time.monotonic()))
-        around.thaw()
+        dependencies.thaw()
         for server in servers:
             await asyncio.to_thread(wait_for, server.ready)
-        await fleet.goes_on()
-        around.freeze("database")
+        await fleet.works()
+        dependencies.freeze("database")
         await asyncio.to_thread(stop, servers)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_frozen_broker_holds_nothing_up(around: Surroundings, count: int) -> None:
-    servers = around.start(count)
+async def test_frozen_broker_delays_nothing_else(dependencies: Dependencies, count: int) -> None:
+    servers = dependencies.start(count)
     async with AsyncExitStack() as stack:
-        fleet = Fleet(around, stack)
+        fleet = Fleet(dependencies, stack)
         await fleet.open()
-        around.freeze("broker")
+        dependencies.freeze("broker")
         interval = fleet.change()
         await fleet.is_alerted(fleet.register()["id"])
         assert all(server.ready() for server in servers)
-        around.thaw()
-        await fleet.is_heard_of(interval)
-        around.freeze("broker")
+        dependencies.thaw()
+        await fleet.is_received(interval)
+        dependencies.freeze("broker")
         fleet.change()
         await asyncio.to_thread(stop, servers)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_frozen_telegram_holds_nothing_up(around: Surroundings, count: int) -> None:
-    servers = around.start(count)
+async def test_frozen_telegram_delays_nothing_else(dependencies: Dependencies, count: int) -> None:
+    servers = dependencies.start(count)
     async with AsyncExitStack() as stack:
-        fleet = Fleet(around, stack)
+        fleet = Fleet(dependencies, stack)
         await fleet.open()
-        around.freeze("telegram")
+        dependencies.freeze("telegram")
         device = fleet.register()["id"]
-        await fleet.is_heard_of(fleet.change())
+        await fleet.is_received(fleet.change())
         assert all(server.ready() for server in servers)
-        around.thaw()
+        dependencies.thaw()
         await fleet.is_alerted(device)
-        around.freeze("telegram")
+        dependencies.freeze("telegram")
         fleet.register()
         await asyncio.to_thread(stop, servers)
 
@@ -181,13 +182,13 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("answers", ["never", "not there"])
+@pytest.mark.parametrize("failure", ["no response", "not listening"])
 @pytest.mark.parametrize("what", SETTINGS)
-def test_what_was_never_there_delays_neither_start_nor_stop(
-    tmp_path: Path, what: str, answers: str
+def test_unreachable_dependency_delays_neither_start_nor_stop(
+    tmp_path: Path, what: str, failure: str
 ) -> None:
     with black_hole() as hole:
-        port = hole if answers == "never" else free_port()
+        port = hole if failure == "no response" else free_port()
         settings = {name: value.format(port=port) for name, value in SETTINGS[what].items()}
         server = ServerProcess(tmp_path / "data", **settings)
         server.wait_for_database = what != "database"

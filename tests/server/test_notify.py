@@ -1,4 +1,4 @@
-"""`rollcall notify --test`, as somebody runs it who sets alerts up."""
+"""The command `rollcall notify --test`, which sends a test alert."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def notify(**environment: str) -> Any:
     )
 
 
-def test_it_arrives(telegram: BotApi) -> None:
+def test_notify_sends_test_message(telegram: BotApi) -> None:
     ended = notify(
         TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID=str(CHAT), TELEGRAM_API_URL=telegram.url
     )
@@ -40,7 +40,7 @@ def test_it_arrives(telegram: BotApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "chat", "told"),
+    ("token", "chat", "message"),
     [
         (None, None, "TELEGRAM_BOT_TOKEN"),
         (TOKEN, None, "TELEGRAM_CHAT_ID is not set"),
@@ -50,21 +50,21 @@ def test_it_arrives(telegram: BotApi) -> None:
         (TOKEN, "my chat", "TELEGRAM_CHAT_ID: Give chat ids"),
     ],
 )
-def test_it_says_what_is_wrong(
-    telegram: BotApi, token: str | None, chat: str | None, told: str
+def test_notify_reports_wrong_settings(
+    telegram: BotApi, token: str | None, chat: str | None, message: str
 ) -> None:
     values = {"TELEGRAM_BOT_TOKEN": token, "TELEGRAM_CHAT_ID": chat}
-    given = {name: value for name, value in values.items() if value}
-    ended = notify(**given, TELEGRAM_API_URL=telegram.url)
+    settings = {name: value for name, value in values.items() if value}
+    ended = notify(**settings, TELEGRAM_API_URL=telegram.url)
     assert ended.returncode in (1, 2)
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert TOKEN not in ended.stdout + ended.stderr
 
 
-def test_no_network() -> None:
+def test_notify_reports_missing_network() -> None:
     ended = notify(
         TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="1", TELEGRAM_API_URL="http://127.0.0.1:9"
     )
     assert ended.returncode == 1
-    assert "Check this machine's way to the internet" in ended.stderr
+    assert "Check this machine's internet connection" in ended.stderr
     assert TOKEN not in ended.stderr

@@ -1,4 +1,4 @@
-"""The server as it is started: tokens printed once, settings, plain uvicorn, an absent database."""
+"""Start of the server: printed tokens, settings, plain uvicorn, and an unavailable database."""
 
 import asyncio
 import re
@@ -23,13 +23,13 @@ from tests.support.waiting import WAIT_SECONDS, wait_for
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_our_packages_are_the_ones_imported() -> None:
+def test_packages_are_imported_from_this_checkout() -> None:
     for package in (schema, notifier):
         assert package.__file__
         assert Path(package.__file__).parent.parent == ROOT
 
 
-def test_the_first_start_prints_tokens_and_later_ones_do_not(tmp_path: Path) -> None:
+def test_tokens_are_printed_only_at_first_start(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", ROLLCALL_ADMIN_TOKEN="")
     server.start()
     admin, key = re.findall(r"rc[ae]_\S+", server.output)
@@ -39,14 +39,14 @@ def test_the_first_start_prints_tokens_and_later_ones_do_not(tmp_path: Path) -> 
     assert [t["kind"] for t in response.json()["data"]["tokens"]["nodes"]] == ["ADMIN", "ENROL"]
     assert key.startswith("rce_")
 
-    # The command line works beside the running server, and does not stop its database.
-    made = rollcall(server, "tokens", "create", "--kind", "viewer", "--owner", "Acme")
-    assert made.stdout.startswith("rcv_")
+    # Commands work while the server runs, and do not stop its database.
+    created = rollcall(server, "tokens", "create", "--kind", "viewer", "--owner", "Acme")
+    assert created.stdout.startswith("rcv_")
     assert "viewer  Acme" in rollcall(server, "tokens", "list").stdout
     assert rollcall(server, "tokens", "revoke", "3").returncode == 0
-    gone = rollcall(server, "tokens", "revoke", "99")
-    assert gone.returncode == 1
-    assert gone.stderr.splitlines()[-1] == "There is no such token."
+    unknown = rollcall(server, "tokens", "revoke", "99")
+    assert unknown.returncode == 1
+    assert unknown.stderr.splitlines()[-1] == "There is no such token."
     assert server.ready()
 
     server.stop()
@@ -68,8 +68,8 @@ def rollcall(server: ServerProcess, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-def test_health_is_answered_as_soon_as_the_address_is_printed(tmp_path: Path) -> None:
-    """Also while the database is waited for."""
+def test_health_check_works_before_database_is_available(tmp_path: Path) -> None:
+    """The server responds to health checks while it waits for its database."""
     absent = f"postgresql://rollcall@127.0.0.1:{free_port()}/rollcall"
     server = ServerProcess(tmp_path / "data", ROLLCALL_DATABASE_URL=absent)
     server.wait_for_database = False
@@ -92,12 +92,12 @@ def test_health_is_answered_as_soon_as_the_address_is_printed(tmp_path: Path) ->
         ("iot.example.com", "iot.example.com:80"),
     ],
 )
-def test_addresses_are_shown_as_they_are_opened(host: str, shown: str) -> None:
+def test_reachable_address_of_listen_host(host: str, shown: str) -> None:
     assert reachable(host, 80) == shown
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
-def test_the_page_is_opened_by_the_printed_address(tmp_path: Path) -> None:
+def test_page_is_served_at_the_printed_address(tmp_path: Path) -> None:
     for host in ("::1", "::", "0.0.0.0"):
         server = ServerProcess(tmp_path / "data", ROLLCALL_HOST=host)
         server.start()
@@ -108,8 +108,8 @@ def test_the_page_is_opened_by_the_printed_address(tmp_path: Path) -> None:
             server.stop()
 
 
-def test_an_ordinary_restart_looks_like_one(tmp_path: Path) -> None:
-    """The embedded broker is filled at each start: that is no loss of messages."""
+def test_restart_logs_no_warning_about_lost_messages(tmp_path: Path) -> None:
+    """The embedded broker is empty at each start; this is not reported as lost messages."""
     server = ServerProcess(tmp_path / "data")
     server.start()
     server.ask(REGISTER, input=BENCH)
@@ -125,12 +125,12 @@ def test_an_ordinary_restart_looks_like_one(tmp_path: Path) -> None:
 
 
 def undelivered(server: ServerProcess) -> int:
-    """As the database has it: metrics are counted every 15 seconds only."""
+    """Count in the database, because metrics are updated only every 15 seconds."""
     [row] = asyncio.run(server.rows("SELECT count(*) FROM config_outbox"))
     return int(row[0])
 
 
-def test_a_new_admin_token_replaces_the_one_set_before(tmp_path: Path) -> None:
+def test_new_admin_token_setting_replaces_the_former_one(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data")
     server.start()
     assert "rca_" not in server.output
@@ -147,7 +147,7 @@ def test_a_new_admin_token_replaces_the_one_set_before(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_it_runs_under_plain_uvicorn(tmp_path: Path) -> None:
+def test_runs_under_plain_uvicorn(tmp_path: Path) -> None:
     uvicorn = (sys.executable, "-m", "uvicorn", "--factory", "server.app:create_app")
     server = ServerProcess(tmp_path / "data", *uvicorn, "--port", str(free_port()))
     server.start()
@@ -155,7 +155,7 @@ def test_it_runs_under_plain_uvicorn(tmp_path: Path) -> None:
     assert server.stop() == -signal.SIGTERM
 
 
-def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+def test_invalid_settings_are_reported(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", ROLLCALL_PORT="many", ROLLCALL_DATABASE_URL="mysql:/")
     ended = rollcall(server, "serve")
     assert ended.returncode == 2
@@ -164,7 +164,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["ROLLCALL_PORT", "ROLLCALL_MQTT_PORT"])
-def test_a_taken_port_is_named(tmp_path: Path, setting: str) -> None:
+def test_port_in_use_is_reported(tmp_path: Path, setting: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -176,15 +176,15 @@ def test_a_taken_port_is_named(tmp_path: Path, setting: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_database_that_comes_late_goes_away_and_comes_back(tmp_path: Path) -> None:
-    postgres = EmbeddedPostgres(tmp_path / "own")
+def test_database_that_starts_late_stops_and_restarts(tmp_path: Path) -> None:
+    postgres = EmbeddedPostgres(tmp_path / "postgres")
     url = postgres.start()
     postgres.stop()
     server = ServerProcess(tmp_path / "data", ROLLCALL_DATABASE_URL=url)
     server.wait_for_database = False
     server.start()
     for _ in range(2):
-        # A background task may find it away before the server has looked.
+        # Without this, a background task could be the first to notice that it is unavailable.
         wait_for(lambda: "database" in httpx.get(f"{server.url}/readyz").text)
         response = httpx.post(f"{server.url}/graphql", json={"query": "{ me { id } }"})
         assert response.status_code == 503

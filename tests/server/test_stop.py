@@ -1,4 +1,4 @@
-"""SIGTERM: what runs is finished, those who stay connected are told, and it is over soon."""
+"""SIGTERM: running requests are completed, subscribers are notified, and the server ends soon."""
 
 import asyncio
 import signal
@@ -30,7 +30,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 
 
 async def blocked(server: ServerProcess) -> asyncpg.Connection:
-    """A connection that keeps everybody from registering devices."""
+    """Return a connection whose lock blocks registrations."""
     connection = await server.connection()
     await connection.execute("BEGIN; LOCK TABLE devices IN SHARE MODE")
     return connection
@@ -43,8 +43,8 @@ async def register(server: ServerProcess) -> httpx.Response:
         return await client.post(f"{server.url}/graphql", json=body, headers=headers)
 
 
-async def waits(connection: Any) -> None:
-    """Until a request waits for the lock."""
+async def wait_for_lock(connection: Any) -> None:
+    """Wait until a request waits for the lock."""
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     await until(lambda: connection.fetchval(waiting))
 
@@ -54,11 +54,13 @@ async def stopped(server: ServerProcess) -> int:
     return await asyncio.to_thread(server.process.wait, WAIT_SECONDS)
 
 
-async def test_what_runs_is_finished_and_followers_are_told(server: ServerProcess) -> None:
+async def test_sigterm_completes_running_request_and_notifies_subscribers(
+    server: ServerProcess,
+) -> None:
     connection = await blocked(server)
     async with await Socket.open(f"{server.url}/graphql", ADMIN) as socket:
         running = asyncio.create_task(register(server))
-        await waits(connection)
+        await wait_for_lock(connection)
         assert server.process
         server.process.send_signal(signal.SIGTERM)
         assert (await socket.closing())[0] == 1012
@@ -71,10 +73,10 @@ async def test_what_runs_is_finished_and_followers_are_told(server: ServerProces
 
 
 @pytest.mark.alone
-async def test_what_does_not_end_is_not_waited_for(server: ServerProcess) -> None:
+async def test_sigterm_ends_server_despite_blocked_request(server: ServerProcess) -> None:
     connection = await blocked(server)
     running = asyncio.create_task(register(server))
-    await waits(connection)
+    await wait_for_lock(connection)
     assert server.process
     since = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
@@ -89,9 +91,9 @@ async def status(server: ServerProcess, path: str) -> int:
         return (await client.get(f"{server.url}{path}")).status_code
 
 
-@pytest.mark.parametrize("hurried", [False, True])
-async def test_it_serves_on_while_it_is_drained(tmp_path: Path, hurried: bool) -> None:
-    drain = 600 if hurried else min(30, round(3 * delay()))
+@pytest.mark.parametrize("twice", [False, True])
+async def test_server_responds_while_draining(tmp_path: Path, twice: bool) -> None:
+    drain = 600 if twice else min(30, round(3 * delay()))
     server = ServerProcess(tmp_path / "data", ROLLCALL_DRAIN_SECONDS=str(drain))
     server.start()
     try:
@@ -103,16 +105,16 @@ async def test_it_serves_on_while_it_is_drained(tmp_path: Path, hurried: bool) -
                 pass
         assert await status(server, "/healthz") == 200
         assert (await register(server)).json()["data"]["registerDevice"]["outcome"] == "CREATED"
-        if hurried:
-            # Asked again, it does not wait any longer.
+        if twice:
+            # A second signal ends the drain.
             server.process.send_signal(signal.SIGTERM)
         assert await stopped(server) == -signal.SIGTERM
-        assert hurried or time.monotonic() - since > drain
+        assert twice or time.monotonic() - since > drain
     finally:
         server.kill()
 
 
-async def test_a_terminal_that_is_closed_leaves_nothing_behind(server: ServerProcess) -> None:
+async def test_sighup_stops_server_and_postgres(server: ServerProcess) -> None:
     assert server.process
     assert server.postgres_pid
     server.process.send_signal(signal.SIGHUP)

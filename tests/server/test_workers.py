@@ -1,4 +1,4 @@
-"""Several processes on one port: who answers, who has the broker, and what happens to whom."""
+"""Several worker processes on one port; one of them runs the broker."""
 
 import re
 import signal
@@ -27,14 +27,14 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path / "data", *command)
     server.start()
     try:
-        wait_for(partial(opened, server, COUNT))
+        wait_for(partial(has_database, server, COUNT))
         yield server
     finally:
         server.stop()
 
 
-def opened(server: ServerProcess, count: int) -> bool:
-    """Whether so many workers have had the database so far."""
+def has_database(server: ServerProcess, count: int) -> bool:
+    """Return True if at least `count` workers have opened the database so far."""
     return server.output.count("The database is ready.") >= count
 
 
@@ -44,9 +44,9 @@ def workers(server: ServerProcess) -> list[psutil.Process]:
     return [child for child in children if "postgres" not in child.name()]
 
 
-def replaced(server: ServerProcess, victim: psutil.Process) -> bool:
+def replaced(server: ServerProcess, killed: psutil.Process) -> bool:
     running = workers(server)
-    return len(running) == COUNT and victim not in running
+    return len(running) == COUNT and killed not in running
 
 
 def ended(processes: list[psutil.Process]) -> bool:
@@ -58,24 +58,24 @@ def register(server: ServerProcess, number: int) -> Any:
     return server.ask(REGISTER, input=values)["registerDevice"]
 
 
-async def brought(server: ServerProcess, topics: set[str]) -> None:
-    """Until the broker has a config of each device."""
+async def wait_for_configs(server: ServerProcess, topics: set[str]) -> None:
+    """Wait until the broker retains these config topics."""
     [port] = re.findall(r"MQTT at \S+:(\d+)", server.output)
     async with Observer(int(port), "admin", ADMIN) as observer:
         await observer.subscribe("#", 1)
-        await until(lambda: topics <= set(observer.kept))
+        await until(lambda: topics <= set(observer.latest))
 
 
-async def test_all_know_the_broker_that_one_of_them_has(server: ServerProcess) -> None:
+async def test_all_workers_use_the_broker_of_one(server: ServerProcess) -> None:
     [port] = re.findall(r"MQTT at \S+:(\d+)", server.output)
     answers = [register(server, number) for number in range(30)]
     assert {answer["broker"]["port"] for answer in answers} == {int(port)}
     assert server.output.count("Enrolment key") == 1
-    await brought(server, {answer["device"]["topics"]["config"] for answer in answers})
+    await wait_for_configs(server, {answer["device"]["topics"]["config"] for answer in answers})
 
 
-def test_each_shows_whether_the_broker_is_there(server: ServerProcess) -> None:
-    """Also those that leave it to another one."""
+def test_each_worker_reports_broker_state_in_metrics(server: ServerProcess) -> None:
+    """Workers that do not run the broker report it, too."""
     seen = set()
     deadline = time.monotonic() + WAIT_SECONDS
     while len(seen) < COUNT:
@@ -87,35 +87,37 @@ def test_each_shows_whether_the_broker_is_there(server: ServerProcess) -> None:
             assert "\nrollcall_mqtt_up 0.0" in metrics
 
 
-async def test_one_that_is_killed_is_replaced(server: ServerProcess) -> None:
+async def test_killed_worker_is_replaced(server: ServerProcess) -> None:
     topics = register(server, 1)["device"]["topics"]
-    for number, victim in enumerate(workers(server), COUNT + 1):
-        victim.kill()
-        wait_for(partial(replaced, server, victim))
-        wait_for(partial(opened, server, number))
+    for number, killed in enumerate(workers(server), COUNT + 1):
+        killed.kill()
+        wait_for(partial(replaced, server, killed))
+        wait_for(partial(has_database, server, number))
     assert server.ask("{ devices { totalCount } }")["devices"]["totalCount"] == 1
-    # The one with the broker was among them.
-    await brought(server, {topics["config"]})
+    # The worker that runs the broker was killed, too.
+    await wait_for_configs(server, {topics["config"]})
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
-def test_they_end_together(server: ServerProcess, how: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_all_workers_and_postgres(
+    server: ServerProcess, signal_number: signal.Signals
+) -> None:
     assert server.process
     running = [*workers(server), psutil.Process(server.postgres_pid)]
-    server.process.send_signal(how)
+    server.process.send_signal(signal_number)
     assert server.process.wait(WAIT_SECONDS) == 0
     wait_for(lambda: ended(running))
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url)
 
 
-def test_they_do_not_outlive_the_one_that_started_them(server: ServerProcess) -> None:
+def test_workers_end_when_main_process_is_killed(server: ServerProcess) -> None:
     running = [*workers(server), psutil.Process(server.postgres_pid)]
     server.kill()
     wait_for(lambda: ended(running))
 
 
-def test_a_wrong_folder_is_told_once(tmp_path: Path) -> None:
+def test_invalid_trusted_documents_are_reported_once(tmp_path: Path) -> None:
     (tmp_path / "x.graphql").write_text("query x { nothing }")
     command = (sys.executable, "-m", "server", "serve", "--workers", "2")
     folder = {"ROLLCALL_TRUSTED_DOCUMENTS": str(tmp_path)}

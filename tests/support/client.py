@@ -1,4 +1,4 @@
-"""A caller of the GraphQL API that sends real text and looks at real answers."""
+"""A GraphQL client that sends text over HTTP and reads the responses."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ class Api:
         return await self.http.post("/graphql", content=body, headers=headers)
 
     async def ask(self, query: str, token: str | None = None, **variables: Any) -> Any:
-        """The data of an answer without errors; as the administrator unless told otherwise."""
+        """Return the data; assert that there are no errors. Without `token`: as administrator."""
         response = await self.post(query, token or self.admin, **variables)
         answer = response.json()
         assert response.status_code == 200, answer
@@ -55,7 +55,7 @@ class Api:
         return answer["data"]
 
     async def code(self, query: str, token: str | None, **variables: Any) -> str | None:
-        """The code of the first error, or None where there is none."""
+        """Return the code of the first error, or None if there is none."""
         answer = (await self.post(query, token, **variables)).json()
         errors = answer.get("errors")
         return errors[0]["extensions"]["code"] if errors else None
@@ -63,7 +63,7 @@ class Api:
     async def change(
         self, mutation: str, token: str | None = None, *, fields: str = "", **values: Any
     ) -> Any:
-        """The payload of a mutation with one input."""
+        """Return the payload of a mutation that takes one `input`."""
         kind = mutation[0].upper() + mutation[1:] + "Input"
         query = (
             f"mutation ($input: {kind}!) {{ "
@@ -76,8 +76,8 @@ class Api:
         return data["registerDevice"]
 
     async def key(self, **values: Any) -> str:
-        """The secret of a new token, an enrolment key unless told otherwise."""
-        wanted = {"kind": "ENROL", **values}
-        payload = await self.change("createToken", fields="secret token { id }", **wanted)
+        """Create a token and return its secret. The default kind is an enrolment key."""
+        values = {"kind": "ENROL", **values}
+        payload = await self.change("createToken", fields="secret token { id }", **values)
         assert payload["errors"] == []
         return str(payload["secret"])

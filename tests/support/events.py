@@ -1,4 +1,4 @@
-"""The audit log as it stands in the database."""
+"""Reads the event log from the database."""
 
 from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""A clock that jumps, for the processes that a test starts (libfaketime)."""
+"""An adjustable clock for the processes that a test starts (libfaketime)."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ NAME = "libfaketimeMT.so.1"
 
 
 def library() -> Path:
-    """Skips the test where there is no libfaketime; with CI=true that is a failure."""
+    """Skip the test if libfaketime is not installed; fail it if CI=true."""
     for folder in LIBRARIES:
         found = next(Path(folder).glob(f"**/{NAME}"), None)
         if found:
@@ -21,8 +21,8 @@ def library() -> Path:
 
 
 class FakeClock:
-    """`environment`: of the processes that are to have this clock. What measures lengths of time
-    (CLOCK_MONOTONIC) goes on as it does.
+    """`environment`: variables for the processes that use this clock. CLOCK_MONOTONIC is not
+    changed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,8 +38,8 @@ class FakeClock:
         }
 
     def set(self, ahead: int) -> None:
-        """So many seconds ahead of the machine's clock."""
-        draft = self._file.with_suffix(".draft")
-        draft.write_text(f"{ahead:+d}\n")
-        draft.chmod(0o644)
-        draft.replace(self._file)
+        """`ahead`: seconds ahead of the machine's clock."""
+        temporary = self._file.with_suffix(".tmp")
+        temporary.write_text(f"{ahead:+d}\n")
+        temporary.chmod(0o644)
+        temporary.replace(self._file)

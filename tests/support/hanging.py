@@ -1,4 +1,4 @@
-"""A test run that never ends, for `test_watchdog.py`: its name keeps it out of other runs."""
+"""A test run that never ends, for `test_watchdog.py`. Pytest does not collect it by file name."""
 
 import os
 import time
@@ -8,8 +8,8 @@ from tests.db.embedded.running import started
 from tests.server.process import ServerProcess
 
 
-def test_it_hangs(tmp_path: Path, postgres: str) -> None:
-    """The run's own PostgreSQL, one with another path of its socket, and a server with a third."""
+def test_hangs_with_servers_running(tmp_path: Path, postgres: str) -> None:
+    """Runs the shared PostgreSQL, one whose socket is elsewhere, and one embedded in a server."""
     assert postgres
     server = ServerProcess(tmp_path / "data")
     server.start()

@@ -1,4 +1,4 @@
-"""A real Mosquitto for a test: a process of its own, on a port of its own."""
+"""A real Mosquitto for a test, as a separate process on a free port."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ COMMAND = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin
 
 
 def required() -> None:
-    """Skips the test where there is no Mosquitto; with CI=true that is a failure."""
+    """Skip the test if Mosquitto is not installed; fail it if CI=true."""
     if COMMAND is None:
         if os.environ.get("CI") == "true":
             pytest.fail("Mosquitto is not installed.")
@@ -24,9 +24,7 @@ def required() -> None:
 
 
 class Mosquitto:
-    """`lines`: what its config file says beside the port. Stopped or killed, it starts again on the
-    same port.
-    """
+    """`lines`: lines of its config file after the listener. A restart uses the same port."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
         required()
@@ -44,9 +42,9 @@ class Mosquitto:
         wait_for(self.listening)
 
     def launch(self) -> None:
-        """Does not wait until it listens."""
-        own = [f"listener {self.port} 127.0.0.1", f"pid_file {self.pid_file}", f"user {self.user}"]
-        self.config.write_text("\n".join([*own, *self.lines]) + "\n")
+        """Start the process without waiting until it listens."""
+        base = [f"listener {self.port} 127.0.0.1", f"pid_file {self.pid_file}", f"user {self.user}"]
+        self.config.write_text("\n".join([*base, *self.lines]) + "\n")
         assert COMMAND
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -64,7 +62,7 @@ class Mosquitto:
         self.process.send_signal(signal.SIGHUP)
 
     def save(self) -> None:
-        """Writes what it keeps to its disk, and returns when that is done."""
+        """Make Mosquitto write its persistence file, and wait for it."""
         assert self.process
         saved = self.folder / "mosquitto.db"
         before = saved.stat().st_mtime_ns if saved.exists() else 0

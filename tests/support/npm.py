@@ -1,4 +1,4 @@
-"""Programs from npm, installed for the length of a test run."""
+"""Installs npm packages in a temporary folder of a test run."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 
 def npm_installed(sources: Path, target: Path) -> Path:
-    """A copy of a folder with a package-lock.json, its packages installed."""
+    """Copy a folder that has a package-lock.json, and install its packages there."""
     if not shutil.which("npm"):
         if os.environ.get("CI"):
             pytest.fail("npm is missing")

@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of a cluster, on a port of its own."""
+"""A real PgBouncer in front of a PostgreSQL cluster, on a free port."""
 
 import shutil
 import subprocess
@@ -21,14 +21,14 @@ from tests.support.postgres import (
 
 
 class PgBouncer:
-    """In front of a cluster, with Debian's configuration but for what is given."""
+    """`settings`: override the defaults of PgBouncer."""
 
-    def __init__(self, folder: Path, behind: Cluster, **settings: str) -> None:
+    def __init__(self, folder: Path, cluster: Cluster, **settings: str) -> None:
         self.command = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
         if self.command is None:
             missing("pgbouncer")
         self.folder = folder
-        self.behind = behind
+        self.cluster = cluster
         self.port = free_port()
         self.settings = settings
         self.log = folder / "pgbouncer.log"
@@ -43,7 +43,7 @@ class PgBouncer:
         give_to_account(self.folder)
         users = self.folder / "users.txt"
         users.write_text(f'"{USER}" "{PASSWORD}"\n')
-        given = {
+        options = {
             "listen_addr": "127.0.0.1",
             "listen_port": str(self.port),
             "unix_socket_dir": "",
@@ -51,8 +51,8 @@ class PgBouncer:
             "auth_file": str(users),
             **self.settings,
         }
-        lines = [f"{name} = {value}" for name, value in given.items()]
-        database = f"rollcall = host=127.0.0.1 port={self.behind.port}"
+        lines = [f"{name} = {value}" for name, value in options.items()]
+        database = f"rollcall = host=127.0.0.1 port={self.cluster.port}"
         config = self.folder / "pgbouncer.ini"
         config.write_text("\n".join(["[databases]", database, "[pgbouncer]", *lines]) + "\n")
         assert self.command
@@ -60,8 +60,9 @@ class PgBouncer:
             self.process = subprocess.Popen(
                 as_account(self.command, str(config)), stdout=log, stderr=log, cwd="/"
             )
-        ready = [str(self.behind.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        wait_for(lambda: subprocess.run(ready, check=False, timeout=10).returncode == 0)
+        pg_isready = str(self.cluster.bin / "pg_isready")
+        command = [pg_isready, "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        wait_for(lambda: subprocess.run(command, check=False, timeout=10).returncode == 0)
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
@@ -70,10 +71,10 @@ class PgBouncer:
 
 
 @contextmanager
-def pgbouncer(folder: Path, behind: Cluster, **settings: str) -> Iterator[PgBouncer]:
-    made = PgBouncer(folder, behind, **settings)
-    made.start()
+def pgbouncer(folder: Path, cluster: Cluster, **settings: str) -> Iterator[PgBouncer]:
+    bouncer = PgBouncer(folder, cluster, **settings)
+    bouncer.start()
     try:
-        yield made
+        yield bouncer
     finally:
-        made.stop()
+        bouncer.stop()

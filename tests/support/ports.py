@@ -1,10 +1,10 @@
-"""Ports for servers of a test."""
+"""Free ports for the servers of a test."""
 
 import secrets
 import socket
 
-# Below those that Linux gives to connections by itself (net.ipv4.ip_local_port_range): nobody gets
-# one by chance before its server listens, or while that is being started again.
+# Below the range of Linux for outgoing connections (net.ipv4.ip_local_port_range): no connection
+# can take the port before its server listens or while that server restarts.
 FIRST, END = 10_000, 32_000
 
 

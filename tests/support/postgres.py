@@ -1,4 +1,4 @@
-"""Real clusters of the installed PostgreSQL, each with its own folder and port."""
+"""Clusters of the installed PostgreSQL, each with its own folder and port."""
 
 import os
 import pwd
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 def bin_folder() -> Path:
-    """Of the newest that is installed. Skips the test where there is none; in CI it fails."""
+    """Return the newest installed version's folder. Skip the test if there is none (fail in CI)."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
     if not found:
         missing("postgresql")
@@ -47,24 +47,24 @@ def missing(package: str) -> None:
 
 
 def as_account(*command: str) -> list[str]:
-    """PostgreSQL and PgBouncer don't run as root."""
+    """Run as another user if the tests run as root: PostgreSQL and PgBouncer refuse root."""
     if os.geteuid() != 0:
         return list(command)
     account = pwd.getpwnam(ACCOUNT)
-    own = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    return ["setpriv", *own, *command]
+    options = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    return ["setpriv", *options, *command]
 
 
 def give_to_account(path: Path) -> None:
-    """And let it reach the folder, below those that only root may open."""
+    """Also make the parent folders that belong to root accessible."""
     if os.geteuid() != 0:
         return
     account = pwd.getpwnam(ACCOUNT)
     os.chown(path, account.pw_uid, account.pw_gid)
     for parent in path.parents:
-        found = parent.stat()
-        if found.st_uid != account.pw_uid and not found.st_mode & 0o001:
-            parent.chmod(found.st_mode | 0o001)
+        status = parent.stat()
+        if status.st_uid != account.pw_uid and not status.st_mode & 0o001:
+            parent.chmod(status.st_mode | 0o001)
 
 
 def run(*command: str, env: Mapping[str, str] | None = None) -> str:
@@ -82,7 +82,9 @@ def run(*command: str, env: Mapping[str, str] | None = None) -> str:
 
 
 class Cluster:
-    """A primary with a user that owns the database `rollcall`; or a standby, by `copy_of`."""
+    """`create` makes a primary with the database `rollcall` and its owner, `copy_of` a standby.
+    `write_ahead`: a separate folder for the write-ahead log.
+    """
 
     def __init__(self, folder: Path, write_ahead: Path | None = None, **settings: str) -> None:
         self.bin = bin_folder()
@@ -94,21 +96,21 @@ class Cluster:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        return f"postgresql://{USER}:{QUOTED}@{self.place}/rollcall"
+        return f"postgresql://{USER}:{QUOTED}@{self.address}/rollcall"
 
     def create(self, *, encoding: str = "UTF8") -> None:
         self._make_folder()
-        own = ["-U", ACCOUNT, "-E", encoding, "--locale=C", "-A", "trust", "-N"]
+        options = ["-U", ACCOUNT, "-E", encoding, "--locale=C", "-A", "trust", "-N"]
         if self.write_ahead:
             self.write_ahead.mkdir(mode=0o700)
             give_to_account(self.write_ahead)
-            own.append(f"--waldir={self.write_ahead}")
-        self._run("initdb", *own)
+            options.append(f"--waldir={self.write_ahead}")
+        self._run("initdb", *options)
         hba = self.folder / "pg_hba.conf"
         hba.write_text(
             f"local all {ACCOUNT} trust\n"
@@ -122,7 +124,7 @@ class Cluster:
         self.sql(f"CREATE DATABASE rollcall OWNER {USER}")
 
     def copy_of(self, primary: "Cluster", name: str) -> None:
-        """A standby that streams; the primary knows it by its name."""
+        """Create a streaming standby. `name`: its application_name on the primary."""
         self._make_folder()
         source = f"host=127.0.0.1 port={primary.port} user={ACCOUNT} application_name={name}"
         run(
@@ -154,15 +156,15 @@ class Cluster:
         return subprocess.run(ready, check=False, timeout=10).returncode == 0
 
     def sql(self, statement: str, database: str = "postgres") -> str:
-        place = ["-h", "127.0.0.1", "-p", str(self.port), "-U", ACCOUNT, "-d", database]
-        return run(str(self.bin / "psql"), *place, "-XAtqc", statement).strip()
+        options = ["-h", "127.0.0.1", "-p", str(self.port), "-U", ACCOUNT, "-d", database]
+        return run(str(self.bin / "psql"), *options, "-XAtqc", statement).strip()
 
     def promote(self) -> None:
         self.sql("SELECT pg_promote()")
         assert self.sql("SELECT pg_is_in_recovery()") == "f"
 
     def processes(self) -> list[psutil.Process]:
-        """The postmaster, and all of its."""
+        """Return the postmaster and its child processes."""
         assert self.process
         postmaster = psutil.Process(self.process.pid)
         return [postmaster, *postmaster.children(recursive=True)]
@@ -179,16 +181,16 @@ class Cluster:
         self.process.wait(STOP_SECONDS)
 
     def stop(self, mode: signal.Signals = signal.SIGINT) -> None:
-        """Frozen, killed or running; and all of its processes."""
+        """Stop all processes, also frozen ones. Do nothing if the postmaster is not running."""
         if self.process is None or self.process.poll() is not None:
             return
-        known = self.processes()
+        processes = self.processes()
         self.thaw()
         self.process.send_signal(mode)
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            for each in known:
+            for each in processes:
                 with suppress(psutil.NoSuchProcess):
                     each.kill()
             self.process.wait(STOP_SECONDS)
@@ -214,21 +216,19 @@ class Cluster:
 def cluster(
     folder: Path, *, encoding: str = "UTF8", write_ahead: Path | None = None, **settings: str
 ) -> Iterator[Cluster]:
-    """`write_ahead`: a folder of its own for the write-ahead log."""
-    made = Cluster(folder, write_ahead, **settings)
+    primary = Cluster(folder, write_ahead, **settings)
     try:
-        made.create(encoding=encoding)
-        yield made
+        primary.create(encoding=encoding)
+        yield primary
     finally:
-        made.stop()
+        primary.stop()
 
 
 @contextmanager
 def standby(primary: Cluster, folder: Path, name: str) -> Iterator[Cluster]:
-    """Streams from the primary."""
-    made = Cluster(folder)
+    replica = Cluster(folder)
     try:
-        made.copy_of(primary, name)
-        yield made
+        replica.copy_of(primary, name)
+        yield replica
     finally:
-        made.stop()
+        replica.stop()

@@ -1,6 +1,6 @@
-"""Waiting for what must come. A limit ends only a test that would wait for ever.
+"""Waits for a condition. The limit only ends tests that would wait for ever.
 
-How fast something is, is another question: see tests/support/timing.py.
+For time limits that a test checks, see tests/support/timing.py.
 """
 
 import asyncio
@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# Seconds. Far more than anything takes, also where other programs use the machine.
-WAIT_SECONDS = 90
+# Seconds. Longer than any operation takes, even on a busy machine.
+WAIT_SECONDS = 240
 
 
 async def until(condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
-    """What the condition, or what it is awaited for, gives once that is true."""
+    """Wait until the condition, or its awaited result, is true. Return that value."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -22,19 +22,19 @@ async def until(condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> 
             found = await found
         if found:
             return found
-        assert time.monotonic() < deadline, in_vain(condition, seconds)
+        assert time.monotonic() < deadline, _timeout_message(condition, seconds)
         await asyncio.sleep(0.01)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> None:
-    """The same where there is no event loop."""
+    """Wait until the condition is true, without an event loop."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, in_vain(condition, seconds)
+        assert time.monotonic() < deadline, _timeout_message(condition, seconds)
         time.sleep(0.02)
 
 
-def in_vain(condition: Callable[[], Any], seconds: float) -> str:
+def _timeout_message(condition: Callable[[], Any], seconds: float) -> str:
     try:
         source = " ".join(inspect.getsource(condition).split())
     except (OSError, TypeError):

@@ -1,7 +1,8 @@
-"""Ends what a test run has started and left, as soon as the run has ended, even by SIGKILL.
+"""Ends the processes that a test run leaves running, even if the run is ended by SIGKILL.
 
-It is a process of its own that waits for the end of a pipe, which only the run keeps open. What
-belongs to the run has its mark in the environment, or is a PostgreSQL below its folder.
+The watchdog is a separate process. It waits for the end of a pipe that only the run keeps open.
+A process belongs to the run if its environment has the run's mark, or if it is a PostgreSQL whose
+folder is below the run's.
 """
 
 import os
@@ -19,14 +20,14 @@ import psutil
 
 PREFIX = "rollcall-postgres-"
 MARK = "PYTEST_ROLLCALL_RUN"
-# Servers finish what they do within ten seconds.
-ORDERLY_SECONDS = 20
+# Servers need up to ten seconds to stop.
+GRACE_SECONDS = 20
 POLL_SECONDS = 0.1
 
 
 @contextmanager
 def watched(folder: Path) -> Iterator[None]:
-    """Around a test run, whose temporary files are below `folder`."""
+    """Watch a test run whose temporary files are below `folder`."""
     os.environ[MARK] = uuid.uuid4().hex
     process = subprocess.Popen(
         [sys.executable, __file__, os.environ[MARK], str(folder)],
@@ -37,10 +38,10 @@ def watched(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        process.communicate(timeout=ORDERLY_SECONDS * 2)
+        process.communicate(timeout=GRACE_SECONDS * 2)
 
 
-def left(mark: str, folder: Path) -> list[psutil.Process]:
+def remaining_processes(mark: str, folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -56,7 +57,7 @@ def _belongs(process: psutil.Process, mark: str, folder: Path) -> bool:
 
 
 def socket_folder(process: psutil.Process) -> Path | None:
-    """Of a PostgreSQL whose data folder has a path that is too long for a socket."""
+    """Return the socket folder of a PostgreSQL, if the path of its data folder is too long."""
     with suppress(psutil.Error, OSError, IndexError):
         lines = Path(process.cwd(), "postmaster.pid").read_text(errors="replace").split("\n")
         if Path(lines[4]).name.startswith(PREFIX):
@@ -65,19 +66,19 @@ def socket_folder(process: psutil.Process) -> Path | None:
 
 
 def sweep(mark: str, folder: Path) -> None:
-    """First as a user would end them, then by force."""
-    asked: set[psutil.Process] = set()
+    """End the processes with SIGINT or SIGTERM, and after GRACE_SECONDS with SIGKILL."""
+    signalled: set[psutil.Process] = set()
     sockets: set[Path] = set()
-    deadline = time.monotonic() + ORDERLY_SECONDS
-    while (found := left(mark, folder)) and time.monotonic() < deadline:
-        for process in set(found) - asked:
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (found := remaining_processes(mark, folder)) and time.monotonic() < deadline:
+        for process in set(found) - signalled:
             sockets.update(filter(None, [socket_folder(process)]))
             with suppress(psutil.Error):
                 process.resume()
-                # To PostgreSQL, SIGTERM means to wait for its clients.
+                # On SIGTERM, PostgreSQL would wait for its clients.
                 server = process.name() == "postgres"
                 process.send_signal(signal.SIGINT if server else signal.SIGTERM)
-        asked.update(found)
+        signalled.update(found)
         time.sleep(POLL_SECONDS)
     for process in found:
         with suppress(psutil.Error):

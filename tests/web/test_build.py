@@ -1,4 +1,4 @@
-"""What the server carries is what `web/` makes, and is safe to carry."""
+"""The built assets in the server match the sources in `web/`, the manifest and the size limit."""
 
 import gzip
 import hashlib
@@ -18,14 +18,14 @@ LOCKS = [
     for path in ROOT.glob("**/package-lock.json")
     if not {"node_modules", ".venv"} & set(path.relative_to(ROOT).parts)
 ]
-MOST_BYTES = 2_000_000
+MAX_BYTES = 2_000_000
 
 
 def manifest(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "manifest.json").read_text()))
 
 
-def test_the_files_are_those_of_the_manifest() -> None:
+def test_asset_files_match_the_manifest() -> None:
     listed = manifest(ASSETS)
     files = {path.name for path in ASSETS.iterdir()}
     assert files == {"manifest.json", *(f"{name}.gz" for name in listed)}
@@ -35,17 +35,17 @@ def test_the_files_are_those_of_the_manifest() -> None:
         assert len(contents) == about["bytes"], name
 
 
-def test_they_stay_small() -> None:
-    assert sum(path.stat().st_size for path in ASSETS.iterdir()) < MOST_BYTES
+def test_total_size_of_assets() -> None:
+    assert sum(path.stat().st_size for path in ASSETS.iterdir()) < MAX_BYTES
 
 
-def test_the_sources_make_them(tmp_path: Path) -> None:
+def test_assets_are_reproducible_from_sources(tmp_path: Path) -> None:
     web = npm_installed(ROOT / "web", tmp_path)
-    made = tmp_path / "made"
-    command = ["node", "build.mjs", str(made)]
+    built = tmp_path / "built"
+    command = ["node", "build.mjs", str(built)]
     ended = subprocess.run(command, cwd=web, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert manifest(made) == manifest(ASSETS), "run `make web`"
+    assert manifest(built) == manifest(ASSETS), "run `make web`"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)

@@ -1,4 +1,4 @@
-"""The prepared tabs, run as they stand, in their order, against a real server."""
+"""The prepared operations of the page, executed in order against the application."""
 
 import json
 from pathlib import Path
@@ -24,28 +24,35 @@ def variables(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", OPERATIONS, ids=lambda path: path.stem)
-def test_they_fit_the_schema(path: Path) -> None:
+def test_operations_and_variables_match_the_schema(path: Path) -> None:
     schema = build_schema((ROOT / "schema.graphql").read_text())
     assert validate(schema, parse(path.read_text())) == []
     definitions = operation(path).variable_definitions or ()
     assert set(variables(path)) == {definition.variable.name.value for definition in definitions}
 
 
-async def test_all_but_the_subscription_run_without_an_error(api: Api) -> None:
+async def test_operations_except_subscription_run_without_error(api: Api) -> None:
     await api.register(api.admin)
-    answers = {
+    await api.register(api.admin, mac="24:6f:28:aa:bb:dd", measurementType="heating")
+    results = {
         path.stem: await api.ask(path.read_text(), **variables(path))
         for path in OPERATIONS
         if operation(path).operation is not OperationType.SUBSCRIPTION
     }
-    assert answers["01_welcome"]["devices"]["totalCount"] == 1
-    assert len(answers["02_fleet"]["devices"]["nodes"]) == 1
-    assert answers["03_device"]["device"]["topics"]["data"].startswith("acme/paris/temperature/")
-    assert answers["04_update_config"]["updateConfig"]["errors"] == []
-    assert answers["06_register"]["registerDevice"]["errors"] == []
-    assert answers["10_new_token"]["createToken"]["errors"] == []
-    # These two need a number of yours first, and harm nothing until then.
-    (error,) = answers["11_revoke_token"]["revokeToken"]["errors"]
+    assert results["01_welcome"]["devices"]["totalCount"] == 2
+    assert len(results["02_fleet"]["devices"]["nodes"]) == 2
+    assert results["03_device"]["device"]["topics"]["data"].startswith("acme/paris/temperature/")
+    assert results["04_update_config"]["updateConfig"]["errors"] == []
+    assert results["06_register"]["registerDevice"]["errors"] == []
+    assert results["11_new_token"]["createToken"]["errors"] == []
+    assert results["13_rotate_token"]["rotateDeviceToken"]["errors"] == []
+    assert results["14_link"]["linkDevice"]["link"]["filter"] == "acme/paris/temperature/+"
+    kinds = {event["kind"] for event in results["15_events"]["events"]["nodes"]}
+    assert {"DEVICE_REGISTERED", "CONFIG_CHANGED", "DEVICE_LINKED"} <= kinds
+    # These need an id from the user and change nothing without it.
+    (error,) = results["12_revoke_token"]["revokeToken"]["errors"]
     assert error["code"] == "NOT_FOUND"
-    (error,) = answers["08_approve"]["approveDevice"]["errors"]
+    (error,) = results["08_approve"]["approveDevice"]["errors"]
+    assert error["code"] == "CONFLICT"
+    (error,) = results["09_reject"]["rejectDevice"]["errors"]
     assert error["code"] == "CONFLICT"

@@ -1,4 +1,4 @@
-"""The page over HTTP: encodings, caching and what the browser is told to refuse."""
+"""The pages over HTTP: encodings, caching and security headers."""
 
 import re
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def assets(http: httpx.AsyncClient) -> list[str]:
     return re.findall(r'(?:src|href)="(graphiql/[^"]+)"', (await http.get(PAGE)).text)
 
 
-async def test_browsers_are_led_to_the_page_and_programs_get_text(http: httpx.AsyncClient) -> None:
+async def test_root_redirects_browsers_and_sends_text_to_programs(http: httpx.AsyncClient) -> None:
     browser = await http.get("/", headers={"Accept": "text/html,application/xml;q=0.9,*/*;q=0.8"})
     assert (browser.status_code, browser.headers["location"]) == (307, "graphiql")
     program = await http.get("/")
@@ -33,14 +33,14 @@ async def test_browsers_are_led_to_the_page_and_programs_get_text(http: httpx.As
     assert browser.headers["vary"] == program.headers["vary"] == "Accept"
 
 
-async def test_all_that_the_page_names_is_there_and_kept_for_good(http: httpx.AsyncClient) -> None:
-    named = await assets(http)
-    assert {name.rpartition(".")[2] for name in named} == {"css", "js", "svg"}
-    for name in named:
+async def test_linked_assets_exist_and_are_cached_immutably(http: httpx.AsyncClient) -> None:
+    linked = await assets(http)
+    assert {name.rpartition(".")[2] for name in linked} == {"css", "js", "svg"}
+    for name in linked:
         response = await http.get(f"/{name}")
         assert response.status_code == 200, name
         assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
-    types = {name: (await http.get(f"/{name}")).headers["content-type"] for name in named}
+    types = {name: (await http.get(f"/{name}")).headers["content-type"] for name in linked}
     assert {(name.rpartition(".")[2], type) for name, type in types.items()} == {
         ("css", "text/css; charset=utf-8"),
         ("js", "text/javascript; charset=utf-8"),
@@ -48,11 +48,11 @@ async def test_all_that_the_page_names_is_there_and_kept_for_good(http: httpx.As
     }
 
 
-async def test_swagger_ui_comes_from_here_too(http: httpx.AsyncClient) -> None:
+async def test_swagger_ui_uses_only_local_assets(http: httpx.AsyncClient) -> None:
     page = await http.get("/docs")
-    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert {name.rpartition(".")[2] for name in named} == {"css", "js", "svg"}
-    for name in named:
+    linked = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert {name.rpartition(".")[2] for name in linked} == {"css", "js", "svg"}
+    for name in linked:
         assert (await http.get(f"/{name}")).status_code == 200, name
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
 
@@ -68,7 +68,7 @@ async def test_swagger_ui_comes_from_here_too(http: httpx.AsyncClient) -> None:
         ("", None),
     ],
 )
-async def test_it_comes_compressed_to_those_who_take_it(
+async def test_page_is_compressed_if_accepted(
     accepted: str, encoding: str | None, http: httpx.AsyncClient
 ) -> None:
     response = await http.get(PAGE, headers={"Accept-Encoding": accepted})
@@ -78,7 +78,7 @@ async def test_it_comes_compressed_to_those_who_take_it(
     assert "<title>Rollcall</title>" in response.text
 
 
-async def test_a_browser_that_has_it_is_told_so(http: httpx.AsyncClient) -> None:
+async def test_matching_etag_is_304(http: httpx.AsyncClient) -> None:
     first = await http.get(PAGE)
     assert first.headers["cache-control"] == "no-cache"
     tag = first.headers["etag"]
@@ -88,7 +88,7 @@ async def test_a_browser_that_has_it_is_told_so(http: httpx.AsyncClient) -> None
     assert changed.status_code == 200
 
 
-async def test_the_browser_loads_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
+async def test_security_headers_forbid_other_origins(http: httpx.AsyncClient) -> None:
     for name in ("graphiql", *await assets(http)):
         headers = (await http.get(f"/{name}")).headers
         policy = dict(
@@ -104,11 +104,11 @@ async def test_the_browser_loads_nothing_from_elsewhere(http: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("name", ["missing.js", "..%2fapp.py", "manifest.json", "graphiql.html.gz"])
-async def test_nothing_else_is_served(name: str, http: httpx.AsyncClient) -> None:
+async def test_unknown_asset_is_404(name: str, http: httpx.AsyncClient) -> None:
     assert (await http.get(f"{PAGE}/{name}")).status_code == 404
 
 
-async def test_the_licences_of_what_is_bundled_are_there(http: httpx.AsyncClient) -> None:
+async def test_licences_of_bundled_packages_are_served(http: httpx.AsyncClient) -> None:
     licences = (await http.get(f"{PAGE}/licences.txt")).text
     for package in ("graphiql 5.", "monaco-editor 0.", "react 19.", "graphql-ws 6."):
         assert f"\n{package}" in licences

@@ -5,11 +5,11 @@ import { streams } from "./streams.js";
 import { withPrepared } from "./tabs.js";
 import { token } from "./token.js";
 
-function useObservable({ follow, get }) {
-  return useSyncExternalStore(follow, get);
+function useObservable({ subscribe, get }) {
+  return useSyncExternalStore(subscribe, get);
 }
 
-/** The bar above GraphiQL: the token, the hint, what runs, and the way back to the prepared tabs. */
+/** The bar above GraphiQL: token, running subscriptions, button for the prepared tabs, hint. */
 export function Bar() {
   const count = useObservable(streams.count);
   return (
@@ -32,10 +32,10 @@ function TokenField() {
   const [text, setText] = useState(current);
   const [shown, setShown] = useState(false);
   useEffect(() => setText(current), [current]);
-  const use = () => token.set(text.trim());
+  const apply = () => token.set(text.trim());
   const submit = (event) => {
     event.preventDefault();
-    use();
+    apply();
   };
   return (
     <form className="bar-token" onSubmit={submit}>
@@ -49,7 +49,7 @@ function TokenField() {
         spellCheck={false}
         value={text}
         onChange={(event) => setText(event.target.value)}
-        onBlur={use}
+        onBlur={apply}
       />
       <button type="button" aria-pressed={shown} onClick={() => setShown(!shown)}>
         {shown ? "Hide" : "Show"}
@@ -65,22 +65,22 @@ function PreparedTabs() {
   const { changeTab, moveTab, updateActiveTabValues } = useGraphiQLActions();
   const tabs = useGraphiQL((state) => state.tabs);
   const editor = useGraphiQL((state) => state.queryEditor);
-  const [wanted, setWanted] = useState(false);
-  const bringBack = () => {
-    // what was typed just now is not in the tab yet
+  const [requested, setRequested] = useState(false);
+  const restore = () => {
+    // The tab does not have the latest input of the editor yet.
     if (editor) updateActiveTabValues({ query: editor.getValue() });
-    setWanted(true);
+    setRequested(true);
   };
   useEffect(() => {
     const all = withPrepared(tabs);
-    if (wanted && all.length > tabs.length) {
+    if (requested && all.length > tabs.length) {
       moveTab(all);
       changeTab(tabs.length);
     }
-    setWanted(false);
-  }, [wanted]);
+    setRequested(false);
+  }, [requested]);
   return (
-    <button type="button" title="Brings back those that were changed or closed" onClick={bringBack}>
+    <button type="button" title="Restores tabs that were changed or closed" onClick={restore}>
       Prepared tabs
     </button>
   );

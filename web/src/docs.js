@@ -3,10 +3,10 @@ import "swagger-ui-dist/swagger-ui.css";
 
 SwaggerUI({
   dom_id: "#docs",
-  url: "openapi.json", // beside this page, behind a proxy that adds a path, too
+  url: "openapi.json", // relative, for a server behind a proxy that adds a path
   deepLinking: true,
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   tryItOutEnabled: true,
-  validatorUrl: null, // it would ask a server elsewhere
+  validatorUrl: null, // it would send the document to another server
 });

@@ -1,4 +1,4 @@
-// What of Monaco's editor.all.js an editor of queries and JSON needs; the build puts this in its place.
+// The parts of Monaco's editor.all.js that a query and JSON editor needs; the build replaces it.
 import "monaco-editor/esm/vs/editor/browser/coreCommands.js";
 import "monaco-editor/esm/vs/editor/browser/widget/codeEditor/codeEditorWidget.js";
 import "monaco-editor/esm/vs/editor/contrib/bracketMatching/browser/bracketMatching.js";

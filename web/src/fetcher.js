@@ -2,7 +2,7 @@ import { getOperationAST, parse } from "graphql";
 import { overHttp } from "./http.js";
 import { streams } from "./streams.js";
 
-/** How GraphiQL asks the server: subscriptions over a WebSocket, everything else over HTTP. */
+/** Sends GraphiQL's operations: subscriptions over a WebSocket, all others over HTTP. */
 export async function fetcher(params) {
   const operation = selected(params);
   if (!operation) return overHttp(params);
@@ -10,12 +10,12 @@ export async function fetcher(params) {
   return operation.operation === "subscription" ? streams.start(named) : overHttp(named);
 }
 
-/** The operation to run; GraphiQL's name for it may still be that of the tab left just now. */
+/** The operation to run. GraphiQL may still pass the name of the previous tab's operation. */
 function selected({ query, operationName }) {
   try {
     const document = parse(query, { noLocation: true });
     return getOperationAST(document, operationName) ?? getOperationAST(document);
   } catch {
-    return null; // the server says what is wrong with it
+    return null; // the server reports the error
   }
 }

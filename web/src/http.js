@@ -1,21 +1,23 @@
-import { judge, unreachable } from "./hint.js";
+import { setHint, setUnreachable } from "./hint.js";
 import { authorization } from "./token.js";
 
 // Relative to the page, for a server behind a proxy that adds a path.
 const ENDPOINT = new URL("graphql", location.href);
 
-/** The server's answer, or one that says why there is none; the hint follows it. */
+/** Returns the server's response, or one with an error if there is none. Sets the hint. */
 export async function overHttp(params) {
   const headers = { "Content-Type": "application/json", ...authorization() };
-  const body = JSON.stringify(params);
+  const request = JSON.stringify(params);
   let response;
   try {
-    response = await fetch(ENDPOINT, { method: "POST", headers, body });
+    response = await fetch(ENDPOINT, { method: "POST", headers, body: request });
   } catch (error) {
-    unreachable();
+    setUnreachable();
     return { errors: [{ message: `The server can't be reached: ${error.message}` }] };
   }
-  const answer = await response.json().catch(() => undefined);
-  judge(response.status, answer);
-  return answer ?? { errors: [{ message: `The server answered ${response.status}, not in JSON.` }] };
+  const body = await response.json().catch(() => undefined);
+  setHint(response.status, body);
+  return (
+    body ?? { errors: [{ message: `The server responded with status ${response.status}, not in JSON.` }] }
+  );
 }

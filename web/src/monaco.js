@@ -1,4 +1,4 @@
-// Monaco starts its workers from our own files, whose names the page has in its head.
+// Monaco's workers are files of this server; the page's head has their names.
 globalThis.MonacoEnvironment = {
   getWorker(_id, label) {
     const link = document.getElementById(`${label}-worker`) ?? document.getElementById("editor-worker");

@@ -1,7 +1,7 @@
-/** A value that components follow with React's useSyncExternalStore. */
+/** A value that components subscribe to with React's useSyncExternalStore. */
 export class Observable {
   #value;
-  #followers = new Set();
+  #subscribers = new Set();
 
   constructor(value) {
     this.#value = value;
@@ -12,11 +12,11 @@ export class Observable {
   set(value) {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    for (const tell of this.#followers) tell(value);
+    for (const notify of this.#subscribers) notify(value);
   }
 
-  follow = (tell) => {
-    this.#followers.add(tell);
-    return () => this.#followers.delete(tell);
+  subscribe = (notify) => {
+    this.#subscribers.add(notify);
+    return () => this.#subscribers.delete(notify);
   };
 }

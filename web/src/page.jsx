@@ -17,39 +17,39 @@ import { firstTab, preparedTabs } from "./tabs.js";
 import { token } from "./token.js";
 
 function Page() {
-  const current = useSyncExternalStore(token.follow, token.get);
-  // GraphiQL loads the schema anew whenever it gets another fetcher.
-  const ask = useMemo(() => (params) => fetcher(params), [current]);
+  const current = useSyncExternalStore(token.subscribe, token.get);
+  // GraphiQL reloads the schema when it gets another fetcher.
+  const send = useMemo(() => (params) => fetcher(params), [current]);
   const first = useMemo(firstTab, []);
   const actions = useRef(null);
   return (
     <GraphiQL
-      fetcher={ask}
+      fetcher={send}
       defaultTabs={preparedTabs}
       initialQuery={first?.query ?? ""}
       initialVariables={first?.variables ?? ""}
       defaultEditorToolsVisibility="variables"
       isHeadersEditorEnabled={false}
       inputValueDeprecation
-      onTabChange={(state) => streams.follow(state, actions.current)}
+      onTabChange={(state) => streams.onTabsChange(state, actions.current)}
     >
       <GraphiQL.Logo>{null}</GraphiQL.Logo>
-      <Beside given={actions} />
+      <GraphiQLState actionsRef={actions} />
     </GraphiQL>
   );
 }
 
-/** What stands beside GraphiQL and needs its state. */
-function Beside({ given }) {
+/** The parts of the page that need GraphiQL's state. */
+function GraphiQLState({ actionsRef }) {
   const actions = useGraphiQLActions();
   const tabs = useGraphiQL((state) => state.tabs);
   const activeTabIndex = useGraphiQL((state) => state.activeTabIndex);
   const editor = useGraphiQL((state) => state.queryEditor);
   const ready = useGraphiQL((state) => Boolean(state.queryEditor && state.responseEditor));
   const active = tabs[activeTabIndex]?.id;
-  given.current = actions;
+  actionsRef.current = actions;
   useEffect(() => {
-    streams.follow({ tabs, activeTabIndex }, actions);
+    streams.onTabsChange({ tabs, activeTabIndex }, actions);
     if (ready && streams.wasLeft(active)) actions.run();
   }, [active, ready]);
   useEffect(() => editor?.updateOptions({ wordWrap: "on" }), [editor]);

@@ -1,5 +1,5 @@
-// A plugin for prettier that formats JSON with comments. It stands in for prettier's own, which
-// brings two parsers of JavaScript along.
+// A prettier plugin that formats JSON with comments. It replaces prettier's own, which includes two
+// JavaScript parsers.
 import { applyEdits, format } from "jsonc-parser";
 
 const OPTIONS = { insertSpaces: true, tabSize: 2, eol: "\n" };

@@ -1,21 +1,21 @@
 import { createClient } from "graphql-ws";
-import { judge, judgeClosing } from "./hint.js";
+import { setHint, setHintForClose } from "./hint.js";
 import { overHttp } from "./http.js";
 import { authorization } from "./token.js";
 
 const ENDPOINT = new URL("graphql", location.href.replace(/^http/, "ws"));
-const LONGEST_WAIT_MS = 5_000;
+const MAX_RETRY_MS = 5_000;
 const PING_MS = 15_000;
 const PONG_MS = 5_000;
-// graphql-ws ends a connection with this one itself, to make another.
+// graphql-ws itself uses this close code to start a new connection.
 const TERMINATED = 4499;
-// Closings after which the same attempt would only be refused again.
+// Close codes after which another attempt would be refused too.
 const REFUSALS = new Set([4400, 4401, 4403, 4406, 4409, 4429]);
 
 /**
- * One running subscription, over a WebSocket of its own. It outlives lost connections; one with a
- * variable `$after` goes on after the last `cursor` that came, or from where it began. It shows to
- * whoever is attached.
+ * One running subscription with its own WebSocket. It reconnects after a lost connection. If it has
+ * a variable `$after`, it resumes after the last `cursor` received, or from its start. Results go to
+ * the attached sink.
  */
 export class Stream {
   #client;
@@ -26,7 +26,7 @@ export class Stream {
   #sink = null;
   #stop;
   #lost = false;
-  #silence;
+  #pongTimer;
   #onEnd;
 
   constructor(params, onEnd) {
@@ -35,14 +35,14 @@ export class Stream {
     this.#resumable = /\$after\b/.test(params.query);
     this.#client = createClient({
       url: ENDPOINT.href,
-      connectionParams: () => this.#greeting(),
+      connectionParams: () => this.#connectionParams(),
       retryAttempts: Infinity,
       retryWait: backOff,
       shouldRetry: (event) => !REFUSALS.has(event?.code),
       keepAlive: PING_MS,
       on: {
         ping: (received) => received || this.#expectPong(),
-        pong: () => clearTimeout(this.#silence),
+        pong: () => clearTimeout(this.#pongTimer),
         connected: () => this.#connected(),
         closed: (event) => this.#closed(event),
       },
@@ -58,13 +58,13 @@ export class Stream {
     return this.#end !== null;
   }
 
-  /** Shows the last result, and every one to come. */
+  /** Sends the last result and all later ones to the sink. */
   attach(sink) {
     this.#sink = sink;
-    // not at once: GraphiQL has to know first that there is a subscription
+    // Deferred: GraphiQL must have the subscription first.
     queueMicrotask(() => {
       this.#sink?.next(this.#result);
-      this.#tellEnd();
+      this.#notifyEnd();
     });
   }
 
@@ -78,12 +78,12 @@ export class Stream {
 
   close() {
     this.detach();
-    clearTimeout(this.#silence);
+    clearTimeout(this.#pongTimer);
     this.#stop();
     this.#client.dispose();
   }
 
-  async #greeting() {
+  async #connectionParams() {
     if (this.#resumable && !this.#payload.variables.after) {
       const { data } = await overHttp({ query: "{ latestCursor }" });
       this.#resumeAfter(data?.latestCursor);
@@ -91,7 +91,7 @@ export class Stream {
     return authorization();
   }
 
-  // graphql-ws sends the payload anew, as it is then, after each greeting
+  // graphql-ws sends the payload again, with its present values, after each reconnection.
   #resumeAfter(cursor) {
     if (this.#resumable && cursor) this.#payload.variables.after = cursor;
   }
@@ -99,7 +99,7 @@ export class Stream {
   #connected() {
     this.#lost = false;
     const { data } = this.#result;
-    this.#show(data ? { data } : { message: "Connected: what happens appears here." });
+    this.#show(data ? { data } : { message: "Connected. Events appear here." });
   }
 
   #next(result) {
@@ -107,15 +107,15 @@ export class Stream {
     this.#resumeAfter(Object.values(result.data ?? {})[0]?.cursor);
   }
 
-  // A connection can be dead without a closing, after a sleep for example.
+  // A connection can be dead without being closed, for example after the computer slept.
   #expectPong() {
-    this.#silence = setTimeout(() => this.#client.terminate(), PONG_MS);
+    this.#pongTimer = setTimeout(() => this.#client.terminate(), PONG_MS);
   }
 
   #closed(event) {
-    clearTimeout(this.#silence);
+    clearTimeout(this.#pongTimer);
     if (this.ended || event?.code === TERMINATED || REFUSALS.has(event?.code)) return;
-    if (this.#lost) return; // the first reason tells more than "refused" at each attempt
+    if (this.#lost) return; // keep the first reason; each later attempt would replace it
     this.#lost = true;
     const { data } = this.#result;
     const { message, extensions } = explained(event);
@@ -131,30 +131,30 @@ export class Stream {
   #finish(end) {
     this.#end = end;
     this.#onEnd();
-    this.#tellEnd();
+    this.#notifyEnd();
   }
 
-  #tellEnd() {
+  #notifyEnd() {
     if (this.#end?.error) this.#sink?.error(this.#end.error);
     else if (this.#end) this.#sink?.complete();
   }
 }
 
 async function backOff(retries) {
-  const most = Math.min(500 * 2 ** retries, LONGEST_WAIT_MS);
-  await new Promise((done) => setTimeout(done, most * (0.5 + Math.random() / 2)));
+  const limit = Math.min(500 * 2 ** retries, MAX_RETRY_MS);
+  await new Promise((done) => setTimeout(done, limit * (0.5 + Math.random() / 2)));
 }
 
-/** An error as the result pane shows it: GraphQL errors as they are, a closing with its code. */
+/** Formats an error for the result pane: GraphQL errors unchanged, a close event with its code. */
 function explained(event) {
   if (Array.isArray(event)) {
-    judge(200, { errors: event });
+    setHint(200, { errors: event });
     return event;
   }
   if (typeof event?.code !== "number") {
     return { message: event?.message ?? "The connection failed." };
   }
-  judgeClosing(event);
+  setHintForClose(event);
   const reason = event.reason || "no reason given";
   return {
     message: `The connection was closed: ${event.code} (${reason}).`,

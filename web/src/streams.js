@@ -3,11 +3,11 @@ import { Stream } from "./stream.js";
 import { token } from "./token.js";
 
 /**
- * The running subscriptions, one for each tab. GraphiQL ends a subscription when its tab is left;
- * here it goes on, and when the tab comes back it shows what has come meanwhile.
+ * The running subscriptions, one for each tab. GraphiQL ends a subscription when another tab is
+ * selected; here it continues, and the tab shows the latest result when it is selected again.
  */
 class Streams {
-  /** How many run. */
+  /** Number of running subscriptions. */
   count = new Observable(0);
 
   #byTab = new Map(); // id of the tab -> { stream, key, left }
@@ -16,12 +16,12 @@ class Streams {
   #stopped = null;
 
   constructor() {
-    token.follow(() => {
+    token.subscribe(() => {
       for (const { stream } of this.#byTab.values()) stream.reconnect();
     });
   }
 
-  /** What GraphiQL subscribes to: the one that goes on in this tab, or a new one. */
+  /** Returns this tab's running subscription, or a new one, for GraphiQL to subscribe to. */
   start(params) {
     const tab = this.#active;
     const key = JSON.stringify(params);
@@ -36,8 +36,8 @@ class Streams {
     return { subscribe: (sink) => this.#attach(tab, running, sink) };
   }
 
-  /** Called with every change of GraphiQL's tabs, and its actions. */
-  follow({ tabs, activeTabIndex }, { run, stop }) {
+  /** Handles every change of GraphiQL's tabs; `run` and `stop` are its actions. */
+  onTabsChange({ tabs, activeTabIndex }, { run, stop }) {
     const before = this.#active;
     this.#active = tabs[activeTabIndex]?.id ?? null;
     for (const id of this.#byTab.keys()) {
@@ -47,23 +47,23 @@ class Streams {
     if (leaving && before !== this.#active) leaving.left = true;
     if (this.#shown !== null && this.#shown !== this.#active) stop();
     if (leaving && leaving === this.#stopped && before === this.#active) {
-      leaving.left = true; // a click on the tab that is shown already
+      leaving.left = true; // a click on the active tab
       queueMicrotask(run);
     }
   }
 
-  /** Whether the tab was left while its subscription ran. */
+  /** Whether another tab was selected while the tab's subscription ran. */
   wasLeft(id) {
     return this.#byTab.get(id)?.left ?? false;
   }
 
   #attach(tab, running, sink) {
     this.#shown = tab;
-    const done = (tell) => {
+    const done = (notify) => {
       this.#shown = null;
       this.#byTab.delete(tab);
       this.#count();
-      tell();
+      notify();
     };
     running.stream.attach({
       next: sink.next,
@@ -77,7 +77,7 @@ class Streams {
     this.#shown = null;
     this.#stopped = running;
     running.stream.detach();
-    // GraphiQL says "stop" first and then, in the same breath, that the tab has changed.
+    // GraphiQL stops the subscription first and reports the changed tab in the same task.
     queueMicrotask(() => {
       this.#stopped = null;
       if (!running.left && this.#byTab.get(tab) === running) this.#end(tab);

@@ -1,8 +1,8 @@
 export const preparedTabs = PREPARED_TABS;
 
 /**
- * The tab to begin with: the one left last, else the first prepared one. GraphiQL's own memory of
- * the query is older or newer than that of its tabs, and where they differ it opens one tab more.
+ * The initial tab: the last active one, or else the first prepared one. GraphiQL stores the query
+ * apart from its tabs, at other times; if they differ, it would open an additional tab.
  */
 export function firstTab() {
   try {
@@ -13,14 +13,14 @@ export function firstTab() {
   }
 }
 
-/** The tabs with all prepared ones among them; the missing and the changed ones come last. */
+/** Adds prepared tabs that are missing or were changed, at the end. */
 export function withPrepared(tabs) {
-  const there = new Set(tabs.map((tab) => tab.query?.trimEnd()));
-  const missing = preparedTabs.filter((tab) => !there.has(tab.query));
+  const present = new Set(tabs.map((tab) => tab.query?.trimEnd()));
+  const missing = preparedTabs.filter((tab) => !present.has(tab.query));
   return [...tabs, ...missing.map(asTab)];
 }
 
-/** As GraphiQL keeps a tab. */
+/** A prepared tab in GraphiQL's format. */
 function asTab({ query, variables }) {
   const operationName = /^(?:query|mutation|subscription) (\w+)/m.exec(query)[1];
   return {

@@ -1,5 +1,5 @@
-// The same schema, as far as it is measured, and the same work on the same tables, by node-postgres
-// with prepared statements: for every server in this folder.
+// Schema and resolvers for the servers in this folder: Rollcall's schema as far as it is measured, and
+// the same work on the same tables, by node-postgres with prepared statements.
 import { createHash, randomBytes, pbkdf2Sync } from "node:crypto";
 import pg from "pg";
 
@@ -33,7 +33,7 @@ export const typeDefs = `
   }
 `;
 
-/** For the server that has subscriptions. */
+/** For the server with subscriptions. */
 export const subscription = `
   type ConfigChange { cursor: ID! device: Device config: Config! }
   type Subscription { configChanged: ConfigChange! }
@@ -50,7 +50,7 @@ const statements = {
       m.id AS type, m.slug AS type_slug
     FROM owners o JOIN places p ON p.owner_id = o.id JOIN measurement_types m ON m.owner_id = o.id
     WHERE o.name_key = lower($1) AND p.name_key = lower($2) AND m.name_key = lower($3)`,
-  register: `WITH made AS (
+  register: `WITH created AS (
       INSERT INTO devices (id, owner_id, place_id, measurement_type_id, topic, latitude, longitude,
         sensor_model, firmware, state, config_version, interval_seconds, qos, config_updated_at,
         config_updated_by, last_seen_at, registered_at, updated_at, search)
@@ -59,16 +59,16 @@ const statements = {
       ON CONFLICT DO NOTHING RETURNING *
     ), issued AS (
       INSERT INTO tokens (kind, hash, mqtt_hash, device_id, issued_by, created_at, created_by)
-      SELECT 'device', $12, $13, id, $14, now(), $10 FROM made
+      SELECT 'device', $12, $13, id, $14, now(), $10 FROM created
     ), recorded AS (
       INSERT INTO events (kind, device_id, owner_id, actor, after)
-      SELECT 'device_registered', id, owner_id, $10, $15 FROM made
-    ) SELECT * FROM made`,
+      SELECT 'device_registered', id, owner_id, $10, $15 FROM created
+    ) SELECT * FROM created`,
   change: `WITH old AS (SELECT * FROM devices WHERE id = $1 FOR UPDATE), changed AS (
       UPDATE devices d SET config_version = d.config_version + 1, interval_seconds = $2,
         config_updated_at = now(), config_updated_by = $3
       FROM old WHERE d.id = old.id AND old.interval_seconds <> $2 RETURNING d.*
-    ), kept AS (
+    ), replaced AS (
       INSERT INTO past_configs (device_id, version, interval_seconds, qos, updated_at, updated_by)
       SELECT o.id, o.config_version, o.interval_seconds, o.qos, o.config_updated_at,
         o.config_updated_by FROM old o JOIN changed USING (id)
@@ -80,7 +80,7 @@ const statements = {
       FROM changed c JOIN old o USING (id)
     ) SELECT * FROM changed UNION ALL SELECT * FROM old WHERE NOT EXISTS (SELECT FROM changed)`,
 };
-const ask = async (name, ...values) =>
+const query = async (name, ...values) =>
   (await pool.query({ name, text: statements[name], values })).rows;
 
 const config = (d) => ({
@@ -103,14 +103,14 @@ export const resolvers = {
     me: (_, __, { caller }) => (caller?.id ? device(caller) : null),
     devices: async (_, { first }, { caller }) => {
       if (caller?.kind !== "admin") throw new Error("FORBIDDEN");
-      return { nodes: (await ask("list", first)).map(device) };
+      return { nodes: (await query("list", first)).map(device) };
     },
   },
   Mutation: {
     updateConfig: async (_, { input }, { caller, pubsub }) => {
       if (caller?.kind !== "admin") throw new Error("FORBIDDEN");
       const { deviceId, intervalSeconds } = input;
-      const [found] = await ask("change", deviceId, intervalSeconds, `admin:${caller.token_id}`);
+      const [found] = await query("change", deviceId, intervalSeconds, `admin:${caller.token_id}`);
       if (!found) return { errors: [{ code: "NOT_FOUND", field: "deviceId", message: "Unknown." }] };
       if (pubsub) {
         const change = { cursor: found.config_version, device: { id: found.id }, config: config(found) };
@@ -121,39 +121,39 @@ export const resolvers = {
     registerDevice: async (_, { input }, { caller }) => {
       if (!caller || caller.kind === "viewer") throw new Error("FORBIDDEN");
       const mac = Buffer.from(input.mac.replace(/[^0-9a-f]/gi, ""), "hex");
-      if (mac.length !== 6) return { errors: [{ code: "INVALID", field: "mac", message: "No MAC." }] };
+      if (mac.length !== 6) return { errors: [{ code: "INVALID", field: "mac", message: "Not a MAC address." }] };
       const id = createHash("sha256").update(mac).digest("hex").slice(0, 32);
       const place = input.location;
-      const [at] = await ask("levels", input.owner, place.place, input.measurementType);
+      const [levels] = await query("levels", input.owner, place.place, input.measurementType);
       const token = `rcd_${randomBytes(18).toString("base64url")}`;
       const salt = randomBytes(12);
       const hashed = pbkdf2Sync(token, salt, 1, 64, "sha512").toString("base64");
-      const topic = `${at.owner_slug}/${at.place_slug}/${at.type_slug}/${id}`;
+      const topic = `${levels.owner_slug}/${levels.place_slug}/${levels.type_slug}/${id}`;
       const facts = {
         owner: input.owner, place: place.place, measurementType: input.measurementType, topic,
         latitude: place.latitude, longitude: place.longitude, sensorModel: input.sensorModel,
         firmware: input.firmware, state: "active", version: 1, intervalSeconds: 60, qos: 1, listen: [],
       };
       const words = [id, input.owner, place.place, input.measurementType, input.sensorModel ?? "x"];
-      const [made] = await ask(
-        "register", id, at.owner, at.place, at.type, topic, place.latitude, place.longitude,
+      const [created] = await query(
+        "register", id, levels.owner, levels.place, levels.type, topic, place.latitude, place.longitude,
         input.sensorModel, input.firmware, `${caller.kind}:${caller.token_id}`,
         [...new Set(words.flatMap((w) => w.toLowerCase().split(/\W+/)))].filter(Boolean).sort(),
         createHash("sha256").update(token).digest(), `$7$1$${salt.toString("base64")}$${hashed}`,
         caller.token_id, facts,
       );
-      if (!made) return { errors: [{ code: "CONFLICT", field: "mac", message: "It is known." }] };
-      const named = { ...made, owner: input.owner, place: place.place, type: input.measurementType };
+      if (!created) return { errors: [{ code: "CONFLICT", field: "mac", message: "The device is registered." }] };
+      const named = { ...created, owner: input.owner, place: place.place, type: input.measurementType };
       return { outcome: "CREATED", token, device: device(named), errors: [] };
     },
   },
 };
 
-/** The context of a request, by its Authorization header. */
+/** The context of a request, from its Authorization header. */
 export async function context(authorization) {
   const secret = authorization?.slice(7);
   if (!secret) return {};
-  const [token] = await ask("token", createHash("sha256").update(secret).digest());
+  const [token] = await query("token", createHash("sha256").update(secret).digest());
   const valid = token && !token.revoked_at && !(token.expires_at && token.expires_at <= new Date());
   if (!valid) throw new Error("UNAUTHENTICATED");
   return { caller: token };

@@ -1,4 +1,4 @@
-// graphql-yoga on node's own HTTP server, with its caches of parsed and validated documents.
+// graphql-yoga on node:http, with its caches of parsed and validated documents.
 import { createServer } from "node:http";
 import { createSchema, createYoga } from "graphql-yoga";
 import { context, port, resolvers, typeDefs } from "./common.mjs";

@@ -1,6 +1,6 @@
 -- The statement of one registration: a device, its token and its event, in a transaction.
 \set mac random(1, 1000000000000000)
-WITH made AS (
+WITH created AS (
     INSERT INTO devices (id, owner_id, place_id, measurement_type_id, topic, latitude, longitude,
         sensor_model, firmware, state, config_version, interval_seconds, qos, config_updated_at,
         config_updated_by, last_seen_at, registered_at, updated_at, search)
@@ -13,13 +13,13 @@ WITH made AS (
     INSERT INTO tokens (kind, hash, mqtt_hash, device_id, created_at, created_by)
     SELECT 'device', sha256(convert_to('rcd_' || id, 'UTF8')),
         '$7$1$' || repeat('x', 16) || '$' || repeat('x', 88), id, now(), 'enrol:1'
-    FROM made
+    FROM created
 ), recorded AS (
     INSERT INTO events (kind, device_id, owner_id, actor, after)
     SELECT 'device_registered', id, owner_id, 'enrol:1', jsonb_build_object(
         'owner', 'Owner 7', 'place', 'Place 3', 'measurementType', 'Type 2', 'latitude', 48.85,
         'longitude', 2.35, 'sensorModel', 'BME280', 'firmware', '1.0', 'state', 'active',
         'version', 1, 'intervalSeconds', 60, 'qos', 1)
-    FROM made
+    FROM created
 )
-SELECT id FROM made;
+SELECT id FROM created;

@@ -1,4 +1,4 @@
-"""The options of libpq (PostgreSQL, section 34.1.2), and what becomes of each here."""
+"""The options of libpq (PostgreSQL, section 34.1.2), and how Rollcall supports each."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-WRITABLE = ("any", "read-write", "primary")
-ONLY_READ = ("read-only", "standby", "prefer-standby")
+WRITABLE_ATTRS = ("any", "read-write", "primary")
+READ_ONLY_ATTRS = ("read-only", "standby", "prefer-standby")
 
-# Where to connect, and as whom: part of the target itself.
-PLACE = frozenset({"host", "hostaddr", "port", "user", "password", "dbname"})
+# Host, database and credentials. They are fields of `Target`.
+TARGET_OPTIONS = frozenset({"host", "hostaddr", "port", "user", "password", "dbname"})
 
 TEXTS = frozenset(
     {
@@ -43,15 +43,15 @@ CHOICES = {
     "sslnegotiation": ("postgres", "direct"),
     "ssl_min_protocol_version": TLS_VERSIONS,
     "ssl_max_protocol_version": TLS_VERSIONS,
-    "target_session_attrs": (*WRITABLE, *ONLY_READ),
+    "target_session_attrs": (*WRITABLE_ATTRS, *READ_ONLY_ATTRS),
     "load_balance_hosts": ("disable", "random"),
     "gsslib": ("gssapi", "sspi"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
-    """These values are what happens anyway; others are refused, with the reason."""
+class Fixed:
+    """Only these values are accepted, because the driver always behaves so. `reason` is shown."""
 
     values: tuple[str, ...]
     reason: str
@@ -62,21 +62,21 @@ NO_GSS = "the driver does not encrypt by GSSAPI"
 OFF = ("0", "off", "no", "false")
 
 FIXED = {
-    "client_encoding": Only(("utf8", "utf-8", "unicode", "auto"), "names need UTF8"),
-    "channel_binding": Only(("disable", "prefer"), NO_CHANNEL_BINDING),
-    "gssencmode": Only(("disable", "prefer"), NO_GSS),
-    "gssdelegation": Only(("0",), "the driver does not delegate credentials"),
-    "sslcompression": Only(("0", "1"), "TLS has no compression any more"),
-    "sslsni": Only(("1",), "the driver always names the host in the TLS handshake"),
-    "sslcertmode": Only(("allow",), "the driver sends the certificate when it is asked for it"),
-    "replication": Only(OFF, "Rollcall needs an ordinary connection"),
-    "min_protocol_version": Only(("3.0",), "the driver speaks version 3.0"),
-    "max_protocol_version": Only(("3.0", "3.2", "latest"), "the driver speaks version 3.0"),
+    "client_encoding": Fixed(("utf8", "utf-8", "unicode", "auto"), "names need UTF8"),
+    "channel_binding": Fixed(("disable", "prefer"), NO_CHANNEL_BINDING),
+    "gssencmode": Fixed(("disable", "prefer"), NO_GSS),
+    "gssdelegation": Fixed(("0",), "the driver does not delegate credentials"),
+    "sslcompression": Fixed(("0", "1"), "TLS no longer has compression"),
+    "sslsni": Fixed(("1",), "the driver always names the host in the TLS handshake"),
+    "sslcertmode": Fixed(("allow",), "the driver sends the certificate when it is asked for it"),
+    "replication": Fixed(OFF, "Rollcall needs an ordinary connection"),
+    "min_protocol_version": Fixed(("3.0",), "the driver speaks version 3.0"),
+    "max_protocol_version": Fixed(("3.0", "3.2", "latest"), "the driver speaks version 3.0"),
 }
 
 REFUSED = {
-    "service": "write what the service file says into the URL",
-    "servicefile": "write what the service file says into the URL",
+    "service": "put the settings of the service file into the URL",
+    "servicefile": "put the settings of the service file into the URL",
     "requirepeer": "the driver does not check the owner of the socket; leave it out",
     "require_auth": "the driver accepts what the server asks for; leave it out",
     "sslcrldir": "give one file as sslcrl",
@@ -89,32 +89,32 @@ REFUSED = {
     "oauth_scope": "give a password or a certificate",
 }
 
-KNOWN = PLACE | TEXTS | NUMBERS | CHOICES.keys() | FIXED.keys() | REFUSED.keys()
+ALL_OPTIONS = TARGET_OPTIONS | TEXTS | NUMBERS | CHOICES.keys() | FIXED.keys() | REFUSED.keys()
 
 
 class BadDatabaseUrl(ValueError):
-    """One line that says what is wrong with the URL, and what to write. Never the password."""
+    """One line: what is wrong with the URL, and what to write. It never has the password."""
 
 
 def check_options(options: Mapping[str, str]) -> None:
     """Raises BadDatabaseUrl if an option is unknown, not supported, or has a wrong value."""
     for name, value in options.items():
         _check_option(name, value)
-    _check_together(options)
+    _check_combinations(options)
 
 
 def _check_option(name: str, value: str) -> None:
     if name in REFUSED:
         raise BadDatabaseUrl(f"The option {name} is not supported: {REFUSED[name]}.")
     if name in FIXED and value.lower() not in FIXED[name].values:
-        only = FIXED[name]
-        allowed = " or ".join(only.values)
-        raise BadDatabaseUrl(f"{name} can only be {allowed}, or be left out: {only.reason}.")
+        fixed = FIXED[name]
+        allowed = " or ".join(fixed.values)
+        raise BadDatabaseUrl(f"{name} can only be {allowed}, or be left out: {fixed.reason}.")
     if name in CHOICES and value not in CHOICES[name]:
         raise BadDatabaseUrl(f"{name} must be one of {', '.join(CHOICES[name])}.")
     if name in NUMBERS and not re.fullmatch(r"-?\d{1,9}", value):
         raise BadDatabaseUrl(f"{name} must be a number.")
-    if name not in KNOWN:
+    if name not in ALL_OPTIONS:
         shown = name if re.fullmatch(r"\w{1,40}", name) else "after the question mark"
         raise BadDatabaseUrl(
             f"The option {shown} is not known. PostgreSQL's own settings go into options, "
@@ -122,12 +122,12 @@ def _check_option(name: str, value: str) -> None:
         )
 
 
-def _check_together(options: Mapping[str, str]) -> None:
+def _check_combinations(options: Mapping[str, str]) -> None:
     mode = options.get("sslmode")
-    if options.get("target_session_attrs") in ONLY_READ:
+    if options.get("target_session_attrs") in READ_ONLY_ATTRS:
         raise BadDatabaseUrl(
-            f"target_session_attrs={options['target_session_attrs']} looks for a server that only "
-            "takes reads, and Rollcall writes: use read-write."
+            f"target_session_attrs={options['target_session_attrs']} looks for a read-only "
+            "server, and Rollcall writes: use read-write."
         )
     if options.get("sslrootcert") == "system":
         if mode not in (None, "verify-full"):
@@ -135,6 +135,6 @@ def _check_together(options: Mapping[str, str]) -> None:
         mode = "verify-full"
     if options.get("sslnegotiation") == "direct" and mode in (None, *SSL_MODES[:3]):
         raise BadDatabaseUrl("sslnegotiation=direct needs sslmode=require or stricter.")
-    least, most = (options.get(f"ssl_{end}_protocol_version") for end in ("min", "max"))
-    if least and most and TLS_VERSIONS.index(least) > TLS_VERSIONS.index(most):
+    minimum, maximum = (options.get(f"ssl_{end}_protocol_version") for end in ("min", "max"))
+    if minimum and maximum and TLS_VERSIONS.index(minimum) > TLS_VERSIONS.index(maximum):
         raise BadDatabaseUrl("ssl_min_protocol_version is above ssl_max_protocol_version.")

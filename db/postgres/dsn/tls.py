@@ -1,4 +1,4 @@
-"""The part of a database URL that is about TLS."""
+"""The TLS options of a database URL."""
 
 import os
 import ssl
@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from db.postgres.dsn.options import BadDatabaseUrl
 from db.postgres.dsn.url import Target
 
-# What the driver reads from a URL alone.
+# Options that the driver accepts only in a URL.
 IN_URL = (
     "sslmode",
     "sslnegotiation",
@@ -26,13 +26,13 @@ SYSTEM = "system"
 
 
 def driver_url(target: Target) -> str:
-    """A URL for the driver with nothing in it but the options of TLS."""
-    chosen = {name: target.options[name] for name in IN_URL if name in target.options}
-    return f"postgresql://?{urlencode(chosen, quote_via=quote)}" if chosen else "postgresql://"
+    """Return a URL for the driver that has only the TLS options."""
+    given = {name: target.options[name] for name in IN_URL if name in target.options}
+    return f"postgresql://?{urlencode(given, quote_via=quote)}" if given else "postgresql://"
 
 
-def trusting_the_system(target: Target) -> ssl.SSLContext | None:
-    """For `sslrootcert=system`, which the driver does not know; else None."""
+def system_trust_context(target: Target) -> ssl.SSLContext | None:
+    """Return a context for `sslrootcert=system`, which the driver does not support; else None."""
     options = target.options
     if options.get("sslrootcert") != SYSTEM:
         return None
@@ -81,7 +81,7 @@ def check_files(target: Target) -> None:
 
 def _load_chain(context: ssl.SSLContext, target: Target) -> None:
     options = target.options
-    # A function, so that OpenSSL does not ask at the terminal.
+    # The password is a function, so that OpenSSL does not prompt at the terminal.
     context.load_cert_chain(
         options["sslcert"], options.get("sslkey"), lambda: options.get("sslpassword", "")
     )
@@ -92,7 +92,7 @@ def _load(context: ssl.SSLContext, name: str, path: str) -> None:
     try:
         context.load_verify_locations(cafile=path)
     except (ssl.SSLError, OSError):
-        raise BadDatabaseUrl(f"{name} {path} has no certificates in the form PEM.") from None
+        raise BadDatabaseUrl(f"{name} {path} has no certificates in PEM format.") from None
 
 
 def _check_readable(name: str, path: str) -> None:
@@ -102,7 +102,7 @@ def _check_readable(name: str, path: str) -> None:
 
 def _default_root() -> Path:
     given = os.environ.get("PGSSLROOTCERT")
-    # Where there is no home, the path stays as it is written, and is no file.
+    # Unlike Path.home(), this does not raise an error if there is no home directory.
     return Path(given or os.path.expanduser("~/.postgresql/root.crt"))  # noqa: PTH111
 
 

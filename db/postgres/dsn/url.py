@@ -5,20 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from db.postgres.dsn.options import PLACE, BadDatabaseUrl, check_options
+from db.postgres.dsn.options import TARGET_OPTIONS, BadDatabaseUrl, check_options
 
 EXAMPLE = "postgresql://user:password@host:5432/rollcall"
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 ENCODE = "in a user name or password, write @ as %40, : as %3A, / as %2F and % as %25"
 HIGHEST_PORT = 65_535
-# What libpq and SQLAlchemy call alike.
+# Other names of libpq's options.
 ALIASES = {"database": "dbname"}
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`name`: of a machine, or a socket's folder; None: where the driver looks by itself.
-    `address`: connected to instead of the name.
+    """`name`: of a machine, or the folder of a socket; None: the driver's default.
+
+    `address`: the IP address to connect to instead of resolving the name.
     """
 
     name: str | None = None
@@ -27,21 +28,21 @@ class Host:
 
     @property
     def is_socket(self) -> bool:
-        return self.reached.startswith("/")
+        return self.connect_to.startswith("/")
 
     @property
-    def reached(self) -> str:
+    def connect_to(self) -> str:
         return self.address or self.name or ""
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
-        host = f"[{self.reached}]" if ":" in self.reached else self.reached
+        host = f"[{self.connect_to}]" if ":" in self.connect_to else self.connect_to
         return f"{host or 'the default host'}{port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At least one host. `options` has what goes neither into the place nor the user."""
+    """A parsed URL. `hosts` has at least one; `options` has those that are not other fields."""
 
     hosts: tuple[Host, ...]
     user: str | None
@@ -51,18 +52,18 @@ class Target:
 
 
 def parse(url: str) -> Target:
-    """Raises BadDatabaseUrl."""
+    """Parse a database URL. Raises BadDatabaseUrl."""
     scheme, found, rest = url.strip().partition("://")
     if not found or scheme not in SCHEMES:
         raise BadDatabaseUrl(f"Give a URL such as {EXAMPLE}.")
     credentials, rest = _split_credentials(rest)
-    place, rest = _split(rest, "/?")
+    authority, rest = _split(rest, "/?")
     database, query = rest.removeprefix("/").partition("?")[::2]
-    values = dict(_authority(credentials, place))
+    values = dict(_target_values(credentials, authority))
     if database:
         values["dbname"] = _decoded(database)
     values |= _options(query)
-    options = {name: value for name, value in values.items() if name not in PLACE}
+    options = {name: value for name, value in values.items() if name not in TARGET_OPTIONS}
     check_options(options)
     hosts = tuple(_hosts(values))
     if options.get("sslmode") == "verify-full" and any(h.name and h.address for h in hosts):
@@ -71,7 +72,7 @@ def parse(url: str) -> Target:
 
 
 def _split(text: str, ends: str) -> tuple[str, str]:
-    """The text before the first of `ends`, and the rest with it."""
+    """Return the text before the first character of `ends`, and the rest from it on."""
     found = re.search(f"[{re.escape(ends)}]", text)
     return (text, "") if found is None else (text[: found.start()], text[found.start() :])
 
@@ -81,11 +82,11 @@ def _split_credentials(rest: str) -> tuple[str, str]:
     return (before, after[1:]) if after.startswith("@") else ("", rest)
 
 
-def _authority(credentials: str, place: str) -> Iterable[tuple[str, str]]:
-    if "@" in place:
+def _target_values(credentials: str, authority: str) -> Iterable[tuple[str, str]]:
+    if "@" in authority:
         raise BadDatabaseUrl(f"There is more than one @ before the host: {ENCODE}.")
     user, _, password = credentials.partition(":")
-    hosts = [_host_and_port(each) for each in place.split(",")]
+    hosts = [_host_and_port(each) for each in authority.split(",")]
     found = {
         "user": _decoded(user),
         "password": _decoded(password),
@@ -106,7 +107,7 @@ def _host_and_port(text: str) -> tuple[str, str]:
 
 
 def _options(query: str) -> Mapping[str, str]:
-    """An empty value is as good as none. The last of several counts."""
+    """Return the options of a query. Empty values are left out; the last of several counts."""
     found: dict[str, str] = {}
     for pair in query.split("&") if query else ():
         name, equals, value = pair.partition("=")
@@ -115,7 +116,7 @@ def _options(query: str) -> Mapping[str, str]:
         name, value = _decoded(name), _decoded(value)
         name = ALIASES.get(name, name)
         if name == "ssl":
-            # JDBC's spelling, which libpq knows, and asyncpg's own.
+            # JDBC's `ssl=true`, which libpq accepts, and asyncpg's `ssl` with a mode.
             name, value = "sslmode", "require" if value == "true" else value
         found[name] = value
     return {name: value for name, value in found.items() if value}
@@ -127,7 +128,7 @@ def _hosts(values: Mapping[str, str]) -> Sequence[Host]:
     count = len(names)
     if values.get("hostaddr"):
         if values.get("host") and len(addresses) != count:
-            raise BadDatabaseUrl("There must be as many in hostaddr as there are hosts.")
+            raise BadDatabaseUrl("hostaddr must have as many addresses as there are hosts.")
         count = len(addresses)
         names = names if values.get("host") else [""] * count
     else:
@@ -150,7 +151,7 @@ def _hosts(values: Mapping[str, str]) -> Sequence[Host]:
 def _port(text: str) -> int | None:
     if not text:
         return None
-    # It may be a part of a password: it is not shown.
+    # Not shown in the message, because it may be a part of a password.
     if not re.fullmatch(r"\d{1,5}", text) or not 0 < int(text) <= HIGHEST_PORT:
         raise BadDatabaseUrl(f"A port must be a number up to {HIGHEST_PORT}; {ENCODE}.")
     return int(text)
@@ -162,4 +163,4 @@ def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise BadDatabaseUrl("What is written with % must be UTF-8.") from None
+        raise BadDatabaseUrl("Characters that are written with % must be UTF-8.") from None

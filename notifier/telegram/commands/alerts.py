@@ -1,4 +1,4 @@
-"""What a chat chooses to be told: kinds of events, and owners."""
+"""The commands and buttons by which a chat chooses kinds of events and owners."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
@@ -12,14 +12,14 @@ from resolvers.alerts import chats
 
 KIND, KINDS, OWNERS, OWNER, ALERTS = "kind", "kinds", "owners", "owner", "alerts"
 CHOICES = {"usual": DEFAULT_KINDS, "every": frozenset(EventKind), "none": frozenset[EventKind]()}
-A_PAGE = 10
+PAGE_SIZE = 10
 ALL = "all"
 
 Item = TypeVar("Item")
 
 
 async def alerts(context: ChatContext, _: str = "") -> None:
-    await context.show(context.word("alerts"), await _kinds(context))
+    await context.edit_or_send(context.text("alerts"), await _kinds(context))
 
 
 async def toggle(context: ChatContext, kind: str) -> None:
@@ -31,7 +31,7 @@ async def toggle(context: ChatContext, kind: str) -> None:
 
 
 async def choose(context: ChatContext, which: str) -> None:
-    """`usual`, `every` or `none`."""
+    """`which`: `usual`, `every` or `none`."""
     context.recipient = await chats.choose_kinds(
         context.services, context.address, lambda _: CHOICES[which]
     )
@@ -39,22 +39,22 @@ async def choose(context: ChatContext, which: str) -> None:
 
 
 async def owners(context: ChatContext, page: str = "0") -> None:
-    """Ten at a time. A chat that is for one owner has none to choose."""
+    """Show a page of ten owners. A chat of one owner cannot choose."""
     assert context.recipient is not None  # noqa: S101
     if context.recipient.owner_id is not None:
         await alerts(context)
         return
     chosen = context.recipient.owner_ids
     names = await chats.owners_to_choose(context.services)
-    pages, number = _parted(names, A_PAGE), int(page)
-    labels = context.words["buttons"]
+    pages, number = _split(names, PAGE_SIZE), int(page)
+    labels = context.texts["buttons"]
     rows = [[_tick(labels["every_owner"], chosen is None, callback_data(OWNER, ALL, page))]]
     for id, name in pages[number] if number < len(pages) else ():
         rows.append([_tick(name, id in (chosen or ()), callback_data(OWNER, id, page))])
-    around = [("◀", number - 1), ("▶", number + 1)]
-    leaves = [Button(n, callback_data(OWNERS, to)) for n, to in around if 0 <= to < len(pages)]
+    neighbours = [("◀", number - 1), ("▶", number + 1)]
+    paging = [Button(n, callback_data(OWNERS, to)) for n, to in neighbours if 0 <= to < len(pages)]
     back = [Button(labels["back"], callback_data(ALERTS))]
-    await context.show(context.word("owners"), [*rows, *([leaves] if leaves else []), back])
+    await context.edit_or_send(context.text("owners"), [*rows, *([paging] if paging else []), back])
 
 
 async def toggle_owner(context: ChatContext, id: str, page: str) -> None:
@@ -65,14 +65,14 @@ async def toggle_owner(context: ChatContext, id: str, page: str) -> None:
 
 async def _kinds(context: ChatContext) -> Buttons:
     assert context.recipient is not None  # noqa: S101
-    told: Iterable[str] = (
+    chosen: Iterable[str] = (
         DEFAULT_KINDS if context.recipient.kinds is None else context.recipient.kinds
     )
-    names = context.words["alerts"]
-    ticks = [_tick(names[kind], kind in told, callback_data(KIND, kind)) for kind in EventKind]
-    labels = context.words["buttons"]
+    names = context.texts["alerts"]
+    ticks = [_tick(names[kind], kind in chosen, callback_data(KIND, kind)) for kind in EventKind]
+    labels = context.texts["buttons"]
     choices = [Button(labels[name], callback_data(KINDS, name)) for name in CHOICES]
-    rows = [*_parted(ticks, 2), choices]
+    rows = [*_split(ticks, 2), choices]
     if context.recipient.owner_id is None:
         rows.append([Button(labels["owners"], callback_data(OWNERS, 0))])
     return rows
@@ -82,5 +82,5 @@ def _tick(name: str, chosen: bool, data: str) -> Button:
     return Button(f"{'✅' if chosen else '⬜'} {name}", data)
 
 
-def _parted(items: Sequence[Item], length: int) -> list[Sequence[Item]]:
+def _split(items: Sequence[Item], length: int) -> list[Sequence[Item]]:
     return [items[start : start + length] for start in range(0, len(items), length)]

@@ -1,4 +1,4 @@
-"""The buttons under a device that waits."""
+"""The buttons under a device that waits for approval."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +14,7 @@ Decide = Callable[[Services, Caller, str, int], Awaitable[DeviceRow]]
 
 
 async def approve(context: ChatContext, id: str, request: str) -> None:
-    """`request`: the number of the event by which the device has asked."""
+    """`request`: the id of the event with the device's request."""
     await _decide(context, id, int(request), approve_device, "approved")
 
 
@@ -23,16 +23,16 @@ async def reject(context: ChatContext, id: str, request: str) -> None:
 
 
 async def _decide(context: ChatContext, id: str, request: int, decide: Decide, done: str) -> None:
-    """The message loses its buttons: they are good for one press, of whoever comes first."""
+    """Decide, and remove the buttons from the message: only the first press counts."""
     try:
         device = await decide(context.services, context.caller, id, request)
     except InputError as error:
         settled = error.problems[0].code is ErrorCode.CONFLICT
-        outcome, device = context.word("not_waiting" if settled else "no_such_device"), None
+        outcome, device = context.text("not_waiting" if settled else "no_such_device"), None
     else:
-        outcome = context.word(done, user=context.user_name)
+        outcome = context.text(done, user=context.user_name)
     before = context.press.text if context.press else None
     if before is None and device:
         before = card(context, device)
-    await context.show(f"{before}\n\n{outcome}" if before else outcome)
-    await context.note(outcome)
+    await context.edit_or_send(f"{before}\n\n{outcome}" if before else outcome)
+    await context.answer_press(outcome)

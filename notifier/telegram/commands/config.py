@@ -1,4 +1,4 @@
-"""A device's config, changed after a question."""
+"""Changes a device's config after a confirmation."""
 
 from dataclasses import dataclass
 
@@ -17,46 +17,46 @@ HIGHEST_QOS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is left out stays."""
+class Settings:
+    """None: unchanged."""
 
     interval_seconds: int | None = None
     qos: int | None = None
 
 
-async def config(context: ChatContext, words: str) -> None:
-    """`ID interval=30 qos=1`: asks before it changes anything."""
-    which, _, settings = words.partition(" ")
+async def config(context: ChatContext, arguments: str) -> None:
+    """`ID interval=30 qos=1`: ask for confirmation."""
+    which, _, assignments = arguments.partition(" ")
     try:
-        wanted = _parsed(settings.split())
+        settings = _parse(assignments.split())
     except ValueError:
-        wanted = None
-    if wanted is None:
-        await context.say(context.word("config_usage", longest=MAX_INTERVAL_SECONDS))
+        settings = None
+    if settings is None:
+        await context.send(context.text("config_usage", longest=MAX_INTERVAL_SECONDS))
         return
     device = await look_up(context, which)
     if device is None:
         return
-    interval, qos = wanted.interval_seconds, wanted.qos
+    interval, qos = settings.interval_seconds, settings.qos
     lines = []
     if interval not in (None, device.interval_seconds):
-        lines.append(context.word("new_interval", old=device.interval_seconds, new=interval))
+        lines.append(context.text("new_interval", old=device.interval_seconds, new=interval))
     if qos not in (None, device.qos):
-        lines.append(context.word("new_qos", old=device.qos, new=qos))
+        lines.append(context.text("new_qos", old=device.qos, new=qos))
     if not lines:
-        await context.say(context.word("same_config"))
+        await context.send(context.text("same_config"))
         return
-    question = context.word("config_question", device=title(device))
-    labels = context.words["buttons"]
+    question = context.text("config_question", device=title(device))
+    labels = context.texts["buttons"]
     data = callback_data(
-        CONFIRM, device.id, device.config_version, _or_nothing(interval), _or_nothing(qos)
+        CONFIRM, device.id, device.config_version, _or_empty(interval), _or_empty(qos)
     )
     answers = [Button(labels["confirm"], data), Button(labels["cancel"], callback_data(CANCEL))]
-    await context.say("\n".join([question, *lines, f"Id: {device.id}"]), [answers])
+    await context.send("\n".join([question, *lines, f"Id: {device.id}"]), [answers])
 
 
 async def confirm(context: ChatContext, id: str, version: str, interval: str, qos: str) -> None:
-    """Nothing is changed that was changed since the question."""
+    """Change the config, unless it was changed since the question."""
     change = ConfigChange.check(
         {
             "expectedVersion": version,
@@ -68,40 +68,40 @@ async def confirm(context: ChatContext, id: str, version: str, interval: str, qo
         device = await update_config(context.services, context.caller, id, change)
     except InputError as error:
         conflict = error.problems[0].code is ErrorCode.CONFLICT
-        await context.show(context.word("config_changed" if conflict else "no_such_device"))
+        await context.edit_or_send(context.text("config_changed" if conflict else "no_such_device"))
         return
-    told = context.word("config_done", device=title(device), version=device.config_version)
-    await context.show(f"{told}\nId: {device.id}")
+    done = context.text("config_done", device=title(device), version=device.config_version)
+    await context.edit_or_send(f"{done}\nId: {device.id}")
 
 
 async def cancel(context: ChatContext) -> None:
-    await context.show(context.word("cancelled"))
+    await context.edit_or_send(context.text("cancelled"))
 
 
-def _parsed(settings: list[str]) -> Wanted | None:
-    """None where nothing is given. Raises ValueError."""
-    values = dict(setting.lower().split("=", 1) for setting in settings)
+def _parse(assignments: list[str]) -> Settings | None:
+    """Return None if there are no settings. Raises ValueError if one is invalid."""
+    values = dict(each.lower().split("=", 1) for each in assignments)
     interval, qos = values.pop("interval", None), values.pop("qos", None)
     if values:
         raise ValueError("Only interval and qos can be set.")
-    wanted = Wanted(
+    settings = Settings(
         None if interval is None else _interval(interval), None if qos is None else _qos(qos)
     )
-    return None if wanted == Wanted() else wanted
+    return None if settings == Settings() else settings
 
 
 def _interval(text: str) -> int:
     seconds = int(text) if text.isdecimal() else int(parse_duration(text).total_seconds())
     if not 1 <= seconds <= MAX_INTERVAL_SECONDS:
-        raise ValueError("The interval is too short or too long.")
+        raise ValueError("The interval is out of range.")
     return seconds
 
 
 def _qos(text: str) -> int:
     if not 0 <= int(text) <= HIGHEST_QOS:
-        raise ValueError("There is no such QoS.")
+        raise ValueError("The QoS is out of range.")
     return int(text)
 
 
-def _or_nothing(value: int | None) -> str:
+def _or_empty(value: int | None) -> str:
     return "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""One device: its state, its config, and where it is."""
+"""The command that shows one device: state, config and place."""
 
 from collections.abc import Iterator
 
@@ -8,37 +8,37 @@ from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 from notifier.messages.buttons import approval_buttons
-from notifier.telegram.commands.devices import sign, standing
+from notifier.telegram.commands.devices import sign, status_key
 from notifier.telegram.updates.chat import ChatContext
 from resolvers.devices import queries as device_queries
 from resolvers.devices.approval import request_of
 
 
 async def device(context: ChatContext, which: str = "") -> None:
-    """By its id, its MAC address, or words that only it has."""
+    """`which`: an id, a MAC address, or words that only one device has."""
     if not which:
-        await context.say(context.word("device_usage"))
+        await context.send(context.text("device_usage"))
     elif found := await look_up(context, which):
-        request = await request_of(context.services, found) if context.decides else None
-        await context.say(card(context, found), approval_buttons(found, request, context.words))
+        request = await request_of(context.services, found) if context.may_change else None
+        await context.send(card(context, found), approval_buttons(found, request, context.texts))
         if found.latitude is not None and found.longitude is not None:
-            await context.pin(found.latitude, found.longitude)
+            await context.send_location(found.latitude, found.longitude)
 
 
 async def look_up(context: ChatContext, which: str) -> AnyDevice | None:
-    """None, and the chat told why, where it is not exactly one."""
+    """Return None, after a message to the chat, if not exactly one device matches."""
     if id := _id(which):
         found = await device_queries.device(context.services, context.caller, id)
         candidates: list[AnyDevice] = [found] if found else []
     else:
-        wanted = DeviceFilter.check({"search": which})
+        filter = DeviceFilter.check({"search": which})
         page = await device_queries.list_devices(
-            context.services, context.caller, wanted, Page(first=2)
+            context.services, context.caller, filter, Page(first=2)
         )
         candidates = [*page.rows]
     if len(candidates) == 1:
         return candidates[0]
-    await context.say(context.word("several_devices" if candidates else "no_such_device"))
+    await context.send(context.text("several_devices" if candidates else "no_such_device"))
     return None
 
 
@@ -51,10 +51,10 @@ def card(context: ChatContext, device: AnyDevice) -> str:
 
 
 def _lines(context: ChatContext, device: AnyDevice) -> Iterator[str]:
-    yield f"{sign(device)} {context.word(standing(device))}"
+    yield f"{sign(device)} {context.text(status_key(device))}"
     if device.last_seen_at and not device.online:
-        yield context.word("last_seen", at=context.moment(device.last_seen_at))
-    yield context.word(
+        yield context.text("last_seen", at=context.format_time(device.last_seen_at))
+    yield context.text(
         "config",
         interval=device.interval_seconds,
         qos=device.qos,
@@ -62,15 +62,15 @@ def _lines(context: ChatContext, device: AnyDevice) -> Iterator[str]:
         by=device.config_updated_by,
     )
     if device.state == DeviceState.ACTIVE and not device.in_sync:
-        yield context.word("out_of_sync", version=device.applied_version or "-")
+        yield context.text("out_of_sync", version=device.applied_version or "-")
     if device.applied_error:
         yield device.applied_error
     hardware = [part for part in (device.sensor_model, device.firmware) if part]
     if hardware:
-        yield context.word("hardware", hardware=", ".join(hardware))
+        yield context.text("hardware", hardware=", ".join(hardware))
     if device.latitude is not None:
-        yield context.word("coordinates", at=f"{device.latitude}, {device.longitude}")
-    yield context.word("topic", topic=device.topic)
+        yield context.text("coordinates", at=f"{device.latitude}, {device.longitude}")
+    yield context.text("topic", topic=device.topic)
     yield f"Id: {device.id}"
 
 

@@ -1,4 +1,4 @@
-"""A list of devices to leaf through, whose state is all in its buttons."""
+"""A paged list of devices. Its buttons contain all of its state."""
 
 from db.paging import cursor
 from db.tables.devices import AnyDevice
@@ -11,8 +11,8 @@ from notifier.telegram.updates.chat import ChatContext
 from resolvers.devices.queries import count_devices, list_devices
 
 LIST = "list"
-A_PAGE = 8
-# A button carries 64 bytes: a word to search for, and where the last pages began.
+PAGE_SIZE = 8
+# Button data has at most 64 bytes: for the search words and the starts of the last pages.
 SEARCH_BYTES, TRAIL_BYTES = 24, 26
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 SIGNS = {"waits": "⏳", "rejected": "⛔", "online": "🟢", "offline": "⚪"}
@@ -25,38 +25,38 @@ FILTERS = {
 
 async def devices(context: ChatContext, search: str) -> None:
     if len(search.encode()) > SEARCH_BYTES or ":" in search:
-        await context.say(context.word("search_shorter"))
+        await context.send(context.text("search_shorter"))
         return
     await _show(context, "all", [], search)
 
 
-async def leaf(context: ChatContext, which: str = "all", trail: str = "", search: str = "") -> None:
-    """`trail`: the numbers of the devices after which each page so far began."""
+async def page(context: ChatContext, which: str = "all", trail: str = "", search: str = "") -> None:
+    """`trail`: the device numbers after which the pages so far began."""
     starts = [int(start, 36) for start in trail.split(".") if start]
     await _show(context, which if which in FILTERS else "all", starts, search)
 
 
 async def _show(context: ChatContext, which: str, starts: list[int], search: str) -> None:
-    wanted = FILTERS[which].model_copy(update={"search": search or None})
-    page = Page(first=A_PAGE, after=cursor("device", starts[-1]) if starts else None)
-    found = await list_devices(context.services, context.caller, wanted, page)
-    total, exact = await count_devices(context.services, context.caller, wanted)
+    filter = FILTERS[which].model_copy(update={"search": search or None})
+    request = Page(first=PAGE_SIZE, after=cursor("device", starts[-1]) if starts else None)
+    found = await list_devices(context.services, context.caller, filter, request)
+    total, exact = await count_devices(context.services, context.caller, filter)
     rows = [
         [Button(_line(context, device), callback_data(DEVICE, device.id))] for device in found.rows
     ]
-    leaves = []
+    paging = []
     if starts:
-        leaves.append(Button("◀", _data(which, starts[:-1], search)))
+        paging.append(Button("◀", _data(which, starts[:-1], search)))
     if found.has_next:
-        leaves.append(Button("▶", _data(which, [*starts, found.rows[-1].number], search)))
-    names = context.words["buttons"]
+        paging.append(Button("▶", _data(which, [*starts, found.rows[-1].number], search)))
+    names = context.texts["buttons"]
     filters = [
         Button(f"• {names[name]}" if name == which else names[name], _data(name, [], search))
         for name in FILTERS
     ]
-    heading = context.word("devices" if exact else "devices_about", total=total)
+    heading = context.text("devices" if exact else "devices_about", total=total)
     text = "\n".join([heading, *([f"🔎 {search}"] if search else [])])
-    await context.show(text, [*rows, *([leaves] if leaves else []), filters])
+    await context.edit_or_send(text, [*rows, *([paging] if paging else []), filters])
 
 
 def _data(which: str, starts: list[int], search: str) -> str:
@@ -82,11 +82,11 @@ def _line(context: ChatContext, device: AnyDevice) -> str:
 
 
 def sign(device: AnyDevice) -> str:
-    return SIGNS[standing(device)]
+    return SIGNS[status_key(device)]
 
 
-def standing(device: AnyDevice) -> str:
-    """How it fares: the name of one of the bot's texts."""
+def status_key(device: AnyDevice) -> str:
+    """The name of the bot's text for the device's status."""
     if device.awaits_approval:
         return "waits"
     if device.state != DeviceState.ACTIVE:

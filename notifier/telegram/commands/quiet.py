@@ -1,4 +1,4 @@
-"""Times in which a chat is told nothing; what happens meanwhile it is told after them."""
+"""Muting and quiet hours of a chat. Alerts of that time are sent afterwards."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,66 +10,70 @@ from notifier.telegram.updates.chat import ChatContext
 from resolvers.alerts import chats
 
 MUTE = "mute"
-LONGEST = timedelta(days=30)
+MAX_MUTE = timedelta(days=30)
 OFF = "off"
 SPANS = {"1h": 3_600, "8h": 28_800, "1d": 86_400}
 
 
-async def mute(context: ChatContext, words: str) -> None:
-    """`2h`, `off`; without either, it asks."""
+async def mute(context: ChatContext, argument: str) -> None:
+    """`2h` or `off`. Without an argument, show buttons with durations."""
     assert context.recipient is not None  # noqa: S101
-    if words.lower() == OFF:
+    if argument.lower() == OFF:
         await _set(context, None)
         return
-    if not words:
+    if not argument:
         until = context.recipient.muted_until
         muted = until is not None and until > datetime.now(UTC)
-        text = context.word("muted", until=context.moment(until)) if until and muted else ""
-        await context.say(text or context.word("mute_usage"), _spans(context, muted=muted))
+        text = context.text("muted", until=context.format_time(until)) if until and muted else ""
+        await context.send(text or context.text("mute_usage"), _spans(context, muted=muted))
         return
     try:
-        await _set(context, parse_duration(words))
+        await _set(context, parse_duration(argument))
     except ValueError:
-        await context.say(context.word("mute_usage"), _spans(context, muted=False))
+        await context.send(context.text("mute_usage"), _spans(context, muted=False))
 
 
 async def muted(context: ChatContext, seconds: str) -> None:
-    """A button was pressed; 0: be told again."""
+    """Handle a button. `seconds` 0: end the muting."""
     await _set(context, timedelta(seconds=int(seconds)) if seconds != "0" else None)
 
 
-async def quiet(context: ChatContext, words: str) -> None:
-    """`22:00-07:00 Europe/Paris`, `off`; without either, it says how it is."""
+async def quiet(context: ChatContext, argument: str) -> None:
+    """`22:00-07:00 Europe/Paris` or `off`. Without an argument, show the quiet hours."""
     assert context.recipient is not None  # noqa: S101
-    if not words:
+    if not argument:
         hours = context.recipient.quiet_hours
         present = (
-            context.word("quiet_hours", hours=hours) if hours else context.word("no_quiet_hours")
+            context.text("quiet_hours", hours=hours) if hours else context.text("no_quiet_hours")
         )
-        await context.say(f"{present}\n{context.word('quiet_usage')}")
+        await context.send(f"{present}\n{context.text('quiet_usage')}")
         return
-    if words.lower() == OFF:
+    if argument.lower() == OFF:
         await chats.set_quiet_hours(context.services, context.address, None)
-        await context.say(context.word("no_quiet_hours"))
+        await context.send(context.text("no_quiet_hours"))
         return
     try:
-        hours = QuietHours.parse(words, context.zone)
+        hours = QuietHours.parse(argument, context.zone)
     except ValueError:
-        await context.say(context.word("quiet_usage"))
+        await context.send(context.text("quiet_usage"))
         return
     await chats.set_quiet_hours(context.services, context.address, hours)
-    await context.say(context.word("quiet_hours", hours=hours))
+    await context.send(context.text("quiet_hours", hours=hours))
 
 
 async def _set(context: ChatContext, span: timedelta | None) -> None:
     until = await chats.mute(
-        context.services, context.address, min(span, LONGEST) if span else None
+        context.services, context.address, min(span, MAX_MUTE) if span else None
     )
-    text = context.word("muted", until=context.moment(until)) if until else context.word("unmuted")
-    await context.show(text, _spans(context, muted=True) if until else ())
+    text = (
+        context.text("muted", until=context.format_time(until))
+        if until
+        else context.text("unmuted")
+    )
+    await context.edit_or_send(text, _spans(context, muted=True) if until else ())
 
 
 def _spans(context: ChatContext, *, muted: bool) -> Buttons:
     spans = [Button(name, callback_data(MUTE, seconds)) for name, seconds in SPANS.items()]
-    again = [Button(context.words["buttons"]["unmute"], callback_data(MUTE, 0))]
+    again = [Button(context.texts["buttons"]["unmute"], callback_data(MUTE, 0))]
     return [spans, again] if muted else [spans]

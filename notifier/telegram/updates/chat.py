@@ -1,4 +1,4 @@
-"""One message or press of a button in a chat, and how to answer it."""
+"""The context of a message or button press in a chat, and the ways to respond."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,22 +12,29 @@ from telebot.async_telebot import AsyncTeleBot
 from db.tables.alerts import RecipientRow
 from domain.access.caller import Caller
 from domain.alerts.recipients import Role, telegram_caller
-from notifier.channels.channel import Buttons, Doubtful, Failed, Later, Refused, Unwelcome
+from notifier.channels.channel import (
+    Buttons,
+    Failed,
+    Later,
+    Refused,
+    UnclearRefusal,
+    WriteForbidden,
+)
 from notifier.messages.texts import texts
 from notifier.telegram.api import TelegramApi
-from notifier.telegram.formatting import formatted, keyboard
+from notifier.telegram.formatting import format_text, keyboard
 from notifier.telegram.threads import Thread
 from resolvers.services import Services
 
-AGAIN_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 10.0
-# What Telegram says of a press that nobody waits for any more.
-TOO_OLD = "query is too old"
+RETRY_SECONDS = 1.0
+MAX_WAIT_SECONDS = 10.0
+# Part of Telegram's error for a button press that has expired.
+EXPIRED = "query is too old"
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackPress:
-    """Of a button under a message of ours; `text` None: the message is too old to be seen."""
+    """A press of a button under the bot's message. `text` None: the message is inaccessible."""
 
     id: str
     message_id: int
@@ -36,9 +43,9 @@ class CallbackPress:
 
 @dataclass
 class ChatContext:
-    """`thread`: where it was said, and is answered. `user`: an id; `name`: how people call the
-    chat. `recipient`: what is known of the chat; None where nobody has let it in. `zone`: a time
-    zone's name.
+    """`thread`: of the message and of the response. `name`: the chat's. `user`: the id of a person.
+
+    `recipient`: None if the chat was not invited. `zone`: the name of a time zone.
     """
 
     api: TelegramApi
@@ -51,47 +58,47 @@ class ChatContext:
     zone: str
     recipient: RecipientRow | None
     press: CallbackPress | None = None
-    noted: bool = field(default=False, init=False)
+    press_answered: bool = field(default=False, init=False)
 
     @property
     def chat(self) -> str:
-        """Its id."""
+        """The id of the chat."""
         return self.thread.chat
 
     @property
     def address(self) -> str:
-        """Of the recipient, if the chat is one."""
+        """The recipient's address; the thread's if the chat is no recipient."""
         return self.recipient.address if self.recipient else self.thread.address
 
     @property
-    def words(self) -> Mapping[str, Any]:
+    def texts(self) -> Mapping[str, Any]:
         return texts(self.language)
 
     @property
     def caller(self) -> Caller:
-        """Whoever writes, with the rights of the chat. There must be a recipient."""
+        """The person who writes, with the rights of the chat. The chat must be a recipient."""
         assert self.recipient is not None  # noqa: S101
         owner = self.recipient.owner_id
         return telegram_caller(Role(self.recipient.role), owner, self.chat, self.user)
 
     @property
-    def decides(self) -> bool:
-        """Whether things may be changed from here."""
+    def may_change(self) -> bool:
+        """Whether this chat may change devices."""
         return self.recipient is not None and self.recipient.role == Role.ADMIN
 
-    def word(self, name: str, **values: object) -> str:
-        """One of the bot's own texts."""
-        return str(self.words["bot"][name]).format(**values)
+    def text(self, name: str, **values: object) -> str:
+        """Return one of the bot's texts."""
+        return str(self.texts["bot"][name]).format(**values)
 
-    def moment(self, at: datetime) -> str:
+    def format_time(self, at: datetime) -> str:
         return f"{at.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M %Z}"
 
-    async def say(self, text: str, buttons: Buttons = ()) -> None:
-        """Raises Failed, Refused or Gone, as the others do."""
-        await self._post(
+    async def send(self, text: str, buttons: Buttons = ()) -> None:
+        """Send a message. Raises Failed, Refused or Gone, as the following methods do."""
+        await self._call(
             lambda bot: bot.send_message(
                 self.chat,
-                formatted(text),
+                format_text(text),
                 parse_mode="HTML",
                 reply_markup=keyboard(buttons),
                 disable_web_page_preview=True,
@@ -99,16 +106,16 @@ class ChatContext:
             )
         )
 
-    async def show(self, text: str, buttons: Buttons = ()) -> None:
-        """In place of the message under which a button was pressed, as far as that can be done."""
+    async def edit_or_send(self, text: str, buttons: Buttons = ()) -> None:
+        """Edit the message whose button was pressed. Send a new one if that is not possible."""
         press = self.press
         if press is None or press.text is None:
-            await self.say(text, buttons)
+            await self.send(text, buttons)
             return
         try:
-            await self._post(
+            await self._call(
                 lambda bot: bot.edit_message_text(
-                    formatted(text),
+                    format_text(text),
                     self.chat,
                     press.message_id,
                     parse_mode="HTML",
@@ -116,42 +123,40 @@ class ChatContext:
                     disable_web_page_preview=True,
                 )
             )
-        except (Refused, Doubtful) as refused:
+        except (Refused, UnclearRefusal) as refused:
             if "not modified" not in str(refused):
-                await self.say(text, buttons)
+                await self.send(text, buttons)
 
-    async def pin(self, latitude: float, longitude: float) -> None:
-        """A place on the map."""
+    async def send_location(self, latitude: float, longitude: float) -> None:
+        """Send a place on the map."""
         options = self.thread.options
-        await self._post(lambda bot: bot.send_location(self.chat, latitude, longitude, **options))
+        await self._call(lambda bot: bot.send_location(self.chat, latitude, longitude, **options))
 
-    async def is_late(self) -> bool:
-        """Whether Telegram has given the press up by now: it is answered before anything is done,
-        since a press has no date.
-        """
+    async def press_expired(self) -> bool:
+        """Answer the press to find out whether it is too old: a press has no date."""
         try:
-            await self.note()
+            await self.answer_press()
         except (Failed, Refused) as error:
-            return TOO_OLD in str(error)
+            return EXPIRED in str(error)
         return False
 
-    async def note(self, text: str | None = None) -> None:
-        """A short word to whoever pressed; without one, just that it was heard."""
+    async def answer_press(self, text: str | None = None) -> None:
+        """Confirm the press, with a short text for the person if there is one."""
         press = self.press
-        if press is None or self.noted:
+        if press is None or self.press_answered:
             return
-        self.noted = True
-        await self._post(lambda bot: bot.answer_callback_query(press.id, text))
+        self.press_answered = True
+        await self._call(lambda bot: bot.answer_callback_query(press.id, text))
 
-    async def _post(self, call: Callable[[AsyncTeleBot], Awaitable[object]]) -> None:
-        """Once more where that may help: who asked is still there, and can ask again."""
+    async def _call(self, method: Callable[[AsyncTeleBot], Awaitable[object]]) -> None:
+        """Call, and retry once: after that the person can repeat the command."""
         try:
-            await self.api.post(self.chat, call)
-        except (Unwelcome, Doubtful):
+            await self.api.send_throttled(self.chat, method)
+        except (WriteForbidden, UnclearRefusal):
             raise
         except Failed as failed:
-            seconds = failed.seconds if isinstance(failed, Later) else AGAIN_SECONDS
-            if seconds > LONGEST_WAIT_SECONDS or self.recipient is None:
+            seconds = failed.seconds if isinstance(failed, Later) else RETRY_SECONDS
+            if seconds > MAX_WAIT_SECONDS or self.recipient is None:
                 raise
             await asyncio.sleep(seconds)
-            await self.api.post(self.chat, call)
+            await self.api.send_throttled(self.chat, method)

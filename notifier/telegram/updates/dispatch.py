@@ -1,4 +1,4 @@
-"""From an update to the command or button that it means."""
+"""Finds the command or button of an update, and runs it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -29,43 +29,43 @@ from notifier.telegram.threads import Thread
 from notifier.telegram.updates.chat import CallbackPress, ChatContext
 from notifier.telegram.updates.membership import may_write, reopens
 from notifier.telegram.updates.update import ReceivedUpdate
-from resolvers.alerts.chats import chat_is_back, chat_moved, known_chat
+from resolvers.alerts.chats import chat_moved, find_authorized_chat, resume_chat
 from resolvers.services import Services
 
 log = logging.getLogger("rollcall.bot")
 
-A_MINUTE = 60
-# What was sent earlier is not done any more.
-LATE_SECONDS = 600
+MESSAGES_PER_MINUTE = 60
+# Older messages are not executed.
+MAX_AGE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """`open`: to anybody, known or not. `decides`: only for chats that may change things."""
+    """`public`: also for chats that are no recipients. `admin_only`: for chats that may change."""
 
     run: Callable[..., Awaitable[None]]
-    open: bool = False
-    decides: bool = False
+    public: bool = False
+    admin_only: bool = False
 
 
 COMMANDS = {
-    "start": Handler(start.start, open=True),
-    "help": Handler(start.help, open=True),
-    "chatid": Handler(start.chatid, open=True),
+    "start": Handler(start.start, public=True),
+    "help": Handler(start.help, public=True),
+    "chatid": Handler(start.chatid, public=True),
     "devices": Handler(devices.devices),
     "device": Handler(device.device),
-    "config": Handler(config.config, decides=True),
+    "config": Handler(config.config, admin_only=True),
     "mute": Handler(quiet.mute),
     "quiet": Handler(quiet.quiet),
     "alerts": Handler(alerts.alerts),
     "stop": Handler(stop.stop),
 }
 BUTTONS = {
-    devices.LIST: Handler(devices.leaf),
+    devices.LIST: Handler(devices.page),
     DEVICE: Handler(device.device),
-    APPROVE: Handler(approval.approve, decides=True),
-    REJECT: Handler(approval.reject, decides=True),
-    config.CONFIRM: Handler(config.confirm, decides=True),
+    APPROVE: Handler(approval.approve, admin_only=True),
+    REJECT: Handler(approval.reject, admin_only=True),
+    config.CONFIRM: Handler(config.confirm, admin_only=True),
     config.CANCEL: Handler(config.cancel),
     quiet.MUTE: Handler(quiet.muted),
     alerts.ALERTS: Handler(alerts.alerts),
@@ -77,36 +77,37 @@ BUTTONS = {
 
 
 class Dispatch:
-    """`username`: the bot's own; None while nobody knows it, so nothing is meant for it by name.
-    `zone`: the time zone of what it says.
+    """`username`: the bot's; None while unknown: commands with a bot name are ignored then.
+
+    `zone`: the time zone of times in messages.
     """
 
     def __init__(self, api: TelegramApi, zone: str) -> None:
         self._api = api
         self._zone = zone
-        self._rate = TokenBucket(A_MINUTE, "messages")
-        self._excuses = TokenBucket(1, "excuses")
+        self._rate = TokenBucket(MESSAGES_PER_MINUTE, "messages")
+        self._late_notices = TokenBucket(1, "late notices")
         self.username: str | None = None
 
-    async def __call__(self, services: Services, heard: ReceivedUpdate) -> None:
-        """Raises Unavailable: then it has to be done again."""
-        if changed := heard.raw.get("my_chat_member"):
+    async def __call__(self, services: Services, received: ReceivedUpdate) -> None:
+        """Handle an update. Raises Unavailable if it has to be retried."""
+        if changed := received.raw.get("my_chat_member"):
             if may_write(changed):
                 chat = changed["chat"]
-                await chat_is_back(services, str(chat["id"]), chat.get("username"))
+                await resume_chat(services, str(chat["id"]), chat.get("username"))
             return
-        update = Update.de_json(heard.raw)  # type: ignore[no-untyped-call]
+        update = Update.de_json(received.raw)  # type: ignore[no-untyped-call]
         query, message = update.callback_query, update.message or update.channel_post
         if query and query.message:
-            await self._pressed(services, query, query.message, heard)
+            await self._handle_press(services, query, query.message, received)
         elif message and message.migrate_to_chat_id:
             await chat_moved(services, str(message.chat.id), str(message.migrate_to_chat_id))
         elif message and reopens(message):
-            await chat_is_back(services, str(message.chat.id), message.chat.username)
+            await resume_chat(services, str(message.chat.id), message.chat.username)
         elif message and not message.is_automatic_forward and (message.text or "").strip():
-            await self._said(services, message, (message.text or "").strip())
+            await self._handle_message(services, message, (message.text or "").strip())
 
-    async def _said(self, services: Services, message: Message, text: str) -> None:
+    async def _handle_message(self, services: Services, message: Message, text: str) -> None:
         private = message.chat.type == "private"
         command = util.extract_command(text)
         if command is None and not private:
@@ -114,69 +115,71 @@ class Dispatch:
         _, _, addressed = text.split(maxsplit=1)[0].partition("@")
         if command and addressed and addressed.lower() != (self.username or "").lower():
             return
-        deed = COMMANDS.get((command or "").lower())
-        if deed is None and not (private or addressed):
+        handler = COMMANDS.get((command or "").lower())
+        if handler is None and not (private or addressed):
             return
-        context = await self._talk(services, message, _author(message))
+        context = await self._context(services, message, _author(message))
         if context is None:
             return
-        if self._api.clock.now - message.date > LATE_SECONDS:
-            await self._excuse(context, deed)
-        elif deed:
-            await self._do(context, deed, (util.extract_arguments(text) or "").strip())
+        if self._api.clock.now - message.date > MAX_AGE_SECONDS:
+            await self._answer_late(context, handler)
+        elif handler:
+            await self._run(context, handler, (util.extract_arguments(text) or "").strip())
         else:
-            await self._do(context, COMMANDS["help"], "")
+            await self._run(context, COMMANDS["help"], "")
 
-    async def _excuse(self, context: ChatContext, deed: Handler | None) -> None:
-        """For what was sent long ago: it is said once for all. Whoever writes can be written to."""
-        if deed is COMMANDS["start"]:
-            await chat_is_back(context.services, context.chat)
-        until = datetime.fromtimestamp(self._api.clock.now - LATE_SECONDS, UTC)
-        await self._say_once(context, context.word("late", until=context.moment(until)))
+    async def _answer_late(self, context: ChatContext, handler: Handler | None) -> None:
+        """Say once per chat that old messages are not executed. An old /start enables the chat."""
+        if handler is COMMANDS["start"]:
+            await resume_chat(context.services, context.chat)
+        until = datetime.fromtimestamp(self._api.clock.now - MAX_AGE_SECONDS, UTC)
+        await self._send_once(context, context.text("late", until=context.format_time(until)))
 
-    async def _say_once(self, context: ChatContext, text: str) -> None:
+    async def _send_once(self, context: ChatContext, text: str) -> None:
         try:
-            self._excuses.take(context.thread.address)
+            self._late_notices.take(context.thread.address)
         except RateLimited:
             return
-        await self._answer(context, lambda: context.say(text))
+        await self._guard(context, lambda: context.send(text))
 
-    async def _pressed(
+    async def _handle_press(
         self,
         services: Services,
         query: CallbackQuery,
         message: Message | InaccessibleMessage,
-        heard: ReceivedUpdate,
+        received: ReceivedUpdate,
     ) -> None:
         press = CallbackPress(query.id, message.message_id, getattr(message, "text", None))
-        context = await self._talk(services, message, _person(query.from_user), press)
+        context = await self._context(services, message, _person(query.from_user), press)
         if context is None:
             return
-        context.noted = heard.answered
-        if not heard.fresh:
-            if await context.is_late():
-                await self._say_once(context, context.word("late_press"))
+        context.press_answered = received.answered
+        if not received.fresh:
+            if await context.press_expired():
+                await self._send_once(context, context.text("late_press"))
                 return
-            heard.answered = True
-        what, *about = (query.data or "").split(SEPARATOR)
-        if deed := BUTTONS.get(what):
-            await self._do(context, deed, *about)
-        await self._answer(context, context.note)
+            received.answered = True
+        name, *arguments = (query.data or "").split(SEPARATOR)
+        if handler := BUTTONS.get(name):
+            await self._run(context, handler, *arguments)
+        await self._guard(context, context.answer_press)
 
-    async def _talk(
+    async def _context(
         self,
         services: Services,
         message: Message | InaccessibleMessage,
         author: "Author",
         press: CallbackPress | None = None,
     ) -> ChatContext | None:
-        """None for one that talks more than a person does."""
+        """Return None if the chat sends more messages than a person does."""
         chat, thread = message.chat, Thread.of(message)
         try:
             self._rate.take(chat.id)
         except RateLimited:
             return None
-        recipient: RecipientRow | None = await known_chat(services, thread.chat, thread.topic)
+        recipient: RecipientRow | None = await find_authorized_chat(
+            services, thread.chat, thread.topic
+        )
         return ChatContext(
             self._api,
             services,
@@ -190,40 +193,40 @@ class Dispatch:
             press,
         )
 
-    async def _do(self, context: ChatContext, deed: Handler, *about: str) -> None:
-        if context.recipient is None and not deed.open:
-            await self._answer(context, lambda: _refuse(context, "uninvited"))
-        elif deed.decides and not context.decides:
-            await self._answer(context, lambda: _refuse(context, "admins_only"))
+    async def _run(self, context: ChatContext, handler: Handler, *arguments: str) -> None:
+        if context.recipient is None and not handler.public:
+            await self._guard(context, lambda: _refuse(context, "uninvited"))
+        elif handler.admin_only and not context.may_change:
+            await self._guard(context, lambda: _refuse(context, "admins_only"))
         else:
-            await self._answer(context, lambda: deed.run(context, *about))
+            await self._guard(context, lambda: handler.run(context, *arguments))
 
-    async def _answer(self, context: ChatContext, deed: Callable[[], Awaitable[None]]) -> None:
-        """One update that can't be dealt with must not stand in the way of all the others."""
+    async def _guard(self, context: ChatContext, action: Callable[[], Awaitable[None]]) -> None:
+        """Run the action. Errors are logged or sent to the chat; only Unavailable is raised."""
         try:
-            await deed()
+            await action()
         except Unavailable:
             raise
         except (Failed, Refused, Gone) as error:
-            log.warning("No answer in chat %s: %s", context.chat, error)
+            log.warning("The response to chat %s could not be sent: %s", context.chat, error)
         except RollcallError as error:
             text = str(error)
-            await self._answer(context, lambda: context.say(text))
+            await self._guard(context, lambda: context.send(text))
         except Exception:
-            log.exception("A command or button has failed.")
+            log.exception("A command or button failed.")
 
 
 async def _refuse(context: ChatContext, name: str) -> None:
-    text = context.word(name, chat=context.thread.address)
-    if context.press and not context.noted:
-        await context.note(text)
+    text = context.text(name, chat=context.thread.address)
+    if context.press and not context.press_answered:
+        await context.answer_press(text)
     else:
-        await context.say(text)
+        await context.send(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes. `id` None: the chat itself, as a channel or an anonymous administrator does."""
+    """The sender. `id` None: the chat itself, for channels and anonymous administrators."""
 
     id: str | None
     name: str
@@ -238,13 +241,13 @@ def _author(message: Message) -> Author:
     chat = message.sender_chat
     if chat is None:
         return _person(message.from_user)
-    own = chat.id == message.chat.id
-    return Author(None if own else str(chat.id), chat.title or "")
+    same = chat.id == message.chat.id
+    return Author(None if same else str(chat.id), chat.title or "")
 
 
-def _language(spoken: str | None, recipient: RecipientRow | None) -> str:
-    """The user's, as far as there are texts in it; else the chat's."""
-    spoken = spoken or ""
-    if spoken.partition("-")[0].lower() in LANGUAGES or recipient is None:
-        return spoken or FALLBACK
+def _language(code: str | None, recipient: RecipientRow | None) -> str:
+    """The user's language if there are texts in it; else the chat's."""
+    code = code or ""
+    if code.partition("-")[0].lower() in LANGUAGES or recipient is None:
+        return code or FALLBACK
     return recipient.language

@@ -1,4 +1,4 @@
-"""What an update says about whether the bot may write in a chat."""
+"""Finds out from an update whether the bot may write in a chat."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,9 @@ REOPENED = ("forum_topic_reopened", "forum_topic_created", "general_forum_topic_
 
 
 def may_write(changed: Mapping[str, Any]) -> bool:
-    """By the bot's new status in a chat: a ChatMemberUpdated as it came, since the library knows
-    only the kinds of members that there were when it was made.
+    """Whether the bot may write by its new status. `changed`: the raw ChatMemberUpdated.
+
+    It is raw because the library does not know newer kinds of members.
     """
     bot, chat = changed["new_chat_member"], changed["chat"]
     if bot["status"] == "restricted":
@@ -22,5 +23,5 @@ def may_write(changed: Mapping[str, Any]) -> bool:
 
 
 def reopens(message: Message) -> bool:
-    """Whether it tells of a topic in which one may write again."""
+    """Whether the message is about a new or reopened topic."""
     return any(getattr(message, name, None) is not None for name in REOPENED)

@@ -1,17 +1,17 @@
-"""An update on its way to what it means."""
+"""An update as received from Telegram."""
 
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-# Within so many seconds a press is dealt with as one that has just been made.
+# Seconds within which a received button press counts as just made.
 FRESH_SECONDS = 10.0
 
 
 @dataclass
 class ReceivedUpdate:
-    """`prompt`: Telegram brought the update as soon as it had it. `answered`: a press that Telegram
-    was told of, and that it had not given up.
+    """`prompt`: Telegram sent the update as soon as it had it. `answered`: a button press that was
+    confirmed to Telegram before it expired.
     """
 
     raw: dict[str, Any]
@@ -25,12 +25,12 @@ class ReceivedUpdate:
 
     @property
     def chat(self) -> object:
-        """Whose turn it is."""
-        about: dict[str, Any] = (
+        """The chat id: updates of one chat are handled in order."""
+        message: dict[str, Any] = (
             self.raw.get("message")
             or self.raw.get("channel_post")
             or self.raw.get("my_chat_member")
             or (self.raw.get("callback_query") or {}).get("message")
             or {}
         )
-        return about.get("chat", {}).get("id")
+        return message.get("chat", {}).get("id")

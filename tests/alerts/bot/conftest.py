@@ -1,4 +1,4 @@
-"""A server, the stand-in for Telegram, and people with phones."""
+"""Fixtures: an application, the Telegram stand-in, and users of the bot."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from notifier import sender
 from server.settings import Settings
-from tests.alerts.alerted import CHAT, alerted
+from tests.alerts.alert_server import CHAT, alert_server
 from tests.alerts.bot.chat import Phone
 from tests.alerts.bot_api import BotApi
 from tests.support.client import Api
@@ -28,18 +28,18 @@ async def telegram() -> AsyncIterator[BotApi]:
 
 @pytest_asyncio.fixture
 async def api(settings: Settings, telegram: BotApi) -> AsyncIterator[Api]:
-    """The bot hears what is said."""
-    async with alerted(settings, telegram) as api:
+    """An application whose bot receives updates."""
+    async with alert_server(settings, telegram) as api:
         await telegram.until(lambda: telegram.calls["getUpdates"] > 0)
         yield api
 
 
 @pytest.fixture
-def boss(telegram: BotApi) -> Phone:
-    """The chat that the settings name."""
+def admin_chat(telegram: BotApi) -> Phone:
+    """The chat that is named in the settings."""
     return Phone(telegram, CHAT)
 
 
 @pytest.fixture
-def stranger(telegram: BotApi) -> Phone:
+def unknown_chat(telegram: BotApi) -> Phone:
     return Phone(telegram, 999)

@@ -1,4 +1,4 @@
-"""How the bot hears what is said: one server at a time, or by a webhook, whatever goes wrong."""
+"""How the bot receives updates: by polling from one server at a time, or by a webhook."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ import pytest_asyncio
 from bench.serving import ready, serving
 from notifier.telegram import bot as telegram_bot
 from server.settings import Settings
-from tests.alerts.alerted import CHAT, alerted
+from tests.alerts.alert_server import CHAT, alert_server
 from tests.alerts.bot.chat import Phone
 from tests.alerts.bot_api import TOKEN, BotApi
 from tests.conftest import changed, served
@@ -26,8 +26,8 @@ TAKE_OVER_SECONDS = 10
 
 
 @pytest.mark.alone
-async def test_a_killed_servers_bot_is_taken_over(
-    database_url: str, telegram: BotApi, boss: Phone
+async def test_another_server_takes_over_polling_of_killed_server(
+    database_url: str, telegram: BotApi, admin_chat: Phone
 ) -> None:
     environment = {
         "TELEGRAM_BOT_TOKEN": TOKEN,
@@ -36,71 +36,73 @@ async def test_a_killed_servers_bot_is_taken_over(
     }
     with ExitStack() as running:
         servers = [
-            running.enter_context(serving(database_url, outside=environment)) for _ in range(2)
+            running.enter_context(serving(database_url, environment=environment)) for _ in range(2)
         ]
         for server in servers:
             await ready(server.output)
-        talkers = lambda: [s for s in servers if "talks for the bot" in s.output.read_text()]  # noqa: E731
-        await until(lambda: len(talkers()) == 1)
-        assert "Rollcall" in await boss.says("/start")
-        [first] = talkers()
+        pollers = lambda: [s for s in servers if "runs the Telegram bot" in s.output.read_text()]  # noqa: E731
+        await until(lambda: len(pollers()) == 1)
+        assert "Rollcall" in await admin_chat.says("/start")
+        [first] = pollers()
         first.kill()
         killed = time.monotonic()
         telegram.says(CHAT, "/chatid")
-        await telegram.until(lambda: len(boss.heard) == 2)
+        await telegram.until(lambda: len(admin_chat.replies) == 2)
         assert time.monotonic() - killed < TAKE_OVER_SECONDS * delay()
-        assert len(talkers()) == 2
+        assert len(pollers()) == 2
         assert telegram.calls["getUpdates"] > 1
 
 
-async def test_two_servers_answer_once(settings: Settings, telegram: BotApi, boss: Phone) -> None:
-    async with alerted(settings, telegram), alerted(settings, telegram):
+async def test_two_servers_reply_once(
+    settings: Settings, telegram: BotApi, admin_chat: Phone
+) -> None:
+    async with alert_server(settings, telegram), alert_server(settings, telegram):
         for _ in range(5):
-            await boss.says("/chatid")
+            await admin_chat.says("/chatid")
         await telegram.until(lambda: not telegram.updates.pending)
-    assert len(boss.heard) == 5
+    assert len(admin_chat.replies) == 5
 
 
 @pytest.mark.parametrize(
     "fault", [Fault("bad_gateway"), Fault("drop_before"), Fault("truncated"), Fault("too_many", 1)]
 )
-async def test_it_goes_on_after_whatever_goes_wrong(
-    settings: Settings, telegram: BotApi, boss: Phone, fault: Fault
+async def test_bot_recovers_from_api_faults(
+    settings: Settings, telegram: BotApi, admin_chat: Phone, fault: Fault
 ) -> None:
     methods = ("getMe", "setMyCommands", "deleteWebhook", "getUpdates", "sendMessage")
     for method in methods:
         telegram.misbehave(fault, methods=[method])
-    async with alerted(settings, telegram):
-        assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+    async with alert_server(settings, telegram):
+        assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"
 
 
-async def test_an_answer_that_fails_for_good_stops_nothing(
-    settings: Settings, telegram: BotApi, boss: Phone
+async def test_permanently_failed_reply_does_not_stop_bot(
+    settings: Settings, telegram: BotApi, admin_chat: Phone
 ) -> None:
-    async with alerted(settings, telegram):
+    async with alert_server(settings, telegram):
         telegram.misbehave(Fault("bad_request"))
         telegram.says(CHAT, "/chatid")
         await telegram.until(lambda: telegram.calls["sendMessage"] == 1)
-        assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+        assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"
 
 
 @pytest.mark.alone
-async def test_one_chat_that_hangs_holds_no_other_up(
-    settings: Settings, telegram: BotApi, monkeypatch: pytest.MonkeyPatch, boss: Phone
+async def test_hanging_chat_does_not_delay_other_chats(
+    settings: Settings, telegram: BotApi, monkeypatch: pytest.MonkeyPatch, admin_chat: Phone
 ) -> None:
-    monkeypatch.setattr(telegram_bot, "LISTEN_SECONDS", 0.2)
+    monkeypatch.setattr(telegram_bot, "HANDLE_WAIT_SECONDS", 0.2)
     telegram.misbehave(*[HANG] * 8, chat_id=999)
-    async with alerted(settings, telegram):
+    async with alert_server(settings, telegram):
         for _ in range(8):
             telegram.says(999, "/chatid")
         began = time.monotonic()
         for _ in range(3):
-            assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+            assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"
         assert time.monotonic() - began < 5 * delay()
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "malformed",
     [
         {"message": {"message_id": "x"}},
         {"message": {"chat": {"id": CHAT}, "text": "/chatid"}},
@@ -108,92 +110,98 @@ async def test_one_chat_that_hangs_holds_no_other_up(
         {"something_new": {}},
     ],
 )
-async def test_an_update_that_nobody_understands_is_passed_over(
-    settings: Settings, telegram: BotApi, boss: Phone, odd: dict[str, Any]
+async def test_malformed_update_is_skipped(
+    settings: Settings, telegram: BotApi, admin_chat: Phone, malformed: dict[str, Any]
 ) -> None:
-    telegram.updates.pending.append({"update_id": 700_000_000, **odd})
-    async with alerted(settings, telegram):
+    telegram.updates.pending.append({"update_id": 700_000_000, **malformed})
+    async with alert_server(settings, telegram):
         telegram.says(CHAT, "\u3000")
-        assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+        assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"
 
 
-async def test_a_busy_database_ends_neither_the_bot_nor_the_server(
+async def test_full_connection_pool_stops_neither_bot_nor_server(
     settings: Settings,
     telegram: BotApi,
-    boss: Phone,
+    admin_chat: Phone,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("db.postgres.database.POOL_WAIT_SECONDS", 0.2)
-    async with alerted(settings, telegram) as api, AsyncExitStack() as held:
+    async with alert_server(settings, telegram) as api, AsyncExitStack() as held:
         database = api.app.state.database_supervisor.services.database
         for _ in range(16):
             session = await held.enter_async_context(database.transaction())
             await session.connection()
         telegram.says(CHAT, "/devices")
-        await until(lambda: "The bot could not do what it was told" in caplog.text)
+        await until(lambda: "The bot could not handle an update" in caplog.text)
         assert api.app.state.database_supervisor.services is not None
         await held.aclose()
-        assert await boss.says("/chatid", answers=2) == f"The id of this chat is {CHAT}"
-    assert boss.heard[0].text == "Devices: 0"
+        assert await admin_chat.says("/chatid", answers=2) == f"The id of this chat is {CHAT}"
+    assert admin_chat.replies[0].text == "Devices: 0"
 
 
-async def test_what_was_said_while_the_database_was_away_is_answered(
-    settings: Settings, telegram: BotApi, boss: Phone, monkeypatch: pytest.MonkeyPatch
+async def test_update_is_answered_after_database_outage(
+    settings: Settings, telegram: BotApi, admin_chat: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The update is not confirmed before it was dealt with."""
+    """An update is confirmed after it was handled."""
     from domain.errors import Unavailable  # noqa: PLC0415
     from notifier.telegram.updates import dispatch  # noqa: PLC0415
 
-    real, failures = dispatch.known_chat, [Unavailable("gone")]
+    original, failures = dispatch.find_authorized_chat, [Unavailable("unavailable")]
 
-    async def known_chat(*about: Any) -> Any:
+    async def find_authorized_chat(*about: Any) -> Any:
         if failures:
             raise failures.pop()
-        return await real(*about)
+        return await original(*about)
 
-    monkeypatch.setattr(dispatch, "known_chat", known_chat)
-    async with alerted(settings, telegram):
-        assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+    monkeypatch.setattr(dispatch, "find_authorized_chat", find_authorized_chat)
+    async with alert_server(settings, telegram):
+        assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"
     assert failures == []
 
 
 @pytest_asyncio.fixture
 async def hooked(settings: Settings, telegram: BotApi) -> AsyncIterator[Api]:
-    """A server that Telegram reaches: over a socket of its own."""
+    """A server with its own port, which Telegram calls."""
     import uvicorn  # noqa: PLC0415
 
     from server.app import create_app  # noqa: PLC0415
     from tests.support.ports import free_port  # noqa: PLC0415
 
     port = free_port()
-    own = changed(
+    webhook_settings = changed(
         settings,
         telegram_bot_token=TOKEN,
         telegram_chat_id=[str(CHAT)],
         telegram_api_url=telegram.url,
         telegram_webhook_url=f"http://127.0.0.1:{port}/telegram",
     )
-    app = create_app(own)
+    app = create_app(webhook_settings)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     task = asyncio.create_task(server.serve())
     await until(lambda: bool(telegram.updates.url))
-    api = Api(app, own.admin_token.get_secret_value() if own.admin_token else "")
+    api = Api(
+        app, webhook_settings.admin_token.get_secret_value() if webhook_settings.admin_token else ""
+    )
     yield api
     await api.close()
     server.should_exit = True
     await task
 
 
-async def test_a_webhook(hooked: Api, telegram: BotApi, boss: Phone) -> None:
-    assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+async def test_webhook_receives_updates_without_polling(
+    hooked: Api, telegram: BotApi, admin_chat: Phone
+) -> None:
+    assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"
     await telegram.until(lambda: not telegram.updates.pending)
     assert telegram.calls["getUpdates"] == 0
     assert len(telegram.updates.secret) == 64
     assert hooked
 
 
-async def test_only_telegram_uses_the_webhook(hooked: Api, telegram: BotApi) -> None:
+async def test_webhook_rejects_requests_without_secret_or_valid_body(
+    hooked: Api, telegram: BotApi
+) -> None:
     forged = {"update_id": 1, "message": {"message_id": 1}}
     secret = {"X-Telegram-Bot-Api-Secret-Token": telegram.updates.secret}
     url = telegram.updates.url
@@ -209,12 +217,14 @@ async def test_only_telegram_uses_the_webhook(hooked: Api, telegram: BotApi) -> 
     assert hooked
 
 
-async def test_without_a_webhook_there_is_no_such_address(settings: Settings) -> None:
+async def test_webhook_path_without_webhook_is_not_found(settings: Settings) -> None:
     async with served(settings) as api:
         assert (await api.http.post("/telegram")).status_code == 404
 
 
-async def test_polling_ends_a_webhook(settings: Settings, telegram: BotApi, boss: Phone) -> None:
+async def test_polling_removes_webhook(
+    settings: Settings, telegram: BotApi, admin_chat: Phone
+) -> None:
     await telegram.updates.set_webhook({"url": "http://127.0.0.1:9/", "secret_token": "x"})
-    async with alerted(settings, telegram):
-        assert await boss.says("/chatid") == f"The id of this chat is {CHAT}"
+    async with alert_server(settings, telegram):
+        assert await admin_chat.says("/chatid") == f"The id of this chat is {CHAT}"

@@ -1,4 +1,4 @@
-"""A client of the plainest kind."""
+"""A minimal client of the Bot API."""
 
 from typing import Any
 
@@ -13,8 +13,6 @@ BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
 class Bot:
-    """A client of the plainest kind."""
-
     def __init__(self, api: BotApi) -> None:
         self.base = f"{api.url}/bot{api.token}"
         self.http = httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False)
@@ -26,6 +24,6 @@ class Bot:
         return await self.call("sendMessage", chat_id=chat_id, text=text, **more)
 
     async def broken(self) -> type[Exception]:
-        with pytest.raises((*BROKEN, httpx.ReadTimeout)) as no:
+        with pytest.raises((*BROKEN, httpx.ReadTimeout)) as error:
             await self.send()
-        return no.type
+        return error.type

@@ -1,4 +1,4 @@
-"""The stand-in with two chats, and a bot."""
+"""Fixtures: the Telegram stand-in with two chats, and a client."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""It fails as asked."""
+"""Faults that tests request from the stand-in."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.alerts.telegram.client import CHAT, GROUP, Bot
 from tests.support.telegram import faults
 
 
-async def test_every_fault_in_its_turn(api: BotApi, bot: Bot) -> None:
+async def test_requested_faults_occur_in_order(api: BotApi, bot: Bot) -> None:
     api.misbehave(faults.too_many(1), faults.BLOCKED, faults.BAD_REQUEST)
     assert (await bot.send())["parameters"] == {"retry_after": 1}
     assert (await bot.send())["description"] == "Forbidden: bot was blocked by the user"
@@ -35,7 +35,7 @@ async def test_every_fault_in_its_turn(api: BotApi, bot: Bot) -> None:
     assert len(api.sent) == 4
 
 
-async def test_faults_are_of_a_chat_and_a_mix_of_a_seed(api: BotApi, bot: Bot) -> None:
+async def test_faults_of_one_chat_and_seeded_mix_of_faults(api: BotApi, bot: Bot) -> None:
     api.misbehave(faults.BLOCKED, chat_id=GROUP)
     assert (await bot.send())["ok"]
     assert (await bot.send(chat_id=GROUP))["error_code"] == 403

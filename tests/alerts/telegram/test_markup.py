@@ -1,4 +1,4 @@
-"""Telegram's HTML."""
+"""HTML parsing of the stand-in, the same as Telegram's."""
 
 import pytest
 
@@ -19,13 +19,13 @@ from tests.alerts.telegram.client import Bot
         ("<span>x</span>", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
     ],
 )
-async def test_html_that_telegram_can_not_parse(bot: Bot, text: str, why: str) -> None:
+async def test_invalid_html_is_refused(bot: Bot, text: str, why: str) -> None:
     answer = await bot.send(text, parse_mode="HTML")
     assert answer["description"] == f"Bad Request: can't parse entities: {why}"
     assert (await bot.send(text))["ok"]
 
 
-async def test_html_is_read_and_only_what_is_visible_counts(api: BotApi, bot: Bot) -> None:
+async def test_valid_html_is_parsed_and_limit_counts_visible_text(api: BotApi, bot: Bot) -> None:
     html = '<a href="https://x.y/?a=1&amp;b=2">Node</a> <B>&lt;7&gt;</B> &nbsp; <code>1 > 0</code>'
     html += "<blockquote expandable>q</blockquote><tg-spoiler>s</tg-spoiler>"
     message = (await bot.send(html, parse_mode="HTML"))["result"]

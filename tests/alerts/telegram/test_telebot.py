@@ -1,4 +1,4 @@
-"""The real library finds nothing wrong with the stand-in."""
+"""The telebot library works with the stand-in."""
 
 import asyncio
 from contextlib import suppress
@@ -24,7 +24,7 @@ async def bot(api: BotApi, monkeypatch: pytest.MonkeyPatch) -> Any:
     await bot.close_session()
 
 
-async def test_it_sends_and_edits(api: BotApi, bot: Any) -> None:
+async def test_telebot_sends_and_edits(api: BotApi, bot: Any) -> None:
     button = types.InlineKeyboardButton("Mute", callback_data="mute")
     keyboard = types.InlineKeyboardMarkup([[button]])
     message = await bot.send_message(CHAT, "<b>Grüße</b> &amp; 🌍", reply_markup=keyboard)
@@ -42,7 +42,7 @@ async def test_it_sends_and_edits(api: BotApi, bot: Any) -> None:
     assert await bot.delete_webhook(drop_pending_updates=True)
 
 
-async def test_it_polls(api: BotApi, bot: Any) -> None:
+async def test_telebot_polls(api: BotApi, bot: Any) -> None:
     @bot.message_handler(commands=["start"])  # type: ignore[untyped-decorator]
     async def start(message: Any) -> None:
         await bot.reply_to(message, f"{message.from_user.language_code} {message.text}")
@@ -64,7 +64,7 @@ async def test_it_polls(api: BotApi, bot: Any) -> None:
         await polling
 
 
-async def test_it_names_each_fault(api: BotApi, bot: Any) -> None:
+async def test_telebot_raises_its_exception_for_each_fault(api: BotApi, bot: Any) -> None:
     api.misbehave(faults.too_many(3), faults.BLOCKED, faults.BAD_REQUEST)
     seen = []
     for _ in range(3):
@@ -79,7 +79,7 @@ async def test_it_names_each_fault(api: BotApi, bot: Any) -> None:
     assert len(api.sent) == 1
 
 
-def test_the_synchronous_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_synchronous_telebot_polls_and_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     with BotApi() as api:
         monkeypatch.setattr(telebot.apihelper, "API_URL", api.template)
         monkeypatch.setattr(telebot.apihelper, "SESSION_TIME_TO_LIVE", 0)

@@ -1,4 +1,4 @@
-"""Updates, polled and posted."""
+"""Updates of the stand-in, by polling and by webhook."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from tests.alerts.bot_api import BotApi
 from tests.alerts.telegram.client import CHAT, Bot
 
 
-async def test_a_poll_waits_is_woken_and_confirms(api: BotApi, bot: Bot) -> None:
+async def test_poll_waits_for_update_and_confirms_it(api: BotApi, bot: Bot) -> None:
     assert (await bot.call("getUpdates", timeout=0))["result"] == []
     polling = asyncio.create_task(bot.call("getUpdates", timeout=50))
     await api.until(lambda: api.calls["getUpdates"] == 2)
@@ -24,7 +24,7 @@ async def test_a_poll_waits_is_woken_and_confirms(api: BotApi, bot: Bot) -> None
     assert (await bot.call("getUpdates", offset=update["update_id"] + 1))["result"] == []
 
 
-async def test_of_two_polls_the_older_gives_way(api: BotApi, bot: Bot) -> None:
+async def test_second_poll_ends_first_with_conflict(api: BotApi, bot: Bot) -> None:
     older = asyncio.create_task(bot.call("getUpdates", timeout=50))
     await api.until(lambda: api.calls["getUpdates"] == 1)
     newer = asyncio.create_task(bot.call("getUpdates", timeout=50))
@@ -33,16 +33,14 @@ async def test_of_two_polls_the_older_gives_way(api: BotApi, bot: Bot) -> None:
     assert len((await newer)["result"]) == 1
 
 
-async def test_a_webhook_gets_updates_with_its_secret_until_it_takes_them(
-    api: BotApi, bot: Bot
-) -> None:
-    got: list[str] = []
+async def test_webhook_gets_update_with_secret_until_accepted(api: BotApi, bot: Bot) -> None:
+    received: list[str] = []
 
     async def hook(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].split()[0])
-        got.append(head + (await reader.readexactly(length)).decode())
-        status = b"503 No" if len(got) == 1 else b"200 OK"
+        received.append(head + (await reader.readexactly(length)).decode())
+        status = b"503 No" if len(received) == 1 else b"200 OK"
         writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         await writer.drain()
         writer.close()
@@ -55,7 +53,7 @@ async def test_a_webhook_gets_updates_with_its_secret_until_it_takes_them(
         await api.until(lambda: not api.updates.pending)
         assert "503" in (await bot.call("getWebhookInfo"))["result"]["last_error_message"]
         assert (await bot.call("deleteWebhook"))["ok"]
-    assert len(got) == 2
-    assert "x-telegram-bot-api-secret-token: s-1" in got[1]
-    assert json.loads(got[1].partition("\r\n\r\n")[2])["message"]["text"] == "by post"
+    assert len(received) == 2
+    assert "x-telegram-bot-api-secret-token: s-1" in received[1]
+    assert json.loads(received[1].partition("\r\n\r\n")[2])["message"]["text"] == "by post"
     assert (await bot.call("getUpdates"))["result"] == []

@@ -1,4 +1,4 @@
-"""Data directories for servers of a test's own, copied: to make one takes seconds."""
+"""Data directories for embedded servers. They are copied, because creating one takes seconds."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.db.embedded.running import copied, started
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("made") / "data"
     with started(data_dir):
         pass
@@ -16,6 +16,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def data_dir(made: Path, tmp_path: Path) -> Path:
-    """With a database that is not running."""
-    return copied(made, tmp_path / "data")
+def data_dir(data_dir_template: Path, tmp_path: Path) -> Path:
+    """A data directory with a stopped database."""
+    return copied(data_dir_template, tmp_path / "data")

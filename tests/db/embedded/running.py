@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL of a test's own, and processes beside it."""
+"""Helpers for an embedded PostgreSQL, and for processes that are not part of it."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def started(data_dir: Path) -> Iterator[EmbeddedPostgres]:
 
 
 def copied(source: Path, target: Path) -> Path:
-    """With owners, which a copy by Python does not keep."""
+    """Copy a folder with its file owners, which Python's copy functions do not keep."""
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
     return target
 
@@ -60,7 +60,7 @@ def pid_file(data_dir: Path) -> Path:
 
 
 def crash(postgres: EmbeddedPostgres) -> None:
-    """All its processes end at once, as in a power cut; its files stay."""
+    """Kill all processes at once, as a power failure does; files remain."""
     server = psutil.Process(postgres.pid)
     processes = [server, *server.children(recursive=True)]
     for act in (psutil.Process.suspend, psutil.Process.kill):
@@ -71,21 +71,21 @@ def crash(postgres: EmbeddedPostgres) -> None:
     wait_for(lambda: not postgres.running)
 
 
-class Stranger:
-    """A process that writes down each signal it gets; `owner` is a user's id."""
+class UnrelatedProcess:
+    """A process that records the signals it receives; `owner` is a user id."""
 
     def __init__(self, folder: Path, owner: int) -> None:
-        self._said = folder / "stranger"
+        self._output = folder / "signals"
         command = [sys.executable, "-c", RECORDS_SIGNALS, str(owner)]
-        with self._said.open("w") as said:
-            self._process = subprocess.Popen(command, stdout=said)
+        with self._output.open("w") as output:
+            self._process = subprocess.Popen(command, stdout=output)
         self.pid = self._process.pid
-        wait_for(lambda: "ready" in self._said.read_text())
+        wait_for(lambda: "ready" in self._output.read_text())
 
     @property
     def signals(self) -> list[str]:
         assert self._process.poll() is None
-        return self._said.read_text().split()[1:]
+        return self._output.read_text().split()[1:]
 
     def end(self) -> None:
         self._process.kill()
@@ -93,8 +93,8 @@ class Stranger:
 
 
 def as_owner_of(path: Path) -> dict[str, Any]:
-    """For `subprocess`."""
-    found = path.stat()
-    if found.st_uid == os.geteuid():
+    """Return arguments of `subprocess` that run a command as the owner of `path`."""
+    status = path.stat()
+    if status.st_uid == os.geteuid():
         return {}
-    return {"user": found.st_uid, "group": found.st_gid, "extra_groups": []}
+    return {"user": status.st_uid, "group": status.st_gid, "extra_groups": []}

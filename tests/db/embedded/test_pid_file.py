@@ -1,4 +1,4 @@
-"""`postmaster.pid` after a crash: its number may belong to any process by now."""
+"""`postmaster.pid` after a crash: the process id may belong to another process."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from db.embedded import EmbeddedPostgres, PostgresFailed
 from db.embedded.binaries import program
 from db.embedded.pid_file import read_pid_file
 from tests.db.embedded.running import (
-    Stranger,
+    UnrelatedProcess,
     as_owner_of,
     ask,
     copied,
@@ -26,7 +26,7 @@ from tests.server.process import wait_for
 
 @pytest.fixture
 def data_dir(data_dir: Path) -> Path:
-    """Of a server that has crashed."""
+    """The data directory of a crashed server."""
     crashed(data_dir)
     return data_dir
 
@@ -37,8 +37,8 @@ def crashed(data_dir: Path) -> EmbeddedPostgres:
         return postgres
 
 
-def put_number(data_dir: Path, pid: int) -> None:
-    """Into both files that PostgreSQL looks at when it starts."""
+def write_pid(data_dir: Path, pid: int) -> None:
+    """Write the process id to both files that PostgreSQL checks at its start."""
     file = read_pid_file(data_dir / "postgres")
     assert file
     assert file.socket
@@ -48,47 +48,47 @@ def put_number(data_dir: Path, pid: int) -> None:
 
 
 @pytest.mark.parametrize("same_user", [True, False])
-async def test_a_stranger_with_its_number_is_left_alone(
+async def test_unrelated_process_with_that_pid_gets_no_signal(
     data_dir: Path, tmp_path: Path, same_user: bool
 ) -> None:
     postgres = EmbeddedPostgres(data_dir)
     owner = (data_dir / "postgres").stat().st_uid if same_user else os.geteuid()
-    stranger = Stranger(tmp_path, owner)
+    unrelated = UnrelatedProcess(tmp_path, owner)
     try:
-        put_number(data_dir, stranger.pid)
+        write_pid(data_dir, unrelated.pid)
         assert not postgres.running
         url = postgres.start()
-        assert postgres.pid != stranger.pid
+        assert postgres.pid != unrelated.pid
         assert [row[0] for row in await ask(url, "SELECT 1")] == [1]
         postgres.stop()
-        # Also where it stops one that it has not started.
-        put_back = EmbeddedPostgres(data_dir)
-        put_back.start()
-        server = psutil.Process(put_back.pid)
-        put_number(data_dir, stranger.pid)
-        put_back.stop()
-        assert stranger.signals == []
+        # The same for a stop of a server that this object has not started.
+        restarted = EmbeddedPostgres(data_dir)
+        restarted.start()
+        server = psutil.Process(restarted.pid)
+        write_pid(data_dir, unrelated.pid)
+        restarted.stop()
+        assert unrelated.signals == []
         server.send_signal(signal.SIGINT)
-        wait_for(lambda: not put_back.running)
+        wait_for(lambda: not restarted.running)
     finally:
-        stranger.end()
+        unrelated.end()
 
 
 @pytest.mark.parametrize("text", ["", "\n", "x\n", "0\n", "99999999999\n", "1\n", "-1\n"])
-def test_a_broken_file_is_no_obstacle(data_dir: Path, text: str) -> None:
+def test_start_with_invalid_pid_file(data_dir: Path, text: str) -> None:
     pid_file(data_dir).write_text(text)
     with started(data_dir) as postgres:
         assert postgres.running
 
 
-def test_this_very_process_is_no_obstacle(data_dir: Path) -> None:
-    put_number(data_dir, os.getpid())
+def test_start_with_pid_of_this_process_in_file(data_dir: Path) -> None:
+    write_pid(data_dir, os.getpid())
     with started(data_dir) as postgres:
         assert postgres.pid != os.getpid()
 
 
-async def test_the_number_of_another_folders_server(data_dir: Path, tmp_path: Path) -> None:
-    """A copy of a data folder names the server of the one that it was copied from."""
+async def test_pid_of_server_of_another_data_directory(data_dir: Path, tmp_path: Path) -> None:
+    """A copied data directory names the server of the original."""
     with started(moved(data_dir, tmp_path / "My one")) as one:
         await ask(one.start(), "CHECKPOINT")
         copied(tmp_path / "My one", tmp_path / "two")
@@ -98,31 +98,31 @@ async def test_the_number_of_another_folders_server(data_dir: Path, tmp_path: Pa
         assert await ask(one.start(), "SELECT 1")
 
 
-def test_a_server_that_cannot_be_seen_is_not_joined_by_a_second(data_dir: Path) -> None:
-    """As one in another container, which has other numbers for its processes."""
+def test_no_second_server_is_started_beside_invisible_one(data_dir: Path) -> None:
+    """For example, a server in another container, where process ids differ."""
     with started(data_dir) as postgres:
         server = postgres.pid
-        right = pid_file(data_dir).read_text()
-        put_number(data_dir, 1)
+        correct_text = pid_file(data_dir).read_text()
+        write_pid(data_dir, 1)
         with pytest.raises(PostgresFailed, match="another container"), started(data_dir):
             pass
-        pid_file(data_dir).write_text(right)
+        pid_file(data_dir).write_text(correct_text)
         assert postgres.pid == server
 
 
-async def test_one_that_was_left_running_is_taken_up(data_dir: Path) -> None:
-    """As earlier versions of Rollcall have started it, from elsewhere."""
+async def test_running_server_is_adopted(data_dir: Path) -> None:
+    """Earlier versions of Rollcall started the server with other options."""
     folder, postgres = data_dir / "postgres", EmbeddedPostgres(data_dir)
-    old = left_running(folder)
+    left_running = start_directly(folder)
     wait_for(lambda: postgres.running and b"ready" in pid_file(data_dir).read_bytes())
     url = postgres.start()
-    assert postgres.pid == old.pid
+    assert postgres.pid == left_running.pid
     assert await ask(url, "SELECT 1")
     postgres.stop()
-    assert old.wait(10) == 0
+    assert left_running.wait(10) == 0
 
 
-def left_running(folder: Path) -> subprocess.Popen[bytes]:
+def start_directly(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [program("postgres"), "-D", str(folder), "-h", "", "-k", str(folder)],
         **as_owner_of(folder),

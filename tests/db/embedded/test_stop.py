@@ -1,4 +1,4 @@
-"""Starts and stops are over in time, whatever state the server is in."""
+"""Starts and stops end in time, whatever state the server is in."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from db.embedded import EmbeddedPostgres, PostgresFailed, PostgresUnusable
 from tests.db.embedded.running import ROOT, ask, crash, pid_file, started
 from tests.server.process import wait_for
 
-LONGEST_START_SECONDS = 10
+MAX_START_SECONDS = 10
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def frozen(postgres: EmbeddedPostgres) -> Iterator[psutil.Process]:
             process.resume()
 
 
-def test_a_frozen_server_does_not_hold_up_the_stop(
+def test_stop_of_frozen_server_ends_in_time(
     postgres: EmbeddedPostgres, frozen: psutil.Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     since = time.monotonic()
@@ -46,21 +46,21 @@ def test_a_frozen_server_does_not_hold_up_the_stop(
     assert time.monotonic() - since < 2
     assert str(frozen.pid) in caplog.text
     assert frozen.is_running()
-    # The next start says what is the matter, and starts no second one.
+    # The next start reports the frozen server and starts no second one.
     since = time.monotonic()
     with pytest.raises(PostgresFailed, match=f"kill -CONT {frozen.pid}") as failed:
         postgres.start()
-    assert time.monotonic() - since < LONGEST_START_SECONDS
+    assert time.monotonic() - since < MAX_START_SECONDS
     assert not isinstance(failed.value, PostgresUnusable)
     for process in reversed([frozen, *frozen.children(recursive=True)]):
         process.resume()
-    # It has kept the signal.
+    # The signal was pending while the server was frozen.
     wait_for(lambda: not postgres.running)
     postgres.start()
     assert postgres.pid != frozen.pid
 
 
-async def test_open_connections_do_not_hold_up_the_stop(postgres: EmbeddedPostgres) -> None:
+async def test_stop_with_open_connections_ends_in_time(postgres: EmbeddedPostgres) -> None:
     connection = await asyncpg.connect(postgres.start())
     await connection.execute("BEGIN; CREATE TABLE x (y int)")
     postgres.stop()
@@ -68,7 +68,7 @@ async def test_open_connections_do_not_hold_up_the_stop(postgres: EmbeddedPostgr
     connection.terminate()
 
 
-def test_a_start_is_given_up_for_a_stop(tmp_path: Path) -> None:
+def test_stop_aborts_running_start(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path / "data")
     failures: list[BaseException] = []
 
@@ -85,12 +85,12 @@ def test_a_start_is_given_up_for_a_stop(tmp_path: Path) -> None:
     thread.join()
     assert not postgres.running
     assert len(failures) == 1
-    # What it has left is no obstacle.
+    # The remaining files do not prevent the next start.
     with started(tmp_path / "data"):
         assert postgres.running
 
 
-def test_the_last_of_several_processes_stops_it(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+def test_last_of_several_processes_stops_server(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     other = EmbeddedPostgres(tmp_path / "data")
     other.start()
     postgres.stop()
@@ -99,7 +99,7 @@ def test_the_last_of_several_processes_stops_it(postgres: EmbeddedPostgres, tmp_
     assert not other.running
 
 
-def test_many_that_start_at_once_share_one(tmp_path: Path) -> None:
+def test_concurrent_starts_share_one_server(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from db.embedded import EmbeddedPostgres\n"
         "postgres = EmbeddedPostgres(Path(sys.argv[1])); postgres.start()\n"
@@ -127,7 +127,9 @@ def test_many_that_start_at_once_share_one(tmp_path: Path) -> None:
     wait_for(lambda: not EmbeddedPostgres(tmp_path / "data").running)
 
 
-async def test_it_is_waited_for_while_it_stops(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_start_fails_while_server_is_stopping(
+    postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
     """A smart shutdown waits for its clients."""
     connection = await asyncpg.connect(postgres.start())
     first = postgres.pid
@@ -140,17 +142,17 @@ async def test_it_is_waited_for_while_it_stops(postgres: EmbeddedPostgres, tmp_p
     assert postgres.pid != first
 
 
-def test_one_that_recovers_is_waited_for(
+def test_start_during_recovery_names_the_process(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever takes long before it is ready: here, the startup process is frozen."""
+    """The startup process is frozen, as if recovery took long."""
     monkeypatch.setattr("db.embedded.server.START_SECONDS", 2.0)
     crash(postgres)
-    tried = threading.Thread(target=pytest.raises, args=(PostgresFailed, postgres.start))
-    tried.start()
+    start_attempt = threading.Thread(target=pytest.raises, args=(PostgresFailed, postgres.start))
+    start_attempt.start()
     startup: list[psutil.Process] = []
 
-    def found() -> bool:
+    def startup_suspended() -> bool:
         startup[:] = [
             child
             for child in (psutil.Process(postgres.pid).children() if postgres.running else [])
@@ -158,13 +160,13 @@ def test_one_that_recovers_is_waited_for(
         ]
         for child in startup:
             child.suspend()
-        return bool(startup) or not tried.is_alive()
+        return bool(startup) or not start_attempt.is_alive()
 
-    wait_for(found)
+    wait_for(startup_suspended)
     if not startup:
-        pytest.skip("it was too fast to be seen recovering")
+        pytest.skip("recovery was too fast to observe")
     pid = postgres.pid
-    tried.join()
+    start_attempt.join()
     with pytest.raises(PostgresFailed, match=f"process {pid}.* recovers") as failed:
         postgres.start()
     assert not isinstance(failed.value, PostgresUnusable)
@@ -174,25 +176,25 @@ def test_one_that_recovers_is_waited_for(
     assert postgres.pid == pid
 
 
-def test_processes_of_a_server_that_was_killed_are_named(
+def test_leftover_processes_of_killed_server_are_named(
     postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     server = psutil.Process(postgres.pid)
-    left = server.children()[0]
-    left.suspend()
+    leftover = server.children()[0]
+    leftover.suspend()
     file = pid_file(tmp_path / "data")
     _, rest = file.read_text().split("\n", 1)
     try:
         server.kill()
         wait_for(lambda: not postgres.running)
-        with pytest.raises(PostgresFailed, match=str(left.pid)) as failed:
+        with pytest.raises(PostgresFailed, match=str(leftover.pid)) as failed:
             postgres.start()
         assert not isinstance(failed.value, PostgresUnusable)
-        # Also where the old file names another process by now.
+        # The same if the old file names another process.
         file.write_text(f"{os.getpid()}\n{rest}")
-        with pytest.raises(PostgresFailed, match=str(left.pid)):
+        with pytest.raises(PostgresFailed, match=str(leftover.pid)):
             postgres.start()
     finally:
-        left.kill()
-    wait_for(lambda: not psutil.pid_exists(left.pid))
+        leftover.kill()
+    wait_for(lambda: not psutil.pid_exists(leftover.pid))
     postgres.start()

@@ -35,7 +35,7 @@ print("peak boot:", gc.mem_alloc() - base)
 # ---
 gc.collect()  # as main.py does
 # ---
-print("kept after the boot:", gc.mem_alloc() - base)
+print("in use after the boot:", gc.mem_alloc() - base)
 from esp_client import report
 
 print("\n".join(report.lines(client, True)))
@@ -60,7 +60,7 @@ modules.unload(modules.SERVER)
 # ---
 gc.collect()  # as modules.unload does
 # ---
-print("kept without the server:", gc.mem_alloc() - base)
+print("in use without the server:", gc.mem_alloc() - base)
 from esp_client.session import Session
 
 session = Session(Settings, device.record, device.sampler, print)
@@ -69,7 +69,7 @@ print("peak connecting:", gc.mem_alloc() - base)
 # ---
 gc.collect()  # as modules.collect does
 # ---
-print("kept in a session:", gc.mem_alloc() - base)
+print("in use in a session:", gc.mem_alloc() - base)
 session.step(0)
 print("peak config:", gc.mem_alloc() - base)
 # ---
@@ -84,7 +84,7 @@ modules.unload(modules.BROKER)
 # ---
 gc.collect()  # as modules.unload does
 # ---
-print("kept without the broker:", gc.mem_alloc() - base)
+print("in use without the broker:", gc.mem_alloc() - base)
 state = json.load(open("/state.json"))
 config, topics = state["device"]["config"], state["device"]["topics"]
 print("stored:", state["token"], config["intervalSeconds"], topics["listen"])

@@ -1,4 +1,4 @@
-"""`micropython live.py FOLDER URL STATE`: a device on MicroPython's unix port, until it is killed."""
+"""Run a device on MicroPython's unix port: `micropython live.py FOLDER URL STATE`."""
 
 import sys
 

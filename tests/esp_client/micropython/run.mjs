@@ -1,5 +1,5 @@
-// Runs a script on a real MicroPython: `node run.mjs FOLDER SCRIPT`, FOLDER being esp_client's
-// modules. Phases of the script are parted by `# ---`: this port collects garbage between them only.
+// Runs a script on MicroPython: `node run.mjs FOLDER SCRIPT`. FOLDER has the modules of esp_client.
+// `# ---` separates phases of the script: this port collects garbage only between phases.
 import { readFileSync, readdirSync } from "node:fs";
 import { loadMicroPython } from "@micropython/micropython-webassembly-pyscript/micropython.mjs";
 
@@ -9,6 +9,6 @@ micropython.FS.mkdir("/lib");
 micropython.FS.mkdir("/lib/esp_client");
 for (const name of readdirSync(folder))
   micropython.FS.writeFile(`/lib/esp_client/${name}`, readFileSync(`${folder}/${name}`));
-// The VM has no network: this socket plays the server's answer.
+// The VM has no network: this fake socket returns the responses.
 micropython.FS.writeFile("/lib/socket.py", readFileSync(new URL("socket.py", import.meta.url)));
 for (const phase of readFileSync(script, "utf8").split("# ---\n")) micropython.runPython(phase);

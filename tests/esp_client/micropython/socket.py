@@ -1,4 +1,4 @@
-"""Takes the place of MicroPython's socket, and plays the server's answer and a broker's."""
+"""A fake of MicroPython's socket with scripted responses of the server and a broker."""
 
 SOCK_STREAM = 1
 ID = "ec42179b76a53de03a9ace42975a4fc6"
@@ -24,12 +24,12 @@ CONFIG = (
 )
 PUBLISHED = bytes([0, len(BASE) + 7]) + BASE.encode() + b"/config" + b"\x00\x07" + CONFIG
 MESSAGE = b"\x33" + bytes([len(PUBLISHED) & 127 | 128, len(PUBLISHED) >> 7]) + PUBLISHED
-published = []  # the beginnings of what the broker got
+published = []  # payloads that the broker received
 
 
 class socket:  # noqa: N801
     def __init__(self, *_):
-        self.answers = []
+        self.responses = []
         self.position = 0
 
     def settimeout(self, seconds):
@@ -43,30 +43,30 @@ class socket:  # noqa: N801
 
     def sendall(self, data):
         if self.port == 8000:
-            self.answers.append(HTTP)
+            self.responses.append(HTTP)
             return
         start = 3 if data[1] > 127 else 2
         kind, number = data[0] & 0xF0, data[start : start + 2]
         if kind == 0x10:
-            self.answers.append(b"\x20\x02\x00\x00")
+            self.responses.append(b"\x20\x02\x00\x00")
         elif kind == 0x30:
             size = 2 + int.from_bytes(number, "big")
             published.append(data[start + size + 2 :])
-            self.answers.append(b"\x40\x02" + data[start + size : start + size + 2])
+            self.responses.append(b"\x40\x02" + data[start + size : start + size + 2])
         elif kind == 0x80:
             topics = data.count(b"acme/")
-            self.answers.append(b"\x90" + bytes([2 + topics]) + number + b"\x01" * topics)
+            self.responses.append(b"\x90" + bytes([2 + topics]) + number + b"\x01" * topics)
             if data.endswith(b"/config\x01"):
-                self.answers.append(MESSAGE)
+                self.responses.append(MESSAGE)
 
     def recv(self, size):
-        # No rest is copied: only what the client itself takes is to be measured.
-        if not self.answers:
+        # The rest is not copied: the test measures only the memory of the client.
+        if not self.responses:
             raise OSError(11)
-        data = self.answers[0][self.position : self.position + size]
+        data = self.responses[0][self.position : self.position + size]
         self.position += len(data)
-        if self.position == len(self.answers[0]):
-            self.answers.pop(0)
+        if self.position == len(self.responses[0]):
+            self.responses.pop(0)
             self.position = 0
         return data
 

@@ -22,6 +22,6 @@ async def other(one: Instance, settings: Settings) -> AsyncIterator[Instance]:
 
 @pytest_asyncio.fixture
 async def device(one: Instance) -> str:
-    """The id of a device of Acme's."""
+    """The id of a device that belongs to Acme."""
     registered = await one.api.register(one.api.admin)
     return str(registered["device"]["id"])

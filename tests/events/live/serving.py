@@ -1,4 +1,4 @@
-"""The application on a real TCP port, in the process of the test, and real sockets to it."""
+"""The application on a TCP port in the test process, with WebSocket and SSE clients."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ subscription ($deviceId: ID, $owner: String, $after: ID) {
 
 
 class Instance:
-    """One server of perhaps several on the same database."""
+    """One running server. Several may share a database."""
 
     def __init__(self, app: FastAPI, settings: Settings, port: int) -> None:
         self.app = app
@@ -63,7 +63,7 @@ async def instance(settings: Settings, port: int = 0) -> AsyncIterator[Instance]
 
 
 class Socket:
-    """A client of graphql-transport-ws that shows every message."""
+    """A graphql-transport-ws client that returns every message."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -94,7 +94,7 @@ class Socket:
         await self.send({"type": "subscribe", "id": id, "payload": payload})
 
     async def change(self) -> Any:
-        """The next change of a config."""
+        """Return the next config change."""
         message = await self.message()
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
@@ -106,7 +106,7 @@ class Socket:
         return message["payload"]
 
     async def closing(self) -> tuple[int, str]:
-        """Code and reason with which the server closes; what comes before is read and dropped."""
+        """Wait until the server closes; return code and reason. Earlier messages are discarded."""
         with suppress(ConnectionClosed):
             async with asyncio.timeout(WAIT_SECONDS):
                 while True:
@@ -127,13 +127,13 @@ async def dial(url: str, **options: Any) -> ClientConnection:
 
 
 class Stream:
-    """Server-sent events, as they come."""
+    """A stream of server-sent events."""
 
     def __init__(self, lines: AsyncIterator[str]) -> None:
         self._lines = lines
 
     async def event(self) -> tuple[str, Any]:
-        """Name and data of the next event; ("end", None) where the stream ends."""
+        """Return name and data of the next event, or ("end", None) at the end of the stream."""
         name = ""
         async with asyncio.timeout(WAIT_SECONDS):
             async for line in self._lines:

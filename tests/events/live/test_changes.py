@@ -1,4 +1,4 @@
-"""`configChanged`: each change once, in order, through whichever server, also after a break."""
+"""`configChanged`: each change once and in order, from any server, also after a reconnect."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.client import BENCH
 from tests.support.waiting import until
 
 
-async def test_a_change_is_seen(one: Instance, device: str) -> None:
+async def test_subscriber_receives_config_change(one: Instance, device: str) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.subscribe()
         await until(lambda: one.subscriptions == 1)
@@ -31,7 +31,7 @@ async def test_a_change_is_seen(one: Instance, device: str) -> None:
     assert change["previous"] == {"version": 1}
 
 
-async def test_a_change_through_another_server_is_seen(
+async def test_subscriber_receives_change_made_on_another_server(
     one: Instance, other: Instance, device: str
 ) -> None:
     async with await Socket.open(one.url, ADMIN) as socket, streamed(one.url, ADMIN) as stream:
@@ -39,12 +39,12 @@ async def test_a_change_through_another_server_is_seen(
         await until(lambda: one.subscriptions == 2)
         for interval in range(10, 20):
             await change_config(other.api, device, interval)
-        for follower in (socket, stream):
-            seen = [(await follower.change())["config"]["version"] for _ in range(10)]
+        for subscriber in (socket, stream):
+            seen = [(await subscriber.change())["config"]["version"] for _ in range(10)]
             assert seen == list(range(2, 12))
 
 
-async def test_whoever_resumes_misses_nothing_and_sees_nothing_twice(
+async def test_resume_after_cursor_delivers_each_change_once(
     one: Instance, other: Instance, device: str
 ) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
@@ -62,7 +62,7 @@ async def test_whoever_resumes_misses_nothing_and_sees_nothing_twice(
     assert versions == [3, 4, 5]
 
 
-async def test_following_from_the_latest_cursor(one: Instance, device: str) -> None:
+async def test_subscribe_after_latest_cursor_and_after_zero(one: Instance, device: str) -> None:
     start = (await one.api.ask("{ latestCursor }"))["latestCursor"]
     await change_config(one.api, device, 11)
     async with streamed(one.url, ADMIN, after=start) as stream:
@@ -72,7 +72,7 @@ async def test_following_from_the_latest_cursor(one: Instance, device: str) -> N
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "99999999", "9" * 30, "1e3", "٣"])
-async def test_a_cursor_that_is_none(one: Instance, cursor: str) -> None:
+async def test_invalid_cursor_is_not_found(one: Instance, cursor: str) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.subscribe(after=cursor)
         [error] = await socket.errors()
@@ -81,10 +81,10 @@ async def test_a_cursor_that_is_none(one: Instance, cursor: str) -> None:
     await until(lambda: one.subscriptions == 0)
 
 
-async def test_a_transaction_that_commits_late_is_not_missed(
+async def test_late_commit_with_lower_event_id_is_delivered(
     one: Instance, device: str, database_url: str
 ) -> None:
-    """Its event has the lower id, and another one's was seen before."""
+    """The late event has a lower id than an event that was committed earlier."""
     slow = await asyncpg.connect(database_url)
     try:
         async with await Socket.open(one.url, ADMIN) as socket:
@@ -115,14 +115,14 @@ async def test_a_transaction_that_commits_late_is_not_missed(
         await slow.close()
 
 
-async def test_a_subscriber_sees_what_its_token_may_see(one: Instance, device: str) -> None:
+async def test_subscription_is_filtered_by_token_scope(one: Instance, device: str) -> None:
     foreign = await one.api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
     foreign_id = foreign["device"]["id"]
     viewer = await one.api.key(kind="VIEWER", owner="Acme")
-    own = (await one.api.register(await one.api.key(), mac="24:6f:28:00:00:02"))["token"]
+    device_token = (await one.api.register(await one.api.key(), mac="24:6f:28:00:00:02"))["token"]
     async with (
         await Socket.open(one.url, viewer) as acme,
-        await Socket.open(one.url, own) as alone,
+        await Socket.open(one.url, device_token) as alone,
         await Socket.open(one.url, ADMIN) as chosen,
         await Socket.open(one.url, ADMIN) as owned,
     ):
@@ -133,18 +133,18 @@ async def test_a_subscriber_sees_what_its_token_may_see(one: Instance, device: s
         await until(lambda: one.subscriptions == 4)
         await change_config(one.api, device, 20)
         await change_config(one.api, foreign_id, 21)
-        mine = (await one.api.ask("{ me { id } }", own))["me"]["id"]
-        await change_config(one.api, mine, 22)
-        assert [(await acme.change())["device"]["id"] for _ in range(2)] == [device, mine]
-        assert (await alone.change())["device"]["id"] == mine
+        own_id = (await one.api.ask("{ me { id } }", device_token))["me"]["id"]
+        await change_config(one.api, own_id, 22)
+        assert [(await acme.change())["device"]["id"] for _ in range(2)] == [device, own_id]
+        assert (await alone.change())["device"]["id"] == own_id
         assert (await chosen.change())["device"]["id"] == foreign_id
         assert (await owned.change())["device"]["id"] == foreign_id
     async with streamed(one.url, viewer, after="0") as replayed:
-        assert [(await replayed.change())["device"]["id"] for _ in range(2)] == [device, mine]
+        assert [(await replayed.change())["device"]["id"] for _ in range(2)] == [device, own_id]
 
 
-async def test_what_is_told_to_one_is_not_told_to_another(one: Instance, device: str) -> None:
-    """Who asks for the same and sees the same is told the same; the device is Globex's by now."""
+async def test_shared_result_respects_scope_of_each_subscriber(one: Instance, device: str) -> None:
+    """Subscribers with the same query and scope share a result. The device moves to Globex."""
     foreign = await one.api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
     acme = await one.api.key(kind="VIEWER", owner="Acme")
     services = one.app.state.database_supervisor.services
@@ -164,41 +164,45 @@ async def test_what_is_told_to_one_is_not_told_to_another(one: Instance, device:
             start_new_version(session, system("test"), moved, interval_seconds=21)
             await session.flush()
             moved.owner = globex.owner
-        told = [await socket.change() for socket in (first, confined, second)]
-    assert {change["config"]["intervalSeconds"] for change in told} == {21}
-    assert told[0] == told[2]
-    assert told[0]["device"]["owner"] == "Globex"
-    assert told[1]["device"] is None
+        changes = [await socket.change() for socket in (first, confined, second)]
+    assert {change["config"]["intervalSeconds"] for change in changes} == {21}
+    assert changes[0] == changes[2]
+    assert changes[0]["device"]["owner"] == "Globex"
+    assert changes[1]["device"] is None
 
 
-@pytest.mark.parametrize("wanted", [{"deviceId": "0" * 32}, {"deviceId": "x"}, {"owner": "Nobody"}])
-async def test_following_what_is_not_there(one: Instance, wanted: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "variables", [{"deviceId": "0" * 32}, {"deviceId": "x"}, {"owner": "Unknown"}]
+)
+async def test_subscribe_to_unknown_device_or_owner_is_not_found(
+    one: Instance, variables: dict[str, str]
+) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.subscribe(**wanted)
+        await socket.subscribe(**variables)
         [error] = await socket.errors()
         assert error["extensions"]["code"] == "NOT_FOUND"
-        assert error["extensions"]["problems"][0]["field"] in wanted
+        assert error["extensions"]["problems"][0]["field"] in variables
 
 
-async def test_another_owners_devices_can_not_be_followed(one: Instance, device: str) -> None:
+async def test_subscribe_to_device_of_another_owner_is_not_found(
+    one: Instance, device: str
+) -> None:
     await one.api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
     viewer = await one.api.key(kind="VIEWER", owner="Globex")
-    wanted: list[dict[str, Any]] = [{"deviceId": device}, {"owner": "Acme"}]
+    selections: list[dict[str, Any]] = [{"deviceId": device}, {"owner": "Acme"}]
     async with await Socket.open(one.url, viewer) as socket:
-        for variables in wanted:
+        for variables in selections:
             await socket.subscribe(**variables)
             assert (await socket.errors())[0]["extensions"]["code"] == "NOT_FOUND"
 
 
-async def test_an_enrolment_key_follows_nothing(one: Instance) -> None:
+async def test_enrolment_key_may_not_subscribe(one: Instance) -> None:
     async with await Socket.open(one.url, await one.api.key()) as socket:
         await socket.subscribe()
         assert (await socket.errors())[0]["extensions"]["code"] == "FORBIDDEN"
 
 
-async def test_a_device_that_has_moved_on_is_not_shown_to_its_old_owner(
-    one: Instance, device: str
-) -> None:
+async def test_moved_device_is_hidden_from_former_owner(one: Instance, device: str) -> None:
     await one.api.register(ADMIN, mac="24:6f:28:00:00:01", owner="Globex")
     await change_config(one.api, device, 20)
     await one.api.change("updateDevice", id=device, owner="Globex")
@@ -212,7 +216,7 @@ async def test_a_device_that_has_moved_on_is_not_shown_to_its_old_owner(
     assert (change["device"]["owner"], change["config"]["version"]) == ("Globex", 3)
 
 
-async def test_a_long_history_comes_whole_and_in_order(
+async def test_long_replay_is_complete_and_in_order(
     one: Instance, device: str, database: Database
 ) -> None:
     count = 1_234
@@ -224,10 +228,10 @@ async def test_a_long_history_comes_whole_and_in_order(
     assert versions == list(range(2, count + 2))
 
 
-async def test_a_slow_reader_is_cut_off_and_can_resume(
+async def test_slow_consumer_is_disconnected_and_can_resume(
     settings: Settings, database: Database
 ) -> None:
-    """`max_queue`: how much this client takes before it stops to read from its socket."""
+    """`max_queue`: messages that this client buffers before it stops reading from its socket."""
     count = 60_000
     async with instance(changed(settings, max_waiting_events=500)) as one:
         device = (await one.api.register(ADMIN, **BENCH))["device"]["id"]
@@ -236,7 +240,7 @@ async def test_a_slow_reader_is_cut_off_and_can_resume(
             await until(lambda: one.subscriptions == 1)
             await write_changes(database, device, count)
             feed = one.app.state.database_supervisor.services.feeds.changes
-            await until(lambda: feed.cut_off == 1)
+            await until(lambda: feed.slow_consumers == 1)
             seen = [await socket.change()]
             while (message := await next_or_close(socket)) is not None:
                 seen.append(message)
@@ -250,10 +254,10 @@ async def test_a_slow_reader_is_cut_off_and_can_resume(
             assert (await socket.change())["config"]["version"] == versions[-1] + 1
 
 
-async def test_a_log_restored_to_another_server_goes_on(
+async def test_event_log_restored_to_another_postgres_is_usable(
     settings: Settings, database: Database
 ) -> None:
-    """Its transaction numbers are from a server that had counted further."""
+    """The restored transaction ids are higher than those of the new PostgreSQL."""
     async with instance(settings) as one:
         device = (await one.api.register(ADMIN, **BENCH))["device"]["id"]
         for interval in (10, 11, 12):
@@ -271,12 +275,12 @@ async def test_a_log_restored_to_another_server_goes_on(
 async def next_or_close(socket: Socket) -> Any:
     try:
         return await socket.change()
-    except Exception:  # noqa: BLE001  the close is looked at by whoever asks
+    except Exception:  # noqa: BLE001  the caller checks the close code
         return None
 
 
 async def write_changes(database: Database, device: str, count: int) -> None:
-    """As many config changes, straight into the log and in one transaction."""
+    """Insert config changes into the event log in one transaction."""
     async with database.transaction() as session:
         await session.execute(
             text(

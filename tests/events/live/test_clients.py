@@ -1,4 +1,4 @@
-"""npm's own clients and audits, unchanged, against a real server."""
+"""Unmodified npm clients and audits against a real server."""
 
 import asyncio
 import json
@@ -28,26 +28,26 @@ async def started(clients: Path, *command: str, **environment: str) -> asyncio.s
     )
 
 
-async def test_all_the_audits_of_graphql_over_http(one: Instance, clients: Path) -> None:
+async def test_graphql_over_http_audits_pass(one: Instance, clients: Path) -> None:
     ended = await started(clients, "audits.mjs", one.url)
     output, errors = await ended.communicate()
     assert output.decode() == "61 audits\n", errors.decode()
 
 
 @pytest.mark.parametrize("protocol", ["ws", "sse"])
-async def test_a_client_follows_changes_and_resumes(
+async def test_npm_client_receives_changes_and_resumes(
     protocol: str, settings: Settings, clients: Path
 ) -> None:
-    """Its server stops half-way, and another one on the same port goes on."""
+    """The server stops, and another one starts on the same port."""
     async with instance(settings) as one:
         port = one.port
         device = (await one.api.register(ADMIN))["device"]["id"]
-        following = await started(clients, "follow.mjs", protocol, one.url, ADMIN, "6")
-        assert following.stdout
+        process = await started(clients, "subscribe.mjs", protocol, one.url, ADMIN, "6")
+        assert process.stdout
         await until(lambda: one.subscriptions == 1)
         for interval in (11, 12, 13):
             await change_config(one.api, device, interval)
-        lines = [await following.stdout.readline() for _ in range(3)]
+        lines = [await process.stdout.readline() for _ in range(3)]
     async with instance(settings) as elsewhere:
         await change_config(elsewhere.api, device, 14)
     async with instance(settings, port) as one:
@@ -55,19 +55,19 @@ async def test_a_client_follows_changes_and_resumes(
         for interval in (15, 16):
             await change_config(one.api, device, interval)
         async with asyncio.timeout(WAIT_SECONDS):
-            output, errors = await following.communicate()
+            output, errors = await process.communicate()
     lines += output.splitlines()
     changes = [json.loads(line) for line in lines]
     assert [change["config"]["version"] for change in changes] == list(range(2, 8)), errors
     assert {change["device"]["id"] for change in changes} == {device}
-    assert following.returncode == 0, errors
+    assert process.returncode == 0, errors
 
 
 @pytest.mark.parametrize("protocol", ["ws", "sse"])
-async def test_a_client_with_a_bad_token_is_told(
+async def test_npm_client_reports_invalid_token(
     protocol: str, one: Instance, clients: Path
 ) -> None:
-    command = ("follow.mjs", protocol, one.url, "rca_unknown", "1")
+    command = ("subscribe.mjs", protocol, one.url, "rca_unknown", "1")
     ended = await started(clients, *command, RETRIES="0")
     _, errors = await ended.communicate()
     assert ended.returncode == 1

@@ -1,4 +1,4 @@
-"""How a connection ends, what it may not do, and that nothing is left of it."""
+"""How connections end, their limits, and the release of their resources."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ def small(settings: Settings) -> Settings:
 
 
 @pytest.mark.alone
-async def test_a_revoked_token_loses_its_connections(one: Instance) -> None:
+async def test_revoked_token_closes_its_connections(one: Instance) -> None:
     created = await one.api.change("createToken", fields="secret token { id }", kind="VIEWER")
     token, id = created["secret"], created["token"]["id"]
     async with await Socket.open(one.url, token) as socket, streamed(one.url, token) as stream:
@@ -57,7 +57,9 @@ async def test_a_revoked_token_loses_its_connections(one: Instance) -> None:
 
 
 @pytest.mark.alone
-async def test_a_revocation_through_another_server_counts(one: Instance, other: Instance) -> None:
+async def test_revocation_on_another_server_closes_connections(
+    one: Instance, other: Instance
+) -> None:
     created = await one.api.change("createToken", fields="secret token { id }", kind="VIEWER")
     async with await Socket.open(one.url, created["secret"]) as socket:
         since = time.monotonic()
@@ -67,7 +69,7 @@ async def test_a_revocation_through_another_server_counts(one: Instance, other: 
 
 
 @pytest.mark.alone
-async def test_a_token_that_expires_loses_its_connections(one: Instance) -> None:
+async def test_expired_token_closes_its_connections(one: Instance) -> None:
     end = datetime.now(UTC) + timedelta(seconds=1.5 * delay())
     token = await one.api.key(kind="VIEWER", expiresAt=end.isoformat())
     async with await Socket.open(one.url, token) as socket:
@@ -75,14 +77,14 @@ async def test_a_token_that_expires_loses_its_connections(one: Instance) -> None
         assert timedelta() <= datetime.now(UTC) - end < timedelta(seconds=SOON_SECONDS * delay())
 
 
-async def test_a_deleted_device_loses_its_connections(one: Instance) -> None:
-    own = await one.api.register(await one.api.key())
-    async with await Socket.open(one.url, own["token"]) as socket:
-        await one.api.change("deleteDevice", id=own["device"]["id"])
+async def test_deleted_device_closes_its_connections(one: Instance) -> None:
+    registered = await one.api.register(await one.api.key())
+    async with await Socket.open(one.url, registered["token"]) as socket:
+        await one.api.change("deleteDevice", id=registered["device"]["id"])
         assert (await socket.closing())[0] == 4401
 
 
-async def test_nothing_is_left_of_a_socket_that_dies(one: Instance) -> None:
+async def test_aborted_sockets_leave_no_tasks_or_subscriptions(one: Instance) -> None:
     sockets = [await Socket.open(one.url, ADMIN) for _ in range(20)]
     for socket in sockets:
         for id in ("1", "2"):
@@ -91,18 +93,18 @@ async def test_nothing_is_left_of_a_socket_that_dies(one: Instance) -> None:
     for socket in sockets:
         socket.connection.transport.abort()
     await until(lambda: one.connections == one.subscriptions == 0)
-    assert one.app.state.database_supervisor.services.feeds.changes.followers == 0
-    left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
-    assert not [name for name in left if name.startswith(("Session", "EventStream"))]
+    assert one.app.state.database_supervisor.services.feeds.changes.subscriber_count == 0
+    running = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+    assert not [name for name in running if name.startswith(("Session", "EventStream"))]
 
 
-async def test_a_stream_that_the_client_leaves_is_over(one: Instance) -> None:
+async def test_stream_ends_when_client_disconnects(one: Instance) -> None:
     async with streamed(one.url, ADMIN):
         await until(lambda: one.subscriptions == 1)
     await until(lambda: one.connections == one.subscriptions == 0)
 
 
-async def test_a_completed_subscription_is_over_and_its_id_free(one: Instance, device: str) -> None:
+async def test_completed_subscription_frees_its_id(one: Instance, device: str) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.subscribe("1")
         await until(lambda: one.subscriptions == 1)
@@ -114,7 +116,7 @@ async def test_a_completed_subscription_is_over_and_its_id_free(one: Instance, d
         assert (await socket.change())["config"]["version"] == 2
 
 
-async def test_queries_and_changes_work_too(one: Instance, device: str) -> None:
+async def test_queries_and_mutations_over_websocket_and_stream(one: Instance, device: str) -> None:
     values = f'{{deviceId: "{device}", qos: 2}}'
     change = f"mutation {{ updateConfig(input: {values}) {{ config {{ qos }} }} }}"
     async with await Socket.open(one.url, ADMIN) as socket:
@@ -132,7 +134,7 @@ async def test_queries_and_changes_work_too(one: Instance, device: str) -> None:
         assert await stream.event() == ("end", None)
 
 
-async def test_a_mistake_in_the_document_does_not_end_the_connection(one: Instance) -> None:
+async def test_document_error_keeps_the_connection(one: Instance) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.subscribe("1", "subscription { nothing }")
         [error] = await socket.errors()
@@ -167,14 +169,14 @@ async def test_a_mistake_in_the_document_does_not_end_the_connection(one: Instan
         ("[" * 10_000, 4400),
     ],
 )
-async def test_messages_that_are_none(one: Instance, message: str, code: int) -> None:
+async def test_invalid_message_closes_with_code(one: Instance, message: str, code: int) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.send(message)
         assert (await socket.closing())[0] == code
     await until(lambda: one.connections == 0)
 
 
-async def test_frames_that_are_no_messages(one: Instance) -> None:
+async def test_invalid_frame_closes_with_code(one: Instance) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.connection.send(b'{"type": "ping"}')
         assert (await socket.closing())[0] == 4400
@@ -187,10 +189,10 @@ async def test_frames_that_are_no_messages(one: Instance) -> None:
     await until(lambda: one.connections == 0)
 
 
-async def test_a_client_that_answers_no_ping_may_come_back(
+async def test_missing_pong_closes_without_close_code(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No close code: 1011 would be final for clients of graphql-ws."""
+    """Clients of graphql-ws do not reconnect after code 1011."""
     monkeypatch.setattr(listen, "PING_SECONDS", 0.2)
     async with instance(one.settings) as quick, await Socket.open(quick.url, ADMIN) as socket:
         socket.connection.transport.pause_reading()
@@ -199,7 +201,7 @@ async def test_a_client_that_answers_no_ping_may_come_back(
         assert (await socket.closing())[0] == 1006
 
 
-async def test_pings_that_nobody_reads_the_answers_of(one: Instance) -> None:
+async def test_ping_flood_without_reading_closes_connection(one: Instance) -> None:
     async with await Socket.open(one.url, ADMIN, ping_interval=None) as socket:
         socket.connection.transport.pause_reading()
         frame = b"\x89\xfd" + bytes(4) + b"x" * 125
@@ -213,14 +215,14 @@ async def test_pings_that_nobody_reads_the_answers_of(one: Instance) -> None:
         raw.abort()
 
 
-async def test_a_message_in_endless_pieces(one: Instance) -> None:
+async def test_too_many_fragments_close_connection(one: Instance) -> None:
     async with await Socket.open(one.url, ADMIN, ping_interval=None) as socket:
         empty = b"\x00\x80" + bytes(4)
         socket.connection.transport.write(b"\x01\x80" + bytes(4) + empty * 5_000)
         await until(lambda: one.connections == 0)
 
 
-async def test_heads_are_bounded_in_size_and_time(
+async def test_request_head_limits_of_size_and_time(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for piece in (b"a: b\r\n" * 1_000, b"a" * 10_000):
@@ -229,7 +231,7 @@ async def test_heads_are_bounded_in_size_and_time(
         for _ in range(40):
             writer.write(piece)
             await asyncio.sleep(0.001)
-        # The reset of a connection that goes on sending may overtake the answer.
+        # A client that is still sending may get the reset before the response.
         with suppress(ConnectionError):
             assert b" 431 " in await reader.readline()
         await until(writer.transport.is_closing)
@@ -241,7 +243,7 @@ async def test_heads_are_bounded_in_size_and_time(
         writer.close()
 
 
-async def test_the_same_id_twice(one: Instance) -> None:
+async def test_duplicate_subscription_id_closes_with_4409(one: Instance) -> None:
     async with await Socket.open(one.url, ADMIN) as socket:
         await socket.subscribe("1")
         await socket.subscribe("1")
@@ -249,14 +251,16 @@ async def test_the_same_id_twice(one: Instance) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "rca_unknown"])
-async def test_who_is_nobody_may_not_stay(one: Instance, token: str | None) -> None:
+async def test_connection_without_valid_token_closes_with_4401(
+    one: Instance, token: str | None
+) -> None:
     socket = Socket(await dial(one.url))
     payload = {"Authorization": f"Bearer {token}"} if token else None
     await socket.send({"type": "connection_init", "payload": payload})
     assert (await socket.closing())[0] == 4401
 
 
-async def test_a_token_in_the_header_of_the_handshake(one: Instance) -> None:
+async def test_token_in_handshake_header_is_accepted(one: Instance) -> None:
     headers = {"Authorization": f"Bearer {ADMIN}"}
     socket = await Socket.open(one.url, None, additional_headers=headers)
     await socket.connection.close()
@@ -271,22 +275,22 @@ async def test_a_token_in_the_header_of_the_handshake(one: Instance) -> None:
         ({"type": "connection_init", "payload": {"authorization": "Basic eA=="}}, 4401),
     ],
 )
-async def test_a_bad_start(one: Instance, first: Any, code: int) -> None:
+async def test_invalid_first_message_closes_with_code(one: Instance, first: Any, code: int) -> None:
     socket = Socket(await dial(one.url))
     await socket.send(first)
     assert (await socket.closing())[0] == code
 
 
-async def test_another_subprotocol(one: Instance) -> None:
+async def test_subprotocol_negotiation(one: Instance) -> None:
     assert (await Socket(await dial(one.url, subprotocols=None)).closing())[0] == 4406
     connection = await dial(one.url, subprotocols=["graphql-transport-ws", "chat"])
     assert connection.subprotocol == "graphql-transport-ws"
     await connection.close()
 
 
-async def test_pages_of_other_sites_get_no_socket(settings: Settings) -> None:
-    own = changed(settings, cors_origins="https://console.example.com")
-    async with instance(own) as one:
+async def test_websocket_from_foreign_origin_is_forbidden(settings: Settings) -> None:
+    with_cors = changed(settings, cors_origins="https://console.example.com")
+    async with instance(with_cors) as one:
         for origin in ("https://evil.example", "null", "http://[", f"http://127.0.0.1:{one.port}1"):
             with pytest.raises(InvalidStatus) as refused:
                 await dial(one.url, origin=origin)
@@ -295,7 +299,7 @@ async def test_pages_of_other_sites_get_no_socket(settings: Settings) -> None:
             await (await dial(one.url, origin=origin)).close()
 
 
-async def test_connections_and_subscriptions_are_limited_for_each_token(small: Settings) -> None:
+async def test_connections_and_subscriptions_are_limited_per_token(small: Settings) -> None:
     async with instance(small) as one:
         viewer = await one.api.key(kind="VIEWER")
         async with (
@@ -318,7 +322,7 @@ async def test_connections_and_subscriptions_are_limited_for_each_token(small: S
             await until(lambda: one.subscriptions == 2)
 
 
-async def test_a_server_that_stops_says_come_back(settings: Settings) -> None:
+async def test_stopping_server_closes_with_1012(settings: Settings) -> None:
     async with instance(settings) as one:
         await one.api.register(ADMIN, **BENCH)
         socket = await Socket.open(one.url, ADMIN)
@@ -326,7 +330,7 @@ async def test_a_server_that_stops_says_come_back(settings: Settings) -> None:
         stream = streamed(one.url, ADMIN)
         events = await stream.__aenter__()
         await until(lambda: one.subscriptions == 2)
-    assert await socket.closing() == (1012, "The server restarts: come back soon.")
+    assert await socket.closing() == (1012, "The server restarts: reconnect soon.")
     name, data = await events.event()
     assert (name, data["errors"][0]["extensions"]["code"]) == ("next", "RESTARTING")
     assert await events.event() == ("end", None)
@@ -343,7 +347,7 @@ async def test_messages_of_any_size(one: Instance, size: int) -> None:
         assert (await socket.message())["payload"]["data"] == {"devices": {"nodes": []}}
 
 
-@pytest.mark.parametrize("cors", [None, "https://example.com"], ids=["short", "long"])
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "asgi"])
 @pytest.mark.parametrize(
     ("forwarded", "address"),
     [
@@ -352,12 +356,12 @@ async def test_messages_of_any_size(one: Instance, size: int) -> None:
         (["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
     ],
 )
-async def test_the_address_behind_a_proxy(
+async def test_client_address_behind_a_proxy(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     forwarded: list[str],
     address: str,
-    cors: str | None,
+    direct: bool,
 ) -> None:
     seen = []
 
@@ -366,9 +370,10 @@ async def test_the_address_behind_a_proxy(
         return await authenticate.identify(services, credential, address)
 
     monkeypatch.setattr(service, "identify", identify)
-    changes = {"cors_origins": cors} if cors else {}
     headers = [("X-Forwarded-For", each) for each in forwarded]
-    async with instance(changed(settings, **changes)) as one:
+    async with instance(settings) as one:
+        if not direct:
+            one.app.live = None
         socket = await Socket.open(one.url, ADMIN, additional_headers=headers)
         await socket.connection.close()
     assert seen == [address]

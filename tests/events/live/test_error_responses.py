@@ -1,4 +1,4 @@
-"""The close codes, messages and ends of streams that errors become."""
+"""Close codes, error messages and stream endings of each error."""
 
 from typing import Any
 
@@ -20,19 +20,19 @@ from server.settings import Settings
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, Socket, dial, instance, streamed
 
-AWAY = "The database is not available: try again soon."
+UNAVAILABLE = "The database is not available: try again soon."
 QUERY = '{ device(id: "x") { id } }'
 
 
 async def initialised(one: Instance, token: str) -> Socket:
-    """A socket that has sent its token, and read nothing."""
+    """Open a socket and send its token, without reading the response."""
     socket = Socket(await dial(one.url))
     payload = {"Authorization": f"Bearer {token}"}
     await socket.send({"type": "connection_init", "payload": payload})
     return socket
 
 
-async def test_a_socket_that_is_not_let_in(settings: Settings) -> None:
+async def test_close_code_of_rejected_connection(settings: Settings) -> None:
     async with instance(changed(settings, max_connections_per_token=1)) as one:
         unknown = await initialised(one, "rca_unknown")
         assert await unknown.closing() == (4401, "This token is unknown.")
@@ -41,12 +41,12 @@ async def test_a_socket_that_is_not_let_in(settings: Settings) -> None:
             assert (code, "1 connections" in reason) == (4429, True)
         database_supervisor = one.app.state.database_supervisor
         services, database_supervisor.services = database_supervisor.services, None
-        assert await (await initialised(one, ADMIN)).closing() == (1013, AWAY)
+        assert await (await initialised(one, ADMIN)).closing() == (1013, UNAVAILABLE)
         database_supervisor.services = services
 
 
-# What ends a subscription: by WebSocket a close code, or None for an `error` message; the code of
-# the error; by server-sent events whether `complete` says that it is over.
+# Errors that end a subscription: the close code of the WebSocket (None: an `error` message), the
+# error code, and whether a stream of server-sent events ends with `complete`.
 ENDINGS: list[tuple[Exception, int | None, str, bool]] = [
     (SlowConsumer("x"), 4413, "CUT_OFF", False),
     (Unavailable("x"), 1013, "DATABASE_UNAVAILABLE", False),
@@ -60,13 +60,17 @@ ENDINGS: list[tuple[Exception, int | None, str, bool]] = [
 ]
 
 
-async def test_the_end_of_a_subscription(one: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_close_code_and_stream_end_of_subscription_error(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raising: list[Exception] = []
 
     async def fails(*_: Any) -> None:
         raise raising[-1]
 
-    monkeypatch.setattr(one.app.state.database_supervisor.services.feeds.changes, "_begin", fails)
+    monkeypatch.setattr(
+        one.app.state.database_supervisor.services.feeds.changes, "_start_position", fails
+    )
     for error, close_code, code, complete in ENDINGS:
         raising.append(error)
         async with await Socket.open(one.url, ADMIN) as socket:
@@ -74,7 +78,7 @@ async def test_the_end_of_a_subscription(one: Instance, monkeypatch: pytest.Monk
             if close_code is None:
                 assert [each["extensions"]["code"] for each in await socket.errors()] == [code]
             else:
-                reason = AWAY if close_code == 1013 else "x"
+                reason = UNAVAILABLE if close_code == 1013 else "x"
                 assert await socket.closing() == (close_code, reason)
         async with streamed(one.url, ADMIN) as stream:
             name, data = await stream.event()
@@ -82,7 +86,9 @@ async def test_the_end_of_a_subscription(one: Instance, monkeypatch: pytest.Monk
             assert await stream.event() == ("complete" if complete else "end", None), error
 
 
-async def test_a_query_ends_no_connection(one: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_query_error_keeps_the_connection(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raising: list[Exception] = []
 
     async def fails(*_: Any) -> None:
@@ -109,9 +115,9 @@ async def test_a_query_ends_no_connection(one: Instance, monkeypatch: pytest.Mon
                 assert await stream.event() == ("complete", None)
 
 
-async def test_a_query_that_is_not_executed_ends_no_connection(settings: Settings) -> None:
-    own = changed(settings, env="production", trusted_only="devices")
-    async with instance(own) as one:
+async def test_rejected_query_keeps_the_connection(settings: Settings) -> None:
+    production = changed(settings, env="production", trusted_only="devices")
+    async with instance(production) as one:
         device = (await one.api.register(ADMIN))["token"]
         key = await one.api.key()
         for token, query, code in (

@@ -1,4 +1,4 @@
-"""Clients of npm with automatic persisted queries, unchanged, against a real server."""
+"""Unmodified npm clients with automatic persisted queries against a real server."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return npm_installed(FOLDER, tmp_path_factory.mktemp("npm"))
 
 
-async def answers(clients: Path, *command: str) -> list[Any]:
+async def results(clients: Path, *command: str) -> list[Any]:
     ended = await started(clients, "persisted.mjs", *command)
     output, errors = await ended.communicate()
     assert ended.returncode == 0, errors.decode()
@@ -33,36 +33,34 @@ def without_types(data: Any) -> Any:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_persons_client_sends_its_document_once(
+async def test_admin_client_sends_its_document_once(
     client: str, method: str, one: Instance, clients: Path
 ) -> None:
-    first, *others = await answers(clients, client, one.url, ADMIN, method, "3")
+    first, *others = await results(clients, client, one.url, ADMIN, method, "3")
     again = "POST" if client == "apollo" else method
     assert first["sent"] == [f"{method} hash 200", f"{again} hash+text 200"]
     assert [each["sent"] for each in others] == [[f"{method} hash 200"]] * 2
     for each in (first, *others):
         assert without_types(each["data"]) == {"device": None, "me": None}
         assert "error" not in each
-    [elsewhere] = await answers(clients, client, one.url, ADMIN, method, "1")
+    [elsewhere] = await results(clients, client, one.url, ADMIN, method, "1")
     assert elsewhere["sent"] == [f"{method} hash 200"]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_devices_client_goes_on_without_hashes(
-    client: str, one: Instance, clients: Path
-) -> None:
+async def test_device_client_falls_back_to_text(client: str, one: Instance, clients: Path) -> None:
     token = (await one.api.register(ADMIN))["token"]
-    first, second = await answers(clients, client, one.url, token, "POST", "2")
+    first, second = await results(clients, client, one.url, token, "POST", "2")
     assert first["sent"] == ["POST hash 200", "POST text 200"]
     assert second["sent"] == ["POST text 200"]
     assert first["data"]["me"]["id"] == second["data"]["me"]["id"]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_client_is_told_where_only_trusted_documents_go(
+async def test_client_reports_error_if_only_trusted_documents_are_allowed(
     client: str, settings: Settings, clients: Path
 ) -> None:
     async with instance(changed(settings, trusted_only="everyone")) as one:
-        [told] = await answers(clients, client, one.url, ADMIN, "POST", "1")
-    assert told["sent"] == ["POST hash 200", "POST text 403"]
-    assert told["error"]
+        [result] = await results(clients, client, one.url, ADMIN, "POST", "1")
+    assert result["sent"] == ["POST hash 200", "POST text 403"]
+    assert result["error"]

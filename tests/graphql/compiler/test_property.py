@@ -1,4 +1,4 @@
-"""Compiled and by graphql-core: the same answer, to the byte."""
+"""Compiled operations and graphql-core give equal results, byte by byte."""
 
 import asyncio
 import secrets
@@ -26,11 +26,11 @@ from schema.context import Context
 from schema.engine.execution import Engine, Operation, Request
 from schema.engine.limits import Limits
 from server.graphql.responses import encode_json, result_body
-from tests.graphql.compiler.world import Mutation, Query, Subscription, calls
+from tests.graphql.compiler.schema import Mutation, Query, Subscription, calls
 from tests.support.client import Api
 
 EXAMPLES = 200
-WORLD = Schema(query=Query, mutation=Mutation, subscription=Subscription)
+SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription)
 UNBOUND = Limits(
     cost=10**60, aliases=1_000, fields=10_000, tokens=20_000, root_fields=1_000, depth=60
 )
@@ -42,19 +42,19 @@ QUIET = settings(
 
 
 @pytest.fixture(autouse=True)
-def one_id_for_all_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
+def fixed_error_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "token_hex", lambda _: "same")
 
 
 async def both(engine: Engine, request: Request, context: Any) -> tuple[bytes, bytes, Operation]:
-    """The first time it comes, it is graphql-core's."""
+    """Execute twice: the first time with graphql-core, the second time compiled."""
     operation = engine.prepare(request, may_introspect=True)
     operation.plan._times = 0
     answers = []
     for _ in range(2):
         result = await engine.run(operation, context)
         body = result_body(result, 1_000)
-        # Fields that are waited for fail in the order in which they are done.
+        # The order of errors of async fields is the order in which they complete.
         body.get("errors", []).sort(key=lambda error: [str(part) for part in error["path"]])
         answers.append(encode_json(body))
     return answers[0], answers[1], operation
@@ -64,49 +64,49 @@ def compiled(operation: Operation) -> Compiled | None:
     return next(iter(operation.plan._compiled.values()), None)
 
 
-# graphql-core leaves coroutines behind where a sibling fails.
+# graphql-core leaves coroutines unawaited if a sibling fails.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["queries", "mutations"])
-def test_everything_that_a_schema_can_have(kind: str) -> None:
-    engine = Engine(WORLD, UNBOUND, seconds=60)
-    documents = getattr(hypothesis_graphql, kind)(WORLD.as_str())
-    made = set[bool]()
+def test_generated_documents_give_equal_results(kind: str) -> None:
+    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    documents = getattr(hypothesis_graphql, kind)(SCHEMA.as_str())
+    was_compiled = set[bool]()
 
     @QUIET
     @given(documents, st.integers(0, 10_000))
     def same(document: str, seed: int) -> None:
         one, other, operation = asyncio.run(both(engine, Request(document), seed))
-        same_answer(one, other)
-        made.add(compiled(operation) is not None)
+        assert_same_result(one, other)
+        was_compiled.add(compiled(operation) is not None)
 
     same()
-    assert made == {True}
+    assert was_compiled == {True}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_is_told_of_events() -> None:
-    engine = Engine(WORLD, UNBOUND, seconds=60)
-    made = set[bool]()
+def test_generated_subscriptions_give_equal_results() -> None:
+    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    was_compiled = set[bool]()
 
     @QUIET
-    @given(hypothesis_graphql.queries(WORLD.as_str(), fields=["garden"]), st.integers(0, 10_000))
+    @given(hypothesis_graphql.queries(SCHEMA.as_str(), fields=["garden"]), st.integers(0, 10_000))
     def same(document: str, seed: int) -> None:
         operation = engine.prepare(Request(subscribing(document)), may_introspect=True)
         operation.plan._times = -1_000
-        one = asyncio.run(followed(engine, operation, seed))
+        one = asyncio.run(subscription_results(engine, operation, seed))
         operation.plan._times = 1
-        other = asyncio.run(followed(engine, operation, seed))
-        made.add(compiled(operation) is not None)
+        other = asyncio.run(subscription_results(engine, operation, seed))
+        was_compiled.add(compiled(operation) is not None)
         assert len(one) == 4
-        for mine, theirs in zip(one, other, strict=True):
-            same_answer(mine, theirs)
+        for first_result, second_result in zip(one, other, strict=True):
+            assert_same_result(first_result, second_result)
 
     same()
-    assert made == {True}
+    assert was_compiled == {True}
 
 
 def subscribing(document: str) -> str:
-    """A query of gardens as a subscription to one."""
+    """Turn a query of a garden into a subscription."""
     ast = parse(document)
 
     def changed(node: DefinitionNode) -> DefinitionNode:
@@ -121,9 +121,9 @@ def subscribing(document: str) -> str:
     return print_ast(replace(ast, definitions=tuple(map(changed, ast.definitions))))
 
 
-async def followed(engine: Engine, operation: Operation, seed: Any) -> list[bytes]:
+async def subscription_results(engine: Engine, operation: Operation, seed: Any) -> list[bytes]:
     answers = []
-    async for result in engine.follow(operation, seed):
+    async for result in engine.subscribe(operation, seed):
         body = result_body(result, 1_000)
         body.get("errors", []).sort(key=lambda error: [str(part) for part in error["path"]])
         answers.append(encode_json(body))
@@ -131,7 +131,7 @@ async def followed(engine: Engine, operation: Operation, seed: Any) -> list[byte
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_our_own_schema_with_devices_of_all_kinds(api: Api) -> None:
+async def test_generated_queries_of_the_real_schema_give_equal_results(api: Api) -> None:
     for number in range(6):
         device = await api.register(
             await api.key(), mac=f"24:6f:28:00:70:0{number}", sensorModel=f"S{number}"
@@ -145,22 +145,22 @@ async def test_our_own_schema_with_devices_of_all_kinds(api: Api) -> None:
     engine = Engine(build_schema(), UNBOUND, seconds=60)
     services = api.app.state.database_supervisor.services
     loop = asyncio.get_running_loop()
-    made = set[bool]()
+    was_compiled = set[bool]()
 
     @settings(QUIET, max_examples=EXAMPLES // 4)
     @given(hypothesis_graphql.queries(schema_text()))
     def same(document: str) -> None:
-        ask = both(engine, Request(document), Context(services, system("test")))
-        one, other, operation = asyncio.run_coroutine_threadsafe(ask, loop).result(60)
-        same_answer(one, other)
-        made.add(compiled(operation) is not None)
+        running = both(engine, Request(document), Context(services, system("test")))
+        one, other, operation = asyncio.run_coroutine_threadsafe(running, loop).result(60)
+        assert_same_result(one, other)
+        was_compiled.add(compiled(operation) is not None)
 
     await asyncio.to_thread(same)
-    assert True in made
+    assert True in was_compiled
 
 
-def same_answer(one: bytes, other: bytes) -> None:
-    """To the byte; but which of several fields that are waited for fails first is up to chance."""
+def assert_same_result(one: bytes, other: bytes) -> None:
+    """Compare byte by byte. With errors compare only data: which async field fails first varies."""
     if b'"errors"' in one and b'"errors"' in other:
         one, other = (answer.partition(b'"data":')[2] for answer in (one, other))
     assert one == other
@@ -200,8 +200,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("document", "variables"), CASES)
-def test_cases_with_variables(document: str, variables: dict[str, Any]) -> None:
-    engine = Engine(WORLD, UNBOUND, seconds=60)
+def test_documents_with_variables_give_equal_results(
+    document: str, variables: dict[str, Any]
+) -> None:
+    engine = Engine(SCHEMA, UNBOUND, seconds=60)
 
     async def all_seeds() -> None:
         for seed in range(150):
@@ -216,8 +218,8 @@ def test_cases_with_variables(document: str, variables: dict[str, Any]) -> None:
     asyncio.run(all_seeds())
 
 
-def test_no_root_field_runs_twice_whatever_goes_wrong() -> None:
-    engine = Engine(WORLD, UNBOUND, seconds=60)
+def test_root_fields_run_once_also_after_errors() -> None:
+    engine = Engine(SCHEMA, UNBOUND, seconds=60)
     planted = 'plant(wish: {text: "x"}) { id beings { ... on Named { name } } }'
     document = f"mutation {{ a: count {planted} c: count }}"
     request = Request(document)
@@ -243,8 +245,8 @@ def test_no_root_field_runs_twice_whatever_goes_wrong() -> None:
 Counter_ = dict[str, int]
 
 
-def test_what_is_left_to_graphql_core() -> None:
-    engine = Engine(WORLD, UNBOUND, seconds=60)
+def test_introspection_is_not_compiled() -> None:
+    engine = Engine(SCHEMA, UNBOUND, seconds=60)
     for document in (
         "{ __schema { queryType { name } } }",
         '{ garden { id } __type(name: "Leaf") { name } }',

@@ -1,4 +1,4 @@
-"""An embedded broker for a test, who may use it, and clients of it."""
+"""An embedded broker for a test, its users, and its clients."""
 
 import asyncio
 import threading
@@ -16,25 +16,27 @@ from mqtt.embedded import BrokerLimits, EmbeddedBroker, listen
 from tests.support.waiting import WAIT_SECONDS, until
 
 PASSWORD = "secret"
-QUICK = BrokerLimits(check_seconds=0.05)
-SELDOM = BrokerLimits(check_seconds=3600)
+FREQUENT_CHECKS = BrokerLimits(check_seconds=0.05)
+RARE_CHECKS = BrokerLimits(check_seconds=3600)
 
 
-class People:
-    """Users and what they may do; `away`: as if the database were. `asks`: how often one asked."""
+class Users:
+    """A fake authenticator. `unavailable`: the database is not available. `queries`: count of
+    calls of `rights`.
+    """
 
     def __init__(self) -> None:
         self.tokens = {"rollcall": None, "admin": 1, "lamp": 2, "door": 3}
-        self.may = {
+        self.rights_of = {
             "admin": admin_rights(None),
             "lamp": device_rights(["ann/hall/light/lamp"], []),
             "door": device_rights(["bob/hall/contact/door"], []),
         }
-        self.away = False
-        self.asks = 0
+        self.unavailable = False
+        self.queries = 0
 
     async def login(self, username: str, password: str) -> Login | None:
-        if self.away:
+        if self.unavailable:
             raise Unavailable
         assert username
         if password != PASSWORD or username not in self.tokens:
@@ -42,16 +44,22 @@ class People:
         return Login(username, self.tokens[username])
 
     async def rights(self, logins: Collection[Login]) -> Mapping[Login, Rights]:
-        if self.away:
+        if self.unavailable:
             raise Unavailable
-        self.asks += 1
+        self.queries += 1
         assert all(login.token_id is not None for login in logins)
-        return {login: self.may[login.username] for login in logins if login.username in self.may}
+        return {
+            login: self.rights_of[login.username]
+            for login in logins
+            if login.username in self.rights_of
+        }
 
 
 @asynccontextmanager
-async def served(people: People, limits: BrokerLimits = QUICK) -> AsyncIterator[EmbeddedBroker]:
-    broker = EmbeddedBroker(listen("127.0.0.1", 0), people, limits)
+async def served(
+    users: Users, limits: BrokerLimits = FREQUENT_CHECKS
+) -> AsyncIterator[EmbeddedBroker]:
+    broker = EmbeddedBroker(listen("127.0.0.1", 0), users, limits)
     async with broker.running():
         watch = asyncio.create_task(broker.watch())
         yield broker
@@ -59,7 +67,7 @@ async def served(people: People, limits: BrokerLimits = QUICK) -> AsyncIterator[
 
 
 class Paho:
-    """A client in a thread of its own; `answer`: the CONNACK's reason, `codes`: each SUBACK's."""
+    """A paho client in its own thread. `reason`: of the CONNACK. `codes`: of the SUBACKs."""
 
     def __init__(
         self, port: int, username: str | None, client_id: str = "", **options: Any
@@ -77,7 +85,7 @@ class Paho:
             self.client.username_pw_set(username, password)
         if will:
             self.client.will_set(**will)
-        self.answer: str | None = None
+        self.reason: str | None = None
         self.session_present = False
         self.lost = False
         self.codes: list[int] = []
@@ -94,22 +102,22 @@ class Paho:
         self.client.loop_start()
 
     def _on_connect(self, _: Any, __: Any, flags: Any, reason: Any, ___: Any) -> None:
-        self.session_present, self.answer = flags.session_present, str(reason)
+        self.session_present, self.reason = flags.session_present, str(reason)
 
     def _on_disconnect(self, *_: Any) -> None:
         self.lost = True
 
     @property
-    def heard(self) -> list[tuple[str, bytes]]:
+    def received(self) -> list[tuple[str, bytes]]:
         return [(message.topic, message.payload) for message in self.messages]
 
-    async def answered(self) -> str:
-        await until(lambda: self.answer is not None)
-        assert self.answer
-        return self.answer
+    async def connect_reason(self) -> str:
+        await until(lambda: self.reason is not None)
+        assert self.reason
+        return self.reason
 
     async def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
-        """Return codes, once all are there."""
+        """Subscribe, and return the code for each filter."""
         self.codes.clear()
         self.client.subscribe([(filter, qos) for filter in filters])
         await until(lambda: len(self.codes) == len(filters))
@@ -119,14 +127,14 @@ class Paho:
         info = self.client.publish(topic, payload, **{"qos": 1, **options})
         await until(lambda: info.mid in self.acknowledged)
 
-    def vanish(self) -> None:
-        """Without a DISCONNECT."""
+    def drop_connection(self) -> None:
+        """Close the connection without a DISCONNECT."""
         socket = self.client.socket()
         assert socket
         socket.close()
 
     async def __aenter__(self) -> Self:
-        assert await self.answered() == "Success"
+        assert await self.connect_reason() == "Success"
         return self
 
     async def __aexit__(
@@ -145,7 +153,7 @@ class Paho:
 
 
 class Raw:
-    """A connection on which anything can be sent."""
+    """A TCP connection for arbitrary bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -166,7 +174,7 @@ class Raw:
             assert await self.reader.readexactly(len(expected)) == expected
 
     async def rest(self) -> bytes:
-        """All until the broker closes the connection."""
+        """Return all bytes until the broker closes the connection."""
         async with asyncio.timeout(WAIT_SECONDS):
             try:
                 return await self.reader.read()

@@ -1,4 +1,4 @@
-"""A Mosquitto with the files that Rollcall writes, and accounts for it."""
+"""A Mosquitto that reads the files of Rollcall, and accounts for these files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def many(count: int) -> Iterator[Account]:
 
 
 class Broker(Mosquitto):
-    """With the files that Rollcall writes. `second_port`: for people's tools and the server."""
+    """A Mosquitto with Rollcall's files. `second_port`: for the server and for tools."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -43,13 +43,13 @@ class Broker(Mosquitto):
         )
 
     def writer(self) -> MosquittoFiles:
-        """As another server has one."""
+        """Return another writer for the same files, as another server has it."""
         return MosquittoFiles(self.folder, self.pid_file, self.address)
 
     def client(self, name: str, password: str = PASSWORD, **values: object) -> PahoClient:
         port = self.second_port if name == "rollcall" else self.port
         return PahoClient(port, name, password, **values)  # type: ignore[arg-type]
 
-    def lets_in(self, name: str, password: str = PASSWORD) -> bool:
+    def accepts(self, name: str, password: str = PASSWORD) -> bool:
         with self.client(name, password) as client:
             return client.connected

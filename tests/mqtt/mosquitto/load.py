@@ -1,11 +1,11 @@
-"""Other work for the machine while a test runs."""
+"""CPU load during a test."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-# They end by themselves if the test is killed.
+# The processes end by themselves if the test is killed.
 BURNER = """
 import time
 end = time.monotonic() + {seconds}
@@ -17,7 +17,7 @@ PROCESSES = 4
 
 @contextmanager
 def busy(processes: int = PROCESSES, seconds: float = 60) -> Iterator[None]:
-    """By so many processes that do nothing but calculate."""
+    """Run processes that only use CPU time."""
     with ExitStack() as burners:
         for _ in range(processes):
             burner = burners.enter_context(

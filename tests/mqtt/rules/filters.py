@@ -1,4 +1,4 @@
-"""Topics and filters small enough to try all of them, and a matcher to compare ours with."""
+"""A small exhaustive set of topics and filters, and a reference implementation of matching."""
 
 from itertools import product
 
@@ -18,7 +18,7 @@ FILTERS = [
 
 
 def matches(filter: str, topic: str) -> bool:
-    """MQTT 3.1.1, section 4.7, level by level."""
+    """Match level by level (MQTT 3.1.1, section 4.7)."""
     if topic.startswith("$") and filter[0] in "+#":
         return False
     return _match(filter.split("/"), topic.split("/"))

@@ -24,23 +24,23 @@ def fits(secret: str, password_hash: str) -> bool:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
-def test_a_hash_fits_its_secret_and_no_other(secret: str) -> None:
+def test_hash_matches_only_its_secret(secret: str) -> None:
     assert fits(secret, mosquitto_hash(secret))
     assert not fits(f"{secret}x", mosquitto_hash(secret))
 
 
-def test_it_is_what_mosquitto_passwd_makes(tmp_path: Path) -> None:
+def test_hash_has_the_format_of_mosquitto_passwd(tmp_path: Path) -> None:
     required()
     command = shutil.which("mosquitto_passwd")
     assert command
-    theirs = tmp_path / "passwords"
-    subprocess.run([command, "-b", "-c", str(theirs), "one", "a-secret"], check=True)
-    assert fits("a-secret", theirs.read_text().strip().removeprefix("one:"))
+    passwords = tmp_path / "passwords"
+    subprocess.run([command, "-b", "-c", str(passwords), "one", "a-secret"], check=True)
+    assert fits("a-secret", passwords.read_text().strip().removeprefix("one:"))
 
 
-def test_each_has_a_salt_of_its_own() -> None:
+def test_each_hash_has_its_own_salt() -> None:
     assert len({mosquitto_hash("same") for _ in range(50)}) == 50
 
 
-def test_no_hash_gets_into_a_log_line() -> None:
+def test_repr_of_account_hides_the_hash() -> None:
     assert "$7$" not in repr(Account("one", mosquitto_hash("a"), Rights()))

@@ -10,7 +10,7 @@ BASE = "acme/paris/temperature/1"
 
 
 @given(SOME_FILTERS)
-def test_it_receives_what_one_of_its_filters_matches(read: tuple[str, ...]) -> None:
+def test_may_receive_if_a_filter_matches(read: tuple[str, ...]) -> None:
     rights = Rights(read=read)
     for topic in TOPICS:
         assert rights.may_receive(topic) == any(matches(filter, topic) for filter in read)
@@ -18,7 +18,7 @@ def test_it_receives_what_one_of_its_filters_matches(read: tuple[str, ...]) -> N
 
 
 @given(SOME_FILTERS)
-def test_it_publishes_what_one_of_its_filters_matches(publish: tuple[str, ...]) -> None:
+def test_may_publish_if_a_filter_matches(publish: tuple[str, ...]) -> None:
     rights = Rights(publish=publish)
     for topic in TOPICS:
         assert rights.may_publish(topic) == any(matches(filter, topic) for filter in publish)
@@ -27,7 +27,7 @@ def test_it_publishes_what_one_of_its_filters_matches(publish: tuple[str, ...]) 
 
 
 @given(SOME_FILTERS)
-def test_a_subscription_gives_no_more_than_it_may_receive(read: tuple[str, ...]) -> None:
+def test_may_subscribe_only_to_receivable_topics(read: tuple[str, ...]) -> None:
     rights = Rights(read=read)
     receives = {topic for topic in TOPICS if rights.may_receive(topic)}
     for filter in FILTERS:
@@ -35,13 +35,13 @@ def test_a_subscription_gives_no_more_than_it_may_receive(read: tuple[str, ...])
     assert all(rights.may_subscribe(filter) for filter in read)
 
 
-def test_nobody_publishes_to_a_filter_or_subscribes_to_what_is_none() -> None:
+def test_invalid_topics_and_filters_are_denied() -> None:
     all_rights = Rights(publish=("#", "+/+"), read=("#", "$SYS/#"))
     assert not any(map(all_rights.may_publish, ("", "#", "+", "a/+", "a/#", "a+", "a#", "a\0")))
     assert not any(map(all_rights.may_subscribe, ("", "a+", "a/#/b", "#/a", "a\0", "a#")))
 
 
-def test_a_device() -> None:
+def test_device_rights() -> None:
     rights = device_rights([BASE], ["acme/rome/+/+"])
     topics = topics_of(BASE)
     assert all(map(rights.may_publish, (topics.data, topics.state, topics.status)))
@@ -71,14 +71,14 @@ def test_a_device() -> None:
     assert not rights.may_receive(topics.data)
 
 
-def test_a_device_that_moves_keeps_its_former_topics_until_it_has() -> None:
+def test_moving_device_may_use_its_former_topics() -> None:
     rights = device_rights([BASE, "acme/rome/temperature/1"], [])
     for base in (BASE, "acme/rome/temperature/1"):
         assert rights.may_publish(base)
         assert rights.may_subscribe(f"{base}/config")
 
 
-def test_administrators_read_and_the_server_does_both() -> None:
+def test_admin_may_read_and_server_may_read_and_publish() -> None:
     assert admin_rights(None).may_subscribe("#")
     assert admin_rights(None).may_subscribe("$SYS/broker/clients/+")
     confined = admin_rights("acme")
@@ -91,7 +91,7 @@ def test_administrators_read_and_the_server_does_both() -> None:
     assert not SERVER_RIGHTS.may_publish("$SYS/broker/uptime")
 
 
-def test_in_the_tree_of_an_owner_it_has_left_it_may_only_read_where_to_go() -> None:
+def test_device_may_only_read_its_config_in_topics_of_former_owner() -> None:
     old = "globex/rome/temperature/1"
     rights = device_rights([BASE, old], [])
     assert rights.may_subscribe(f"{old}/config")

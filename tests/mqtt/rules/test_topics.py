@@ -18,7 +18,7 @@ def names_of(topics: Topics) -> list[str]:
 
 @given(PLACES, IDS)
 def test_every_topic_is_a_valid_topic_name(places: list[tuple[str, str, str]], id: str) -> None:
-    """MQTT 3.1.1, section 4.7, and section 1.5.3 for what a string may hold."""
+    """MQTT 3.1.1, section 4.7 for topics and section 1.5.3 for strings."""
     owners = slugs_of((owner for owner, _, _ in places), "owner").values()
     rooms = slugs_of((place for _, place, _ in places), "place").values()
     types = slugs_of((measurement for _, _, measurement in places), "type").values()
@@ -33,7 +33,7 @@ def test_every_topic_is_a_valid_topic_name(places: list[tuple[str, str, str]], i
 
 
 @given(PLACES, st.lists(IDS, min_size=8, max_size=8, unique=True))
-def test_devices_share_no_topic_and_owners_no_tree(
+def test_topics_are_unique_per_device_and_first_level_per_owner(
     places: list[tuple[str, str, str]], ids: list[str]
 ) -> None:
     owners = list(slugs_of((owner for owner, _, _ in places), "owner").values())
@@ -47,7 +47,7 @@ def test_devices_share_no_topic_and_owners_no_tree(
     assert len({name.split("/")[0] for name in names}) == len(owners)
 
 
-def test_the_leaves() -> None:
+def test_topics_of_base_topic() -> None:
     topics = topics_of("acme/paris/temperature/1")
     assert tuple(topics) == (
         "acme/paris/temperature/1",
@@ -58,24 +58,24 @@ def test_the_leaves() -> None:
     )
 
 
-def test_the_longest_topic() -> None:
+def test_length_of_longest_topic() -> None:
     base = base_topic("a" * 32, "b" * 32, "c" * 32, "f" * 32)
     assert len(base) == 131
     assert max(map(len, names_of(topics_of(base)))) == 138
 
 
-def test_a_filter_covers_exactly_the_topics_that_it_matches() -> None:
+def test_filter_covers_exactly_the_topics_that_it_matches() -> None:
     for filter in FILTERS:
         for topic in TOPICS:
             assert covers(filter, topic) == matches(filter, topic), (filter, topic)
 
 
-# Covered only because no topic is empty. `covers` says no here, so that of two filters that match
-# the same neither covers the other; nobody has such rights.
+# These filters match the same topics only because no topic is empty. `covers` returns False for
+# them, so that no two filters cover each other. No account has such rights.
 SAME = {("+/#", "#"), ("/+/#", "/#"), ("+/+/#", "/#")}
 
 
-def test_a_filter_covers_exactly_the_filters_that_match_no_more() -> None:
+def test_filter_covers_exactly_the_filters_that_match_a_subset() -> None:
     every = {filter: matched(filter) for filter in FILTERS}
     for wide, matched_by_wide in every.items():
         for narrow, matched_by_narrow in every.items():
@@ -84,7 +84,7 @@ def test_a_filter_covers_exactly_the_filters_that_match_no_more() -> None:
 
 
 def test_no_two_filters_cover_each_other() -> None:
-    """So `shortest` never drops both of a pair."""
+    """`minimal_filters` depends on this: it must not drop both filters of a pair."""
     for one in FILTERS:
         assert [other for other in FILTERS if covers(one, other) and covers(other, one)] == [one]
 
@@ -93,22 +93,22 @@ FILTER_SHAPE = re.compile(r"#|([^+#/\0]*|\+)(/([^+#/\0]*|\+))*(/#)?", re.DOTALL)
 
 
 @given(st.text("ab/+#\0\n$", max_size=8))
-def test_what_a_filter_is(text: str) -> None:
+def test_is_filter_agrees_with_grammar(text: str) -> None:
     assert is_filter(text) == (text != "" and FILTER_SHAPE.fullmatch(text) is not None)
 
 
-def test_all_small_filters_are_filters() -> None:
+def test_is_filter_accepts_filters_and_topics() -> None:
     assert all(map(is_filter, FILTERS))
     assert all(map(is_filter, TOPICS))
 
 
 @given(st.lists(st.sampled_from(FILTERS), max_size=8), st.randoms())
-def test_the_shortest_list_matches_the_same(filters: list[str], random: Random) -> None:
-    kept = minimal_filters(filters)
-    assert {topic for filter in kept for topic in matched(filter)} == {
+def test_minimal_filters_match_the_same_topics(filters: list[str], random: Random) -> None:
+    minimal = minimal_filters(filters)
+    assert {topic for filter in minimal for topic in matched(filter)} == {
         topic for filter in filters for topic in matched(filter)
     }
-    assert set(kept) <= set(filters)
-    assert not any(covers(one, other) for one in kept for other in kept if one != other)
+    assert set(minimal) <= set(filters)
+    assert not any(covers(one, other) for one in minimal for other in minimal if one != other)
     random.shuffle(filters)
-    assert minimal_filters(filters) == kept
+    assert minimal_filters(filters) == minimal

@@ -1,11 +1,11 @@
-"""Who the bot knows, and what was said: Telegram's Chat, User and Message objects, as dicts."""
+"""The fake Telegram's Chat, User and Message objects, as dicts."""
 
 import itertools
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.telegram.refusal import Refusal, bad_request, blocked
+from tests.support.telegram.errors import ApiError, bad_request, blocked
 
 GENERAL = 1
 
@@ -35,10 +35,10 @@ class Chats:
     chats: dict[int, dict[str, Any]] = field(default_factory=dict)
     messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
-    refusals: dict[int, Refusal] = field(default_factory=dict)  # of all that is sent there
-    topics: dict[int, set[int]] = field(default_factory=dict)  # of groups that have any
-    closed: set[tuple[int, int]] = field(default_factory=set)  # topics; 1 is General
-    skew: float = 0  # Telegram's clock is so many seconds ahead of this machine's
+    errors: dict[int, ApiError] = field(default_factory=dict)  # for every message to the chat
+    topics: dict[int, set[int]] = field(default_factory=dict)  # only of groups with topics
+    closed: set[tuple[int, int]] = field(default_factory=set)  # (chat, topic); 1 is General
+    skew: float = 0  # seconds that Telegram's clock is ahead of this machine's
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1))  # type: ignore[type-arg]
 
     def add(self, chat_id: int, chat_type: str, username: str | None) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Chats:
         return chat
 
     def find(self, chat_id: str | None) -> dict[str, Any]:
-        """The chat the bot may write to."""
+        """Raises ApiError if the chat does not exist or has blocked the bot."""
         if not chat_id:
             raise bad_request("chat_id is empty")
         try:
@@ -64,12 +64,12 @@ class Chats:
         return chat
 
     def to_send(self, chat_id: str | None, topic: str | None) -> dict[str, Any]:
-        """The chat that takes a message of the bot, in this topic."""
+        """Raises ApiError if the bot can't send a message to this chat and topic."""
         chat = self.find(chat_id)
         id, number = chat["id"], int(topic or 0)
-        if refusal := self.refusals.get(id):
-            raise refusal
-        # Telegram wants General left out.
+        if error := self.errors.get(id):
+            raise error
+        # Telegram rejects the number of General: a message there has no message_thread_id.
         if number and number not in self.topics.get(id, ()):
             raise bad_request("message thread not found")
         if id in self.topics and (id, number or GENERAL) in self.closed:
@@ -89,8 +89,8 @@ class Chats:
         date: int | None = None,
         **content: Any,
     ) -> dict[str, Any]:
-        """A new message; its id is higher than any before. None as content is left out. `sender`
-        None: the chat itself.
+        """Add a message with a new, higher id. Content that is None is omitted. `sender` None: the
+        chat itself is the sender.
         """
         author = {"from": sender} if sender else {"sender_chat": chat}
         thread = {"message_thread_id": topic, "is_topic_message": True} if topic else {}
@@ -106,7 +106,7 @@ class Chats:
         return message
 
     def own(self, chat: dict[str, Any], message_id: str | None) -> dict[str, Any]:
-        """The bot's message, to be edited."""
+        """Return a message of the bot. Raises ApiError if it does not exist or is not the bot's."""
         if not (message_id or "").isdecimal():
             raise bad_request("message identifier is not specified")
         message = self.messages.get((chat["id"], int(message_id or 0)))

@@ -1,4 +1,4 @@
-"""How the stand-in misbehaves when told to."""
+"""Faults that a test injects into the fake Bot API."""
 
 import asyncio
 import random
@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from tests.support.telegram import refusal
-from tests.support.telegram.refusal import Refusal
-from tests.support.telegram.wire import DROPPED, Answer
+from tests.support.telegram import errors
+from tests.support.telegram.errors import ApiError
+from tests.support.telegram.http import DROPPED, Response
 
 SENDS = frozenset({"sendMessage", "sendLocation"})
 GATEWAY = (
@@ -18,8 +18,8 @@ GATEWAY = (
 
 
 class Kind(StrEnum):
-    """`seconds` counts for `slow` and, as retry_after, for `too_many`; `description` holds the new
-    chat's id for `migrated`.
+    """`slow` uses `seconds`; `too_many` uses it as retry_after. `migrated` takes the new chat's id
+    from `description`.
     """
 
     WELL = "well"
@@ -47,10 +47,10 @@ class Fault:
 
     @property
     def accepts(self) -> bool:
-        """Whether the message counts as arrived."""
+        """True if Telegram accepts the message in spite of the fault."""
         return self.kind in ACCEPTING
 
-    async def distort(self, answer: Answer) -> Answer:
+    async def distort(self, response: Response) -> Response:
         match self.kind:
             case Kind.SLOW:
                 await asyncio.sleep(self.seconds)
@@ -59,22 +59,22 @@ class Fault:
             case Kind.DROP_BEFORE | Kind.DROP_AFTER:
                 return DROPPED
             case Kind.TRUNCATED:
-                return replace(answer, body=answer.body[: len(answer.body) // 2])
+                return replace(response, body=response.body[: len(response.body) // 2])
             case Kind.BAD_GATEWAY:
-                return Answer(502, GATEWAY, "text/html")
-        return answer
+                return Response(502, GATEWAY, "text/html")
+        return response
 
     @property
-    def refusal(self) -> Refusal | None:
+    def error(self) -> ApiError | None:
         match self.kind:
             case Kind.TOO_MANY:
-                return refusal.too_many(int(self.seconds))
+                return errors.too_many(int(self.seconds))
             case Kind.MIGRATED:
-                return refusal.migrated(int(self.description))
+                return errors.migrated(int(self.description))
             case Kind.BLOCKED:
-                return refusal.blocked()
+                return errors.blocked()
             case Kind.BAD_REQUEST:
-                return refusal.bad_request(self.description or "message can't be sent")
+                return errors.bad_request(self.description or "message can't be sent")
         return None
 
 
@@ -90,7 +90,7 @@ TRUNCATED = Fault(Kind.TRUNCATED)
 
 
 def slow(seconds: float) -> Fault:
-    """Accepts at once and answers so many seconds later."""
+    """Accept the message at once and respond `seconds` later."""
     return Fault(Kind.SLOW, seconds)
 
 
@@ -100,12 +100,12 @@ def too_many(retry_after: int) -> Fault:
 
 
 def migrated(chat_id: int) -> Fault:
-    """The group is a supergroup by now, with this id."""
+    """Respond that the group has become a supergroup with this id."""
     return Fault(Kind.MIGRATED, description=str(chat_id))
 
 
-class Struck(Exception):
-    """Ends a call in which the fault comes instead of the deed."""
+class FaultInjected(Exception):
+    """Ends a call before its action, because of a fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.kind)
@@ -123,7 +123,7 @@ class _For:
 
 @dataclass
 class Faults:
-    """First what was queued, in its order; then the latest mix that fits."""
+    """Queued faults are used first, in order; then the most recent matching mix."""
 
     queue: deque[tuple[_For, Fault]] = field(default_factory=deque)
     mixes: list[tuple[_For, Mapping[Fault, float], random.Random]] = field(default_factory=list)
@@ -145,10 +145,10 @@ class Faults:
             if entry[0].matches(method, chat_id):
                 self.queue.remove(entry)
                 return entry[1]
-        for target, weights, dice in self.mixes:
+        for target, weights, generator in self.mixes:
             if target.matches(method, chat_id):
                 well = max(0.0, 1 - sum(weights.values()))
-                return dice.choices([*weights, WELL], [*weights.values(), well])[0]
+                return generator.choices([*weights, WELL], [*weights.values(), well])[0]
         return WELL
 
     def clear(self) -> None:

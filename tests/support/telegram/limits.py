@@ -1,17 +1,17 @@
-"""How fast a bot may send (core.telegram.org/bots/faq: "My bot is hitting limits")."""
+"""Telegram's rate limits for a bot (core.telegram.org/bots/faq: "My bot is hitting limits")."""
 
 import math
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-# A sender's clock and ours see the same second differently by the way through the kernel.
+# Allows for the delay between the sender's timestamp and this process's.
 SLACK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Violation:
-    """`rule`: "overall", "chat", "group" or, for a send within the wait that a 429 asked for,
-    "retry_after". `at`: time.monotonic() in seconds. `early`: by how many seconds.
+    """`rule`: "overall", "chat", "group", or "retry_after" for a message before the time that a
+    429 named. `at`: time.monotonic() in seconds. `early`: seconds too early.
     """
 
     rule: str
@@ -33,7 +33,7 @@ class Window:
     times: deque[float] = field(default_factory=deque)
 
     def early(self, now: float) -> float:
-        """Seconds until one more fits; 0 or less where it does."""
+        """Return the seconds until one more is allowed; 0 or less if it is allowed now."""
         while self.times and self.times[0] <= now - self.seconds:
             self.times.popleft()
         if len(self.times) < self.count:
@@ -46,7 +46,7 @@ class Window:
 
 @dataclass
 class Bucket:
-    """One more every `seconds`, and a burst of `count` after a pause."""
+    """A token bucket: one more every `seconds`, and a burst of `count` after a pause."""
 
     count: int
     seconds: float
@@ -61,8 +61,8 @@ class Bucket:
 
 @dataclass
 class Limits:
-    """Counts accepted messages. With enforced=False only what ignores a retry_after is noted, and
-    nothing refused.
+    """Counts accepted messages. With enforced=False nothing is rejected and only ignored
+    retry_after times are recorded.
     """
 
     enforced: bool = True
@@ -78,11 +78,11 @@ class Limits:
         self._chats: dict[int, Window | Bucket] = {}
         self._waits: dict[int, float] = defaultdict(float)
 
-    def told_to_wait(self, chat_id: int, seconds: float, now: float) -> None:
+    def record_retry_after(self, chat_id: int, seconds: float, now: float) -> None:
         self._waits[chat_id] = max(self._waits[chat_id], now + seconds)
 
     def check(self, chat_id: int, now: float) -> Violation | None:
-        """The rule that a message to this chat would break; it's in `violations` then."""
+        """Record the rule that a message to this chat breaks. Return it if limits are enforced."""
         early = {"retry_after": self._waits[chat_id] - now}
         if self.enforced:
             early["overall"] = self._overall.early(now)
@@ -94,7 +94,7 @@ class Limits:
         self.violations.append(violation)
         if not self.enforced:
             return None
-        self.told_to_wait(chat_id, violation.retry_after, now)
+        self.record_retry_after(chat_id, violation.retry_after, now)
         return violation
 
     def spend(self, chat_id: int, now: float) -> None:

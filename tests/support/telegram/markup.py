@@ -1,5 +1,5 @@
 """Telegram's HTML and its keyboards (core.telegram.org/bots/api: "HTML style",
-"InlineKeyboardButton"), as strict as Telegram is.
+"InlineKeyboardButton"), checked as strictly as Telegram does.
 """
 
 import html
@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from tests.support.telegram.refusal import Refusal, bad_request
+from tests.support.telegram.errors import ApiError, bad_request
 
 TAGS = frozenset(
     {"a", "b", "blockquote", "code", "del", "em", "i", "ins", "pre", "s", "span", "strike"}
@@ -15,7 +15,7 @@ TAGS = frozenset(
 )
 START_TAG = re.compile(r"<([^\s>]*)")
 END_TAG = re.compile(r"</([^\s>]*)\s*>")
-# Other named entities stay as they are written.
+# Telegram leaves other named entities unchanged.
 ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);")
 ATTRIBUTE = re.compile(
     r"""\s*(?P<name>[^\s=>]+)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[\w.-]+)))?"""
@@ -24,16 +24,16 @@ CALLBACK_DATA_BYTES = 64
 
 
 def visible(text: str) -> str:
-    """What the user reads of an HTML text; a Refusal where Telegram can't parse it."""
-    return _Reading(text).read()
+    """Return an HTML text without tags. Raises ApiError if Telegram can't parse it."""
+    return _Parser(text).parse()
 
 
-class _Reading:
+class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.opened: list[str] = []
 
-    def read(self) -> str:
+    def parse(self) -> str:
         pieces, position = [], 0
         while (start := self.text.find("<", position)) >= 0:
             pieces.append(self.text[position:start])
@@ -64,7 +64,7 @@ class _Reading:
         return len(self.text) - len(rest) + 1
 
     def _name(self, start: int) -> tuple[str, int]:
-        """Of the tag that starts there, and where that name ends."""
+        """Return the name of the tag that starts there, and the position after the name."""
         tag = START_TAG.match(self.text, start)
         assert tag
         return tag[1].lower(), tag.end()
@@ -84,15 +84,13 @@ class _Reading:
     def _offset(self, position: int) -> int:
         return len(self.text[:position].encode())
 
-    def _error(self, what: str, position: int | None = None) -> Refusal:
+    def _error(self, what: str, position: int | None = None) -> ApiError:
         where = "" if position is None else f" at byte offset {self._offset(position)}"
         return bad_request(f"can't parse entities: {what}{where}")
 
 
 def inline_keyboard(reply_markup: str | None) -> dict[str, Any] | None:
-    """The keyboard under a message, from JSON text; None where there's none, or one of another
-    kind.
-    """
+    """Parse the inline keyboard of a message from JSON; None if there is none."""
     if not reply_markup:
         return None
     try:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.support.telegram.chats import BOT, SENDER
-from tests.support.telegram.faults import WELL, Fault, Struck
+from tests.support.telegram.errors import bad_request
+from tests.support.telegram.faults import WELL, Fault, FaultInjected
 from tests.support.telegram.markup import inline_keyboard, visible
-from tests.support.telegram.refusal import bad_request
 
 if TYPE_CHECKING:
     from tests.alerts.bot_api import BotApi
@@ -18,8 +18,8 @@ COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
 
 class Call:
-    """One request. A method checks first, then asks to be admitted, then acts: without an await in
-    between, so that a fault falls either before the deed or after it.
+    """One request. A method checks its parameters, then calls `admit`, then acts. There is no await
+    in between, so a fault takes effect either before the action or after it.
     """
 
     def __init__(self, api: "BotApi", method: str, parameters: dict[str, str]) -> None:
@@ -36,8 +36,8 @@ class Call:
         return self.api.chats.find(self.get("chat_id"))
 
     @property
-    def takes(self) -> dict[str, Any]:
-        """The chat, if a message can be sent there, in the topic that is asked for."""
+    def target(self) -> dict[str, Any]:
+        """The chat. Raises ApiError if the bot can't send to it or to the given topic."""
         return self.api.chats.to_send(self.get("chat_id"), self.get("message_thread_id"))
 
     @property
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def text(self) -> str:
-        """What the user reads, 1 to 4096 characters."""
+        """The text without tags. Raises ApiError unless it has 1 to 4096 characters."""
         text, mode = self.get("text") or "", self.get("parse_mode") or ""
         if not text:
             raise bad_request("message text is empty")
@@ -75,11 +75,11 @@ class Call:
     def admit(self, chat_id: int | None = None) -> None:
         self.fault = self.api.admit(self.method, chat_id)
         if not self.fault.accepts:
-            raise Struck(self.fault)
+            raise FaultInjected(self.fault)
 
 
 def send_message(call: Call) -> dict[str, Any]:
-    chat, text, keyboard = call.takes, call.text, call.keyboard
+    chat, text, keyboard = call.target, call.text, call.keyboard
     call.admit(chat["id"])
     message = call.api.chats.write(chat, SENDER, topic=call.topic, text=text, reply_markup=keyboard)
     call.api.record(call, message, text)
@@ -87,7 +87,7 @@ def send_message(call: Call) -> dict[str, Any]:
 
 
 def send_location(call: Call) -> dict[str, Any]:
-    chat, keyboard = call.takes, call.keyboard
+    chat, keyboard = call.target, call.keyboard
     location = {"latitude": call.number("latitude", 90), "longitude": call.number("longitude", 180)}
     call.admit(chat["id"])
     message = call.api.chats.write(
@@ -141,12 +141,12 @@ def set_my_commands(call: Call) -> bool:
     return True
 
 
-def plain(deed: Callable[[Call], Any]) -> Callable[[Call], Any]:
-    """For a method that has nothing to check first."""
+def plain(action: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    """Make a method that checks no parameters."""
 
     def method(call: Call) -> Any:
         call.admit()
-        return deed(call)
+        return action(call)
 
     return method
 
@@ -169,5 +169,5 @@ METHODS: dict[str, Callable[[Call], Any]] = {
     "editMessageReplyMarkup": edit_message_reply_markup,
     "answerCallbackQuery": answer_callback_query,
 }
-# Telegram doesn't look at the case of a method's name.
+# Method names are case-insensitive.
 NAMES = {name.lower(): name for name in METHODS}

@@ -1,18 +1,18 @@
-"""A server on loopback that stops cleanly: in the loop it is entered in, or in a thread."""
+"""An HTTP server on loopback that stops cleanly, in the running event loop or in a thread."""
 
 import asyncio
 import threading
 from abc import ABC, abstractmethod
 from typing import Self
 
-from tests.support.telegram import wire
-from tests.support.telegram.wire import Answer, Request
+from tests.support.telegram import http
+from tests.support.telegram.http import Request, Response
 from tests.support.waiting import WAIT_SECONDS
 
 
 class Server(ABC):
-    """`async with` serves in the running loop, `with` in a thread with a loop of its own. What goes
-    wrong inside is raised on leaving.
+    """`async with` serves in the running loop, `with` in a thread with a separate loop. Errors of
+    connections are raised on exit.
     """
 
     def __init__(self, port: int) -> None:
@@ -26,7 +26,7 @@ class Server(ABC):
         return f"http://127.0.0.1:{self.port}"
 
     @abstractmethod
-    async def handle(self, request: Request) -> Answer: ...
+    async def handle(self, request: Request) -> Response: ...
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
@@ -41,7 +41,7 @@ class Server(ABC):
             await asyncio.wait(self._connections)
         await self._server.wait_closed()
         if self._failures:
-            raise BaseExceptionGroup("The stand-in for the Bot API failed.", self._failures)
+            raise BaseExceptionGroup("The fake Bot API failed.", self._failures)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -66,7 +66,7 @@ class Server(ABC):
             self._loop.close()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(wire.serve(reader, writer, self.handle))
+        task = asyncio.create_task(http.serve(reader, writer, self.handle))
         self._connections.add(task)
         task.add_done_callback(self._ended)
 

@@ -1,4 +1,4 @@
-"""Updates on their way to the bot: by getUpdates, or by POST where a webhook is set."""
+"""Delivers updates to the bot: by getUpdates, or by POST if a webhook is set."""
 
 import asyncio
 import itertools
@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.telegram.refusal import bad_request, conflict
+from tests.support.telegram.errors import bad_request, conflict
 
 POLL_SECONDS_MAX = 50
 POST_SECONDS = 10
@@ -24,38 +24,38 @@ WEBHOOK_ACTIVE = (
 )
 
 
-class Bell:
-    """Wakes everyone who waits for a change; may be rung from any thread."""
+class ChangeSignal:
+    """Wakes all waiting tasks. `notify` may be called from any thread."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event = asyncio.Event()
 
-    def hang_up_in(self, loop: asyncio.AbstractEventLoop) -> None:
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         if self._loop:
-            self._loop.call_soon_threadsafe(self._ring)
+            self._loop.call_soon_threadsafe(self._notify)
 
-    def _ring(self) -> None:
+    def _notify(self) -> None:
         self._event.set()
         self._event = asyncio.Event()
 
-    async def heard(self) -> None:
+    async def wait(self) -> None:
         await self._event.wait()
 
 
 class Updates:
-    """`pending`: what the bot hasn't confirmed yet, oldest first, as Update objects."""
+    """`pending`: Update objects that the bot has not confirmed, oldest first."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, changes: ChangeSignal) -> None:
         self.pending: list[dict[str, Any]] = []
         self.url = self.secret = ""
         self.allowed: list[str] = []
         self.last_error: dict[str, Any] = {}
         self._ids = itertools.count(700_000_001)
-        self._bell = bell
+        self._changes = changes
         self._poll: object | None = None
         self._conflict = OTHER_POLL
         self._posting: asyncio.Task[None] | None = None
@@ -64,20 +64,20 @@ class Updates:
         """`kind`: "message", "callback_query" and so on."""
         if not self.allowed or kind in self.allowed:
             self.pending.append({"update_id": next(self._ids), kind: value})
-            self._bell.ring()
+            self._changes.notify()
 
     async def poll(self, parameters: dict[str, str]) -> list[dict[str, Any]]:
-        """getUpdates: at once where there are updates, else the first within `timeout` seconds."""
+        """Return pending updates, as getUpdates. Wait up to `timeout` seconds if there are none."""
         if self.url:
             raise conflict(WEBHOOK_ACTIVE)
-        mine = self._take_over(OTHER_POLL)
+        this_poll = self._take_over(OTHER_POLL)
         self._allow(parameters)
         self._confirm(int(parameters.get("offset") or 0))
         try:
             async with asyncio.timeout(min(int(parameters.get("timeout") or 0), POLL_SECONDS_MAX)):
                 while not self.pending:
-                    await self._bell.heard()
-                    if self._poll is not mine:
+                    await self._changes.wait()
+                    if self._poll is not this_poll:
                         raise conflict(self._conflict)
         except TimeoutError:
             return []
@@ -122,9 +122,10 @@ class Updates:
         if "allowed_updates" in parameters:
             self.allowed = json.loads(parameters["allowed_updates"])
 
-    def _take_over(self, why: str) -> object:
-        self._poll, self._conflict = object(), why
-        self._bell.ring()
+    def _take_over(self, reason: str) -> object:
+        """End the running poll with a conflict. Return the identity of the new one."""
+        self._poll, self._conflict = object(), reason
+        self._changes.notify()
         return self._poll
 
     def _confirm(self, offset: int) -> None:
@@ -134,14 +135,14 @@ class Updates:
             del self.pending[0]
 
     async def _post(self) -> None:
-        """One after the other; what isn't answered with 2xx comes again."""
+        """Send updates one at a time. Repeat an update until the response is 2xx."""
         headers = {"X-Telegram-Bot-Api-Secret-Token": self.secret} if self.secret else {}
         async with httpx.AsyncClient(
             headers=headers, timeout=POST_SECONDS, verify=False, trust_env=False
         ) as client:
             while True:
                 while not self.pending:
-                    await self._bell.heard()
+                    await self._changes.wait()
                 update = self.pending[0]
                 try:
                     (await client.post(self.url, json=update)).raise_for_status()
@@ -154,4 +155,4 @@ class Updates:
                     await asyncio.sleep(RETRY_SECONDS)
                 else:
                     self._confirm(update["update_id"] + 1)
-                    self._bell.ring()
+                    self._changes.notify()
