@@ -2,7 +2,7 @@ import strawberry
 
 from schema.access import changes as token_changes
 from schema.alerts import changes as alert_changes
-from schema.devices import approval, config_changes, link_changes, register
+from schema.devices import acknowledge_config, approval, config_changes, link_changes, register
 from schema.devices import changes as device_changes
 
 
@@ -15,7 +15,7 @@ class Mutation:
     update_config = config_changes.update_config
     link_device = link_changes.link_device
     unlink_device = link_changes.unlink_device
-    acknowledge_config = config_changes.acknowledge_config
+    acknowledge_config = acknowledge_config.acknowledge_config
     approve_device = approval.approve_device
     reject_device = approval.reject_device
     rotate_device_token = approval.rotate_device_token

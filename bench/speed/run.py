@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from hashlib import md5
 from pathlib import Path
 
-from bench.speed import floor
 from bench.speed.database import filled, settled
-from bench.speed.floor import Pgbench
 from bench.speed.load import Figures, Load, Subject, typical
 from bench.speed.results import machine, save
-from bench.speed.subjects import Start, bare, mercurius, rollcall, tutorial, yoga
+from bench.speed.subjects import floor
+from bench.speed.subjects.floor import Pgbench
+from bench.speed.subjects.servers import Start, bare, mercurius, rollcall, tutorial, yoga
 
 QUICK: tuple[Start, ...] = (mercurius, rollcall)
 ALL: tuple[Start, ...] = (tutorial, yoga, mercurius, bare, rollcall)

@@ -19,7 +19,7 @@ from bench.speed.database import filled, settled
 from bench.speed.load import Load, Subject
 from bench.speed.results import machine, save
 from bench.speed.run import WARM_CONNECTIONS
-from bench.speed.subjects import rollcall
+from bench.speed.subjects.servers import rollcall
 from db.postgres.database import Database
 
 SIZES = (1_000, 100_000, 1_000_000)

@@ -23,7 +23,7 @@ from bench.speed.followers import Subscribers
 from bench.speed.load import Subject
 from bench.speed.process import cpu_seconds, megabytes, quiet
 from bench.speed.results import machine, save
-from bench.speed.subjects import Start, mercurius, rollcall
+from bench.speed.subjects.servers import Start, mercurius, rollcall
 
 DEVICES = 1_000
 WAIT_SECONDS = 60

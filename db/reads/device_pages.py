@@ -12,7 +12,7 @@ from db.paging import Slice, cursor, position
 from db.postgres import statement_hook
 from db.postgres.connections import ConnectionPool
 from db.postgres.database import Database
-from db.reads.devices import load_names
+from db.reads.names import load_names
 from db.tables.devices import DeviceRow
 from domain.access.caller import Scope
 from domain.devices.device import COLUMNS, DeviceRecord, NameCache

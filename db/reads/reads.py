@@ -9,7 +9,7 @@ from db.paging import Slice
 from db.postgres.connections import DedicatedConnection
 from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
-from db.reads.devices import TIMEOUT_SECONDS, load_names
+from db.reads.names import TIMEOUT_SECONDS, load_names
 from db.reads.registration import REGISTRATION_COLUMNS, REGISTRATIONS, RegistrationRecord
 from domain.access.caller import Scope
 from domain.devices.device import COLUMNS, DeviceRecord, NameCache

@@ -12,7 +12,7 @@ from db.writes.create_device import CREATE
 from db.writes.issue_token import ISSUE
 from db.writes.record_presence import PRESENCE
 from db.writes.record_report import REPORT
-from domain.devices.changes import (
+from domain.devices.writes import (
     ChangeConfig,
     ConfirmToken,
     CreateDevice,

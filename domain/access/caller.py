@@ -1,39 +1,11 @@
-"""Callers, and which kinds of token may do which actions. Every operation requires an action."""
+"""Callers: who makes a request, what it may do and see."""
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import NamedTuple
 
+from domain.access.permissions import PERMISSIONS, Action
 from domain.access.tokens import TokenKind
 from domain.errors import Forbidden, Unauthenticated
-
-
-class Action(Enum):
-    READ_SELF = auto()
-    READ_DEVICE = auto()
-    READ_FLEET = auto()
-    REGISTER = auto()
-    ACKNOWLEDGE = auto()
-    ROTATE_TOKEN = auto()
-    CHANGE_DEVICE = auto()
-    MANAGE_TOKENS = auto()
-    MANAGE_RECIPIENTS = auto()
-
-
-ALLOWED: dict[TokenKind, frozenset[Action]] = {
-    TokenKind.ADMIN: frozenset(Action) - {Action.ACKNOWLEDGE},
-    TokenKind.VIEWER: frozenset({Action.READ_SELF, Action.READ_DEVICE, Action.READ_FLEET}),
-    TokenKind.ENROL: frozenset({Action.REGISTER}),
-    TokenKind.DEVICE: frozenset(
-        {
-            Action.READ_SELF,
-            Action.READ_DEVICE,
-            Action.REGISTER,
-            Action.ACKNOWLEDGE,
-            Action.ROTATE_TOKEN,
-        }
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +59,7 @@ class Caller(NamedTuple):
         """Raises Unauthenticated or Forbidden unless the caller may do this."""
         if self.kind is None:
             raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
-        if action not in ALLOWED[self.kind]:
+        if action not in PERMISSIONS[self.kind]:
             raise Forbidden(f"A token of kind {self.kind.name} may not do this.")
         if self.waiting and action is not Action.REGISTER:
             raise Forbidden("This device is pending: an administrator must approve it first.")

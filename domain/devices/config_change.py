@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from domain.devices.changes import ChangeConfig
 from domain.devices.device import DeviceRecord
 from domain.devices.facts import config_facts
 from domain.devices.inputs import ConfigChange
+from domain.devices.writes import ChangeConfig
 from domain.errors import ErrorCode, InputError
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret
-from domain.devices.changes import CreateDevice, IssueToken
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.devices.device import DeviceRecord, NamedRef
 from domain.devices.enrolment import DeviceState
@@ -13,6 +12,7 @@ from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import RegistrationInput
 from domain.devices.search_words import all_words
+from domain.devices.writes import CreateDevice, IssueToken
 from domain.mqtt.accounts import mosquitto_hash
 from domain.mqtt.topics import base_topic
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.devices.changes import RecordReport
 from domain.devices.device import DeviceRecord
 from domain.devices.facts import changes
 from domain.devices.search_words import all_words
+from domain.devices.writes import RecordReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from db.access import tokens
 from db.reads.reads import TokenRecord
 from domain.access.caller import Caller
 from domain.access.tokens import TokenKind, hash_secret
-from domain.devices.changes import ConfirmToken
 from domain.devices.device import DeviceRecord
+from domain.devices.writes import ConfirmToken
 from domain.errors import Unauthenticated
 from domain.mqtt.accounts import mosquitto_hash
 from resolvers.retry import until_written

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.access import tokens
 from db.devices import queries as device_queries
 from db.events.record import record_event, token_facts
-from db.mqtt.speakers import set_offline_without_token
+from db.mqtt.offline import set_offline_without_token
 from db.paging import Slice, number_of
 from db.tables.devices import OwnerRow
 from db.tables.tokens import TokenRow
-from domain.access.caller import Action, Caller, Scope
+from domain.access.caller import Caller, Scope
 from domain.access.inputs import NewToken
+from domain.access.permissions import Action
 from domain.access.tokens import TokenKind, hash_secret, new_secret
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from db.alerts import delivery_pages
 from db.paging import Slice
 from db.tables.alerts import DeliveryRow, RecipientRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.alerts.inputs import DeliveryFilter
 from domain.inputs import Page
 from resolvers.feed.entries import AuditEvent, load_entries

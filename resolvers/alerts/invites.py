@@ -14,7 +14,8 @@ from db.events.record import record_event
 from db.paging import Slice, number_of
 from db.tables.alerts import MAX_ID, InviteRow, RecipientRow
 from db.tables.devices import OwnerRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.access.tokens import hash_secret
 from domain.alerts.inputs import NewInvite
 from domain.alerts.recipients import TELEGRAM, Role, telegram_caller

@@ -6,7 +6,8 @@ from db.alerts import recipients
 from db.events.record import record_event
 from db.paging import Slice, number_of
 from db.tables.alerts import MAX_ID, RecipientRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page

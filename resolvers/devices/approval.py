@@ -6,7 +6,8 @@ from db.access import tokens
 from db.events import browse as event_pages
 from db.events.record import record_event
 from db.tables.devices import AnyDevice, DeviceRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.devices.enrolment import DeviceState
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind

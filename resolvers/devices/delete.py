@@ -10,7 +10,8 @@ from db.devices import links
 from db.events.record import record_event
 from db.mqtt import former_topics
 from db.tables.devices import DeletedDeviceRow, DeviceRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.devices.facts import registered_facts
 from domain.events.kinds import EventKind
 from resolvers.devices.links import unlink_all

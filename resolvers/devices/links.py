@@ -10,18 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import links, topic_levels
 from db.devices import queries as device_queries
+from db.devices.config_versions import start_new_version
 from db.events.record import link_facts, record_event
 from db.paging import Slice, number_of
 from db.tables.devices import AnyDevice, DeviceRow, MeasurementTypeRow, PlaceRow
 from db.tables.links import LinkRow
-from domain.access.caller import Action, Caller, Scope
+from domain.access.caller import Caller, Scope
+from domain.access.permissions import Action
 from domain.devices.inputs import NewLink
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page
 from domain.mqtt.topics import MAX_BASE_TOPIC_BYTES, minimal_filters
 from domain.names import name_key
-from resolvers.devices.config import start_new_version
 from resolvers.devices.lookup import get_device_for_update
 from resolvers.services import Services
 

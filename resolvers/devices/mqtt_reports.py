@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Collection, Mapping
 from datetime import UTC, datetime
 
-from db.mqtt import speakers
+from db.mqtt import offline
 from db.reads.reads import Speaker
 from domain.access.caller import Caller, system
 from domain.access.tokens import TokenKind
-from domain.devices.changes import RecordPresence, RecordReport
 from domain.devices.reports import Report, decide_report, has_changes
+from domain.devices.writes import RecordPresence, RecordReport
 from domain.mqtt.messages import StateReport
 from resolvers.services import Services
 
@@ -57,7 +57,7 @@ async def mark_silent_offline(
     continue. Returns the number of marked devices and the next `after`; None at the end.
     """
     async with services.database.transaction(background=True) as session:
-        return await speakers.mark_silent_offline(session, present, after)
+        return await offline.mark_silent_offline(session, present, after)
 
 
 async def _conflicts(writes: Mapping[str, Awaitable[bool]]) -> Collection[str]:

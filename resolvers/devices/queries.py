@@ -7,7 +7,8 @@ from db.devices import queries as device_queries
 from db.devices.fleet_counts import FleetCounts, fleet_counts
 from db.paging import Slice
 from db.tables.devices import AnyDevice
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.devices.config import Config
 from domain.devices.device import DeviceRecord
 from domain.devices.inputs import DeviceFilter

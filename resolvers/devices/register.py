@@ -6,7 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.reads.registration import RegistrationRecord
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.access.tokens import TokenKind, new_secret
 from domain.devices.device import DeviceRecord, NamedRef
 from domain.devices.enrolment import (
@@ -25,7 +26,7 @@ from domain.devices.inputs import RegistrationInput
 from domain.devices.registration import creation, new_device, renewal
 from domain.devices.reports import Report
 from domain.errors import ErrorCode, InputError, Unauthenticated
-from resolvers.devices.reports import record_report
+from resolvers.devices.acknowledge import record_report
 from resolvers.devices.topic_levels import cached_names, get_or_create_names
 from resolvers.retry import until_written
 from resolvers.services import Services

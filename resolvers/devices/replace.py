@@ -5,17 +5,18 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import links
+from db.devices.config_versions import start_new_version
 from db.devices.search import words_of
 from db.events.record import record_event
 from db.mqtt import former_topics
 from db.tables.devices import DeviceRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.devices.enrolment import DeviceState
 from domain.devices.facts import device_facts, registered_facts
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.mqtt.topics import base_topic
-from resolvers.devices.config import start_new_version
 from resolvers.devices.delete import remove_device
 from resolvers.devices.links import filters_for, unlink_all, update_listeners_of
 from resolvers.devices.lookup import get_device_for_update

@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.devices import links, topic_levels
+from db.devices.config_versions import start_new_version
 from db.devices.search import words_of
 from db.events.record import record_event
 from db.mqtt import former_topics
 from db.tables.devices import DeviceRow
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.devices.facts import changes, device_facts
 from domain.devices.inputs import DeviceChange
 from domain.events.kinds import EventKind
 from domain.mqtt.topics import base_topic
-from resolvers.devices.config import start_new_version
 from resolvers.devices.links import unlink_all, update_listeners_of
 from resolvers.devices.lookup import get_device_for_update
 from resolvers.devices.topic_levels import owner_for

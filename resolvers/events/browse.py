@@ -2,7 +2,8 @@
 
 from db.events import browse as event_pages
 from db.paging import Slice
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.events.inputs import EventFilter
 from domain.inputs import Page
 from resolvers.feed.entries import AuditEvent, load_entries

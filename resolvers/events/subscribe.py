@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from db.devices import queries as device_queries
 from db.devices import topic_levels
 from db.events import log as event_log
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from resolvers.feed.entries import AuditEvent, ConfigChange

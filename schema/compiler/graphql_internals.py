@@ -1,6 +1,6 @@
 """Undocumented names of graphql-core that the schema's compiler uses.
 
-No other file of the compiler imports them. tests/contracts/test_graphql_core.py asserts the
+No other file of the compiler imports them. tests/contracts/graphql/test_graphql_core.py asserts the
 behaviour that is relied on. Those that the engine uses are in `schema/engine/graphql_core.py`.
 """
 

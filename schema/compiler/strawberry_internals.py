@@ -1,7 +1,7 @@
 """Undocumented names of strawberry that the schema's compiler and engine use.
 
-No other file imports them. tests/contracts/test_strawberry.py asserts the behaviour that is relied
-on.
+No other file imports them. tests/contracts/graphql/test_strawberry.py asserts the behaviour that
+is relied on.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Names of graphql-core's executor and rules that the engine uses, documented or not.
 
-No other file of the engine uses undocumented ones. tests/contracts/test_graphql_core.py asserts the
-behaviour that is relied on.
+No other file of the engine uses undocumented ones. tests/contracts/graphql/test_graphql_core.py
+asserts the behaviour that is relied on.
 """
 
 import inspect

@@ -11,11 +11,11 @@ from concurrency.supervisor import Background
 from domain.mqtt.accounts import PASSWORD_ITERATIONS, SALT_BYTES, Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS
 from mqtt.address import Address
-from mqtt.auth.registry import SERVER_USER, RegistryAuthenticator
+from mqtt.auth.registry_authenticator import SERVER_USER, RegistryAuthenticator
 from mqtt.client.client import MqttClient
 from mqtt.embedded import EmbeddedBroker, listen
-from mqtt.mosquitto.accounts import MosquittoSync
 from mqtt.mosquitto.files import MosquittoFiles
+from mqtt.mosquitto.sync import MosquittoSync
 from resolvers.services import BrokerAddress, Services
 from server.runtime.background import BackgroundTask
 from server.runtime.shared_flag import SharedFlag

@@ -1,6 +1,7 @@
 import pytest
 
-from domain.access.caller import ALLOWED, ANONYMOUS, Action, Caller, Scope, system
+from domain.access.caller import ANONYMOUS, Caller, Scope, system
+from domain.access.permissions import PERMISSIONS, Action
 from domain.access.tokens import TokenKind
 from domain.errors import Forbidden, Unauthenticated
 
@@ -45,7 +46,7 @@ def test_token_kind_is_allowed_its_actions(
 
 
 def test_table_covers_every_token_kind_and_action() -> None:
-    assert set(TABLE) == set(ALLOWED) == set(TokenKind)
+    assert set(TABLE) == set(PERMISSIONS) == set(TokenKind)
     assert set(ACTIONS) == set(Action)
 
 

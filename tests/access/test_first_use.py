@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from db.postgres.database import Database
-from domain.devices.changes import ConfirmToken
+from domain.devices.writes import ConfirmToken
 from server.settings import Settings
 from tests.conftest import changed, served
 from tests.support.client import Api

@@ -1,16 +1,12 @@
 """Alerts from event to recipient, with faults of the Telegram stand-in."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 import logging
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from notifier import sender
 from server.settings import Settings
 from tests.alerts.alert_server import (
     CHAT,
@@ -23,11 +19,13 @@ from tests.alerts.alert_server import (
     until_rows,
 )
 from tests.alerts.bot_api import BotApi
-from tests.conftest import changed, served
+from tests.conftest import served
 from tests.support.telegram import faults
 from tests.support.telegram.faults import Fault
 from tests.support.timing import delay
-from tests.support.waiting import WAIT_SECONDS, until
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest_asyncio.fixture
@@ -36,12 +34,6 @@ async def telegram() -> AsyncIterator[BotApi]:
         api.knows(CHAT)
         api.knows(GROUP)
         yield api
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(sender, "POLL_SECONDS", 0.05)
 
 
 async def test_registration_is_sent_to_chat(settings: Settings, telegram: BotApi) -> None:
@@ -285,37 +277,3 @@ async def test_fan_out_to_thousands_of_recipients_is_in_event_order(
         ids = [row.event_id for row in await rows(database, delivered)]
         log = "SELECT id FROM events WHERE kind = 'device_registered' ORDER BY tx, id"
         assert ids == [row.id for row in await rows(database, log)]
-
-
-async def test_webhook_requests_are_signed_and_retried(settings: Settings) -> None:
-    arrived: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
-    redirect = b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n"
-    answers = [redirect, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
-        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head if line)}
-        await arrived.put((headers, await reader.readexactly(int(headers["content-length"]))))
-        writer.write(answers.pop() if answers else b"HTTP/1.1 204 OK\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    secret = "a-secret-of-sixteen"
-    webhook_settings = changed(
-        settings, webhook_url=f"http://127.0.0.1:{port}/x", webhook_secret=secret
-    )
-    async with server, served(webhook_settings) as api:
-        await fan_out_started(api)
-        id = await registered(api, 1)
-        async with asyncio.timeout(WAIT_SECONDS):
-            (first, _), (headers, body) = await arrived.get(), await arrived.get()
-        await registered(api, 2)
-        moved = "SELECT 1 FROM deliveries WHERE state = 'dead' AND last_error = 'it answered 302'"
-        await until_rows(api.app.state.database_supervisor.services.database, moved)
-    assert first["x-rollcall-signature"].startswith("sha256=")
-    signed = f"{headers['x-rollcall-timestamp']}.".encode() + body
-    expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    assert headers["x-rollcall-signature"] == f"sha256={expected}"
-    [event] = json.loads(body)["events"]
-    assert (event["kind"], event["deviceId"], event["owner"]) == ("device_registered", id, "Acme")

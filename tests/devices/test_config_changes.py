@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from concurrency.keyed_lock import KeyedLock
 from db.postgres.database import Database
-from domain.devices.changes import ChangeConfig
+from domain.devices.writes import ChangeConfig
 from tests.alerts.alert_server import rows
 from tests.support.client import Api
 from tests.support.events import events_of

@@ -113,7 +113,7 @@ def test_imports_of_tests_are_declared() -> None:
 def test_library_with_contract_tests_has_an_upper_bound(name: str) -> None:
     (found,) = [each for each in requirements() if distribution(each.name) == name]
     assert {"<", "=="} & {bound.operator for bound in found.specifier}
-    assert (ROOT / "tests/contracts" / f"test_{BOUNDED[name]}.py").exists()
+    assert [*(ROOT / "tests/contracts").rglob(f"test_{BOUNDED[name]}.py")]
 
 
 def test_only_libraries_with_contract_tests_have_an_upper_bound() -> None:

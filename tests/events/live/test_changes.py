@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from db.devices import queries as device_queries
+from db.devices.config_versions import start_new_version
 from db.postgres.database import Database
 from domain.access.caller import Scope, system
-from resolvers.devices.config import start_new_version
 from server.settings import Settings
 from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, Socket, change_config, instance, streamed

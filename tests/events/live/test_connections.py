@@ -4,28 +4,13 @@ import asyncio
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
 
-from resolvers.access import authenticate
-from resolvers.access.authenticate import Credential
-from resolvers.services import Services
-from server.graphql import service
 from server.settings import Settings
 from server.transport import http_protocol, listen
 from tests.conftest import ADMIN, changed
-from tests.events.live.serving import (
-    CHANGES,
-    Instance,
-    Socket,
-    change_config,
-    dial,
-    instance,
-    streamed,
-    until,
-)
+from tests.events.live.serving import Instance, Socket, dial, instance, streamed, until
 from tests.support.client import BENCH
 from tests.support.timing import delay
 from tests.support.waiting import WAIT_SECONDS
@@ -104,91 +89,6 @@ async def test_stream_ends_when_client_disconnects(one: Instance) -> None:
     await until(lambda: one.connections == one.subscriptions == 0)
 
 
-async def test_completed_subscription_frees_its_id(one: Instance, device: str) -> None:
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.subscribe("1")
-        await until(lambda: one.subscriptions == 1)
-        await socket.send({"type": "complete", "id": "1"})
-        await until(lambda: one.subscriptions == 0)
-        await socket.subscribe("1")
-        await until(lambda: one.subscriptions == 1)
-        await change_config(one.api, device, 20)
-        assert (await socket.change())["config"]["version"] == 2
-
-
-async def test_queries_and_mutations_over_websocket_and_stream(one: Instance, device: str) -> None:
-    values = f'{{deviceId: "{device}", qos: 2}}'
-    change = f"mutation {{ updateConfig(input: {values}) {{ config {{ qos }} }} }}"
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.subscribe("q", "{ devices { totalCount } }")
-        payload = {"data": {"devices": {"totalCount": 1}}}
-        assert await socket.message() == {"id": "q", "type": "next", "payload": payload}
-        assert await socket.message() == {"id": "q", "type": "complete"}
-        await socket.subscribe("m", change)
-        payload = {"data": {"updateConfig": {"config": {"qos": 2}}}}
-        assert await socket.message() == {"id": "m", "type": "next", "payload": payload}
-        assert await socket.message() == {"id": "m", "type": "complete"}
-    async with streamed(one.url, ADMIN, "{ devices { totalCount } }") as stream:
-        assert await stream.event() == ("next", {"data": {"devices": {"totalCount": 1}}})
-        assert await stream.event() == ("complete", None)
-        assert await stream.event() == ("end", None)
-
-
-async def test_document_error_keeps_the_connection(one: Instance) -> None:
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.subscribe("1", "subscription { nothing }")
-        [error] = await socket.errors()
-        assert error["extensions"]["code"] == "BAD_DOCUMENT"
-        await socket.subscribe("1", "query ($x: Int!) { devices(first: $x) { totalCount } }")
-        assert "$x" in (await socket.errors())[0]["message"]
-        await socket.send({"type": "ping", "payload": {"n": 1}})
-        assert await socket.message() == {"type": "pong", "payload": {"n": 1}}
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("", 4400),
-        ("{", 4400),
-        ("null", 4400),
-        ("1", 4400),
-        ("[]", 4400),
-        ("{}", 4400),
-        ('{"type": 1}', 4400),
-        ('{"type": "hello"}', 4400),
-        ('{"type": "\\ud800"}', 4400),
-        ('{"type": "ping", "payload": {"x": NaN}}', 4400),
-        ('{"type": "subscribe"}', 4400),
-        ('{"type": "subscribe", "id": "1"}', 4400),
-        ('{"type": "subscribe", "id": "1", "payload": {}}', 4400),
-        ('{"type": "subscribe", "id": "1", "payload": {"query": 1}}', 4400),
-        ('{"type": "subscribe", "id": 1, "payload": {"query": "{me{id}}"}}', 4400),
-        ('{"type": "subscribe", "id": "", "payload": {"query": "{me{id}}"}}', 4400),
-        ('{"type": "complete"}', 4400),
-        ('{"type": "connection_init"}', 4429),
-        ("[" * 10_000, 4400),
-    ],
-)
-async def test_invalid_message_closes_with_code(one: Instance, message: str, code: int) -> None:
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.send(message)
-        assert (await socket.closing())[0] == code
-    await until(lambda: one.connections == 0)
-
-
-async def test_invalid_frame_closes_with_code(one: Instance) -> None:
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.connection.send(b'{"type": "ping"}')
-        assert (await socket.closing())[0] == 4400
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.connection.send(b"\xff\xfe", text=True)
-        assert (await socket.closing())[0] == 1007
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.send("x" * 1_000_001)
-        assert (await socket.closing())[0] == 1009
-    await until(lambda: one.connections == 0)
-
-
 async def test_missing_pong_closes_without_close_code(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,62 +143,6 @@ async def test_request_head_limits_of_size_and_time(
         writer.close()
 
 
-async def test_duplicate_subscription_id_closes_with_4409(one: Instance) -> None:
-    async with await Socket.open(one.url, ADMIN) as socket:
-        await socket.subscribe("1")
-        await socket.subscribe("1")
-        assert await socket.closing() == (4409, "Subscriber for 1 already exists")
-
-
-@pytest.mark.parametrize("token", [None, "rca_unknown"])
-async def test_connection_without_valid_token_closes_with_4401(
-    one: Instance, token: str | None
-) -> None:
-    socket = Socket(await dial(one.url))
-    payload = {"Authorization": f"Bearer {token}"} if token else None
-    await socket.send({"type": "connection_init", "payload": payload})
-    assert (await socket.closing())[0] == 4401
-
-
-async def test_token_in_handshake_header_is_accepted(one: Instance) -> None:
-    headers = {"Authorization": f"Bearer {ADMIN}"}
-    socket = await Socket.open(one.url, None, additional_headers=headers)
-    await socket.connection.close()
-
-
-@pytest.mark.parametrize(
-    ("first", "code"),
-    [
-        ({"type": "subscribe", "id": "1", "payload": {"query": CHANGES}}, 4401),
-        ({"type": "connection_init", "payload": []}, 4400),
-        ({"type": "connection_init", "payload": {"Authorization": 1}}, 4400),
-        ({"type": "connection_init", "payload": {"authorization": "Basic eA=="}}, 4401),
-    ],
-)
-async def test_invalid_first_message_closes_with_code(one: Instance, first: Any, code: int) -> None:
-    socket = Socket(await dial(one.url))
-    await socket.send(first)
-    assert (await socket.closing())[0] == code
-
-
-async def test_subprotocol_negotiation(one: Instance) -> None:
-    assert (await Socket(await dial(one.url, subprotocols=None)).closing())[0] == 4406
-    connection = await dial(one.url, subprotocols=["graphql-transport-ws", "chat"])
-    assert connection.subprotocol == "graphql-transport-ws"
-    await connection.close()
-
-
-async def test_websocket_from_foreign_origin_is_forbidden(settings: Settings) -> None:
-    with_cors = changed(settings, cors_origins="https://console.example.com")
-    async with instance(with_cors) as one:
-        for origin in ("https://evil.example", "null", "http://[", f"http://127.0.0.1:{one.port}1"):
-            with pytest.raises(InvalidStatus) as refused:
-                await dial(one.url, origin=origin)
-            assert refused.value.response.status_code == 403
-        for origin in (f"http://127.0.0.1:{one.port}", "https://console.example.com"):
-            await (await dial(one.url, origin=origin)).close()
-
-
 async def test_connections_and_subscriptions_are_limited_per_token(small: Settings) -> None:
     async with instance(small) as one:
         viewer = await one.api.key(kind="VIEWER")
@@ -335,45 +179,3 @@ async def test_stopping_server_closes_with_1012(settings: Settings) -> None:
     assert (name, data["errors"][0]["extensions"]["code"]) == ("next", "RESTARTING")
     assert await events.event() == ("end", None)
     await stream.__aexit__(None, None, None)
-
-
-@pytest.mark.parametrize("size", [30, 200, 40_000, 100_000])
-async def test_messages_of_any_size(one: Instance, size: int) -> None:
-    query = "query ($text: String) { devices(filter: {owner: $text}) { nodes { id } } }"
-    async with await Socket.open(one.url, ADMIN, max_size=None) as socket:
-        await socket.send({"type": "ping", "payload": {"text": "é" * size}})
-        assert (await socket.message())["payload"]["text"] == "é" * size
-        await socket.subscribe(query=query, text="Acme")
-        assert (await socket.message())["payload"]["data"] == {"devices": {"nodes": []}}
-
-
-@pytest.mark.parametrize("direct", [True, False], ids=["direct", "asgi"])
-@pytest.mark.parametrize(
-    ("forwarded", "address"),
-    [
-        ([], "127.0.0.1"),
-        (["203.0.113.9"], "203.0.113.9"),
-        (["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
-    ],
-)
-async def test_client_address_behind_a_proxy(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    forwarded: list[str],
-    address: str,
-    direct: bool,
-) -> None:
-    seen = []
-
-    async def identify(services: Services, credential: Credential, address: str | None) -> Any:
-        seen.append(address)
-        return await authenticate.identify(services, credential, address)
-
-    monkeypatch.setattr(service, "identify", identify)
-    headers = [("X-Forwarded-For", each) for each in forwarded]
-    async with instance(settings) as one:
-        if not direct:
-            one.app.live = None
-        socket = await Socket.open(one.url, ADMIN, additional_headers=headers)
-        await socket.connection.close()
-    assert seen == [address]

@@ -16,6 +16,9 @@ from mqtt.embedded import BrokerLimits, EmbeddedBroker, listen
 from tests.support.waiting import WAIT_SECONDS, until
 
 PASSWORD = "secret"
+LAMP = "ann/hall/light/lamp"
+DOOR = "bob/hall/contact/door"
+CONFIG = f"{LAMP}/config"
 FREQUENT_CHECKS = BrokerLimits(check_seconds=0.05)
 RARE_CHECKS = BrokerLimits(check_seconds=3600)
 
@@ -29,8 +32,8 @@ class Users:
         self.tokens = {"rollcall": None, "admin": 1, "lamp": 2, "door": 3}
         self.rights_of = {
             "admin": admin_rights(None),
-            "lamp": device_rights(["ann/hall/light/lamp"], []),
-            "door": device_rights(["bob/hall/contact/door"], []),
+            "lamp": device_rights([LAMP], []),
+            "door": device_rights([DOOR], []),
         }
         self.unavailable = False
         self.queries = 0
@@ -214,4 +217,6 @@ def publish(topic: str, payload: bytes, qos: int = 0, number: int = 1) -> bytes:
 
 
 ACCEPTED = b"\x20\2\0\0"
+RESUMED = b"\x20\2\1\0"
+GRANTED = b"\x90\3\0\1\1"
 DISCONNECT = b"\xe0\0"

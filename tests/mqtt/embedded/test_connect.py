@@ -1,3 +1,5 @@
+"""Accepted, rejected and invalid CONNECTs, and invalid packets after a CONNECT."""
+
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -52,17 +54,6 @@ HOSTILE_LATER = {
     "no packet id": b"\x40\0",
     "a topic longer than its packet": packet(0x30, b"\xff\xffann"),
 }
-
-
-@pytest.fixture
-def users() -> Users:
-    return Users()
-
-
-@pytest_asyncio.fixture
-async def broker(users: Users) -> AsyncIterator[EmbeddedBroker]:
-    async with served(users) as broker:
-        yield broker
 
 
 @pytest_asyncio.fixture

@@ -1,3 +1,5 @@
+"""Limits of the embedded broker, and its stop."""
+
 import asyncio
 import logging
 import socket
@@ -12,8 +14,12 @@ import uvloop
 from mqtt.embedded import EmbeddedBroker, PortTaken, listen
 from tests.mqtt.embedded.broker import (
     ACCEPTED,
+    CONFIG,
     DISCONNECT,
     FREQUENT_CHECKS,
+    GRANTED,
+    LAMP,
+    RESUMED,
     Paho,
     Raw,
     Users,
@@ -26,10 +32,6 @@ from tests.mqtt.embedded.broker import (
 )
 from tests.support.waiting import until
 
-LAMP = "ann/hall/light/lamp"
-CONFIG = f"{LAMP}/config"
-GRANTED = b"\x90\3\0\1\1"
-RESUMED = b"\x20\2\1\0"
 UNAVAILABLE = b"\x20\2\0\3"
 # Seconds. Half of the time that the broker waits for a complete CONNECT.
 STOP_SECONDS = FREQUENT_CHECKS.connect_seconds / 2

@@ -1,3 +1,5 @@
+"""Rights of clients of the embedded broker, wills, and QoS."""
+
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,6 +10,8 @@ from mqtt.embedded import EmbeddedBroker
 from tests.mqtt.embedded.broker import (
     ACCEPTED,
     DISCONNECT,
+    DOOR,
+    LAMP,
     RARE_CHECKS,
     Paho,
     Raw,
@@ -20,20 +24,7 @@ from tests.mqtt.embedded.broker import (
 from tests.support.waiting import until
 
 REFUSED = 0x80
-LAMP = "ann/hall/light/lamp"
-DOOR = "bob/hall/contact/door"
 WILL = {"topic": f"{LAMP}/status", "payload": b"offline", "qos": 1, "retain": True}
-
-
-@pytest.fixture
-def users() -> Users:
-    return Users()
-
-
-@pytest_asyncio.fixture
-async def broker(users: Users) -> AsyncIterator[EmbeddedBroker]:
-    async with served(users) as broker:
-        yield broker
 
 
 @pytest_asyncio.fixture

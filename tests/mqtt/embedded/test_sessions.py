@@ -1,3 +1,5 @@
+"""Sessions of the embedded broker: client ids, resumption and queued messages."""
+
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,33 +9,20 @@ from domain.mqtt.rights import device_rights
 from mqtt.embedded import EmbeddedBroker
 from tests.mqtt.embedded.broker import (
     ACCEPTED,
+    CONFIG,
     DISCONNECT,
+    DOOR,
+    GRANTED,
+    LAMP,
+    RESUMED,
     Paho,
     Raw,
     Users,
     connect,
     publish,
-    served,
     subscribe,
-    until,
 )
-
-LAMP = "ann/hall/light/lamp"
-DOOR = "bob/hall/contact/door"
-CONFIG = f"{LAMP}/config"
-RESUMED = b"\x20\2\1\0"
-GRANTED = b"\x90\3\0\1\1"
-
-
-@pytest.fixture
-def users() -> Users:
-    return Users()
-
-
-@pytest_asyncio.fixture
-async def broker(users: Users) -> AsyncIterator[EmbeddedBroker]:
-    async with served(users) as broker:
-        yield broker
+from tests.support.waiting import until
 
 
 @pytest_asyncio.fixture

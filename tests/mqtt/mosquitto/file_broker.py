@@ -1,6 +1,6 @@
 """A Mosquitto that reads the files of Rollcall, and accounts for these files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from domain.mqtt.accounts import Account, mosquitto_hash
@@ -22,6 +22,17 @@ def device(name: str, *listen: str, password_hash: str = HASH) -> Account:
 
 def many(count: int) -> Iterator[Account]:
     return (device(f"{number:032x}") for number in range(count))
+
+
+def written(folder: Path, accounts: Iterable[Account]) -> tuple[str, str]:
+    files = MosquittoFiles(folder)
+    files.write(accounts)
+    return without_head(files.passwords), without_head(files.acl)
+
+
+def without_head(path: Path) -> str:
+    """Return the text without the first line, which names the generation."""
+    return path.read_text().partition("\n")[2]
 
 
 class Broker(Mosquitto):

@@ -1,11 +1,8 @@
 """Reloads of Mosquitto: after any failure it finally reads the newest files."""
 
 import os
-import pickle
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from domain.mqtt.accounts import Account
 from mqtt.address import Address
 from mqtt.mosquitto import reload as mosquitto_reload
 from mqtt.mosquitto.files import MosquittoFiles
@@ -196,70 +192,6 @@ def test_broker_that_is_starting_survives_a_write(tmp_path: Path) -> None:
         assert broker.accepts("new")
     finally:
         broker.stop()
-
-
-# Forks for each input: the step at which the child is killed, and the accounts to write.
-KILLED = """
-import os, pickle, signal, sys
-from mqtt.mosquitto.files import MosquittoFiles
-arguments_of_writer = pickle.load(sys.stdin.buffer)
-folder = str(arguments_of_writer[0])
-def write(step, accounts):
-    steps_left = step
-    def die(event, arguments):
-        nonlocal steps_left
-        opened = event == "open" and folder in str(arguments[0])
-        if opened or event in ("os.rename", "socket.connect"):
-            steps_left -= 1
-            if steps_left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(die)
-    MosquittoFiles(*arguments_of_writer).write(accounts)
-while True:
-    step, accounts = pickle.load(sys.stdin.buffer)
-    if not (child := os.fork()):
-        write(step, accounts)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(status, flush=True)
-"""
-
-
-@pytest.fixture
-def killed_writer(broker: Broker) -> Iterator[Callable[[int, list[Account]], bool]]:
-    """A function that runs a writer and kills it at a step. True if the writer reached the step."""
-    command = [sys.executable, "-c", KILLED]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        stdin, stdout = process.stdin, process.stdout
-        pickle.dump((broker.folder, broker.pid_file, broker.address), stdin)
-
-        def killed(step: int, accounts: list[Account]) -> bool:
-            pickle.dump((step, accounts), stdin)
-            stdin.flush()
-            return int(stdout.readline()) == -signal.SIGKILL
-
-        yield killed
-        process.kill()
-
-
-def test_next_writer_completes_the_work_of_a_killed_writer(
-    broker: Broker, killed_writer: Callable[[int, list[Account]], bool]
-) -> None:
-    """Also if another program, such as a backup, reads the files in between."""
-    step, killed = 0, True
-    while killed:
-        step += 1
-        before, after = ([SERVER, device(f"{name}-{step}")] for name in ("old", "new"))
-        broker.files.write(before)
-        killed = killed_writer(step, after)
-        for path in (broker.files.passwords, broker.files.acl):
-            path.read_bytes()
-        broker.writer().write(after)
-        assert broker.accepts(f"new-{step}"), step
-        assert not broker.accepts(f"old-{step}"), step
-    assert step > 10
 
 
 def test_unchanged_files_cause_no_reload(broker: Broker) -> None:

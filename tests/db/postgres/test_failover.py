@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.db.load import check_log, load
+from tests.db.postgres.load import check_log, load
 from tests.server.process import ServerProcess, wait_for
 from tests.support.postgres import QUOTED, USER, Cluster, cluster, standby
 

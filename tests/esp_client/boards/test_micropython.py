@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.esp_client.bytecode import compiled
-from tests.esp_client.test_boards import MODULES
+from tests.esp_client.boards.bytecode import compiled
+from tests.esp_client.boards.test_boards import MODULES
 from tests.support.npm import npm_installed
 from tests.support.waiting import WAIT_SECONDS
 

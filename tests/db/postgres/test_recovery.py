@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.db.load import Load, check_log, load
+from tests.db.postgres.load import Load, check_log, load
 from tests.server.process import ServerProcess
 from tests.support.postgres import USER, Cluster, cluster, give_to_account
 

@@ -9,8 +9,8 @@ import pytest
 from db.migrate import migrate
 from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable, permanent_reason
-from tests.db.load import check_log, load
-from tests.db.test_recovery import check_recovered, rollcall
+from tests.db.postgres.load import check_log, load
+from tests.db.postgres.test_recovery import check_recovered, rollcall
 from tests.support.pgbouncer import PgBouncer, pgbouncer
 from tests.support.postgres import USER, Cluster
 

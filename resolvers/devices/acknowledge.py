@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.access.caller import Action, Caller
+from domain.access.caller import Caller
+from domain.access.permissions import Action
 from domain.devices.device import DeviceRecord
 from domain.devices.inputs import Acknowledgement
 from domain.devices.reports import Report, decide_report, has_changes

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.esp_client.boards.test_micropython import FOLDER, bytecode
 from tests.esp_client.observer import Observer
 from tests.esp_client.running import BASE, DEVICE
 from tests.esp_client.scripted import scripted
 from tests.esp_client.test_client import ACKNOWLEDGED
 from tests.esp_client.test_device import response, secured
-from tests.esp_client.test_micropython import FOLDER, bytecode
 
 __all__ = ["bytecode"]
 

@@ -13,7 +13,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.transport.websocket_protocol import WebSocketProtocol, text_frame
-from tests.contracts.http import echo, exchange, serving
+from tests.contracts.http.serving import echo, exchange, serving
 from tests.support.waiting import until
 
 HANDSHAKE = (

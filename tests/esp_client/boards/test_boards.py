@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.esp_client import bytecode
-from tests.esp_client.bytecode import FOLDER, compiled
+from tests.esp_client.boards import bytecode
+from tests.esp_client.boards.bytecode import FOLDER, compiled
 
 FOR_COMPUTERS = {"__main__.py", "settings_example.py", "settings.py", "simulated.py"}
 MODULES = sorted(set(FOLDER.glob("*.py")) - {FOLDER / name for name in FOR_COMPUTERS})

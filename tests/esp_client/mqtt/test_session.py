@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tests.esp_client.mqtt.proxy import tcp_proxy
 from tests.esp_client.observer import Observer
-from tests.esp_client.proxy import tcp_proxy
 from tests.esp_client.running import BASE, DEVICE, ID, Probe, running
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_for

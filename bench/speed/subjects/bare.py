@@ -17,8 +17,8 @@ from db.postgres.connections import DedicatedConnection
 from db.writes.batch_writer import BatchWriter
 from db.writes.create_device import CREATE
 from domain.access.tokens import TokenKind, hash_secret, new_secret
-from domain.devices.changes import CreateDevice
 from domain.devices.identity import device_id, parse_mac
+from domain.devices.writes import CreateDevice
 from domain.mqtt.accounts import mosquitto_hash
 
 BOOT = """
