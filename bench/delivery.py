@@ -92,7 +92,7 @@ async def measure(database_url: str, port: int, count: int) -> list[Round]:
         await session.execute(text(FLEET), {"first": 1, "last": count})
         await session.execute(text("UPDATE devices SET state = 'active'"))
     client = MqttClient(lambda: Address("127.0.0.1", port), volatile=False)
-    running = asyncio.create_task(client.run(Services.on(database)))
+    running = asyncio.create_task(client.run(Services.for_database(database)))
     await published(database, client)
     rounds = []
     for _ in range(ROUNDS):

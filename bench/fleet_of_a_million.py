@@ -101,7 +101,7 @@ async def fill(database: Database, first: int, last: int) -> None:
 
 
 async def table(database: Database, count: int) -> None:
-    services = Services.on(database)
+    services = Services.for_database(database)
     print(f"\n{count:,} devices {'':14} page of 50    totalCount")
     for name, (values, owner_id) in READS.items():
         filter, caller = DeviceFilter(**values), ADMIN._replace(owner_id=owner_id)

@@ -20,13 +20,13 @@ from domain.alerts.recipients import Role
 from domain.errors import Unavailable
 from notifier.channels.channel import (
     Channel,
-    Failed,
-    Gone,
-    Later,
     Message,
     Moved,
     NoTopic,
+    RecipientGone,
     Refused,
+    RetryLater,
+    TemporaryFailure,
     UnclearRefusal,
     WriteForbidden,
 )
@@ -205,7 +205,7 @@ class Outcome:
         """Whether to disable the recipient: it accepts no messages at present."""
         if isinstance(self.exception, (WriteForbidden, UnclearRefusal)):
             return self.attempts >= DISABLE_AFTER
-        return isinstance(self.exception, Gone)
+        return isinstance(self.exception, RecipientGone)
 
     def needs_summary(self, recipient: RecipientRow, *, is_digest: bool) -> bool:
         """Whether to try a summary. A single message that is refused for good is dead instead."""
@@ -223,12 +223,12 @@ async def _attempt(
         await channel.send(recipient.target, message)
     except Refused as refused:
         return Outcome("dead", pause, str(refused), exception=refused)
-    except Gone as gone:
+    except RecipientGone as gone:
         return Outcome("waiting", PROBE_SECONDS, str(gone), attempts, gone)
     except Moved as moved:
         return Outcome("waiting", 0, str(moved), exception=moved)
-    except Failed as failed:
-        retry = failed.seconds if isinstance(failed, Later) else _pause(recipient.attempts)
+    except TemporaryFailure as failed:
+        retry = failed.seconds if isinstance(failed, RetryLater) else _pause(recipient.attempts)
         return Outcome("waiting", retry, str(failed), attempts, failed)
     return Outcome("sent", DIGEST_SECONDS if is_digest else pause)
 

@@ -38,6 +38,6 @@ class Services:
     levels: TopicLevelCache = field(default_factory=TopicLevelCache)
 
     @classmethod
-    def on(cls, database: Database) -> Self:
+    def for_database(cls, database: Database) -> Self:
         """Services with the default policies, for a command or a test."""
         return cls(database, Reads(database), Writes(database), feeds(database))

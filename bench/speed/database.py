@@ -13,7 +13,7 @@ from bench.speed.load import KEY
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.postgres.database import Database
-from domain.access.tokens import hash_secret
+from domain.access.tokens import hash_token
 
 TOKENS = """
 INSERT INTO tokens (kind, hash, device_id, created_at, created_by, confirmed_at, mqtt_hash)
@@ -60,7 +60,7 @@ async def _fill(url: str, devices: int) -> None:
     await fill(database, 1, devices)
     async with database.transaction() as session:
         await session.execute(text(TOKENS), {"count": devices})
-        await session.execute(text(ENROL), {"hash": hash_secret(KEY)})
+        await session.execute(text(ENROL), {"hash": hash_token(KEY)})
         await session.execute(text("DELETE FROM config_outbox"))
     await database.close()
     await _run(url, "VACUUM ANALYZE")

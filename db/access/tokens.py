@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, joinedload
 from db.paging import Slice, cursor, position
 from db.tables.devices import DeviceRow
 from db.tables.tokens import TokenRow
-from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.access.tokens import TokenKind, hash_token, new_token
 from domain.inputs import Page
 from domain.mqtt.accounts import mosquitto_hash
 
@@ -21,7 +21,7 @@ _LIVE = (
 
 
 async def by_secret(session: AsyncSession, secret: str) -> TokenRow | None:
-    found = select(TokenRow).where(TokenRow.hash == hash_secret(secret))
+    found = select(TokenRow).where(TokenRow.hash == hash_token(secret))
     return (await session.scalars(found)).one_or_none()
 
 
@@ -66,11 +66,11 @@ def issue_for_device(
 ) -> str:
     """Add a new token and return its secret. The device's other tokens stay valid."""
     device.access_revision += 1
-    secret = new_secret(TokenKind.DEVICE)
+    secret = new_token(TokenKind.DEVICE)
     session.add(
         TokenRow(
             kind=TokenKind.DEVICE,
-            hash=hash_secret(secret),
+            hash=hash_token(secret),
             mqtt_hash=mosquitto_hash(secret),
             device_id=device.id,
             issued_by=issued_by,

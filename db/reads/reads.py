@@ -32,7 +32,7 @@ FROM tokens t LEFT JOIN devices d ON d.id = t.device_id WHERE t.hash = ANY($1::b
 """  # noqa: S608  column names
 TOKEN_COLUMNS = 12
 MOVING_DEVICES = "SELECT DISTINCT device_id FROM former_topics WHERE device_id = ANY($1::text[])"
-SPEAKERS = f"""
+TOPIC_DEVICES = f"""
 SELECT s.base, EXISTS (SELECT FROM former_topics f WHERE f.device_id = d.id) AS moving, {DEVICE}
 FROM unnest($1::text[], $2::text[]) AS s (base, device_id) JOIN devices d ON d.id = s.device_id
 WHERE d.state = 'active' AND (d.topic = s.base OR EXISTS (
@@ -42,7 +42,7 @@ WHERE d.state = 'active' AND (d.topic = s.base OR EXISTS (
             AND (t.expires_at IS NULL OR t.expires_at > now())
     )
 """  # noqa: S608  column names
-SPEAKER_COLUMNS = 2
+TOPIC_DEVICE_COLUMNS = 2
 DEVICES = f"SELECT {DEVICE} FROM devices d WHERE d.id = ANY($1::text[])"  # noqa: S608
 
 
@@ -63,7 +63,7 @@ class TokenRecord(NamedTuple):
     access_revision: int | None
 
 
-class Speaker(NamedTuple):
+class TopicDevice(NamedTuple):
     """A device that may publish on a base topic, its present or a former one.
 
     `moving`: True if it has not confirmed its present topic yet.
@@ -105,12 +105,12 @@ class Reads:
         """Return the record for a registration, without a check of the scope. Never None."""
         return self._registrations.get(id)
 
-    async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
+    async def topic_devices(self, bases: Collection[str]) -> Sequence[TopicDevice]:
         """Return the active devices with a valid token that may use these base topics.
 
         Raises Unavailable.
         """
-        return await self._connections[0].speakers(bases)
+        return await self._connections[0].topic_devices(bases)
 
     async def page(
         self, scope: Scope, wanted: DeviceFilter, page: Page, *, few: bool = False
@@ -150,10 +150,13 @@ class _ReadConnection(DedicatedConnection):
         rows, names = await self._fetch(DEVICES, ids)
         return {row["id"]: DeviceRecord(row, names) for row in rows}
 
-    async def speakers(self, bases: Collection[str]) -> Sequence[Speaker]:
+    async def topic_devices(self, bases: Collection[str]) -> Sequence[TopicDevice]:
         ids = [base.rpartition("/")[2] for base in bases]
-        rows, names = await self._fetch(SPEAKERS, list(bases), ids)
-        return [Speaker(row[0], row[1], DeviceRecord(row[SPEAKER_COLUMNS:], names)) for row in rows]
+        rows, names = await self._fetch(TOPIC_DEVICES, list(bases), ids)
+        return [
+            TopicDevice(row[0], row[1], DeviceRecord(row[TOPIC_DEVICE_COLUMNS:], names))
+            for row in rows
+        ]
 
     async def registrations(self, ids: Sequence[str]) -> Mapping[str, RegistrationRecord]:
         rows, names = await self._fetch(REGISTRATIONS, ids)

@@ -14,10 +14,10 @@ class TokenKind(StrEnum):
     DEVICE = "device"
 
 
-def new_secret(kind: TokenKind) -> str:
+def new_token(kind: TokenKind) -> str:
     """Return a token of 144 random bits: 24 characters after a prefix for its kind, as `rcd_`."""
     return f"rc{kind[0]}_{secrets.token_urlsafe(RANDOM_BYTES)}"
 
 
-def hash_secret(secret: str) -> bytes:
+def hash_token(secret: str) -> bytes:
     return sha256(secret.encode(errors="surrogatepass")).digest()

@@ -50,7 +50,7 @@ class Decision(Enum):
     REFUSE = auto()
 
 
-class Proof(Enum):
+class CredentialKind(Enum):
     """What the caller authenticates with."""
 
     TOKEN = auto()
@@ -76,14 +76,16 @@ class EnrolmentStatus:
     pending_allowed: bool
 
 
-def decide_known(status: EnrolmentStatus, proof: Proof, policy: ReenrolmentPolicy) -> Decision:
-    if proof is Proof.PENDING_TOKEN:
+def decide_known(
+    status: EnrolmentStatus, proof: CredentialKind, policy: ReenrolmentPolicy
+) -> Decision:
+    if proof is CredentialKind.PENDING_TOKEN:
         return Decision.STAY_PENDING
     if status.state is DeviceState.REJECTED:
         return Decision.REFUSE
-    if proof is Proof.ADMIN:
+    if proof is CredentialKind.ADMIN:
         return Decision.RENEW
-    if proof is Proof.TOKEN:
+    if proof is CredentialKind.TOKEN:
         return Decision.ANSWER
     return _decide_by_key(status, policy)
 

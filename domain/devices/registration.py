@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.access.caller import Caller
-from domain.access.tokens import TokenKind, hash_secret
+from domain.access.tokens import TokenKind, hash_token
 from domain.devices.config import DEFAULT_INTERVAL_SECONDS, DEFAULT_QOS
 from domain.devices.device import DeviceRecord, NamedRef
 from domain.devices.enrolment import DeviceState
@@ -55,7 +55,7 @@ def creation(caller: Caller, device: DeviceRecord, secret: str) -> CreateDevice:
         qos=device.qos,
         actor=caller.actor,
         words=all_words(device),
-        hash=hash_secret(secret),
+        hash=hash_token(secret),
         mqtt_hash=mosquitto_hash(secret),
         issued_by=_issued_by(caller),
         counted_key=caller.token_id if caller.max_uses is not None else None,
@@ -71,7 +71,7 @@ def renewal(
     return IssueToken(
         id=id,
         access_revision=access_revision,
-        hash=hash_secret(secret),
+        hash=hash_token(secret),
         mqtt_hash=mosquitto_hash(secret),
         issued_by=_issued_by(caller),
         waiting=waiting,

@@ -30,11 +30,11 @@ class Message:
     buttons: Buttons = ()
 
 
-class Failed(Exception):
+class TemporaryFailure(Exception):
     """Sending failed and may succeed later."""
 
 
-class Later(Failed):
+class RetryLater(TemporaryFailure):
     """The other side asks to wait: `seconds` from now."""
 
     def __init__(self, seconds: float) -> None:
@@ -42,7 +42,7 @@ class Later(Failed):
         self.seconds = seconds
 
 
-class Moved(Failed):
+class Moved(TemporaryFailure):
     """The recipient has a new address."""
 
     def __init__(self, address: str) -> None:
@@ -50,7 +50,7 @@ class Moved(Failed):
         self.address = address
 
 
-class WriteForbidden(Failed):
+class WriteForbidden(TemporaryFailure):
     """The recipient accepts no messages of any content for now."""
 
 
@@ -58,7 +58,7 @@ class NoTopic(WriteForbidden):
     """The topic of a group is closed or deleted."""
 
 
-class UnclearRefusal(Failed):
+class UnclearRefusal(TemporaryFailure):
     """Refused, possibly for good: because of the message or of the recipient."""
 
 
@@ -66,7 +66,7 @@ class Refused(Exception):
     """The message is refused for good."""
 
 
-class Gone(Exception):
+class RecipientGone(Exception):
     """The recipient is unavailable until it comes back by itself, for example with /start."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from notifier.channels.channel import Failed, Gone, Later, Message, Refused
+from notifier.channels.channel import Message, RecipientGone, Refused, RetryLater, TemporaryFailure
 from resolvers.feed.entries import AuditEvent
 
 TIMEOUT_SECONDS = 15
@@ -45,7 +45,7 @@ class WebhookChannel:
             ):
                 _check(response.status, response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Failed(f"it can't be reached ({type(error).__name__})") from error
+            raise TemporaryFailure(f"it can't be reached ({type(error).__name__})") from error
 
     def _headers(self, body: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))
@@ -62,11 +62,11 @@ class WebhookChannel:
 
 def _check(status: int, retry_after: str) -> None:
     if status in (429, 503) and retry_after.isascii() and retry_after.isdigit():
-        raise Later(min(int(retry_after), MAX_WAIT_SECONDS))
+        raise RetryLater(min(int(retry_after), MAX_WAIT_SECONDS))
     if status == 410:  # noqa: PLR2004
-        raise Gone("it answered 410 Gone")
+        raise RecipientGone("it answered 410 Gone")
     if status == 429 or status >= 500:  # noqa: PLR2004
-        raise Failed(f"it answered {status}")
+        raise TemporaryFailure(f"it answered {status}")
     if not 200 <= status < 300:  # noqa: PLR2004
         raise Refused(f"it answered {status}")
 

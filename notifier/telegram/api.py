@@ -19,7 +19,7 @@ from telebot.asyncio_helper import (  # noqa: TID251
     RequestTimeout,
 )
 
-from notifier.channels.channel import Failed, Later
+from notifier.channels.channel import RetryLater, TemporaryFailure
 from notifier.telegram.clock import TelegramClock, Tracing
 from notifier.telegram.refusals import exception_for
 from notifier.telegram.retry_after import RetryAfter
@@ -100,7 +100,7 @@ class TelegramApi:
                 # The library treats a cancellation as a failure.
                 raise asyncio.CancelledError from None
             converted = _convert(error)
-            if isinstance(converted, Later):
+            if isinstance(converted, RetryLater):
                 self._retry_after.set(key, converted.seconds)
             raise converted from None
 
@@ -138,5 +138,5 @@ def _convert(error: Exception) -> Exception:
         parameters = error.result_json.get("parameters") or {}
         return exception_for(error.error_code, str(error.description), parameters)
     if isinstance(error, (ApiHTTPException, ApiInvalidJSONException)):
-        return Failed("the answer is not from a Bot API server")
-    return Failed(f"Telegram can't be reached ({type(error).__name__})")
+        return TemporaryFailure("the answer is not from a Bot API server")
+    return TemporaryFailure(f"Telegram can't be reached ({type(error).__name__})")

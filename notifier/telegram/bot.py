@@ -15,7 +15,7 @@ from concurrency.keyed_queue import KeyedQueue
 from concurrency.tasks import end_all, run_all, run_together
 from db.postgres.advisory_locks import Lock, Locks, LocksLost
 from domain.errors import Unavailable
-from notifier.channels.channel import Failed, Gone, Refused
+from notifier.channels.channel import RecipientGone, Refused, TemporaryFailure
 from notifier.telegram.api import TelegramApi
 from notifier.telegram.menu import set_menu
 from notifier.telegram.retrying import FIRST_PAUSE_SECONDS, retry_until_done, wait_before_retry
@@ -137,7 +137,7 @@ class TelegramBot:
                 updates = await self._api.get_updates(
                     offset, POLL_SECONDS if prompt else 0, UPDATE_KINDS
                 )
-            except (Failed, Refused, Gone) as error:
+            except (TemporaryFailure, Refused, RecipientGone) as error:
                 log.warning("The bot receives no updates; retrying: %s", error)
                 if WEBHOOK_ACTIVE in str(error) and await self._delete_webhook():
                     continue
@@ -167,7 +167,7 @@ class TelegramBot:
         """Return whether it was deleted."""
         try:
             await self._api.call("deleteWebhook", AsyncTeleBot.delete_webhook)
-        except (Failed, Refused, Gone) as error:
+        except (TemporaryFailure, Refused, RecipientGone) as error:
             log.warning("The bot's webhook could not be deleted: %s", error)
             return False
         return True

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifier.channels.channel import (
-    Failed,
-    Gone,
-    Later,
     Moved,
     NoTopic,
+    RecipientGone,
     Refused,
+    RetryLater,
+    TemporaryFailure,
     UnclearRefusal,
     WriteForbidden,
 )
@@ -59,21 +59,25 @@ def exception_for(code: int, description: str, parameters: Mapping[str, Any]) ->
     """Return the exception for this error, `UnclearRefusal` if its text is unknown."""
     text = description.replace("\n", " ")
     if code == TOO_MANY:
-        return Later(float(parameters.get("retry_after", 1)))
+        return RetryLater(float(parameters.get("retry_after", 1)))
     if "migrate_to_chat_id" in parameters:
         return Moved(str(parameters["migrate_to_chat_id"]))
     if code in (UNAUTHORIZED, NOT_FOUND):
-        return Failed(f"the bot's token is not valid ({text})")
+        return TemporaryFailure(f"the bot's token is not valid ({text})")
     if code >= SERVER or code == CONFLICT:
-        return Failed(text)
+        return TemporaryFailure(text)
     return _by_text(code, text)
 
 
 def _by_text(code: int, text: str) -> Exception:
     lower = text.lower()
-    for pattern, kind in ((TOPIC, NoTopic), (GONE, Gone), (WRITE_FORBIDDEN, WriteForbidden)):
+    for pattern, kind in (
+        (TOPIC, NoTopic),
+        (GONE, RecipientGone),
+        (WRITE_FORBIDDEN, WriteForbidden),
+    ):
         if pattern.search(lower):
             return kind(text)
     if code == TOO_LARGE or MESSAGE.search(lower):
         return Refused(text)
-    return Gone(text) if code == FORBIDDEN else UnclearRefusal(text)
+    return RecipientGone(text) if code == FORBIDDEN else UnclearRefusal(text)

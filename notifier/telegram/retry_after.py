@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Hashable
 
-from notifier.channels.channel import Later
+from notifier.channels.channel import RetryLater
 
 
 class RetryAfter:
@@ -17,7 +17,7 @@ class RetryAfter:
         """Raises Later if Telegram asked to wait and the time is not over."""
         seconds = self._until.get(key, 0) - self._clock()
         if seconds > 0:
-            raise Later(seconds)
+            raise RetryLater(seconds)
         self._until.pop(key, None)
 
     def set(self, key: Hashable, seconds: float) -> None:

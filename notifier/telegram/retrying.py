@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from domain.errors import Unavailable
-from notifier.channels.channel import Failed, Gone, Later, Refused
+from notifier.channels.channel import RecipientGone, Refused, RetryLater, TemporaryFailure
 
 log = logging.getLogger("rollcall.bot")
 
@@ -16,7 +16,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 async def wait_before_retry(pause: float, error: Exception | None = None) -> float:
     """Wait about `pause` seconds, or as long as the error says. Return the next pause."""
-    if isinstance(error, Later):
+    if isinstance(error, RetryLater):
         await asyncio.sleep(error.seconds)
         return pause
     await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
@@ -29,7 +29,7 @@ async def retry_until_done(failure: str, attempt: Callable[[], Awaitable[object]
     while True:
         try:
             await attempt()
-        except (Failed, Refused, Gone, Unavailable) as error:
+        except (TemporaryFailure, Refused, RecipientGone, Unavailable) as error:
             log.warning("%s; retrying: %s", failure, error)
             pause = await wait_before_retry(pause, error)
         except Exception:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.access import tokens
 from db.reads.reads import TokenRecord
 from domain.access.caller import Caller
-from domain.access.tokens import TokenKind, hash_secret
+from domain.access.tokens import TokenKind, hash_token
 from domain.devices.device import DeviceRecord
 from domain.devices.writes import ConfirmToken
 from domain.errors import Unauthenticated
@@ -43,7 +43,7 @@ def look_up(services: Services, secret: str | None) -> Credential:
     """
     if secret is None:
         return NO_CREDENTIAL
-    return Credential(secret, services.reads.token(hash_secret(secret)))
+    return Credential(secret, services.reads.token(hash_token(secret)))
 
 
 async def authenticate(services: Services, secret: str | None) -> Caller:
@@ -135,7 +135,7 @@ def _confirmation(token: TokenRecord, secret: str, caller: Caller) -> ConfirmTok
         token.device_id,
         token.access_revision,
         token.id,
-        hash_secret(secret),
+        hash_token(secret),
         None if token.hashed else mosquitto_hash(secret),
         datetime.now(UTC),
         caller.actor,

@@ -15,7 +15,7 @@ from db.tables.tokens import TokenRow
 from domain.access.caller import Caller, Scope
 from domain.access.inputs import NewToken
 from domain.access.permissions import Action
-from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.access.tokens import TokenKind, hash_token, new_token
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from domain.inputs import Page
@@ -32,7 +32,7 @@ async def create_token(
     async with services.database.transaction() as session:
         has_owner = wanted.owner is not None or caller.owner_id is not None
         owner = await owner_for(session, caller, wanted.owner) if has_owner else None
-        secret = new_secret(wanted.kind)
+        secret = new_token(wanted.kind)
         return await add_token(session, caller, wanted, owner, secret), secret
 
 
@@ -41,7 +41,7 @@ async def add_token(
 ) -> TokenRow:
     token = TokenRow(
         kind=wanted.kind,
-        hash=hash_secret(secret),
+        hash=hash_token(secret),
         mqtt_hash=mosquitto_hash(secret) if wanted.kind is TokenKind.ADMIN else None,
         owner=owner,
         note=wanted.note or None,

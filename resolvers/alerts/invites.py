@@ -16,7 +16,7 @@ from db.tables.alerts import MAX_ID, InviteRow, RecipientRow
 from db.tables.devices import OwnerRow
 from domain.access.caller import Caller
 from domain.access.permissions import Action
-from domain.access.tokens import hash_secret
+from domain.access.tokens import hash_token
 from domain.alerts.inputs import NewInvite
 from domain.alerts.recipients import TELEGRAM, Role, telegram_caller
 from domain.errors import ErrorCode, InputError
@@ -54,7 +54,7 @@ async def create_telegram_invite(services: Services, caller: Caller, wanted: New
         owner = await _owner(session, caller, wanted.owner)
         code, now = secrets.token_urlsafe(CODE_BYTES), datetime.now(UTC)
         invite = InviteRow(
-            hash=hash_secret(code),
+            hash=hash_token(code),
             role=wanted.role,
             owner=owner,
             note=wanted.note or None,
@@ -122,7 +122,7 @@ async def accept_telegram_invite(
     """
     chat, _, topic = where.partition(":")
     async with services.database.transaction(background=True) as session:
-        invite = await invites.by_hash(session, hash_secret(code))
+        invite = await invites.by_hash(session, hash_token(code))
         recipient = await recipients.find(session, TELEGRAM, chat, change=True)
         if invite is None or invite.used_by is not None:
             used_here = invite is not None and invite.used_by == chat

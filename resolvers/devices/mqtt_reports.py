@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Collection, Mapping
 from datetime import UTC, datetime
 
 from db.mqtt import offline
-from db.reads.reads import Speaker
+from db.reads.reads import TopicDevice
 from domain.access.caller import Caller, system
 from domain.access.tokens import TokenKind
 from domain.devices.reports import Report, decide_report, has_changes
@@ -24,7 +24,7 @@ async def record_states(services: Services, reports: Mapping[str, StateReport]) 
     """
     now = datetime.now(UTC)
     writes: dict[str, Awaitable[bool]] = {}
-    for speaker in await services.reads.speakers(reports):
+    for speaker in await services.reads.topic_devices(reports):
         report = reports[speaker.base]
         recorded = _is_recorded(speaker, report)
         write = _write(speaker, report, now, recorded=recorded)
@@ -42,7 +42,7 @@ async def record_presence(services: Services, online: Mapping[str, bool]) -> Col
         base: services.writes.record_presence(
             RecordPresence(device.id, online[base], now, SYSTEM.actor)
         )
-        for base, _, device in await services.reads.speakers(online)
+        for base, _, device in await services.reads.topic_devices(online)
         if device.online != online[base]
     }
     return await _conflicts(writes)
@@ -65,7 +65,9 @@ async def _conflicts(writes: Mapping[str, Awaitable[bool]]) -> Collection[str]:
     return [base for base, done in zip(writes, written, strict=True) if not done]
 
 
-def _write(speaker: Speaker, report: StateReport, at: datetime, *, recorded: bool) -> RecordReport:
+def _write(
+    speaker: TopicDevice, report: StateReport, at: datetime, *, recorded: bool
+) -> RecordReport:
     """`recorded`: the report has no new content; it only shows that the device is connected."""
     base, _, device = speaker
     new = Report() if recorded else Report(report.version, report.error, firmware=report.firmware)
@@ -76,7 +78,7 @@ def _write(speaker: Speaker, report: StateReport, at: datetime, *, recorded: boo
     return decide_report(device, new, actor, at, arrived=arrived)[0]
 
 
-def _is_recorded(speaker: Speaker, report: StateReport) -> bool:
+def _is_recorded(speaker: TopicDevice, report: StateReport) -> bool:
     """Return whether the report is older than the recorded one, or retained and equal to it."""
     device = speaker.device
     if report.version < (device.applied_version or 0):

@@ -8,17 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.reads.registration import RegistrationRecord
 from domain.access.caller import Caller
 from domain.access.permissions import Action
-from domain.access.tokens import TokenKind, new_secret
+from domain.access.tokens import TokenKind, new_token
 from domain.devices.device import DeviceRecord, NamedRef
 from domain.devices.enrolment import (
     RETRY_PENDING_SECONDS,
     RETRY_REJECTED_SECONDS,
+    CredentialKind,
     Decision,
     DeviceState,
     EnrolmentPolicy,
     EnrolmentStatus,
     Outcome,
-    Proof,
     decide_known,
 )
 from domain.devices.identity import device_id
@@ -33,7 +33,7 @@ from resolvers.services import Services
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegistrationResult:
     """`device`: only if it is active. `token`: only if a new one was issued."""
 
     outcome: Outcome
@@ -42,8 +42,8 @@ class Registered:
     retry_after_seconds: int | None = None
 
 
-PENDING = Registered(Outcome.PENDING, retry_after_seconds=RETRY_PENDING_SECONDS)
-REJECTED = Registered(Outcome.REJECTED, retry_after_seconds=RETRY_REJECTED_SECONDS)
+PENDING = RegistrationResult(Outcome.PENDING, retry_after_seconds=RETRY_PENDING_SECONDS)
+REJECTED = RegistrationResult(Outcome.REJECTED, retry_after_seconds=RETRY_REJECTED_SECONDS)
 
 
 async def register_device(
@@ -51,7 +51,7 @@ async def register_device(
     caller: Caller,
     wanted: RegistrationInput,
     caller_device: DeviceRecord | None = None,
-) -> Registered:
+) -> RegistrationResult:
     """Register a device. Idempotent: the same hardware gets the same id, topics and config.
 
     `caller_device`: the device of the token, if the authentication has read it.
@@ -71,7 +71,7 @@ async def register_device(
         if created:
             return created
 
-    async def attempt(session: AsyncSession | None) -> Registered | None:
+    async def attempt(session: AsyncSession | None) -> RegistrationResult | None:
         found = await services.reads.registration(id)
         assert found is not None  # noqa: S101  each id has a record
         if found.device:
@@ -98,19 +98,19 @@ async def _register_by_own_token(
     caller: Caller,
     wanted: RegistrationInput,
     caller_device: DeviceRecord | None,
-) -> Registered:
+) -> RegistrationResult:
     """Only values of the hardware itself are written; all others stay unchanged."""
     current = caller_device or await services.reads.device(device_id(wanted.mac))
     if current is None:
         raise Unauthenticated("This token is unknown.")
     status = EnrolmentStatus(DeviceState(current.state), True, False, False, False)
-    if decide_known(status, Proof.TOKEN, services.reenrolment) is Decision.REFUSE:
+    if decide_known(status, CredentialKind.TOKEN, services.reenrolment) is Decision.REFUSE:
         return REJECTED
     report = Report(wanted.applied_version, None, wanted.sensor_model, wanted.firmware)
     device = await record_report(services, caller, report, current)
     if device is None:
         raise Unauthenticated("This token is unknown.")
-    return Registered(Outcome.KNOWN, device)
+    return RegistrationResult(Outcome.KNOWN, device)
 
 
 async def _register_unknown(
@@ -119,7 +119,7 @@ async def _register_unknown(
     wanted: RegistrationInput,
     deleted_version: int | None,
     session: AsyncSession | None,
-) -> Registered | None:
+) -> RegistrationResult | None:
     if caller.kind is TokenKind.DEVICE:
         raise Unauthenticated("This token is unknown.")
     if caller.max_uses is not None:
@@ -134,18 +134,18 @@ async def _register_unknown(
 
 async def _create(
     services: Services, caller: Caller, device: DeviceRecord, session: AsyncSession | None
-) -> Registered | None:
+) -> RegistrationResult | None:
     """None after a conflict."""
     if services.enrolment is EnrolmentPolicy.APPROVE and caller.kind is not TokenKind.ADMIN:
         device = device.changed(state=DeviceState.PENDING, awaits_approval=True)
-    secret = new_secret(TokenKind.DEVICE)
+    secret = new_token(TokenKind.DEVICE)
     number = await services.writes.create_device(creation(caller, device, secret), session)
     if number is None:
         return None
     device.number = number
     if device.awaits_approval:
-        return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
-    return Registered(Outcome.CREATED, device, secret)
+        return RegistrationResult(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
+    return RegistrationResult(Outcome.CREATED, device, secret)
 
 
 async def _register_known(
@@ -154,7 +154,7 @@ async def _register_known(
     device: DeviceRecord,
     found: RegistrationRecord,
     session: AsyncSession | None,
-) -> Registered | None:
+) -> RegistrationResult | None:
     """None after a conflict."""
     if caller.owner_id not in (None, device.owner_id):
         raise _not_allowed("mac", "This device is registered with another owner.")
@@ -165,14 +165,14 @@ async def _register_known(
     if decision is Decision.REFUSE:
         return REJECTED
     assert found.access_revision is not None  # noqa: S101  the device exists
-    waiting, secret = decision is Decision.ISSUE_PENDING, new_secret(TokenKind.DEVICE)
+    waiting, secret = decision is Decision.ISSUE_PENDING, new_token(TokenKind.DEVICE)
     write = renewal(caller, device.id, found.access_revision, secret, waiting=waiting)
     if not await services.writes.issue_token(write, session):
         return None
     if waiting:
-        return Registered(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
+        return RegistrationResult(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
     active = device.changed(state=DeviceState.ACTIVE, awaits_approval=False)
-    return Registered(Outcome.RENEWED, active, secret)
+    return RegistrationResult(Outcome.RENEWED, active, secret)
 
 
 def _enrolment_status(
@@ -187,10 +187,10 @@ def _enrolment_status(
     )
 
 
-def _proof(caller: Caller) -> Proof:
+def _proof(caller: Caller) -> CredentialKind:
     if caller.kind is TokenKind.ADMIN:
-        return Proof.ADMIN
-    return Proof.KEY if caller.device_id is None else Proof.PENDING_TOKEN
+        return CredentialKind.ADMIN
+    return CredentialKind.KEY if caller.device_id is None else CredentialKind.PENDING_TOKEN
 
 
 async def _check_uses(

@@ -28,7 +28,7 @@ from server.cli.notify import notify
 from server.cli.tokens import tokens
 from server.observability.logs import configure_logging
 from server.runtime.mqtt import Embedded
-from server.runtime.processes import CantStart, ProcessPool
+from server.runtime.processes import ProcessPool, StartFailed
 from server.runtime.shared_flag import SharedFlag
 from server.settings import Settings, warn_of_unknown_variables
 from server.transport.listen import listen, listen_for_mqtt, reachable, server_for
@@ -82,7 +82,7 @@ def serve(
 
     try:
         ProcessPool(settings.workers, work, settings.drain_seconds).run()
-    except CantStart as error:
+    except StartFailed as error:
         _exit_with(str(error))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.channels.channel import Failed, Gone, Message, Refused
+from notifier.channels.channel import Message, RecipientGone, Refused, TemporaryFailure
 from notifier.notifier import ConfiguredChannel
 from server.cli.database import settings_or_exit
 from server.runtime.alerts import configured_channels, telegram_api
@@ -66,7 +66,7 @@ async def _send(configured: ConfiguredChannel, address: str) -> bool:
     name = configured.channel.name
     try:
         await configured.channel.send(address, Message(TEXT, []))
-    except (Failed, Refused, Gone) as error:
+    except (TemporaryFailure, Refused, RecipientGone) as error:
         hints = [hint for part, hint in HINTS.items() if part in str(error)]
         typer.echo(f"{name} {address}: {error}. {' '.join(hints)}", err=True)
         return False

@@ -51,7 +51,7 @@ def create(
                 "max_uses": max_uses,
             }
         )
-        return (await create_token(Services.on(database), CALLER, new))[1]
+        return (await create_token(Services.for_database(database), CALLER, new))[1]
 
     typer.echo(with_database(work))
 
@@ -67,7 +67,7 @@ def show(
         after: str | None = None
         while True:
             page = await list_tokens(
-                Services.on(database), CALLER, kind, Page(first=500, after=after)
+                Services.for_database(database), CALLER, kind, Page(first=500, after=after)
             )
             rows += page.rows
             if not page.has_next:
@@ -84,7 +84,7 @@ def show(
 @tokens.command()
 def revoke(id: Annotated[str, typer.Argument(help="The token's number.")]) -> None:
     """Revoke a token immediately and permanently."""
-    with_database(lambda database: revoke_token(Services.on(database), CALLER, id))
+    with_database(lambda database: revoke_token(Services.for_database(database), CALLER, id))
     typer.echo(f"Token {id} is revoked.")
 
 

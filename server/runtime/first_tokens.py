@@ -10,7 +10,7 @@ from db.postgres.database import Database
 from db.tables.tokens import TokenRow
 from domain.access.caller import system
 from domain.access.inputs import NewToken
-from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.access.tokens import TokenKind, hash_token, new_token
 from resolvers.access.tokens import add_token
 
 FROM_ENVIRONMENT = "set by ROLLCALL_ADMIN_TOKEN"
@@ -40,19 +40,19 @@ async def _exists(session: AsyncSession, kind: TokenKind) -> bool:
 
 
 async def _create(session: AsyncSession, kind: TokenKind, note: str) -> str:
-    secret = new_secret(kind)
+    secret = new_token(kind)
     await add_token(session, SYSTEM, NewToken(kind=kind, note=note), None, secret)
     return secret
 
 
 async def _set_admin_token(session: AsyncSession, secret: str) -> None:
     earlier = update(TokenRow).where(
-        TokenRow.note == FROM_ENVIRONMENT, TokenRow.hash != hash_secret(secret)
+        TokenRow.note == FROM_ENVIRONMENT, TokenRow.hash != hash_token(secret)
     )
     await session.execute(
         earlier.where(TokenRow.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
     )
-    same = select(TokenRow.id).where(TokenRow.hash == hash_secret(secret))
+    same = select(TokenRow.id).where(TokenRow.hash == hash_token(secret))
     if (await session.scalars(same)).first() is None:
         new = NewToken(kind=TokenKind.ADMIN, note=FROM_ENVIRONMENT)
         await add_token(session, SYSTEM, new, None, secret)

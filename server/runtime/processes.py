@@ -32,7 +32,7 @@ STOPPING = [
 CANT_START = 78
 
 
-class CantStart(Exception):
+class StartFailed(Exception):
     """A retry can't succeed. The text is one line that says what to do."""
 
 
@@ -97,7 +97,7 @@ class ProcessPool:
         """Log the exit. Raises CantStart if a first worker can't start."""
         reason = self._reasons.get() if code == CANT_START else f"status {code}"
         if code == CANT_START and number not in self._replaced:
-            raise CantStart(reason)
+            raise StartFailed(reason)
         self._replaced.add(number)
         log.error("Worker %d has ended, replacing it: %s", number, reason)
 

@@ -6,7 +6,7 @@ from typing import Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from schema.engine.deadlines import IdleTimer
+from concurrency.idle_timer import IdleTimer
 from server.graphql.endpoint import BODY_SECONDS
 from server.transport.fast_path import MAX_FAST_BODY_BYTES, URL, Closing, FastPath, FastRequestCycle
 

@@ -5,12 +5,12 @@ from the errors of messages.sendMessage that they pass on.
 import pytest
 
 from notifier.channels.channel import (
-    Failed,
-    Gone,
-    Later,
     Moved,
     NoTopic,
+    RecipientGone,
     Refused,
+    RetryLater,
+    TemporaryFailure,
     UnclearRefusal,
     WriteForbidden,
 )
@@ -85,10 +85,10 @@ REFUSED = [
     (413, "Request Entity Too Large"),
 ]
 OTHER = [
-    (Failed, 401, "Unauthorized"),
-    (Failed, 404, "Not Found"),
-    (Failed, 409, "Conflict: terminated by other getUpdates request"),
-    (Failed, 500, "Internal Server Error"),
+    (TemporaryFailure, 401, "Unauthorized"),
+    (TemporaryFailure, 404, "Not Found"),
+    (TemporaryFailure, 409, "Conflict: terminated by other getUpdates request"),
+    (TemporaryFailure, 500, "Internal Server Error"),
     (UnclearRefusal, 400, "Bad Request: SOMETHING_NEW"),
     (UnclearRefusal, 420, "FLOOD"),
 ]
@@ -97,7 +97,7 @@ OTHER = [
 @pytest.mark.parametrize(
     ("kind", "code", "description"),
     [
-        *((Gone, *case) for case in GONE),
+        *((RecipientGone, *case) for case in GONE),
         *((WriteForbidden, *case) for case in UNWELCOME),
         *((NoTopic, *case) for case in NO_TOPIC),
         *((Refused, *case) for case in REFUSED),
@@ -112,7 +112,7 @@ def test_error_is_classified_by_code_and_description(
 
 def test_error_parameters_give_retry_delay_and_new_address() -> None:
     later = exception_for(429, "Too Many Requests: retry after 480", {"retry_after": 480})
-    assert isinstance(later, Later)
+    assert isinstance(later, RetryLater)
     assert later.seconds == 480
     moved = exception_for(
         400, "Bad Request: group chat was upgraded", {"migrate_to_chat_id": -1001}

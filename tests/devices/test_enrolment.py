@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 
 from domain.devices.enrolment import (
+    CredentialKind,
     Decision,
     DeviceState,
     EnrolmentStatus,
-    Proof,
     ReenrolmentPolicy,
     decide_known,
 )
@@ -21,9 +21,9 @@ FLAGS = list(product((False, True), repeat=4))
 def decided(
     *,
     states: Iterable[DeviceState] = DeviceState,
-    proofs: Iterable[Proof] = Proof,
+    proofs: Iterable[CredentialKind] = CredentialKind,
     policies: Iterable[ReenrolmentPolicy] = ReenrolmentPolicy,
-) -> Iterator[tuple[EnrolmentStatus, Proof, Decision]]:
+) -> Iterator[tuple[EnrolmentStatus, CredentialKind, Decision]]:
     for state, flags, proof, policy in product(states, FLAGS, proofs, policies):
         status = EnrolmentStatus(state, *flags)
         yield status, proof, decide_known(status, proof, policy)
@@ -35,61 +35,61 @@ def test_rejected_device_is_never_accepted() -> None:
 
 
 def test_token_of_active_device_is_answered() -> None:
-    for case in decided(states={ACTIVE}, proofs={Proof.TOKEN}):
+    for case in decided(states={ACTIVE}, proofs={CredentialKind.TOKEN}):
         assert case[2] is Decision.ANSWER, case
 
 
 def test_other_credentials_are_never_answered() -> None:
     """ANSWER contains no new token, so it is useful only to a caller that has the token."""
-    for case in decided(proofs={*Proof} - {Proof.TOKEN}):
+    for case in decided(proofs={*CredentialKind} - {CredentialKind.TOKEN}):
         assert case[2] is not Decision.ANSWER, case
 
 
 def test_pending_token_stays_pending() -> None:
-    for case in decided(proofs={Proof.PENDING_TOKEN}):
+    for case in decided(proofs={CredentialKind.PENDING_TOKEN}):
         assert case[2] is Decision.STAY_PENDING, case
 
 
 def test_admin_renews_every_device_except_rejected() -> None:
-    for case in decided(proofs={Proof.ADMIN}):
+    for case in decided(proofs={CredentialKind.ADMIN}):
         assert case[2] is (Decision.REFUSE if case[0].state is REJECTED else Decision.RENEW), case
 
 
 def test_key_does_not_take_over_confirmed_device() -> None:
-    for case in decided(proofs={Proof.KEY}, policies={APPROVE}):
+    for case in decided(proofs={CredentialKind.KEY}, policies={APPROVE}):
         assert not (case[0].confirmed and case[2] in ACCEPTING), case
 
 
 def test_key_is_refused_after_refused_reenrolment() -> None:
-    for case in decided(proofs={Proof.KEY}):
+    for case in decided(proofs={CredentialKind.KEY}):
         assert not case[0].refused or case[2] is Decision.REFUSE, case
 
 
 def test_key_is_not_accepted_for_device_without_approval() -> None:
-    for case in decided(states={PENDING, REJECTED}, proofs={Proof.KEY}):
+    for case in decided(states={PENDING, REJECTED}, proofs={CredentialKind.KEY}):
         assert case[2] not in ACCEPTING, case
 
 
 def test_key_does_not_replace_token_issued_for_another_key() -> None:
-    for case in decided(proofs={Proof.KEY}, policies={APPROVE}):
+    for case in decided(proofs={CredentialKind.KEY}, policies={APPROVE}):
         assert case[0].renewal_allowed or case[2] is not Decision.RENEW, case
         assert case[0].pending_allowed or case[2] is not Decision.ISSUE_PENDING, case
 
 
 def test_same_key_renews_unconfirmed_token() -> None:
-    for case in decided(states={ACTIVE}, proofs={Proof.KEY}, policies={APPROVE}):
+    for case in decided(states={ACTIVE}, proofs={CredentialKind.KEY}, policies={APPROVE}):
         status = case[0]
         lost = status.renewal_allowed and not (status.confirmed or status.refused)
         assert (case[2] is Decision.RENEW) is lost, case
 
 
 def test_key_renews_active_device_with_policy_allow() -> None:
-    for case in decided(states={ACTIVE}, proofs={Proof.KEY}, policies={ALLOW}):
+    for case in decided(states={ACTIVE}, proofs={CredentialKind.KEY}, policies={ALLOW}):
         assert case[2] is (Decision.REFUSE if case[0].refused else Decision.RENEW), case
 
 
 def test_key_of_pending_device_stays_pending_or_gets_pending_token() -> None:
-    for case in decided(states={PENDING}, proofs={Proof.KEY}):
+    for case in decided(states={PENDING}, proofs={CredentialKind.KEY}):
         if not case[0].refused:
             assert case[2] is (
                 Decision.ISSUE_PENDING if case[0].pending_allowed else Decision.STAY_PENDING

@@ -128,7 +128,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_concurrent_scrapes_count_once(database: Database, counted: list[Any]) -> None:
-    services = Services.on(database)
+    services = Services.for_database(database)
     metrics = Metrics(lambda: services)
     pages = await asyncio.gather(*(page(metrics) for _ in range(5)))
     assert [value(found, "devices", state="active") for found in pages] == [0] * 5
@@ -136,7 +136,7 @@ async def test_concurrent_scrapes_count_once(database: Database, counted: list[A
 
 
 async def test_database_pool_metrics(database: Database) -> None:
-    services = Services.on(database)
+    services = Services.for_database(database)
     metrics = Metrics(lambda: services)
     await page(metrics)
     async with database.transaction() as session:
@@ -159,7 +159,7 @@ async def test_connection_of_database_supervisor_is_not_counted(api: Api) -> Non
 async def test_unavailable_database_removes_its_metrics(
     database: Database, counted: list[Any]
 ) -> None:
-    services: Services | None = Services.on(database)
+    services: Services | None = Services.for_database(database)
     metrics = Metrics(lambda: services)
     assert value(await page(metrics), "devices", state="active") == 0
     services = None
@@ -171,7 +171,7 @@ async def test_unavailable_database_removes_its_metrics(
         "rollcall_database_pool_size",
     }
     assert not database_metrics & names(found)
-    services = Services.on(database)
+    services = Services.for_database(database)
     found = await page(metrics)
     assert value(found, "database_up") == 1
     assert database_metrics <= names(found)
@@ -180,7 +180,7 @@ async def test_unavailable_database_removes_its_metrics(
 
 async def test_database_that_fails_during_the_scrape() -> None:
     absent = Database(f"postgresql://rollcall@127.0.0.1:{free_port()}/none")
-    services = Services.on(absent)
+    services = Services.for_database(absent)
     found = await page(Metrics(lambda: services))
     assert value(found, "database_up") == 0
     assert "rollcall_devices" not in names(found)
@@ -194,7 +194,7 @@ async def test_failed_count_is_omitted(
         raise error
 
     monkeypatch.setattr(database_gauges, "fleet_counts", fail)
-    services = Services.on(database)
+    services = Services.for_database(database)
     found = await page(Metrics(lambda: services))
     assert "rollcall_devices" not in names(found)
     assert value(found, "database_pool_size") == 16
@@ -208,7 +208,7 @@ async def test_slow_count_times_out(
 
     monkeypatch.setattr(database_gauges, "fleet_counts", hang)
     monkeypatch.setattr(database_gauges, "COUNT_WITHIN_SECONDS", 0.05)
-    services = Services.on(database)
+    services = Services.for_database(database)
     found = await page(Metrics(lambda: services))
     assert value(found, "database_up") == 1
     assert "rollcall_devices" not in names(found)

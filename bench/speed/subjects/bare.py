@@ -16,7 +16,7 @@ from concurrency.batcher import Batcher
 from db.postgres.connections import DedicatedConnection
 from db.writes.batch_writer import BatchWriter
 from db.writes.create_device import CREATE
-from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.access.tokens import TokenKind, hash_token, new_token
 from domain.devices.identity import device_id, parse_mac
 from domain.devices.writes import CreateDevice
 from domain.mqtt.accounts import mosquitto_hash
@@ -59,7 +59,7 @@ class App:
             return
         request = orjson.loads(message["body"])
         headers = dict(scope["headers"])
-        token = await self.tokens.get(hash_secret(headers[b"authorization"][7:].decode()))
+        token = await self.tokens.get(hash_token(headers[b"authorization"][7:].decode()))
         assert token
         if request.get("documentId") == "b":
             body: Any = {"me": _boot(token)}
@@ -82,7 +82,7 @@ class App:
         owner, place, type = self.levels
         id, secret, now = (
             device_id(parse_mac(variables["mac"])),
-            new_secret(TokenKind.DEVICE),
+            new_token(TokenKind.DEVICE),
             _now(),
         )
         topic = f"owner-7/place-3/type-2/{id}"
@@ -109,7 +109,7 @@ class App:
                     1,
                     "enrol:1",
                     words,
-                    hash_secret(secret),
+                    hash_token(secret),
                     mosquitto_hash(secret),
                 ),
                 *(None, None, facts, now, now),

@@ -16,7 +16,7 @@ from db.devices.search import words_of
 from db.tables import devices as tables
 from db.tables.events import EventRow
 from db.tables.tokens import TokenRow
-from domain.access.tokens import TokenKind, hash_secret, new_secret
+from domain.access.tokens import TokenKind, hash_token, new_token
 from domain.devices.identity import device_id, parse_mac
 from domain.mqtt.accounts import mosquitto_hash
 
@@ -173,7 +173,7 @@ class Mutation:
                 (tables.MeasurementTypeRow, input.measurement_type),
             )
         ]
-        id, secret = device_id(parse_mac(input.mac)), new_secret(TokenKind.DEVICE)
+        id, secret = device_id(parse_mac(input.mac)), new_token(TokenKind.DEVICE)
         row = tables.DeviceRow(
             id=id,
             owner=owner,
@@ -199,7 +199,7 @@ class Mutation:
         row.search = words_of(row)
         session.add(row)
         await session.flush()
-        token = {"kind": "device", "hash": hash_secret(secret), "device_id": id}
+        token = {"kind": "device", "hash": hash_token(secret), "device_id": id}
         created = {"mqtt_hash": mosquitto_hash(secret), "created_at": now, "created_by": "enrol:1"}
         session.add(TokenRow(**token, **created))
         facts = {"owner": owner.name, "place": place.name, "topic": row.topic, "version": 1}
@@ -252,7 +252,7 @@ def create() -> FastAPI:
         session: AsyncSession = Depends(request_session),  # noqa: B008  as tutorials do
     ) -> dict[str, Any]:
         secret = request.headers["authorization"].removeprefix("Bearer ")
-        query = select(TokenRow).where(TokenRow.hash == hash_secret(secret))
+        query = select(TokenRow).where(TokenRow.hash == hash_token(secret))
         return {"session": session, "token": (await session.scalars(query)).one()}
 
     app = FastAPI()

@@ -14,9 +14,9 @@ from domain.access.caller import Caller
 from domain.alerts.recipients import Role, telegram_caller
 from notifier.channels.channel import (
     Buttons,
-    Failed,
-    Later,
     Refused,
+    RetryLater,
+    TemporaryFailure,
     UnclearRefusal,
     WriteForbidden,
 )
@@ -136,7 +136,7 @@ class ChatContext:
         """Answer the press to find out whether it is too old: a press has no date."""
         try:
             await self.answer_press()
-        except (Failed, Refused) as error:
+        except (TemporaryFailure, Refused) as error:
             return EXPIRED in str(error)
         return False
 
@@ -154,8 +154,8 @@ class ChatContext:
             await self.api.send_throttled(self.chat, method)
         except (WriteForbidden, UnclearRefusal):
             raise
-        except Failed as failed:
-            seconds = failed.seconds if isinstance(failed, Later) else RETRY_SECONDS
+        except TemporaryFailure as failed:
+            seconds = failed.seconds if isinstance(failed, RetryLater) else RETRY_SECONDS
             if seconds > MAX_WAIT_SECONDS or self.recipient is None:
                 raise
             await asyncio.sleep(seconds)

@@ -11,7 +11,7 @@ from telebot.types import CallbackQuery, InaccessibleMessage, Message, Update, U
 from db.tables.alerts import RecipientRow
 from domain.access.token_bucket import TokenBucket
 from domain.errors import RateLimited, RollcallError, Unavailable
-from notifier.channels.channel import Failed, Gone, Refused
+from notifier.channels.channel import RecipientGone, Refused, TemporaryFailure
 from notifier.messages.buttons import APPROVE, DEVICE, REJECT, SEPARATOR
 from notifier.messages.texts import FALLBACK, LANGUAGES
 from notifier.telegram.api import TelegramApi
@@ -207,7 +207,7 @@ class Dispatch:
             await action()
         except Unavailable:
             raise
-        except (Failed, Refused, Gone) as error:
+        except (TemporaryFailure, Refused, RecipientGone) as error:
             log.warning("The response to chat %s could not be sent: %s", context.chat, error)
         except RollcallError as error:
             text = str(error)
