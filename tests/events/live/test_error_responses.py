@@ -1,5 +1,6 @@
 """Close codes, error messages and stream endings of each error."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -65,11 +66,12 @@ async def test_close_code_and_stream_end_of_subscription_error(
 ) -> None:
     raising: list[Exception] = []
 
-    async def fails(*_: Any) -> None:
+    async def fails(*_: Any) -> AsyncIterator[None]:
         raise raising[-1]
+        yield
 
     monkeypatch.setattr(
-        one.app.state.database_supervisor.services.feeds.changes, "_start_position", fails
+        one.app.state.database_supervisor.services.feeds.changes, "subscribe", fails
     )
     for error, close_code, code, complete in ENDINGS:
         raising.append(error)

@@ -1,6 +1,7 @@
 """Subscriptions during failures of the database and limits of connections."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -88,11 +89,12 @@ async def test_subscribe_without_database_closes_with_1013(one: Instance) -> Non
 async def test_stream_ends_without_complete_if_database_fails(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(*_: object) -> None:
+    async def fails(*_: object) -> AsyncIterator[None]:
         raise Unavailable("away")
+        yield
 
     monkeypatch.setattr(
-        one.app.state.database_supervisor.services.feeds.changes, "_start_position", fails
+        one.app.state.database_supervisor.services.feeds.changes, "subscribe", fails
     )
     async with streamed(one.url, ADMIN) as stream:
         name, data = await stream.event()
