@@ -18,7 +18,18 @@ WORD = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
 METHODS = {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
 SIGNALS = {"SIGHUP", "SIGINT", "SIGTERM"}
 SETTINGS = re.compile(r"(OTEL|TELEGRAM)_[A-Z_]+")
-OTHERS = {"DENY", "ID", "PERIOD", "REDACTED", "TCP_USER_TIMEOUT", "TOPIC_CLOSED", "UTC"}
+OTHERS = {
+    "SELECT",
+    "WITH",
+    "WS",
+    "DENY",
+    "ID",
+    "PERIOD",
+    "REDACTED",
+    "TCP_USER_TIMEOUT",
+    "TOPIC_CLOSED",
+    "UTC",
+}
 
 
 def subclasses(base: type[RollcallError]) -> Iterator[type[RollcallError]]:
