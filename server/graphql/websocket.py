@@ -4,7 +4,6 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, NoReturn
@@ -22,7 +21,8 @@ from server.graphql.connections import UNAVAILABLE, CloseReason, Connection
 from server.graphql.request import request_of
 from server.graphql.responses import encode_json, format_errors, format_exception, result_body
 from server.graphql.service import GraphQLService
-from server.http.body import BadRequest, no_constant
+from server.graphql.websocket_messages import BAD_MESSAGE, Ended, id_of, parse_message, unknown_type
+from server.http.body import BadRequest
 from server.http.errors import close_code
 
 PROTOCOL = "graphql-transport-ws"
@@ -33,13 +33,8 @@ INIT_SECONDS = 10
 CLOSE_SECONDS = 5
 # A close frame has at most 123 bytes for the reason (RFC 6455, section 5.5).
 MAX_REASON_BYTES = 120
-# Characters.
-MAX_ID = 200
-
-BAD_MESSAGE = close_code("BAD_REQUEST")
 NO_TOKEN = close_code("UNAUTHENTICATED")
 TOO_MANY = close_code("RATE_LIMITED")
-TOO_LARGE = 1009
 
 
 class WebSocketEndpoint:
@@ -72,14 +67,6 @@ class WebSocketEndpoint:
             return urlsplit(origin).netloc == websocket.headers.get("host")
         except ValueError:
             return False
-
-
-class Ended(Exception):
-    """Closes the WebSocket."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.close_reason = CloseReason(code, reason, "")
 
 
 class Session:
@@ -123,7 +110,7 @@ class Session:
                         case "subscribe" | "complete":
                             raise Ended(NO_TOKEN, "Send connection_init first.")
                         case _:
-                            raise _unknown(message)
+                            raise unknown_type(message)
         except TimeoutError:
             raise Ended(4408, "Connection initialisation timeout") from None
 
@@ -174,19 +161,19 @@ class Session:
                 case "subscribe":
                     await self._subscribe(message, caller)
                 case "complete":
-                    if task := self._operations.pop(_id_of(message), None):
+                    if task := self._operations.pop(id_of(message), None):
                         task.cancel()
                 case "connection_init":
                     raise Ended(TOO_MANY, "Too many initialisation requests")
                 case _:
-                    raise _unknown(message)
+                    raise unknown_type(message)
 
     async def _subscribe(self, message: dict[str, Any], caller: Caller) -> None:
         """Start an operation. Refuse it here, in the reading task, if it can't be executed.
 
         So a client that does not read its refusals can't send more messages.
         """
-        id, payload = _id_of(message), message.get("payload")
+        id, payload = id_of(message), message.get("payload")
         if not isinstance(payload, dict):
             raise Ended(BAD_MESSAGE, "`payload` must be an object with a `query`.")
         if id in self._operations:
@@ -256,15 +243,7 @@ class Session:
         text = event.get("text")
         if text is None:
             raise Ended(BAD_MESSAGE, "Send text messages.")
-        if len(text) > self._settings.max_body_bytes:
-            raise Ended(TOO_LARGE, "This message is too large.")
-        try:
-            message = json.loads(text, parse_constant=no_constant)
-        except (ValueError, RecursionError):
-            raise Ended(BAD_MESSAGE, "Send messages in JSON.") from None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise Ended(BAD_MESSAGE, "A message is an object with a `type`.")
-        return message
+        return parse_message(text, self._settings.max_body_bytes)
 
     async def _pong(self, ping: dict[str, Any]) -> None:
         payload = ping.get("payload")
@@ -290,14 +269,3 @@ class Session:
                 await self._websocket.close(close_reason.code, reason)
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             pass
-
-
-def _id_of(message: dict[str, Any]) -> str:
-    id = message.get("id")
-    if not isinstance(id, str) or not 0 < len(id) <= MAX_ID:
-        raise Ended(BAD_MESSAGE, f"`id` must be a string of 1 to {MAX_ID} characters.")
-    return id
-
-
-def _unknown(message: dict[str, Any]) -> Ended:
-    return Ended(BAD_MESSAGE, f"Unknown message type: {message['type'][:40]}")

@@ -6,7 +6,7 @@ executed.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from server.http.body import JSON, BadRequest
 from server.http.cors import CorsLines
 from server.observability.access_log import HEADER, INTERNAL, AccessLog, RequestRecord
 from server.observability.request_spans import RequestSpan, RequestSpans
+from server.transport.header_lines import DefaultLines, Headers, header_line
 
 PATH = "/graphql"
 URL = PATH.encode()
@@ -47,8 +48,6 @@ FORWARDED_SCHEME = b"x-forwarded-proto"
 # Headers that change how a request has to be read.
 UNUSUAL = frozenset({b"content-encoding", b"expect", b"upgrade"})
 CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Connection(Protocol):
@@ -292,27 +291,6 @@ class FastRequestCycle:
         if cors := self._fast_path.cors.encode(self._headers.get(b"origin")):
             head.append(cors)
         if response.headers:
-            head += [_header_line(name, value) for name, value in response.headers.items()]
+            head += [header_line(name, value) for name, value in response.headers.items()]
             self.keep_alive = self.keep_alive and "Connection" not in response.headers
         self._connection.send_response(self, [*head, b"\r\n", response.body])
-
-
-def _header_line(name: str, value: str) -> bytes:
-    # `send_response` adds the header by `keep_alive`.
-    if name == "Connection":
-        return b""
-    return f"{name.lower()}: {value}\r\n".encode("latin-1")
-
-
-class DefaultLines:
-    """Encodes the headers of every response. uvicorn replaces them each second, for the date."""
-
-    def __init__(self) -> None:
-        self._headers: Headers = ()
-        self._lines = b""
-
-    def encode(self, headers: Headers) -> bytes:
-        if headers is not self._headers:
-            self._headers = headers
-            self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return self._lines

@@ -11,7 +11,7 @@ from esp_client import http
 from esp_client.client import Client
 from esp_client.stream import Stream
 from server.settings import Settings
-from tests.esp_client.test_client import SETTINGS
+from tests.esp_client.responses import SETTINGS
 from tests.events.live.serving import instance
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"

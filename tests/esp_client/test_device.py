@@ -10,9 +10,9 @@ import pytest
 
 from esp_client import store
 from tests.esp_client.observer import Observer
+from tests.esp_client.responses import ACKNOWLEDGED, registered
 from tests.esp_client.running import BASE, DEVICE, ID, Probe, Running, store_registration
 from tests.esp_client.scripted import Scripted, scripted
-from tests.esp_client.test_client import ACKNOWLEDGED, registered
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for

@@ -13,9 +13,9 @@ import pytest
 
 from tests.esp_client.boards.test_micropython import FOLDER, bytecode
 from tests.esp_client.observer import Observer
+from tests.esp_client.responses import ACKNOWLEDGED
 from tests.esp_client.running import BASE, DEVICE
 from tests.esp_client.scripted import scripted
-from tests.esp_client.test_client import ACKNOWLEDGED
 from tests.esp_client.test_device import response, secured
 
 __all__ = ["bytecode"]
