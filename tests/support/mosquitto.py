@@ -54,8 +54,11 @@ class Mosquitto:
     def listening(self) -> bool:
         assert self.process
         assert self.process.poll() is None, self.log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        ports = [self.port]
+        # Listeners are opened one after the other.
+        if any(line.startswith(f"listener {self.second_port}") for line in self.lines):
+            ports.append(self.second_port)
+        return all(map(_is_open, ports))
 
     def reload(self) -> None:
         assert self.process
@@ -78,3 +81,8 @@ class Mosquitto:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(WAIT_SECONDS)
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
