@@ -78,17 +78,20 @@ class Batcher(Generic[Key, Value]):
         if request is not None:
             self._requests.setdefault(key, []).append(request)
 
-    def _set_batch_requests(self, keys: Iterable[Key]) -> None:
-        if Batcher.current_request is not None:
-            found = (self._requests.pop(key, ()) for key in keys)
-            batch_requests.set([request for requests in found for request in requests])
+    def _take_requests(self, keys: Iterable[Key]) -> Sequence[Any]:
+        """Return the traced requests for these keys, and forget them."""
+        if Batcher.current_request is None:
+            return ()
+        found = (self._requests.pop(key, ()) for key in keys)
+        return [request for requests in found for request in requests]
 
     def _start(self) -> None:
         self._scheduled = False
         while self._waiting and self._idle:
             share = -(-len(self._waiting) // len(self._idle))
             batch = self._next_batch(min(self._max_batch, max(share, self._min_batch)))
-            task = asyncio.create_task(self._run(self._idle.pop(), batch))
+            requests = self._take_requests(batch)
+            task = asyncio.create_task(self._run(self._idle.pop(), batch, requests))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -105,8 +108,9 @@ class Batcher(Generic[Key, Value]):
         self,
         fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]],
         batch: dict[Key, list[asyncio.Future[Value | None]]],
+        requests: Sequence[Any],
     ) -> None:
-        self._set_batch_requests(batch)
+        batch_requests.set(requests)
         try:
             values = await fetch(list(batch))
         except BaseException as error:

@@ -33,20 +33,18 @@ class RequestSpan:
             self._span, end_on_exit=False, record_exception=False, set_status_on_exception=False
         )
 
-    def end(self, status: int | None) -> None:
+    def responded(self, status: int | None) -> None:
         """`status`: of the response. None: the client disconnected before it."""
         if status is not None:
             self._span.set_attribute("http.response.status_code", status)
         if status is None or status >= SERVER_ERROR:
-            self.fail("ConnectionError" if status is None else str(status))
-        self._span.end()
+            self.failed("ConnectionError" if status is None else str(status))
 
-    def fail(self, error_type: str) -> None:
+    def failed(self, error_type: str) -> None:
         self._span.set_attribute("error.type", error_type)
         self._span.set_status(StatusCode.ERROR)
 
-    def end_connection(self) -> None:
-        """End the span of a WebSocket."""
+    def end(self) -> None:
         self._span.end()
 
 
@@ -101,10 +99,10 @@ class TracedWebSocket:
             with span.active():
                 await self._app(scope, receive, send)
         except BaseException as error:
-            span.fail(type(error).__name__)
+            span.failed(type(error).__name__)
             raise
         finally:
-            span.end_connection()
+            span.end()
 
 
 def _server(host: bytes | None, scheme: str) -> dict[str, Any]:

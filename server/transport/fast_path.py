@@ -276,7 +276,8 @@ class FastRequestCycle:
     def _end(self, record: RequestRecord) -> None:
         self._fast_path.access_log.end(record)
         if self._span:
-            self._span.end(record.status)
+            self._span.responded(record.status)
+            self._span.end()
 
     def _respond(self, response: EncodedResponse, record: RequestRecord) -> None:
         self.response_complete = True
