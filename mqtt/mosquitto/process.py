@@ -48,18 +48,20 @@ class MosquittoProcess:
                 " and let that group enter it."
             )
 
-    def reload(self) -> None:
-        """Send SIGHUP. Not during its start: that would end it, and it reads the files anyway.
+    def reload(self) -> bool:
+        """Send SIGHUP. Return whether it was sent: during its start, it would end Mosquitto.
 
         Raises PermissionError if this process may not send it signals.
         """
         try:
             with _pinned(self.pid) as pidfd:
                 # Checked again: the pid may belong to another process by now.
-                if _catches_hangup(_status(self.pid)):
-                    _send_hangup(self.pid, pidfd)
+                if not _catches_hangup(_status(self.pid)):
+                    return False
+                _send_hangup(self.pid, pidfd)
+                return True
         except ProcessLookupError:
-            return
+            return False
         except PermissionError as error:
             raise PermissionError(
                 f"The files are written, but Rollcall may not signal Mosquitto (process {self.pid},"

@@ -21,6 +21,7 @@ class Reload:
 
     def __init__(self, pid_file: Path, probe: Probe) -> None:
         self.seconds = 0.0
+        self._cpu_before = 0.0
         self.probe = probe
         self._pid_file = pid_file
         self._confirmed: str | None = None
@@ -43,8 +44,12 @@ class Reload:
             self._confirmed = name
 
     def _signal_until_read(self, name: str, answer: Answer) -> Answer:
-        """Return UNREACHABLE if no Mosquitto runs."""
+        """Return UNREACHABLE if no Mosquitto runs.
+
+        It may have read the former files at its start, so only READ counts before a signal.
+        """
         pauses, deadline = iter(PAUSES_SECONDS), time.monotonic() + START_SECONDS
+        signalled = False
         while True:
             process = MosquittoProcess.from_pid_file(self._pid_file)
             if answer is Answer.UNREACHABLE:
@@ -54,8 +59,9 @@ class Reload:
                 answer = self.probe.ask(name)
             else:
                 pause = next(pauses, None)
-                answer = self._signal_and_ask(process, name)
-            if self._proves(answer):
+                signalled = self._signal(process) or signalled
+                answer = self._ask_after_signal(process, name)
+            if self._proves(answer) and (signalled or answer is Answer.READ):
                 return answer
             if pause is None or self.probe.cancelled.wait(pause):
                 raise TimeoutError(self._timeout_message(process, answer))
@@ -78,17 +84,24 @@ class Reload:
                 )
         return answer is Answer.READ or self._passwords_unchecked
 
-    def _signal_and_ask(self, process: MosquittoProcess | None, name: str) -> Answer:
-        """Mosquitto handles the signal before it responds to a later connection."""
+    def _signal(self, process: MosquittoProcess | None) -> bool:
+        """Return whether a signal was sent, or nobody can be signalled."""
         if process is None:
-            return self.probe.ask(name)
-        before = process.cpu_seconds()
-        process.reload()
+            return True
+        self._cpu_before = process.cpu_seconds()
+        return process.reload()
+
+    def _ask_after_signal(self, process: MosquittoProcess | None, name: str) -> Answer:
+        """Mosquitto handles the signal before it responds to a later connection."""
         answer = self.probe.ask(name)
-        self.seconds = max(0.0, process.cpu_seconds() - before)
-        log.debug(
-            "Signalled Mosquitto (process %s): files %s are %s.", process.pid, name, answer.name
-        )
+        if process is not None:
+            self.seconds = max(0.0, process.cpu_seconds() - self._cpu_before)
+            log.debug(
+                "Signalled Mosquitto (process %s): files %s are %s.",
+                process.pid,
+                name,
+                answer.name,
+            )
         return answer
 
     @property

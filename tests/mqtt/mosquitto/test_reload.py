@@ -124,12 +124,8 @@ def test_listener_without_password_check_is_logged(
         broker.stop()
 
 
-@pytest.mark.parametrize("identity", [False, True])
-def test_reload_is_confirmed_over_tls(
-    tmp_path: Path, certificates: Certificates, caplog: pytest.LogCaptureFixture, identity: bool
-) -> None:
-    """`identity`: the user name is from the certificate, and passwords are not checked."""
-    broker = Broker(tmp_path)
+def tls_broker(folder: Path, certificates: Certificates, *, identity: bool) -> Broker:
+    broker = Broker(folder)
     certificate, key = certificates.create("broker")
     tls = [f"cafile {certificates.ca}", f"certfile {certificate}", f"keyfile {key}"]
     if identity:
@@ -137,6 +133,15 @@ def test_reload_is_confirmed_over_tls(
     broker.lines = (*broker.lines[:2], *tls, *broker.lines[2:])
     client = dict(zip(("certificate", "key"), certificates.create("rollcall"), strict=True))
     broker.address = replace(broker.address, tls=True, ca=certificates.ca, **client)
+    return broker
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_reload_is_confirmed_over_tls(
+    tmp_path: Path, certificates: Certificates, caplog: pytest.LogCaptureFixture, identity: bool
+) -> None:
+    """`identity`: the user name is from the certificate, and passwords are not checked."""
+    broker = tls_broker(tmp_path, certificates, identity=identity)
     files = broker.writer()
     files.write([SERVER])
     broker.start()
@@ -190,6 +195,22 @@ def test_broker_that_is_starting_survives_a_write(tmp_path: Path) -> None:
         wait_for(lambda: broker.pid_file.exists() and broker.pid_file.read_text().strip() != "")
         broker.files.write([SERVER, device("new")])
         assert broker.accepts("new")
+    finally:
+        broker.stop()
+
+
+def test_write_during_start_is_read_without_password_check(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    """The probe can't see which files it has read, and no signal may be sent during its start."""
+    broker = tls_broker(tmp_path, certificates, identity=True)
+    files = broker.writer()
+    files.write([SERVER, *many(8_000)])
+    broker.launch()
+    try:
+        wait_for(lambda: broker.pid_file.exists() and broker.pid_file.read_text().strip() != "")
+        files.write([SERVER, device("new")])
+        wait_for(partial(broker.accepts, "new"))
     finally:
         broker.stop()
 
