@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,11 @@ class Serving:
 
 @contextmanager
 def serving(
-    database_url: str, *, environment: Mapping[str, str] | None = None, **settings: str
+    database_url: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "server", "serve"),
+    **settings: str,
 ) -> Iterator[Serving]:
     """Run a server in a separate process, without rate limits or limits per token.
 
@@ -58,7 +62,7 @@ def serving(
         output = Path(folder) / "output"
         with output.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server", "serve"],
+                command,
                 stdout=file,
                 stderr=file,
                 env={**os.environ, **variables},

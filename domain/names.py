@@ -12,6 +12,8 @@ from slugify import slugify
 NAME_CACHE_SIZE = 10_000
 SLUG_LENGTH = 32
 NUMBER_LENGTH = 8
+# Characters. Normalization takes quadratic time in combining marks.
+MAX_LENGTH = 200
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
 # Invisible characters that Unicode counts as marks and letters: variation selectors, fillers
 # (property Default_Ignorable_Code_Point), the empty Braille pattern.
@@ -27,8 +29,10 @@ def name_key(name: str) -> str:
 
     Case, runs of spaces, invisible characters and compatibility forms (NFKC) make no
     difference: `Acme`, `ACME ` and the full-width form are one owner. Empty if no character is
-    visible.
+    visible. Raises ValueError above MAX_LENGTH: inputs have to limit their names.
     """
+    if len(name) > MAX_LENGTH:
+        raise ValueError(f"A name of {len(name)} characters.")
     key = _folded(name)
     while (again := _folded(key)) != key:
         key = again

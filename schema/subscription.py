@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import strawberry
 
+from domain.events.inputs import EventSelector
 from domain.events.kinds import EventKind
-from resolvers.events.subscribe import EventSelector, subscribe_config_changes, subscribe_events
+from resolvers.events.subscribe import subscribe_config_changes, subscribe_events
 from resolvers.feed.entries import ConfigChange as Change
 from schema.context import RollcallInfo
 from schema.devices.config import Config
@@ -72,9 +73,8 @@ class Subscription:
         after: AfterCursor = None,
     ) -> AsyncGenerator[ConfigChange]:
         services, caller = info.context.services, info.context.caller
-        async with aclosing(
-            subscribe_config_changes(services, caller, EventSelector(device_id, owner), after)
-        ) as changes:
+        selector = EventSelector.check({"device_id": device_id, "owner": owner})
+        async with aclosing(subscribe_config_changes(services, caller, selector, after)) as changes:
             async for change in changes:
                 yield ConfigChange(change=change)
 
@@ -97,7 +97,7 @@ class Subscription:
         after: AfterCursor = None,
     ) -> AsyncGenerator[Event]:
         services, caller = info.context.services, info.context.caller
-        selector = EventSelector(device_id, owner, kinds)
+        selector = EventSelector.check({"device_id": device_id, "owner": owner, "kinds": kinds})
         async with aclosing(subscribe_events(services, caller, selector, after)) as events:
             async for event in events:
                 yield Event(entry=event)

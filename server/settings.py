@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     max_operations_per_token: int = Field(default=100, ge=1)
     max_subscriptions_per_token: int = Field(default=1_000, ge=1)
     max_waiting_events: int = Field(default=2_000, ge=BATCH_SIZE)
-    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    max_body_bytes: int = Field(default=262_144, ge=1_000)
     max_document_length: int = Field(default=50_000, ge=100)
     max_tokens: int = Field(default=2_000, ge=10)
     max_depth: int = Field(default=16, ge=1)

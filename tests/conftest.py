@@ -111,12 +111,18 @@ async def template(postgres: str) -> str:
     return "template_rollcall"
 
 
-@pytest_asyncio.fixture
-async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
+@asynccontextmanager
+async def new_database(postgres: str, template: str) -> AsyncIterator[str]:
     name = f"rollcall_{next(numbers)}"
     await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield named(postgres, name)
     await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
+    async with new_database(postgres, template) as url:
+        yield url
 
 
 @pytest_asyncio.fixture

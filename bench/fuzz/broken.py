@@ -6,7 +6,6 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from bench.serving import ADMIN
 from schema.build import schema_text
 
 NAMES = sorted(set(re.findall(r"[A-Za-z_]\w*", schema_text())))
@@ -36,8 +35,9 @@ INPUT = {
 class Fuzzer:
     """One instance for each request or connection, with its own seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, token: str) -> None:
         self.random = random.Random(seed)
+        self.token = token
 
     def document(self) -> str:
         choose = self.random
@@ -122,7 +122,7 @@ class Fuzzer:
 
     def _headers(self) -> list[str]:
         choose = self.random
-        token = choose.choices([ADMIN, "rca_none", "", "\xff", None], [85, 3, 3, 3, 6])[0]
+        token = choose.choices([self.token, "rca_none", "", "\xff", None], [85, 3, 3, 3, 6])[0]
         content = choose.choices(
             ["application/json", "application/json; charset=latin-1", "text/plain", "\xff", None],
             [90, 3, 3, 2, 2],

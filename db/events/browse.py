@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, false, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.paging import Slice, cursor, position
 from db.tables.devices import OwnerRow
 from db.tables.events import EventRow
 from domain.access.caller import Scope
+from domain.devices.identity import is_device_id
 from domain.events.inputs import EventFilter
 from domain.events.kinds import EventKind
 from domain.inputs import Page
@@ -49,7 +50,8 @@ def _conditions(scope: Scope, wanted: EventFilter) -> list[ColumnElement[bool]]:
     if scope.owner_id is not None:
         conditions.append(EventRow.owner_id == scope.owner_id)
     if wanted.device_id is not None:
-        conditions.append(EventRow.device_id == wanted.device_id.lower())
+        id = wanted.device_id.lower()
+        conditions.append(EventRow.device_id == id if is_device_id(id) else false())
     if wanted.owner is not None:
         named = select(OwnerRow.id).where(OwnerRow.name_key == name_key(wanted.owner))
         conditions.append(EventRow.owner_id == named.scalar_subquery())

@@ -8,6 +8,14 @@ from domain.events.kinds import EventKind
 from domain.inputs import Input, Moment, Name, Text
 
 
+class EventSelector(Input):
+    """Which events a subscriber wants; None: any. The conditions are combined with AND."""
+
+    device_id: str | None = None
+    owner: Name | None = None
+    kinds: list[EventKind] | None = None
+
+
 class EventFilter(Input):
     """The conditions are combined with AND. `since` is inclusive, `until` is exclusive."""
 

@@ -1,7 +1,6 @@
 """Handles the packets of a connected client, and delivers messages to it."""
 
 import asyncio
-import itertools
 from typing import TYPE_CHECKING, Any
 
 from amqtt.mqtt.constants import QOS_0, QOS_1, QOS_2
@@ -27,6 +26,7 @@ from amqtt.mqtt.unsubscribe import UnsubscribePacket
 from amqtt.session import ApplicationMessage, OutgoingApplicationMessage
 
 from concurrency.tasks import end_all
+from concurrency.turns import Turns
 from mqtt.embedded.client import Client
 from mqtt.embedded.packet_stream import Malformed
 from mqtt.embedded.packets import MAX_QOS, Packet, read_packet
@@ -47,8 +47,6 @@ PACKET_HANDLERS = {
 }
 # Unacknowledged retained messages per client at a time.
 WINDOW = 100
-# Packets of one client before the event loop runs other tasks.
-YIELD_EVERY = 50
 
 
 class Handler(BrokerProtocolHandler):
@@ -69,14 +67,14 @@ class Handler(BrokerProtocolHandler):
     async def serve(self) -> DisconnectPacket | None:
         """Handle packets until the connection ends. Return its DISCONNECT, or None without one."""
         try:
-            for number in itertools.count(1):
+            turns = Turns()
+            while True:
                 data = await self.client.stream.packet()
                 packet = await read_packet(data) if data else None
                 if packet is None or isinstance(packet, DisconnectPacket):
                     return packet
                 await self._handle(packet)
-                if number % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+                await turns.give_way()
         except Malformed:
             pass
         return None
@@ -120,7 +118,10 @@ class Handler(BrokerProtocolHandler):
         topics = subscribe.payload.topics if subscribe.payload else []
         if not topics or any(qos > MAX_QOS for _, qos in topics):
             raise Malformed("filters")
-        codes = [await self.broker.add_subscription(topic, self.client) for topic in topics]
+        turns, codes = Turns(), []
+        for topic in topics:
+            codes.append(await self.broker.add_subscription(topic, self.client))
+            await turns.give_way()
         assert subscribe.variable_header  # noqa: S101
         await self.mqtt_acknowledge_subscription(subscribe.variable_header.packet_id, codes)
         self._pending_filters |= {

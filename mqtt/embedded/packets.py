@@ -17,6 +17,8 @@ from mqtt.embedded.packet_stream import Malformed
 
 MAX_CLIENT_ID = 256
 MAX_QOS = 2
+# In one packet.
+MAX_FILTERS = 200
 VERSION_5 = 5
 # MQTT 5, section 3.2: reason code 0x84, "unsupported protocol version", and no properties.
 NOT_VERSION_5 = bytes((0x20, 3, 0, 0x84, 0))
@@ -37,6 +39,8 @@ async def read_packet(packet: bytes) -> Packet:
     kind, flags, body = packet[0] >> 4, packet[0] & 0xF, _body(packet)
     if kind in (SUBSCRIBE, UNSUBSCRIBE) and flags != 2:  # noqa: PLR2004
         raise Malformed("reserved flags")
+    if kind in (SUBSCRIBE, UNSUBSCRIBE):
+        _limit_filters(body, options=int(kind == SUBSCRIBE))
     header = MQTTFixedHeader(kind, flags, len(body))
     try:
         return await packet_class(header).from_stream(BufferReader(body), fixed_header=header)
@@ -82,6 +86,19 @@ def _is_broken(connect: ConnectPacket) -> bool:
     texts = (connect.client_id, connect.username, connect.will_topic)
     nul = any("\0" in text for text in texts if text)
     return missing or nul or connect.reserved_flag or connect.will_qos > MAX_QOS
+
+
+def _limit_filters(body: bytes, options: int) -> None:
+    """Raises Malformed if there are too many filters: parsing them would take too long.
+
+    `options`: bytes after each filter.
+    """
+    at, count = 2, 0
+    while at < len(body):
+        at += 2 + int.from_bytes(body[at : at + 2]) + options
+        count += 1
+        if count > MAX_FILTERS:
+            raise Malformed(f"more than {MAX_FILTERS} filters in one packet")
 
 
 def _body(packet: bytes) -> bytes:

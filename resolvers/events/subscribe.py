@@ -1,8 +1,8 @@
 """Subscriptions to the event log: config changes, and events of all kinds."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from db.devices import queries as device_queries
 from db.devices import topic_levels
@@ -10,19 +10,10 @@ from db.events import log as event_log
 from domain.access.caller import Caller
 from domain.access.permissions import Action
 from domain.errors import ErrorCode, InputError
-from domain.events.kinds import EventKind
+from domain.events.inputs import EventSelector
 from resolvers.feed.entries import AuditEvent, ConfigChange
 from resolvers.feed.subscriber import SubscriptionFilter
 from resolvers.services import Services
-
-
-@dataclass(frozen=True, slots=True)
-class EventSelector:
-    """Which events a subscriber wants, as the client names them. None: any."""
-
-    device_id: str | None = None
-    owner: str | None = None
-    kinds: Collection[EventKind] | None = None
 
 
 async def authorize_filter(

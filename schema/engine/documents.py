@@ -1,7 +1,7 @@
 """GraphQL documents: parsed, checked against the limits and validated once for each text."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from graphql import (
@@ -19,7 +19,7 @@ from schema.compiler import Compiler
 from schema.compiler.strawberry_internals import DOCUMENT_RULES
 from schema.engine.graphql_core import is_over_limit, limit_comparisons
 from schema.engine.limits import Limits, OverLimit, check
-from schema.engine.plan import Plan
+from schema.engine.plan import Plan, conditional_variables
 from schema.engine.trusted_documents import BadTrustedDocument
 
 RULES = (*specified_rules, *DOCUMENT_RULES)
@@ -62,7 +62,11 @@ class Document:
 
     ast: DocumentNode
     plans: Mapping[str | None, Plan]
-    introspects: bool
+
+    @property
+    def introspects(self) -> bool:
+        """Whether any of its operations reads the schema."""
+        return any(plan.introspects for plan in self.plans.values())
 
     def plan(self, name: str | None) -> Plan:
         """Return the plan of the only operation, or of the one with this name.
@@ -122,25 +126,27 @@ class Documents:
     def _read_trusted(self, id: str, text: str) -> Document:
         """Limits apply to documents of clients only."""
         try:
-            document = self._validated(parse(text), introspects=False, suggest=True)
+            document = self._validated(parse(text), (), suggest=True)
         except (GraphQLError, BadDocument) as error:
             raise BadTrustedDocument(f"Trusted document {id}: {error}") from None
         if len(document.plans) != 1:
             raise BadTrustedDocument(f"Trusted document {id}: write exactly one operation into it.")
-        document.plan(None).compile_eagerly()
         return document
 
-    def get(self, text: str, *, suggest: bool) -> Document:
-        """Raises BadDocument. `suggest`: errors may suggest names of the schema."""
-        if document := self._cached.get(text):
+    def cached(self, text: str) -> Document | None:
+        document = self._cached.get(text)
+        if document:
             self._cached.move_to_end(text)
-            return document
-        document = self._read(text, suggest=suggest)
-        if len(text) <= MAX_CACHED_CHARACTERS:
-            self._cache(text, document)
         return document
 
-    def _read(self, text: str, *, suggest: bool) -> Document:
+    def read(self, text: str, *, suggest: bool) -> Document:
+        """Parse and check a document, unless it is cached. May take some ten milliseconds.
+
+        Safe in another thread. `suggest`: errors may suggest names of the schema.
+        Raises BadDocument.
+        """
+        if document := self._cached.get(text):
+            return document
         limits = self._limits
         try:
             ast = parse(
@@ -149,14 +155,16 @@ class Documents:
                 max_comments=MAX_COMMENTS,
                 max_source_length=limits.source_length,
             )
-            introspects = check(ast, limits)
+            introspecting = check(ast, limits)
         except GraphQLError as error:
             raise BadDocument(_with_code(error)) from None
         except RecursionError:
             raise BadDocument(OverLimit("too many levels", limits.depth)) from None
-        return self._validated(ast, introspects=introspects, suggest=suggest)
+        return self._validated(ast, introspecting, suggest=suggest)
 
-    def _validated(self, ast: DocumentNode, *, introspects: bool, suggest: bool) -> Document:
+    def _validated(
+        self, ast: DocumentNode, introspecting: Collection[str | None], *, suggest: bool
+    ) -> Document:
         limit = self._limits.errors
         errors = validate(self._schema, ast, RULES, max_errors=limit, hide_suggestions=not suggest)
         if errors:
@@ -166,16 +174,22 @@ class Documents:
             for node in ast.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
+        used = [conditional_variables(fragment) for fragment in fragments.values()]
+        in_fragments = set[str]().union(*used)
         plans = {
             node.name.value if node.name else None: Plan(
-                self._schema, self._compiler, node, fragments
+                self._schema, self._compiler, node, fragments, in_fragments
             )
             for node in ast.definitions
             if isinstance(node, OperationDefinitionNode)
         }
-        return Document(ast, plans, introspects)
+        for name in introspecting:
+            plans[name].introspects = True
+        return Document(ast, plans)
 
-    def _cache(self, text: str, document: Document) -> None:
+    def cache(self, text: str, document: Document) -> None:
+        if len(text) > MAX_CACHED_CHARACTERS or text in self._cached:
+            return
         self._cached[text] = document
         self._characters += len(text)
         while self._characters > CACHE_CHARACTERS:

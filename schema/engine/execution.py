@@ -1,65 +1,44 @@
 """Executes requests with the resolvers of the strawberry schema."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import orjson
 from graphql import (
     ExecutionResult,
     Executor,
     GraphQLError,
-    OperationType,
     VariableValues,
     get_variable_values,
 )
 
+from concurrency.worker_thread import WorkerThread
 from domain.errors import IntrospectionDisabled, TimedOut, TrustedDocumentsOnly
 from schema.build import Schema
-from schema.compiler import Compiler, FallBack, Run, replay
+from schema.compiler import Compiled, Compiler, FallBack, Run, replay
 from schema.compiler.strawberry_internals import core_schema
 from schema.context import Context
 from schema.engine.deadlines import Deadlines
 from schema.engine.documents import BadDocument, Document, Documents
-from schema.engine.graphql_core import OperationExecutor, execute, execute_event, source_of
+from schema.engine.graphql_core import (
+    OperationExecutor,
+    execute,
+    execute_event,
+    execute_sync,
+    source_of,
+)
 from schema.engine.limits import Limits, OverLimit, check_variables
+from schema.engine.operation import DocumentRights, Operation, Request
 from schema.engine.persisted_queries import PersistedQueries, not_found, not_supported
 from schema.engine.plan import Plan
 from schema.engine.trusted_documents import id_of_hash
 
 NO_VARIABLES = VariableValues({}, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A GraphQL request over any transport.
-
-    `document_id`: of a trusted document, instead of `query`. `sha256`: in hex, of `query`, or of a
-    persisted document if `query` is empty.
-    """
-
-    query: str
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
-    document_id: str | None = None
-    sha256: str | None = None
-
-
-class Operation(NamedTuple):
-    """A request with a valid document, ready to be executed."""
-
-    request: Request
-    document: Document
-    plan: Plan
-
-    @property
-    def type(self) -> OperationType:
-        return self.plan.type
-
-    @property
-    def label(self) -> str:
-        return self.plan.label
+# Kept results; tools send the same document each time.
+MAX_INTROSPECTIONS = 4
 
 
 class Engine:
@@ -71,41 +50,56 @@ class Engine:
         limits: Limits,
         seconds: float,
         trusted: Mapping[str, str] | None = None,
+        compiler: Compiler | None = None,
     ) -> None:
         """`trusted`: texts by id. Raises BadTrustedDocument if one is invalid."""
         self.schema = core_schema(schema)
         self._limits = limits
         self._deadlines = Deadlines(seconds)
-        self._documents = Documents(self.schema, Compiler(schema), limits, trusted or {})
+        self._documents = Documents(
+            self.schema, compiler or Compiler(schema), limits, trusted or {}
+        )
         self._persisted = PersistedQueries()
+        self._worker = WorkerThread("documents")
+        self._introspections: dict[tuple[str, str | None], ExecutionResult] = {}
 
     @property
     def trusted(self) -> Mapping[str, Document]:
         """Trusted documents by id."""
         return self._documents.trusted_by_id
 
-    def prepare(
-        self,
-        request: Request,
-        *,
-        may_introspect: bool,
-        only_trusted: bool = False,
-        sender: Hashable | None = None,
-    ) -> Operation:
-        """`sender`: key of the caller for persisted documents; None: not persisted for this caller.
-
-        Raises BadDocument if the request can't be executed, IntrospectionDisabled or
-        TrustedDocumentsOnly if it is not allowed.
+    async def prepare(self, request: Request, rights: DocumentRights) -> Operation:
+        """Raises BadDocument if the request can't be executed, IntrospectionDisabled,
+        TrustedDocumentsOnly or Unauthenticated if it is not allowed, Overloaded.
         """
+        request = self._with_text(request, rights)
+        document = self._find(request, rights)
+        if document is None:
+            read = partial(self._documents.read, request.query, suggest=rights.may_introspect)
+            document = await self._worker.run(rights.sender, read)
+            self._documents.cache(request.query, document)
+        return self._operation(request, document, rights)
+
+    def prepare_known(self, request: Request, rights: DocumentRights) -> Operation | None:
+        """As `prepare`, without waiting. None if the document has to be read first."""
+        request = self._with_text(request, rights)
+        document = self._find(request, rights)
+        return self._operation(request, document, rights) if document else None
+
+    def _with_text(self, request: Request, rights: DocumentRights) -> Request:
         if request.sha256 and not request.query:
-            request = self._resolve_hash(request.sha256, request, sender)
+            return self._resolve_hash(request.sha256, request, rights)
+        return request
+
+    def _find(self, request: Request, rights: DocumentRights) -> Document | None:
         if request.document_id is not None:
-            document = self._documents.trusted(request.document_id)
-        elif only_trusted:
+            return self._documents.trusted(request.document_id)
+        if rights.only_trusted:
             raise TrustedDocumentsOnly("Send the `documentId` of a trusted document.")
-        else:
-            document = self._documents.get(request.query, suggest=may_introspect)
-        if document.introspects and not may_introspect:
+        return self._documents.cached(request.query)
+
+    def _operation(self, request: Request, document: Document, rights: DocumentRights) -> Operation:
+        if document.introspects and not rights.may_introspect:
             raise IntrospectionDisabled("Send a viewer's or an admin's token to read the schema.")
         plan = document.plan(request.operation_name)
         if request.variables:
@@ -113,13 +107,13 @@ class Engine:
                 check_variables(request.variables, self._limits)
             except GraphQLError as error:
                 raise BadDocument(error) from None
-        if request.document_id is None and not document.introspects:
+        if request.document_id is None and not plan.introspects:
             self._check_cost(plan, request.variables or {})
-        if request.sha256 and sender is not None and request.document_id is None:
-            self._persisted.keep(request.sha256, request.query, sender)
-        return Operation(request, document, plan)
+        if request.sha256 and rights.persists and request.document_id is None:
+            self._persisted.keep(request.sha256, request.query, rights.sender)
+        return Operation(request, document, plan, rights.sender)
 
-    def _resolve_hash(self, sha256: str, request: Request, sender: Hashable | None) -> Request:
+    def _resolve_hash(self, sha256: str, request: Request, rights: DocumentRights) -> Request:
         """Add the id of the trusted document with this hash, or the persisted text.
 
         Raises NotPersisted if there is neither.
@@ -127,7 +121,7 @@ class Engine:
         trusted = id_of_hash(sha256)
         if trusted in self._documents.trusted_by_id:
             return replace(request, document_id=trusted)
-        if sender is None:
+        if not rights.persists:
             raise not_supported()
         text = self._persisted.get(sha256)
         if text is None:
@@ -163,8 +157,10 @@ class Engine:
 
     async def _run(self, operation: Operation, context: Context) -> ExecutionResult:
         """Run the compiled operation if there is one; fall back to graphql-core."""
+        if operation.plan.introspects:
+            return await self._introspect(operation, context)
         variables = self._variables(operation)
-        compiled = operation.plan.compiled(variables.coerced)
+        compiled = await self._compiled(operation, variables)
         if compiled is None:
             return await execute(self._executor(operation, context))
         if not compiled.plain_variables:
@@ -174,6 +170,30 @@ class Engine:
             return ExecutionResult(await compiled(run), None)
         except FallBack:
             return await execute(self._executor(operation, context, replay(run)))
+
+    async def _introspect(self, operation: Operation, context: Context) -> ExecutionResult:
+        """Read the schema, in the thread. Results are kept: they are the same for all callers."""
+        request = operation.request
+        key = request.query, request.operation_name
+        if key in self._introspections:
+            return self._introspections[key]
+        run = partial(execute_sync, self._executor(operation, context))
+        result = await self._worker.run(operation.sender, run)
+        if not request.variables and not result.errors:
+            if len(self._introspections) >= MAX_INTROSPECTIONS:
+                self._introspections.clear()
+            self._introspections[key] = result
+        return result
+
+    async def _compiled(self, operation: Operation, variables: VariableValues) -> Compiled | None:
+        """Return the compiled operation; None if graphql-core has to execute it."""
+        plan = operation.plan
+        conditions = plan.conditions(variables.coerced)
+        if conditions is None:
+            return None
+        if not plan.is_compiled(conditions):
+            await self._worker.run(operation.sender, plan.compile, conditions)
+        return plan.compiled(conditions)
 
     def _variables(self, operation: Operation) -> VariableValues:
         if not operation.plan.node.variable_definitions:
@@ -234,7 +254,7 @@ class Engine:
         return result
 
     async def _execute_event(self, operation: Operation, run: Run) -> ExecutionResult:
-        compiled = operation.plan.compiled(run.variables.coerced)
+        compiled = await self._compiled(operation, run.variables)
         if compiled:
             with suppress(FallBack):
                 return ExecutionResult(await compiled(run), None)

@@ -41,6 +41,13 @@ async def execute(executor: Executor[Any]) -> ExecutionResult:
     return await result if inspect.isawaitable(result) else result
 
 
+def execute_sync(executor: Executor[Any]) -> ExecutionResult:
+    """Execute a query of the schema, which needs no event loop."""
+    result = execute_root_selection_set(executor)
+    assert isinstance(result, ExecutionResult)  # noqa: S101
+    return result
+
+
 async def source_of(executor: Executor[Any]) -> AsyncGenerator[Any] | ExecutionResult:
     """The events of a subscription, or a result with errors."""
     source = create_source_event_stream(executor)

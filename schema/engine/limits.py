@@ -1,8 +1,9 @@
 """Limits of a document, checked before it is validated and without executing it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -14,15 +15,23 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NameNode,
     Node,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    StringValueNode,
 )
 
 # Digits of a number: more than any type of the schema takes; int() refuses thousands.
 MAX_DIGITS = 100
 MAX_REPEATS = 20
+# Characters of a name or alias. Code generators use some hundred.
+MAX_NAME = 200
+# Characters of one text, in a document or in variables. No input takes more.
+MAX_TEXT = 4_000
+MAX_DEFINITIONS = 50
 INTROSPECTION_ALIASES = 3
 INTROSPECTION = frozenset({"__schema", "__type"})
 
@@ -32,8 +41,9 @@ class Limits:
     """Maximum size of one document. A fragment counts wherever it is spread.
 
     `source_length`: characters of the text. `fields`, `aliases` and `depth`: of one operation.
-    `root_fields`: on its first level. `directives`: in the document. `list_items`: of each list.
-    `errors`: in one response. `cost`: values and rows of the result if every page is full.
+    `root_fields`: on its first level. `directives`: in the document. `list_items`: of each list,
+    and fields of each object. `errors`: in one response. `cost`: values and rows of the result if
+    every page is full.
     """
 
     source_length: int = 50_000
@@ -51,9 +61,9 @@ class Limits:
 class OverLimit(GraphQLError):
     """The document exceeds a limit."""
 
-    def __init__(self, what: str, allowed: int) -> None:
+    def __init__(self, what: str, allowed: int, where: str = "The document") -> None:
         super().__init__(
-            f"The document has {what}: {allowed} at most. Send a smaller one, or several requests.",
+            f"{where} has {what}: {allowed} at most. Send a smaller one, or several requests.",
             extensions={"code": "OVER_LIMIT"},
         )
 
@@ -64,53 +74,78 @@ class Counts:
     fields: int = 0
     aliases: int = 0
     root_fields: int = 0
+    data_roots: int = 0
     introspects: bool = False
 
 
-def check(document: DocumentNode, limits: Limits) -> bool:
-    """Return whether the document introspects. Raises OverLimit if it exceeds a limit, GraphQLError
-    if it is malformed, such as a fragment that spreads itself.
+def check(document: DocumentNode, limits: Limits) -> set[str | None]:
+    """Return the names of the operations that read the schema.
+
+    Raises OverLimit if the document exceeds a limit, GraphQLError if it is malformed, such as a
+    fragment that spreads itself.
 
     Linear in the size of the document: each fragment is counted once, however often it is spread.
     """
     _check_written(document, limits)
     counter = _Counter(document)
-    introspects = False
+    introspecting: set[str | None] = set()
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             counts = counter.count(definition.selection_set)
             if definition.operation is OperationType.SUBSCRIPTION and counts.root_fields > 1:
                 raise GraphQLError("Subscribe to one field in an operation.", definition)
         elif isinstance(definition, FragmentDefinitionNode):
-            counts = replace(counter.count(definition.selection_set), root_fields=0)
+            counts = counter.count(definition.selection_set)
+            counts = replace(counts, root_fields=0, data_roots=0)
         else:
             continue
         _check_counts(counts, limits)
-        introspects = introspects or counts.introspects
-    return introspects
+        if counts.introspects and isinstance(definition, OperationDefinitionNode):
+            introspecting.add(definition.name.value if definition.name else None)
+    return introspecting
 
 
-def check_variables(variables: object, limits: Limits) -> None:
-    """Raises OverLimit if a list has too many items, at any depth."""
-    pending = [variables]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            if len(value) > limits.list_items:
-                raise OverLimit("too many items in a list", limits.list_items)
-            pending.extend(value)
-        elif isinstance(value, dict):
-            pending.extend(value.values())
+def check_variables(variables: Mapping[str, Any], limits: Limits) -> None:
+    """Raises OverLimit, which names the variable, if it has a text, list or object that is too
+    long, at any depth.
+    """
+    for name, variable in variables.items():
+        pending = [variable]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, str):
+                _check_length(value, MAX_TEXT, "a text of too many characters", name)
+            elif isinstance(value, list):
+                _check_length(value, limits.list_items, "too many items in a list", name)
+                pending.extend(value)
+            elif isinstance(value, dict):
+                _check_length(value, limits.list_items, "too many fields in an object", name)
+                pending.extend(value)
+                pending.extend(value.values())
+
+
+def _check_length(value: Sized, allowed: int, what: str, variable: str) -> None:
+    if len(value) > allowed:
+        raise OverLimit(what, allowed, f"Variable ${variable[:MAX_NAME]}")
 
 
 def _check_written(document: DocumentNode, limits: Limits) -> None:
+    if len(document.definitions) > MAX_DEFINITIONS:
+        raise OverLimit("too many operations and fragments", MAX_DEFINITIONS)
     directives = 0
     for node in _nodes(document):
         directives += len(getattr(node, "directives", None) or ())
-        if isinstance(node, ListValueNode) and len(node.values) > limits.list_items:
-            raise OverLimit("too many items in a list", limits.list_items)
-        if isinstance(node, (IntValueNode, FloatValueNode)) and len(node.value) > MAX_DIGITS:
-            raise GraphQLError("This number has too many digits.", node)
+        match node:
+            case NameNode() if len(node.value) > MAX_NAME:
+                raise OverLimit("a name of too many characters", MAX_NAME)
+            case StringValueNode() if len(node.value) > MAX_TEXT:
+                raise OverLimit("a text of too many characters", MAX_TEXT)
+            case ListValueNode() if len(node.values) > limits.list_items:
+                raise OverLimit("too many items in a list", limits.list_items)
+            case ObjectValueNode() if len(node.fields) > limits.list_items:
+                raise OverLimit("too many fields in an object", limits.list_items)
+            case IntValueNode() | FloatValueNode() if len(node.value) > MAX_DIGITS:
+                raise GraphQLError("This number has too many digits.", node)
     if directives > limits.directives:
         raise OverLimit("too many directives", limits.directives)
 
@@ -129,6 +164,11 @@ def _nodes(root: Node) -> Iterator[Node]:
 
 
 def _check_counts(counts: Counts, limits: Limits) -> None:
+    if counts.introspects and counts.data_roots:
+        raise GraphQLError(
+            "The operation reads the schema and data: send two requests.",
+            extensions={"code": "OVER_LIMIT"},
+        )
     # Each alias of a list in the schema costs as much as the list itself.
     aliases = min(limits.aliases, INTROSPECTION_ALIASES) if counts.introspects else limits.aliases
     for found, allowed, what in (
@@ -163,7 +203,7 @@ class _Counter:
         self._entered: set[str] = set()
 
     def count(self, selections: SelectionSetNode) -> Counts:
-        depth = fields = aliases = roots = 0
+        depth = fields = aliases = roots = data_roots = 0
         introspects = False
         if not selections.selections:
             # graphql-core accepts and executes an empty selection.
@@ -176,6 +216,7 @@ class _Counter:
                 fields += below.fields + 1
                 aliases += below.aliases + (selection.alias is not None)
                 roots += 1
+                data_roots += not selection.name.value.startswith("__")
                 introspects = (
                     introspects or below.introspects or selection.name.value in INTROSPECTION
                 )
@@ -189,8 +230,9 @@ class _Counter:
             fields += inside.fields
             aliases += inside.aliases
             roots += inside.root_fields
+            data_roots += inside.data_roots
             introspects = introspects or inside.introspects
-        return Counts(depth, fields, aliases, roots, introspects)
+        return Counts(depth, fields, aliases, roots, data_roots, introspects)
 
     def _count_fragment(self, spread: FragmentSpreadNode) -> Counts:
         name = spread.name.value

@@ -1,6 +1,6 @@
 """The plan of an operation: its cost and compiled form, computed once for each document."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
     SelectionNode,
     VariableNode,
@@ -24,10 +25,15 @@ MAX_CONDITIONS = 3
 CONDITIONAL = frozenset({"skip", "include"})
 
 Fragments = Mapping[str, FragmentDefinitionNode]
+# Values of the variables in `@skip` and `@include`, in the order of their names.
+Conditions = tuple[bool, ...]
 
 
 class Plan:
-    """Type, label, cost and compiled form of an operation in a valid document."""
+    """Type, label, cost and compiled form of an operation in a valid document.
+
+    `introspects`: it reads the schema.
+    """
 
     def __init__(
         self,
@@ -35,17 +41,19 @@ class Plan:
         compiler: Compiler,
         node: OperationDefinitionNode,
         fragments: Fragments,
+        in_fragments: Collection[str],
     ) -> None:
+        """`in_fragments`: names of the conditional variables that the fragments use."""
         self.node = node
         self.type = node.operation
         self.label = _label(node)
         self._schema = schema
         self._compiler = compiler
         self._fragments = fragments
+        self.introspects = False
         self._cost: int | None = None
-        self._times = 0
-        self._conditions: tuple[str, ...] | None = None
-        self._compiled: dict[tuple[bool, ...], Compiled | None] = {}
+        self._conditions = _declared(node, {*conditional_variables(node), *in_fragments})
+        self._compiled: dict[Conditions, Compiled | None] = {}
         self._variables: Variables | None = None
 
     @cached_property
@@ -64,30 +72,32 @@ class Plan:
             self._cost = value
         return value
 
-    def compile_eagerly(self) -> None:
-        """Compile at the first use: the operation will be used again."""
-        self._times = 1
+    def conditions(self, variables: Mapping[str, Any]) -> Conditions | None:
+        """Return the values of the variables in `@skip` and `@include`.
 
-    def compiled(self, variables: Mapping[str, Any]) -> Compiled | None:
-        """Return the compiled form. None at the first use, or if graphql-core has to execute it.
-
-        `variables`: coerced values.
+        None if graphql-core has to execute the operation. `variables`: coerced values.
         """
-        self._times += 1
-        if self._times <= 1:
-            return None
-        if self._conditions is None:
-            self._conditions = _conditions(self.node, self._fragments)
         if len(self._conditions) > MAX_CONDITIONS:
             return None
         raw = [variables.get(name) for name in self._conditions]
         values = tuple([value for value in raw if isinstance(value, bool)])
-        if len(values) < len(raw):
-            # Null for a variable with a default: graphql-core refuses it.
-            return None
-        if values not in self._compiled:
-            self._compiled[values] = self._compile(dict(zip(self._conditions, values, strict=True)))
-        return self._compiled[values]
+        # Null for a variable with a default: graphql-core refuses it.
+        return values if len(values) == len(raw) else None
+
+    def is_compiled(self, conditions: Conditions) -> bool:
+        return conditions in self._compiled
+
+    def compiled(self, conditions: Conditions) -> Compiled | None:
+        """Return the compiled form, or None if graphql-core has to execute the operation.
+
+        `compile` has to be called once before.
+        """
+        return self._compiled[conditions]
+
+    def compile(self, conditions: Conditions = ()) -> None:
+        """Compile for these values. This may take some ten milliseconds."""
+        named = dict(zip(self._conditions, conditions, strict=True))
+        self._compiled[conditions] = self._compile(named)
 
     @property
     def caller_only(self) -> Compiled | None:
@@ -121,9 +131,8 @@ def _label(operation: OperationDefinitionNode) -> str:
     return f"{operation.operation.value} {name}"
 
 
-def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[str, ...]:
-    """The operation's variables that `@skip` and `@include` use."""
-    declared = {each.variable.name.value for each in node.variable_definitions or ()}
+def conditional_variables(root: Node) -> set[str]:
+    """Return the variables that `@skip` and `@include` use."""
     names: set[str] = set()
 
     class ConditionFinder(Visitor):
@@ -133,6 +142,10 @@ def _conditions(node: OperationDefinitionNode, fragments: Fragments) -> tuple[st
                     if isinstance(argument.value, VariableNode):
                         names.add(argument.value.name.value)
 
-    for root in (node, *fragments.values()):
-        visit(root, ConditionFinder())
-    return tuple(sorted(names & declared))
+    visit(root, ConditionFinder())
+    return names
+
+
+def _declared(operation: OperationDefinitionNode, names: Collection[str]) -> tuple[str, ...]:
+    declared = {each.variable.name.value for each in operation.variable_definitions or ()}
+    return tuple(sorted(declared.intersection(names)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from graphql import (
@@ -26,6 +27,9 @@ from graphql.utilities import validate_input_value, value_from_ast
 
 from domain.errors import ErrorCode, InputError, Problem
 
+MAX_PROBLEMS = 20
+# Characters. Messages of graphql-core quote what the client sent.
+MAX_MESSAGE = 300
 BOOLEANS = {"true": True, "false": False}
 
 
@@ -75,7 +79,8 @@ class Parameter:
 
         def add(error: GraphQLError, path: Sequence[str | int]) -> None:
             field = ".".join([self.name, *map(str, path)])
-            problems.append(Problem(ErrorCode.INVALID, field, f"{error.message.rstrip('.')}."))
+            message = error.message[:MAX_MESSAGE].rstrip(".")
+            problems.append(Problem(ErrorCode.INVALID, field, f"{message}."))
 
         validate_input_value(value, self.type, add, hide_suggestions=True)
         yield from problems
@@ -107,17 +112,16 @@ class Parameters:
         self._names = {p.path: p.name for p in self.by_name.values() if p.path}
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises InputError with every problem, if there are any."""
-        problems = [
-            problem for name, value in values.items() for problem in self._problems(name, value)
-        ]
-        problems += [
-            Problem(ErrorCode.INVALID, name, f"{name} is required.")
-            for name, parameter in self.by_name.items()
-            if parameter.required and name not in values
-        ]
-        if problems:
+        """Raises InputError with the first MAX_PROBLEMS problems, if there are any."""
+        if problems := list(islice(self._all_problems(values), MAX_PROBLEMS)):
             raise InputError(*problems)
+
+    def _all_problems(self, values: Mapping[str, Any]) -> Iterator[Problem]:
+        for name, value in values.items():
+            yield from self._problems(name, value)
+        for name, parameter in self.by_name.items():
+            if parameter.required and name not in values:
+                yield Problem(ErrorCode.INVALID, name, f"{name} is required.")
 
     def _problems(self, name: str, value: Any) -> Iterator[Problem]:
         parameter = self.by_name.get(name)

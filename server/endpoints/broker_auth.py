@@ -96,7 +96,18 @@ async def _read_values(http: Request) -> dict[str, str]:
         values = None
     if not isinstance(values, dict):
         raise BadRequest(400, "Send a JSON object with username and password, or action and topic.")
-    return {key: value for key, value in values.items() if isinstance(value, str)}
+    return {key: value for key, value in values.items() if _is_text(value)}
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a string that MQTT allows (3.1.1, section 1.5.3)."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _result(allowed: bool, *, is_superuser: bool = False) -> Response:

@@ -14,11 +14,12 @@ from domain.devices.device import DeviceRecord
 from domain.errors import RollcallError
 from resolvers.access.authenticate import Credential, identify
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Operation, Request
+from schema.engine.operation import Operation, Request
 from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.request import EVENTS, GRAPHQL, media_type, read_request, takes_events
 from server.graphql.responses import (
     encode_json,
+    encode_result,
     failure_body,
     format_errors,
     format_exception,
@@ -112,7 +113,10 @@ class GraphQLEndpoint:
             found = service.resolve_if_confirmed(request.credential, request.address)
             if found is None:
                 return None
-            request.prepared = prepared = self._prepare(request, *found, log)
+            operation = service.prepare_known(request.request, found[0])
+            if operation is None:
+                return None
+            request.prepared = prepared = _prepared(request, *found, operation, log)
             data = service.try_sync(prepared.operation, prepared.caller, prepared.device)
         except (RollcallError, BadRequest, BadDocument) as error:
             return self.error_response(error, _without_events(request.media), log)
@@ -154,7 +158,8 @@ class GraphQLEndpoint:
         if prepared is None:
             credential = request.credential or service.look_up(request.authorization)
             found = await identify(service.services(), credential, request.address)
-            prepared = self._prepare(request, *found, log)
+            operation = await service.prepare(request.request, found[0])
+            prepared = _prepared(request, *found, operation, log)
         operation, caller = prepared.operation, prepared.caller
         if prepared.media == EVENTS:
             service.connections.check(caller)
@@ -163,22 +168,7 @@ class GraphQLEndpoint:
         result, log["outcome"] = await service.run(operation, caller, prepared.device)
         if log["outcome"] != "ok":
             log["error"] = describe_result(result)
-        return self._response_for(result, prepared.media)
-
-    def _prepare(
-        self,
-        request: GraphQLHTTPRequest,
-        caller: Caller,
-        device: DeviceRecord | None,
-        log: dict[str, Any],
-    ) -> PreparedRequest:
-        """Raises BadDocument, Forbidden or BadRequest."""
-        media, operation = request.media, self.service.prepare(request.request, caller)
-        if operation.type is OperationType.SUBSCRIPTION and request.events:
-            media = EVENTS
-        _check_method(operation, request.method, media)
-        log["operation"], log["actor"] = operation.label, caller
-        return PreparedRequest(caller, device, operation, media)
+        return self._response_for(result, prepared)
 
     def error_response(
         self, error: RollcallError | BadRequest | BadDocument, media: str, log: dict[str, Any]
@@ -197,13 +187,31 @@ class GraphQLEndpoint:
             case _:
                 return _failed({"errors": [format_exception(error)]}, error, media)
 
-    def _response_for(self, result: ExecutionResult, media: str) -> EncodedResponse:
-        body = result_body(result, self._max_errors)
+    def _response_for(self, result: ExecutionResult, prepared: PreparedRequest) -> EncodedResponse:
+        """Raises BadDocument if the result is too large."""
+        media = prepared.media
         if result.errors:
             for error in rollcall_errors(result):
                 if RESPONSES[error.code].retry_after:
-                    return _failed(body, error, media)
-        return EncodedResponse(200, media, encode_json(body))
+                    return _failed(result_body(result, self._max_errors), error, media)
+        body = encode_result(result, self._max_errors, prepared.operation)
+        return EncodedResponse(200, media, body)
+
+
+def _prepared(
+    request: GraphQLHTTPRequest,
+    caller: Caller,
+    device: DeviceRecord | None,
+    operation: Operation,
+    log: dict[str, Any],
+) -> PreparedRequest:
+    """Raises BadRequest if the operation can't be executed by this HTTP request."""
+    media = request.media
+    if operation.type is OperationType.SUBSCRIPTION and request.events:
+        media = EVENTS
+    _check_method(operation, request.method, media)
+    log["operation"], log["actor"] = operation.label, caller
+    return PreparedRequest(caller, device, operation, media)
 
 
 def _without_events(media: str | None) -> str:

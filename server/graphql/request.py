@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request as HTTPRequest
 
-from schema.engine.execution import Request
+from schema.engine.operation import Request
 from server.http.body import JSON, BadRequest, check_preflight, parse_json, read_object
 
 GRAPHQL = "application/graphql-response+json"

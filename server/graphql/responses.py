@@ -3,17 +3,23 @@
 import json
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import orjson
-from graphql import ExecutionResult, GraphQLError
+from graphql import ExecutionResult, GraphQLError, OperationType
 
 from domain.errors import InputError, RollcallError
 from schema.engine.documents import BAD_DOCUMENT, BadDocument
+from schema.engine.operation import Operation
 from server.http.errors import internal_error
 
 log = logging.getLogger("rollcall.graphql")
+
+# Of a query. The limit of cost allows such a result only if its values are long.
+MAX_RESULT_BYTES = 262_144
+# Characters of an error message, which may quote what the client sent.
+MAX_MESSAGE = 300
 
 
 def result_body(result: ExecutionResult, max_errors: int) -> dict[str, Any]:
@@ -22,6 +28,24 @@ def result_body(result: ExecutionResult, max_errors: int) -> dict[str, Any]:
     if result.errors:
         body = {"errors": format_errors(result.errors, max_errors), **body}
     return body
+
+
+def encode_result(result: ExecutionResult, max_errors: int, operation: Operation) -> bytes:
+    """Encode a GraphQL response. Raises BadDocument if the result of a query is too large.
+
+    The schema may have any size.
+    """
+    data = encode_json(result_body(result, max_errors))
+    if operation.type is OperationType.QUERY and not operation.plan.introspects:
+        check_size(data)
+    return data
+
+
+def check_size(data: Sized) -> None:
+    """Raises BadDocument if the result of a query is too large."""
+    if len(data) > MAX_RESULT_BYTES:
+        text = f"The result has more than {MAX_RESULT_BYTES} bytes: ask for fewer rows or fields."
+        raise BadDocument(GraphQLError(text, extensions={"code": "OVER_LIMIT"}))
 
 
 def format_errors(errors: Sequence[GraphQLError], max_errors: int) -> list[dict[str, Any]]:
@@ -34,7 +58,8 @@ def format_errors(errors: Sequence[GraphQLError], max_errors: int) -> list[dict[
 def format_error(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        return {"extensions": {"code": BAD_DOCUMENT}, **error.formatted}
+        formatted = {**error.formatted, "message": shortened(error.message)}
+        return {"extensions": {"code": BAD_DOCUMENT}, **formatted}
     place = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
     return {**format_exception(cause), **place}
 
@@ -75,5 +100,9 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
         return json.dumps(body, separators=(",", ":")).encode()
 
 
+def shortened(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
+
+
 def _entry(message: str, code: str, **more: Any) -> dict[str, Any]:
-    return {"message": message, "extensions": {"code": code, **more}}
+    return {"message": shortened(message), "extensions": {"code": code, **more}}

@@ -1,7 +1,7 @@
 """Authentication and execution, shared by HTTP, server-sent events and WebSocket."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -13,8 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from domain.access.caller import ANONYMOUS, Caller
 from domain.access.tokens import TokenKind
 from domain.devices.device import DeviceRecord
+from domain.devices.enrolment import EnrolmentPolicy
 from domain.errors import (
-    Forbidden,
+    AccessError,
     Interrupted,
     RollcallError,
     SlowConsumer,
@@ -25,7 +26,8 @@ from resolvers.access.authenticate import Credential, identify, look_up, resolve
 from resolvers.services import Services
 from schema.context import Context
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Engine, Operation, Request
+from schema.engine.execution import Engine
+from schema.engine.operation import DocumentRights, Operation, Request
 from server.graphql.connections import Connections
 from server.graphql.outcomes import error_label, outcome_label
 from server.http.body import bearer
@@ -77,19 +79,45 @@ class GraphQLService:
         """
         return look_up(self.services(), bearer(authorization))
 
-    def prepare(self, request: Request, caller: Caller) -> Operation:
-        """Raises BadDocument or Forbidden."""
+    async def prepare(self, request: Request, caller: Caller) -> Operation:
+        """Raises BadDocument, AccessError or Overloaded."""
+        with self._count_refusal():
+            rights = self._document_rights(request, caller)
+            return await self._engine.prepare(request, rights)
+
+    def prepare_known(self, request: Request, caller: Caller) -> Operation | None:
+        """As `prepare`, without waiting. None if the document has to be read first."""
+        with self._count_refusal():
+            rights = self._document_rights(request, caller)
+            return self._engine.prepare_known(request, rights)
+
+    def _document_rights(self, request: Request, caller: Caller) -> DocumentRights:
+        """Raises Unauthenticated if the caller needs a token to send a document.
+
+        With `ROLLCALL_ENV=production` documents of anonymous callers are not even parsed, unless
+        they may register devices.
+        """
+        settings, only_trusted = self.settings, self._only_trusted(caller)
+        if (
+            caller.kind is None
+            and request.query
+            and settings.env is Environment.PRODUCTION
+            and settings.enrolment is not EnrolmentPolicy.OPEN
+        ):
+            raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
+        return DocumentRights(
+            caller.address if caller.kind is None else caller.token_id,
+            may_introspect=self._may_introspect(caller),
+            only_trusted=only_trusted,
+            persists=caller.kind in PEOPLE and not only_trusted,
+        )
+
+    @contextmanager
+    def _count_refusal(self) -> Iterator[None]:
         started = perf_counter()
-        only_trusted = self._only_trusted(caller)
-        persists = caller.kind in PEOPLE and not only_trusted
         try:
-            return self._engine.prepare(
-                request,
-                may_introspect=self._may_introspect(caller),
-                only_trusted=only_trusted,
-                sender=caller.token_id if persists else None,
-            )
-        except (BadDocument, Forbidden):
+            yield
+        except (BadDocument, AccessError):
             self._metrics.graphql("none", "refused", perf_counter() - started)
             raise
 

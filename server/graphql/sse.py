@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 from concurrency.tasks import end_all
 from domain.access.caller import Caller
 from domain.errors import Interrupted, RateLimited, SlowConsumer
-from schema.engine.execution import Operation
+from schema.engine.operation import Operation
 from server.graphql.connections import TOKEN_ENDED, CloseReason
-from server.graphql.responses import encode_json, failure_body, format_exception, result_body
+from server.graphql.responses import encode_json, encode_result, failure_body, format_exception
 from server.graphql.service import GraphQLService
 
 # Seconds. A comment so often prevents proxies from closing an idle stream.
@@ -77,7 +77,7 @@ class EventStream(Response):
         try:
             async with aclosing(self._service.results(self._operation, self._caller)) as results:
                 async for result in results:
-                    yield _next(encode_json(result_body(result, max_errors)))
+                    yield _next(encode_result(result, max_errors, self._operation))
         except (SlowConsumer, Interrupted, RateLimited) as error:
             yield _next(encode_json({"errors": [format_exception(error)]}))
             return

@@ -9,17 +9,26 @@ from contextlib import aclosing
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from concurrency.tasks import end_all
+from concurrency.turns import Turns
 from domain.access.caller import ANONYMOUS, Caller
-from domain.errors import AccessError, Interrupted, RateLimited, SlowConsumer, Unavailable
+from domain.errors import (
+    AccessError,
+    Interrupted,
+    Overloaded,
+    RateLimited,
+    SlowConsumer,
+    Unavailable,
+)
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Operation
+from schema.engine.operation import Operation
 from server.graphql.connections import UNAVAILABLE, CloseReason, Connection
 from server.graphql.request import request_of
-from server.graphql.responses import encode_json, format_errors, format_exception, result_body
+from server.graphql.responses import encode_json, encode_result, format_errors, format_exception
 from server.graphql.service import GraphQLService
 from server.graphql.websocket_messages import BAD_MESSAGE, Ended, id_of, parse_message, unknown_type
 from server.http.body import BadRequest
@@ -151,7 +160,9 @@ class Session:
             await end_all([reading, *self._tasks])
 
     async def _read(self, caller: Caller) -> NoReturn:
+        turns = Turns()
         while True:
+            await turns.give_way()
             message = await self._receive()
             match message["type"]:
                 case "ping":
@@ -181,10 +192,10 @@ class Session:
         if len(self._tasks) >= self._settings.max_subscriptions_per_token:
             raise Ended(TOO_MANY, "Too many operations at once on this connection.")
         try:
-            operation = self._service.prepare(request_of(payload), caller)
+            operation = await self._service.prepare(request_of(payload), caller)
         except BadRequest as error:
             raise Ended(BAD_MESSAGE, error.message) from None
-        except (AccessError, BadDocument) as error:
+        except (AccessError, BadDocument, Overloaded) as error:
             await self._refuse(id, error)
             return
         task = asyncio.create_task(self._execute(id, operation, caller))
@@ -204,8 +215,8 @@ class Session:
         try:
             async with aclosing(self._service.results(operation, caller)) as results:
                 async for result in results:
-                    body = result_body(result, max_errors)
-                    await self._send({"id": id, "type": "next", "payload": body})
+                    payload = orjson.Fragment(encode_result(result, max_errors, operation))
+                    await self._send({"id": id, "type": "next", "payload": payload})
         except SlowConsumer as error:
             self._end(CloseReason.by_error(error.code, str(error)))
         except Interrupted:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from domain.devices.enrolment import EnrolmentPolicy
 from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Request
+from schema.engine.operation import Request
 from schema.routes.routes import Route
 from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
 from server.graphql.outcomes import describe_error, describe_result, error_label
@@ -74,8 +74,8 @@ class RestEndpoint:
         if caller.kind is None and service.services().enrolment is not EnrolmentPolicy.OPEN:
             # Checked first: without a token nothing is revealed about the rest.
             raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
+        operation = await service.prepare(Request("", values, None, route.id), caller)
         route.parameters.check(values)
-        operation = service.prepare(Request("", values, None, route.id), caller)
         log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"
         result, log["outcome"] = await service.run(operation, caller, device)
         if log["outcome"] != "ok":

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from domain.errors import ErrorCode, InputError, RollcallError
 from schema.engine.documents import BadDocument
 from schema.routes.routes import Route
-from server.graphql.responses import encode_json, format_exception
+from server.graphql.responses import check_size, encode_json, format_exception, shortened
 from server.http.body import JSON, BadRequest
 from server.http.errors import RESPONSES
 
@@ -23,7 +23,10 @@ Named = Callable[[str | None], str | None]
 
 
 def result_response(route: Route, result: ExecutionResult) -> Response:
-    """Respond with the value of the route's field; for a mutation, its payload without `errors`."""
+    """Respond with the value of the route's field; for a mutation, its payload without `errors`.
+
+    Raises BadDocument if the result of a query is too large.
+    """
     named = route.parameters.parameter_path
     for error in result.errors or ():
         return error_response(error.original_error or error, named)
@@ -35,7 +38,10 @@ def result_response(route: Route, result: ExecutionResult) -> Response:
         if errors:
             status = RESPONSES[errors[0]["code"]].status
             return _failed(status, [_renamed(each, named) for each in errors])
-    return _json(200, value)
+    response = _json(200, value)
+    if not route.is_mutation:
+        check_size(response.body)
+    return response
 
 
 def error_response(error: BaseException, named: Named) -> Response:
@@ -45,8 +51,9 @@ def error_response(error: BaseException, named: Named) -> Response:
             headers = error.headers
             return _failed(error.status, [_entry(error.code, error.message)], headers)
         case BadDocument():
-            entries = [_entry(ErrorCode.INVALID, each.message) for each in error.errors]
-            return _failed(RESPONSES[ErrorCode.INVALID].status, entries)
+            code = error.code if error.code == "OVER_LIMIT" else ErrorCode.INVALID
+            entries = [_entry(code, shortened(each.message)) for each in error.errors]
+            return _failed(RESPONSES[code].status, entries)
         case RollcallError():
             response = RESPONSES[error.code]
             return _failed(response.status, _entries(error, named), response.headers_for(error))

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from concurrency.idle_timer import IdleTimer
 from db.reads.reads import TokenRecord
 from domain.errors import RollcallError
-from schema.engine.execution import Request
+from schema.engine.operation import Request
 from server.graphql.endpoint import TOO_SLOW, EncodedResponse, GraphQLEndpoint, GraphQLHTTPRequest
 from server.graphql.request import GRAPHQL, request_of
 from server.graphql.sse import EventStream

@@ -9,29 +9,45 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from concurrency.idle_timer import IdleTimer
 from server.graphql.endpoint import BODY_SECONDS
 from server.transport.fast_path import MAX_FAST_BODY_BYTES, URL, Closing, FastPath, FastRequestCycle
+from server.transport.slices import Slices
 
-MAX_HEAD_BYTES = 65_536
+MAX_HEAD_BYTES = 32_768
+MAX_HEADERS = 100
+# Up to some 300 small requests.
+SLICE_BYTES = 16_384
+# Chunks of one body of which most are shorter than 16 bytes cost more than they bring.
+FEW_CHUNKS, MIN_CHUNK_BYTES = 256, 16
 HEAD_SECONDS = 20
 CLOSE = b"connection: close\r\n"
 
 TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
+class HeadTooLarge(Exception):
+    """Stops the parser."""
+
+
+class TooManyChunks(Exception):
+    """Stops the parser."""
+
+
 class HTTPProtocol(HttpToolsProtocol):
-    """Limits the time and size of a request's head.
+    """Limits the time and size of a request's head, and handles large data in slices.
 
     Requests for the application's `fast_path` start there once their body is complete. uvicorn
     passes all others to ASGI.
     """
 
     _in_head = True
+    _head_too_large = False
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
     _fast_path: FastPath | None = None
     _idle: IdleTimer[Closing] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._slices = Slices(transport, self._handle, SLICE_BYTES)
+        super().connection_made(self._slices.transport)
         if fast_path := getattr(self.config.app, "fast_path", None):
             self._fast_path, self._idle = fast_path, fast_path.idle
         self._start_read_timer()
@@ -43,22 +59,46 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._slices.received(data)
+
+    def _handle(self, data: bytes) -> None:
         if self._idle:
             self._idle.stop(self)
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.transport.write(TOO_LARGE)
-                self.transport.close()
+                self._refuse_head()
         self._start_read_timer()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Pass the rest to the protocol that took over, if this was an upgrade."""
+        protocol = self.transport.get_protocol()
+        if protocol is not self and (rest := self._slices.take_all()):
+            protocol.data_received(rest)  # type: ignore[attr-defined]
+
+    def _refuse_head(self) -> None:
+        self.transport.write(TOO_LARGE)
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_too_large:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self._in_head, self._head_bytes = True, 0
+        self._chunks = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Raises HeadTooLarge."""
+        if len(self.headers) >= MAX_HEADERS:
+            self._head_too_large = True
+            raise HeadTooLarge
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -72,7 +112,14 @@ class HTTPProtocol(HttpToolsProtocol):
         cycle.keep_alive = is_new and self.parser.should_keep_alive()
         self.cycle = cycle  # type: ignore[assignment]
 
+    def on_chunk_header(self) -> None:
+        """Raises TooManyChunks."""
+        self._chunks += 1
+        if self._chunks > FEW_CHUNKS and self._body_bytes < self._chunks * MIN_CHUNK_BYTES:
+            raise TooManyChunks
+
     def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
         cycle: Any = self.cycle
         if cycle.__class__ is not FastRequestCycle:
             super().on_body(body)

@@ -4,15 +4,18 @@ from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.graphql.websocket import WRITE
 from server.transport.fast_path import PATH
 from server.transport.http_protocol import address
+from server.transport.slices import Slices
 
 MAX_FRAGMENTS = 1_000
+# Up to some 700 small frames.
+SLICE_BYTES = 4_096
 MEDIUM_FRAME = 126
 LARGE_FRAME = 65_536
 
@@ -23,6 +26,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     Connections to `/graphql` go directly to the application's `live`. They drop the headers of
     their handshake to save memory, since there may be thousands of connections.
     """
+
+    def connection_made(self, transport: Any) -> None:
+        self._slices = Slices(transport, super().data_received, SLICE_BYTES)
+        super().connection_made(self._slices.transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._slices.received(data)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -57,6 +67,23 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.request.headers.clear()
             self.response.headers.clear()
 
+    def send_receive_event_to_app(self) -> None:
+        """Close on text that is not UTF-8 (RFC 6455, section 8.1). uvicorn logs a traceback."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            if not _is_utf8(self.frames[0]):
+                self.frames = []
+                self._close_invalid()
+                return
+        super().send_receive_event_to_app()
+
+    def _close_invalid(self) -> None:
+        if self.conn.state is State.OPEN:
+            self.conn.send_close(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+        else:
+            self.transport.close()
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
@@ -64,14 +91,23 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def handle_cont(self, event: Frame) -> None:
-        super().handle_cont(event)
         if len(self.frames) > MAX_FRAGMENTS:
             self.transport.abort()
+        elif not self.transport.is_closing():
+            super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
         """Close without uvicorn's code 1011, after which clients of graphql-ws never reconnect."""
         self.pong_timer = None
         self.transport.abort()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def text_frame(text: bytes) -> bytes:

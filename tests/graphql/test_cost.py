@@ -1,5 +1,6 @@
 """The cost limit of documents, and the CPU time of the largest responses that it allows."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -14,9 +15,11 @@ from schema.common.metadata import READ, WRITE
 from schema.context import Context
 from schema.engine.cost import ROW
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Engine, Request
+from schema.engine.execution import Engine
 from schema.engine.limits import Limits
+from schema.engine.operation import Request
 from server.graphql.responses import encode_json, format_exception, result_body
+from tests.graphql.engines import prepare
 from tests.support.client import Api
 from tests.support.timing import slowness
 
@@ -58,9 +61,9 @@ def test_cost_is_multiplied_by_page_length(
     query: str, variables: dict[str, Any], values: int
 ) -> None:
     request = Request(query, variables)
-    engine(values).prepare(request, may_introspect=True)
+    asyncio.run(prepare(engine(values), request))
     with pytest.raises(BadDocument) as bad:
-        engine(values - 1).prepare(request, may_introspect=True)
+        asyncio.run(prepare(engine(values - 1), request))
     assert format_exception(bad.value)["extensions"]["code"] == "OVER_LIMIT"
 
 
@@ -86,11 +89,11 @@ async def test_largest_responses_within_cpu_limit(query: str, api: Api, database
     """Uses the largest page that the limit allows. The best of five, because of other load."""
     await fill(database)
     limited, services = engine(), api.app.state.database_supervisor.services
-    request = Request(longest(limited, query))
+    request = Request(await longest(limited, query))
     durations = []
     for _ in range(5):
         started = time.process_time()
-        operation = limited.prepare(request, may_introspect=True)
+        operation = await prepare(limited, request)
         result = await limited.run(operation, Context(services, system("test")))
         assert encode_json(result_body(result, 1))
         durations.append(time.process_time() - started)
@@ -98,12 +101,12 @@ async def test_largest_responses_within_cpu_limit(query: str, api: Api, database
     assert min(durations) * 1000 < MILLISECONDS * slowness()
 
 
-def longest(limited: Engine, query: str) -> str:
+async def longest(limited: Engine, query: str) -> str:
     """Return the query with the longest pages that the limit allows."""
     for length in range(DEVICES, 0, -1):
         text = query % ((length,) * query.count("%"))
         try:
-            limited.prepare(Request(text), may_introspect=True)
+            await prepare(limited, Request(text))
         except BadDocument:
             continue
         return text

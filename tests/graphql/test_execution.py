@@ -14,9 +14,11 @@ from resolvers.feed.entries import ConfigChange
 from schema import subscription
 from schema.build import build_schema
 from schema.context import Context
-from schema.engine.execution import Engine, Request
+from schema.engine.execution import Engine
 from schema.engine.limits import Limits
+from schema.engine.operation import Request
 from server.graphql.responses import encode_json, result_body
+from tests.graphql.engines import prepare
 
 CONFIG = Config(1, 60, 1, datetime.now(UTC), "test")
 EVENTS = 1_000
@@ -30,7 +32,7 @@ async def test_long_subscription_does_not_leak_objects(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(subscription, "subscribe_config_changes", changes)
     engine = Engine(build_schema(), Limits(), seconds=5)
-    operation = engine.prepare(Request(QUERY), may_introspect=True)
+    operation = await prepare(engine, Request(QUERY))
     context = Context(cast(Any, None), system("test"))
     objects = []
     async for result in engine.subscribe(operation, context):

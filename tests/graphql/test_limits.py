@@ -1,5 +1,6 @@
 """The limits of documents, and the CPU time of the worst documents within the limits."""
 
+import asyncio
 import itertools
 import time
 from typing import Any
@@ -14,11 +15,13 @@ from schema.build import build_schema
 from schema.context import Context
 from schema.engine import documents
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Engine, Request
+from schema.engine.execution import Engine
 from schema.engine.limits import Limits, check
+from schema.engine.operation import DocumentRights, Request
 from server.graphql.responses import format_exception
 from server.settings import Settings
 from tests.conftest import ADMIN, changed, served
+from tests.graphql.engines import prepare
 from tests.support.client import Api
 from tests.support.timing import slowness
 
@@ -49,7 +52,7 @@ def engine() -> Engine:
 
 def code(engine: Engine, query: str, **variables: Any) -> str | None:
     try:
-        engine.prepare(Request(query, variables), may_introspect=True)
+        asyncio.run(prepare(engine, Request(query, variables)))
     except BadDocument as bad:
         return str(format_exception(bad)["extensions"]["code"])
     return None
@@ -101,7 +104,7 @@ def test_fields_of_fragment_within_limit_are_accepted(engine: Engine) -> None:
 
 def test_number_of_validation_errors_is_limited(engine: Engine) -> None:
     with pytest.raises(BadDocument) as bad:
-        engine.prepare(Request("{ a b c d }"), may_introspect=True)
+        asyncio.run(prepare(engine, Request("{ a b c d }")))
     assert len(bad.value.errors) == SMALL.errors + 1
 
 
@@ -110,8 +113,9 @@ def test_number_of_validation_errors_is_limited(engine: Engine) -> None:
 )
 def test_suggestions_only_for_callers_that_may_introspect(engine: Engine, query: str) -> None:
     for may_introspect in (True, False):
+        rights = DocumentRights("test", may_introspect=may_introspect)
         with pytest.raises(BadDocument) as bad:
-            engine.prepare(Request(query), may_introspect=may_introspect)
+            asyncio.run(engine.prepare(Request(query), rights))
         assert ("Did you mean" in str(bad.value)) is may_introspect
 
 
@@ -221,7 +225,7 @@ async def test_worst_documents_within_cpu_limit(query: str, api: Api, defaults: 
         text = f"{query}#{number}"  # not in the cache
         started = time.process_time()
         try:
-            operation = defaults.prepare(Request(text, {}), may_introspect=True)
+            operation = await prepare(defaults, Request(text, {}))
         except BadDocument:
             durations.append(time.process_time() - started)
             continue
@@ -252,7 +256,7 @@ async def test_document_cache_is_bounded() -> None:
     engine = Engine(build_schema(), Limits(), 5)
     padding = "#" + "x" * 1_000
     for number in range(2 * documents.CACHE_CHARACTERS // 1_000):
-        engine.prepare(Request(f"{{ me {{ id }} }} {padding}{number}"), may_introspect=True)
+        await prepare(engine, Request(f"{{ me {{ id }} }} {padding}{number}"))
     cached = engine._documents._cached
     assert sum(map(len, cached)) <= documents.CACHE_CHARACTERS
     assert cached

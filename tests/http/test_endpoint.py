@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from resolvers.devices import queries as device_queries
+from schema.engine import documents
 from server.settings import Settings
 from tests.conftest import changed, served
 from tests.support.client import BENCH, REGISTER, Api
@@ -175,11 +176,35 @@ async def test_introspection_in_production_requires_admin_or_viewer(
         device_token = (await api.register(key))["token"]
         for token in (api.admin, viewer):
             assert await api.code(query, token) is None
-        for token in (None, key, device_token):
+        for token in (key, device_token):
             assert await api.code(query, token) == "INTROSPECTION_DISABLED"
             assert await api.code("{ __typename }", token) is None
+        headers = {"Authorization": f"Bearer {key}"}
+        response = await api.http.post("/graphql", json={"query": query}, headers=headers)
+        assert response.status_code == 403
     async with served(settings) as api:
         assert await api.code(query, None) is None
+
+
+@pytest.mark.parametrize(
+    "query", [*INTROSPECTIONS, "{ __typename }", "{ nothing }", "{", "{ a" * 99]
+)
+async def test_anonymous_documents_in_production_are_not_parsed(
+    settings: Settings, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    async with served(changed(settings, env="production")) as api:
+        monkeypatch.setattr(documents, "parse", lambda text, **_: parsed.append(text))
+        assert await api.code(query, None) == "UNAUTHENTICATED"
+        boot = await api.http.post("/graphql", json={"documentId": "b"})
+        assert "UNAUTHENTICATED" in boot.text
+    assert parsed == []
+
+
+async def test_anonymous_documents_in_production_with_open_enrolment(settings: Settings) -> None:
+    async with served(changed(settings, env="production", enrolment="open")) as api:
+        assert await api.code("{ __typename }", None) is None
+        assert await api.code(INTROSPECTIONS[0], None) == "INTROSPECTION_DISABLED"
 
 
 async def test_metrics_in_production_require_authorization(settings: Settings) -> None:

@@ -145,9 +145,7 @@ ME = {"query": "{ me { id } }"}
 KEY = "placeholder for an enrolment key"
 REFUSED = [
     Refused("UNAUTHENTICATED", ME, (401, 401), BEARER, UNKNOWN),
-    Refused(
-        "INTROSPECTION_DISABLED", {"query": "{ __schema { __typename } }"}, (403, 403), {}, None
-    ),
+    Refused("UNAUTHENTICATED", ME, (401, 401), BEARER, None),
     Refused("TRUSTED_DOCUMENTS_ONLY", ME, (403, 403), {}, KEY),
     Refused("BAD_DOCUMENT", {"query": "{ nothing }"}, (200, 400)),
     Refused("DOCUMENT_NOT_FOUND", {"documentId": "nothing"}, (200, 400)),

@@ -181,7 +181,7 @@ async def test_hash_is_authorized_per_caller(settings: Settings) -> None:
         assert await code(api, by_hash(tokens), viewer) == "FORBIDDEN"
         assert await code(api, by_hash(SCHEMA), viewer) is None
         assert await code(api, by_hash(SCHEMA), None) == NOT_SUPPORTED
-        assert await code(api, {"query": SCHEMA}, None) == "INTROSPECTION_DISABLED"
+        assert await code(api, {"query": SCHEMA}, None) == "UNAUTHENTICATED"
 
 
 async def test_trusted_documents_by_hash(settings: Settings) -> None:

@@ -96,7 +96,11 @@ class Dispatch:
                 chat = changed["chat"]
                 await resume_chat(services, str(chat["id"]), chat.get("username"))
             return
-        update = Update.de_json(received.raw)  # type: ignore[no-untyped-call]
+        try:
+            update = Update.de_json(received.raw)  # type: ignore[no-untyped-call]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            log.warning("An update of unknown form is dropped: %s", type(error).__name__)
+            return
         query, message = update.callback_query, update.message or update.channel_post
         if query and query.message:
             await self._handle_press(services, query, query.message, received)

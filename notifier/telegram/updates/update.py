@@ -24,13 +24,19 @@ class ReceivedUpdate:
         return self.answered or (self.prompt and time.monotonic() - self.at < FRESH_SECONDS)
 
     @property
-    def chat(self) -> object:
-        """The chat id: updates of one chat are handled in order."""
-        message: dict[str, Any] = (
-            self.raw.get("message")
-            or self.raw.get("channel_post")
-            or self.raw.get("my_chat_member")
-            or (self.raw.get("callback_query") or {}).get("message")
-            or {}
+    def chat(self) -> int | None:
+        """The chat id: updates of one chat are handled in order. None if there is none."""
+        message = (
+            _part(self.raw, "message")
+            or _part(self.raw, "channel_post")
+            or _part(self.raw, "my_chat_member")
+            or _part(_part(self.raw, "callback_query"), "message")
         )
-        return message.get("chat", {}).get("id")
+        id = _part(message, "chat").get("id")
+        return id if isinstance(id, int) else None
+
+
+def _part(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return an object of an update. Empty if there is none, or if it is anything else."""
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}

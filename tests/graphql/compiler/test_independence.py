@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from schema.build import Schema
 from schema.engine.documents import BadDocument
-from schema.engine.execution import Engine, Request
+from schema.engine.execution import Engine
 from schema.engine.limits import Limits
+from schema.engine.operation import Request
 from server.graphql.responses import encode_json, result_body
 from tests.graphql.compiler.schema import Mutation, Query, Subscription
+from tests.graphql.engines import prepare
 
 SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription)
 SEED = 31
@@ -54,7 +56,7 @@ REQUESTS = st.builds(
 
 async def execute(engine: Engine, request: Request) -> bytes:
     try:
-        operation = engine.prepare(request, may_introspect=True)
+        operation = await prepare(engine, request)
         result = await engine.run(operation, SEED)  # type: ignore[arg-type]
     except BadDocument as bad:
         return "; ".join(error.message for error in bad.errors).encode()

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 
 from domain.access.caller import system
 from schema.build import Schema, build_schema, schema_text
-from schema.compiler import Compiled
 from schema.context import Context
-from schema.engine.execution import Engine, Operation, Request
+from schema.engine.execution import Engine
 from schema.engine.limits import Limits
+from schema.engine.operation import Operation, Request
 from server.graphql.responses import encode_json, result_body
 from tests.graphql.compiler.schema import Mutation, Query, Subscription, calls
+from tests.graphql.engines import compiled, prepare, reference
 from tests.support.client import Api
 
 EXAMPLES = 200
@@ -46,12 +47,13 @@ def fixed_error_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "token_hex", lambda _: "same")
 
 
-async def both(engine: Engine, request: Request, context: Any) -> tuple[bytes, bytes, Operation]:
-    """Execute twice: the first time with graphql-core, the second time compiled."""
-    operation = engine.prepare(request, may_introspect=True)
-    operation.plan._times = 0
+async def both(
+    engines: tuple[Engine, Engine], request: Request, context: Any
+) -> tuple[bytes, bytes, Operation]:
+    """Execute with graphql-core and compiled. Return the results and the compiled operation."""
     answers = []
-    for _ in range(2):
+    for engine in engines:
+        operation = await prepare(engine, request)
         result = await engine.run(operation, context)
         body = result_body(result, 1_000)
         # The order of errors of async fields is the order in which they complete.
@@ -60,22 +62,22 @@ async def both(engine: Engine, request: Request, context: Any) -> tuple[bytes, b
     return answers[0], answers[1], operation
 
 
-def compiled(operation: Operation) -> Compiled | None:
-    return next(iter(operation.plan._compiled.values()), None)
+def both_engines(schema: Schema) -> tuple[Engine, Engine]:
+    return reference(schema, UNBOUND), Engine(schema, UNBOUND, seconds=60)
 
 
 # graphql-core leaves coroutines unawaited if a sibling fails.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["queries", "mutations"])
 def test_generated_documents_give_equal_results(kind: str) -> None:
-    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    engines = both_engines(SCHEMA)
     documents = getattr(hypothesis_graphql, kind)(SCHEMA.as_str())
     was_compiled = set[bool]()
 
     @QUIET
     @given(documents, st.integers(0, 10_000))
     def same(document: str, seed: int) -> None:
-        one, other, operation = asyncio.run(both(engine, Request(document), seed))
+        one, other, operation = asyncio.run(both(engines, Request(document), seed))
         assert_same_result(one, other)
         was_compiled.add(compiled(operation) is not None)
 
@@ -85,17 +87,15 @@ def test_generated_documents_give_equal_results(kind: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_generated_subscriptions_give_equal_results() -> None:
-    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    engines = both_engines(SCHEMA)
     was_compiled = set[bool]()
 
     @QUIET
     @given(hypothesis_graphql.queries(SCHEMA.as_str(), fields=["garden"]), st.integers(0, 10_000))
     def same(document: str, seed: int) -> None:
-        operation = engine.prepare(Request(subscribing(document)), may_introspect=True)
-        operation.plan._times = -1_000
-        one = asyncio.run(subscription_results(engine, operation, seed))
-        operation.plan._times = 1
-        other = asyncio.run(subscription_results(engine, operation, seed))
+        request = Request(subscribing(document))
+        one, _ = asyncio.run(subscription_results(engines[0], request, seed))
+        other, operation = asyncio.run(subscription_results(engines[1], request, seed))
         was_compiled.add(compiled(operation) is not None)
         assert len(one) == 4
         for first_result, second_result in zip(one, other, strict=True):
@@ -121,13 +121,15 @@ def subscribing(document: str) -> str:
     return print_ast(replace(ast, definitions=tuple(map(changed, ast.definitions))))
 
 
-async def subscription_results(engine: Engine, operation: Operation, seed: Any) -> list[bytes]:
-    answers = []
+async def subscription_results(
+    engine: Engine, request: Request, seed: Any
+) -> tuple[list[bytes], Operation]:
+    operation, answers = await prepare(engine, request), []
     async for result in engine.subscribe(operation, seed):
         body = result_body(result, 1_000)
         body.get("errors", []).sort(key=lambda error: [str(part) for part in error["path"]])
         answers.append(encode_json(body))
-    return answers
+    return answers, operation
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -142,7 +144,7 @@ async def test_generated_queries_of_the_real_schema_give_equal_results(api: Api)
         if number % 3:
             await api.change("acknowledgeConfig", device["token"], version=1)
         await api.change("linkDevice", listenerId=id, place="Paris")
-    engine = Engine(build_schema(), UNBOUND, seconds=60)
+    engines = both_engines(build_schema())
     services = api.app.state.database_supervisor.services
     loop = asyncio.get_running_loop()
     was_compiled = set[bool]()
@@ -150,7 +152,7 @@ async def test_generated_queries_of_the_real_schema_give_equal_results(api: Api)
     @settings(QUIET, max_examples=EXAMPLES // 4)
     @given(hypothesis_graphql.queries(schema_text()))
     def same(document: str) -> None:
-        running = both(engine, Request(document), Context(services, system("test")))
+        running = both(engines, Request(document), Context(services, system("test")))
         one, other, operation = asyncio.run_coroutine_threadsafe(running, loop).result(60)
         assert_same_result(one, other)
         was_compiled.add(compiled(operation) is not None)
@@ -203,12 +205,12 @@ CASES = [
 def test_documents_with_variables_give_equal_results(
     document: str, variables: dict[str, Any]
 ) -> None:
-    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    engines = both_engines(SCHEMA)
 
     async def all_seeds() -> None:
         for seed in range(150):
             try:
-                one, other, operation = await both(engine, Request(document, variables), seed)
+                one, other, operation = await both(engines, Request(document, variables), seed)
             except Exception as error:  # noqa: BLE001
                 assert "Variable" in str(error)  # noqa: PT017
                 continue
@@ -219,7 +221,7 @@ def test_documents_with_variables_give_equal_results(
 
 
 def test_root_fields_run_once_also_after_errors() -> None:
-    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    engines = both_engines(SCHEMA)
     planted = 'plant(wish: {text: "x"}) { id beings { ... on Named { name } } }'
     document = f"mutation {{ a: count {planted} c: count }}"
     request = Request(document)
@@ -227,10 +229,9 @@ def test_root_fields_run_once_also_after_errors() -> None:
     async def all_seeds() -> Iterator[tuple[Counter_, Counter_]]:
         found = []
         for seed in range(300):
-            operation = engine.prepare(request, may_introspect=True)
-            operation.plan._times = 0
             counts = []
-            for _ in range(2):
+            for engine in engines:
+                operation = await prepare(engine, request)
                 calls.clear()
                 await engine.run(operation, seed)  # type: ignore[arg-type]
                 counts.append(dict(calls))
@@ -246,11 +247,11 @@ Counter_ = dict[str, int]
 
 
 def test_introspection_is_not_compiled() -> None:
-    engine = Engine(SCHEMA, UNBOUND, seconds=60)
+    engines = both_engines(SCHEMA)
     for document in (
         "{ __schema { queryType { name } } }",
-        '{ garden { id } __type(name: "Leaf") { name } }',
+        '{ __typename __type(name: "Leaf") { name } }',
     ):
-        one, other, operation = asyncio.run(both(engine, Request(document), 1))
+        one, other, operation = asyncio.run(both(engines, Request(document), 1))
         assert one == other
         assert compiled(operation) is None
