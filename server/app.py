@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
+from concurrency.connection_guard import ConnectionGuard
 from domain.access.tokens import TokenKind
 from schema.build import build_schema
 from schema.engine.execution import Engine
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
         redirect_slashes=False,
         telemetry=tracing.telemetry,
     )
+    app.guard = components.guard
     app.state.connections = connections
     app.state.stop = components.stop
     app.state.database_supervisor = database_supervisor
@@ -109,10 +111,14 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
 
 
 class Application(FastAPI):
-    """`fast_path` and `live` serve `/graphql` over HTTP and WebSocket in `server.transport`."""
+    """`fast_path` and `live` serve `/graphql` over HTTP and WebSocket in `server.transport`.
+
+    `guard`: limits the connections there.
+    """
 
     fast_path: FastPath | None = None
     live: ASGIApp | None = None
+    guard: ConnectionGuard | None = None
 
 
 def announce(secrets: dict[TokenKind, str]) -> None:

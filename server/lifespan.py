@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from concurrency.connection_guard import ConnectionGuard
 from concurrency.supervisor import Background, Supervisor
 from concurrency.tasks import end_all
 from db.postgres.transient import is_transient
@@ -13,6 +14,8 @@ from server.observability.metrics import Metrics
 from server.observability.tracing import tracing_from_environment
 from server.runtime.alerts import NotifierRuntime
 from server.runtime.database import Announce, DatabaseSupervisor
+from server.runtime.files import allow_connections
+from server.runtime.memory import give_memory_back
 from server.runtime.mqtt import Embedded, MqttRuntime
 from server.runtime.periodic import periodic_tasks
 from server.runtime.stopping import Stop
@@ -31,11 +34,16 @@ class Components:
 
     def __init__(self, settings: Settings, embedded: Embedded | None, announce: Announce) -> None:
         self.supervisor = Supervisor(_is_transient)
+        self.guard = ConnectionGuard(
+            allow_connections(settings.max_connections), settings.max_connections_per_address
+        )
         self.stop = Stop(settings.drain_seconds)
         self.database_supervisor = database_supervisor = DatabaseSupervisor(
             settings, announce, self.supervisor
         )
-        self.broker = MqttRuntime(settings, lambda: database_supervisor.services, embedded)
+        self.broker = MqttRuntime(
+            settings, lambda: database_supervisor.services, embedded, self.guard
+        )
         self.alerts = NotifierRuntime(settings)
         database_supervisor.broker = lambda: self.broker.advertised_address
         database_supervisor.background_tasks = [
@@ -51,6 +59,7 @@ class Components:
         self._background = [
             Background("database", database_supervisor.run),
             Background("token check", self.connections.watch),
+            Background("memory", lambda: give_memory_back(self.guard)),
             *self.broker.independent_tasks,
         ]
         for task in self._background:

@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     rate_limits: Switch = Switch.ON
     max_registrations_per_address: int = Field(default=1_200, ge=1)
     max_registrations_per_key: int = Field(default=6_000, ge=1)
+    max_connections: int = Field(default=4_000, ge=10)
+    max_connections_per_address: int = Field(default=500, ge=1)
     max_connections_per_token: int = Field(default=500, ge=1)
     max_operations_per_token: int = Field(default=100, ge=1)
     max_subscriptions_per_token: int = Field(default=1_000, ge=1)

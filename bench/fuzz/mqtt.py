@@ -35,7 +35,7 @@ def publish(topic: bytes, payload: bytes, qos: int = 0, *, retain: bool = False)
 def packets(choose: random.Random, target: Target) -> Message:
     id, topic = target.device
     as_device = choose.random() < 0.7
-    user, token = (id, target.tokens["device"]) if as_device else ("x", target.tokens["admin"])
+    user, token = (id, target.tokens["device"]) if as_device else ("admin", target.tokens["admin"])
     client = id.encode() if as_device else f"fuzz{choose.randrange(4)}".encode()
     if choose.random() < 0.15:
         data = _connects(choose, token)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -31,9 +32,9 @@ CHAT = "4242"
 
 @asynccontextmanager
 async def fuzzed_server(
-    database_url: str, **settings: str
+    database_url: str, *, metered: bool = True, **settings: str
 ) -> AsyncIterator[tuple[Serving, Meter, Target]]:
-    """`settings`: as for `serving`."""
+    """`metered` False: as it is run, on uvloop. `settings`: as for `serving`."""
     with tempfile.TemporaryDirectory(prefix="rollcall-") as folder, BotApi() as telegram:
         file = Path(folder) / "meter"
         meter = Meter.create(file)
@@ -45,7 +46,8 @@ async def fuzzed_server(
             "TELEGRAM_API_URL": telegram.url,
             "TELEGRAM_WEBHOOK_URL": "http://127.0.0.1:9/telegram",
         }
-        command = (sys.executable, "-m", "bench.fuzz.metered_server", str(file), "serve")
+        module = ("bench.fuzz.metered_server", str(file)) if metered else ("server",)
+        command = (sys.executable, "-m", *module, "serve")
         with serving(database_url, environment=environment, command=command, **values) as server:
             yield server, meter, await _target(server)
 
@@ -66,10 +68,9 @@ async def _target(server: Serving) -> Target:
             tokens[kind] = (await ask(CREATE, ADMIN, kind=kind.upper()))["secret"]
         registered: Any = None
         for number in range(DEVICES):
-            mac, owner = (
-                f"24:6f:28:00:{number // 256:02x}:{number % 256:02x}",
-                f"Owner {number % 5}",
-            )
+            digits = secrets.token_hex(4)
+            mac = ":".join(["24", "6f", *(digits[at : at + 2] for at in range(0, 8, 2))])
+            owner = f"Owner {number % 5}"
             registered = await ask(REGISTER, tokens["enrol"], mac=mac, owner=owner)
         tokens["device"] = registered["token"]
         device = registered["device"]["id"], registered["device"]["topics"]["data"]

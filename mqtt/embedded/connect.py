@@ -13,14 +13,16 @@ from domain.errors import Unavailable
 from domain.mqtt.rights import SERVER_RIGHTS, Rights
 from mqtt.auth.authenticator import Authenticator, Login
 from mqtt.embedded.client import Client
+from mqtt.embedded.limits import BrokerLimits
 from mqtt.embedded.packet_stream import Malformed, PacketStream
 from mqtt.embedded.packets import Refused, read_connect
 
 
 class ConnectAuthenticator:
-    def __init__(self, access: Authenticator, seconds: float) -> None:
+    def __init__(self, access: Authenticator, limits: BrokerLimits) -> None:
         self._access = access
-        self._seconds = seconds
+        self._seconds = limits.connect_seconds
+        self._max_bytes = limits.connect_bytes
 
     async def authenticate(self, stream: PacketStream) -> Client:
         """Read CONNECT from a new connection and return its client.
@@ -29,7 +31,7 @@ class ConnectAuthenticator:
         """
         try:
             async with asyncio.timeout(self._seconds):
-                packet = await stream.packet()
+                packet = await stream.packet(self._max_bytes)
         except TimeoutError as error:
             raise Malformed("no CONNECT in time") from error
         if packet is None:

@@ -6,13 +6,14 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from concurrency.connection_guard import ConnectionGuard
 from concurrency.tasks import end_all, run_together
 from mqtt.auth.authenticator import Authenticator
 from mqtt.embedded.acl_cache import AclCache
 from mqtt.embedded.broker import Broker
 from mqtt.embedded.connect import ConnectAuthenticator
 from mqtt.embedded.limits import BrokerLimits
-from mqtt.embedded.packet_stream import Malformed, PacketStream
+from mqtt.embedded.packet_stream import GuardedProtocol, Malformed, PacketStream
 from mqtt.embedded.packets import Refused
 from mqtt.embedded.quiet import silence_late_ack_warnings
 
@@ -23,13 +24,19 @@ class EmbeddedBroker:
     """MQTT 3.1.1 over TCP on a socket made by `listen`. An instance can be started once."""
 
     def __init__(
-        self, listening: socket.socket, access: Authenticator, limits: BrokerLimits | None = None
+        self,
+        listening: socket.socket,
+        access: Authenticator,
+        limits: BrokerLimits | None = None,
+        guard: ConnectionGuard | None = None,
     ) -> None:
+        """`guard`: counts the connections, together with those of other listeners."""
         self.port: int = listening.getsockname()[1]
         self._listening = listening
-        self._limits = limits or BrokerLimits()
+        self._limits = limits = limits or BrokerLimits()
+        self._guard = guard or ConnectionGuard(limits.connections, limits.strangers)
         self._acl_cache = AclCache(access)
-        self._authenticator = ConnectAuthenticator(access, self._limits.connect_seconds)
+        self._authenticator = ConnectAuthenticator(access, limits)
         self._connections: set[asyncio.Task[None]] = set()
         self._streams: set[PacketStream] = set()
         self._broker: Broker | None = None
@@ -40,7 +47,8 @@ class EmbeddedBroker:
         silence_late_ack_warnings()
         broker = self._broker = Broker(self._acl_cache, self._limits)
         await broker.start()
-        server = await asyncio.start_server(self._connected, sock=self._listening)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._protocol, sock=self._listening)
         try:
             yield
         finally:
@@ -72,11 +80,20 @@ class EmbeddedBroker:
             await asyncio.sleep(self._limits.check_seconds)
             await check()
 
+    def _protocol(self) -> GuardedProtocol:
+        reader = asyncio.StreamReader(self._limits.connect_bytes)
+        return GuardedProtocol(reader, self._connected)
+
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stream = PacketStream(reader, writer, self._limits)
-        if len(self._streams) >= self._limits.connections:
-            stream.abort()
+        peer = writer.get_extra_info("peername")
+        guarded = self._guard.open(peer[0] if peer else None)
+        if guarded is None:
+            writer.transport.abort()
             return
+        stream = PacketStream(reader, writer, self._limits, guarded)
+        protocol = writer.transport.get_protocol()
+        assert isinstance(protocol, GuardedProtocol)  # noqa: S101
+        protocol.stream = stream
         self._streams.add(stream)
         task = asyncio.create_task(self._serve(stream), name="MQTT client")
         self._connections.add(task)
@@ -85,7 +102,9 @@ class EmbeddedBroker:
     async def _serve(self, stream: PacketStream) -> None:
         assert self._broker  # noqa: S101
         try:
-            await self._broker.serve(await self._authenticator.authenticate(stream))
+            client = await self._authenticator.authenticate(stream)
+            stream.guarded.authenticated()
+            await self._broker.serve(client)
         except Refused as refused:
             stream.write(refused.response)
         except Malformed:
@@ -94,6 +113,7 @@ class EmbeddedBroker:
             logger.exception("Serving an MQTT client failed; its connection is closed.")
         finally:
             await stream.close()
+            stream.guarded.close()
             self._streams.discard(stream)
 
     async def _stop(self, broker: Broker) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from amqtt.adapters import StreamWriterAdapter
 
+from concurrency.connection_guard import GuardedConnection
 from mqtt.embedded.limits import BrokerLimits
 
 # Seconds to send buffered data after a connection was closed.
@@ -24,24 +25,32 @@ class PacketStream(StreamWriterAdapter):
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: BrokerLimits
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        limits: BrokerLimits,
+        guarded: GuardedConnection,
     ) -> None:
         super().__init__(writer)
+        self.guarded = guarded
         self._reader = reader
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self.last_packet_at = self._loop.time()
 
-    async def packet(self) -> bytes | None:
+    async def packet(self, max_bytes: int | None = None) -> bytes | None:
         """Return the next packet with its fixed header, or None at the end of the connection.
 
-        Raises Malformed if the packet is too large or its length is invalid.
+        `max_bytes`: if less than usual. Raises Malformed if the packet is too large or its length
+        is invalid.
         """
         try:
             header = await self._read_header()
-            body = await self._reader.readexactly(_remaining(header, self._limits.packet_bytes))
+            length = _remaining(header, max_bytes or self._limits.packet_bytes)
+            body = await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, OSError):
             return None
+        self.guarded.keep(max(0, self.guarded.held - len(header) - length))
         self.last_packet_at = self._loop.time()
         return None if self.is_closed else header + body
 
@@ -82,6 +91,18 @@ class PacketStream(StreamWriterAdapter):
     def abort(self) -> None:
         self.is_closed = True
         self._writer.transport.abort()
+
+
+class GuardedProtocol(asyncio.StreamReaderProtocol):
+    """Drops a connection if all connections together are receiving too much."""
+
+    stream: PacketStream | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.stream and not self.stream.guarded.receive(len(data)):
+            self.stream.abort()
+            return
+        super().data_received(data)
 
 
 def _remaining(header: bytes, limit: int) -> int:

@@ -29,7 +29,7 @@ limit_comparisons(40_000)
 
 # Characters of text, of the whole cache and of one document. A document takes some two hundred
 # times the memory of its text.
-CACHE_CHARACTERS = 250_000
+CACHE_CHARACTERS = 100_000
 MAX_CACHED_CHARACTERS = 10_000
 
 # Code of an error that has no code of its own.

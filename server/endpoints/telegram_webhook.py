@@ -1,9 +1,9 @@
 """`POST /telegram`: updates from Telegram, if it calls the server instead of being polled."""
 
-import json
 from secrets import compare_digest
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -43,7 +43,7 @@ class TelegramWebhook:
 
 def _update(body: bytes) -> dict[str, Any]:
     """Parse an update. Raises ValueError for anything else."""
-    update = json.loads(body)
+    update = orjson.loads(body)
     if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
         raise ValueError("There is no update_id.")  # noqa: TRY004  as json does
     return update

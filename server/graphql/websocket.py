@@ -31,6 +31,7 @@ from server.graphql.request import request_of
 from server.graphql.responses import encode_json, encode_result, format_errors, format_exception
 from server.graphql.service import GraphQLService
 from server.graphql.websocket_messages import BAD_MESSAGE, Ended, id_of, parse_message, unknown_type
+from server.http.authenticated import mark_authenticated
 from server.http.body import BadRequest
 from server.http.errors import close_code
 
@@ -141,6 +142,7 @@ class Session:
         if caller.kind is ANONYMOUS.kind:
             example = "{'Authorization': 'Bearer <token>'}"
             raise Ended(NO_TOKEN, f"Send a token: {example} as the payload.")
+        mark_authenticated(self._websocket.scope, caller)
         return caller
 
     async def _serve(self, connection: Connection) -> CloseReason:

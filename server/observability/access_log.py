@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from server.http.authenticated import mark_authenticated
 from server.http.errors import RESPONSES, internal_error
 
 log = logging.getLogger("rollcall.requests")
@@ -158,6 +159,7 @@ class RequestIds:
             record.status = INTERNAL
             await _send_failure(record.id, body, send)
         finally:
+            mark_authenticated(scope, record.log.get("actor"))
             self._access_log.end(record)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, id: bytes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
+from concurrency.connection_guard import ConnectionGuard
 from concurrency.supervisor import Background
 from domain.mqtt.accounts import PASSWORD_ITERATIONS, SALT_BYTES, Account, mosquitto_hash
 from domain.mqtt.rights import SERVER_RIGHTS
@@ -43,9 +44,14 @@ class MqttRuntime:
     """
 
     def __init__(
-        self, settings: Settings, services: Callable[[], Services | None], embedded: Embedded | None
+        self,
+        settings: Settings,
+        services: Callable[[], Services | None],
+        embedded: Embedded | None,
+        guard: ConnectionGuard,
     ) -> None:
         self._settings = settings
+        self._guard = guard
         self._listening = embedded.listening if embedded else None
         self._in_other_process = embedded is not None and embedded.in_other_process
         self.enabled = settings.mqtt_enabled and not self._in_other_process
@@ -85,7 +91,7 @@ class MqttRuntime:
         if self._in_other_process or not self._settings.embedded_mqtt:
             return
         listening = self._listening or listen(self._settings.host, self._settings.mqtt_port)
-        self._embedded = EmbeddedBroker(listening, self._access)
+        self._embedded = EmbeddedBroker(listening, self._access, guard=self._guard)
         await self._running.enter_async_context(self._embedded.running())
 
     @property

@@ -68,6 +68,8 @@ class Connection(Protocol):
 
     async def drained(self) -> None: ...
 
+    def authenticated(self) -> None: ...
+
     def send_response(self, cycle: "FastRequestCycle", response: list[bytes]) -> None: ...
 
 
@@ -121,13 +123,10 @@ class FastPath:
             return None
         try:
             values: Any = orjson.loads(body)
-        except ValueError:
+            request = request_of(values) if isinstance(values, dict) else None
+        except (ValueError, BadRequest):
             return None
-        if not isinstance(values, dict):
-            return None
-        try:
-            request = request_of(values)
-        except BadRequest:
+        if request is None:
             return None
         if not request.variables and len(body) <= MAX_CACHED_BYTES:
             if len(self._cached) >= MAX_CACHED:
@@ -274,6 +273,9 @@ class FastRequestCycle:
         self._end(record)
 
     def _end(self, record: RequestRecord) -> None:
+        caller = record.log.get("actor")
+        if caller is not None and caller.token_id is not None:
+            self._connection.authenticated()
         self._fast_path.access_log.end(record)
         if self._span:
             self._span.responded(record.status)

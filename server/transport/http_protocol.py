@@ -6,10 +6,12 @@ from typing import Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from concurrency.connection_guard import ConnectionGuard, GuardedConnection
 from concurrency.idle_timer import IdleTimer
 from server.graphql.endpoint import BODY_SECONDS
+from server.http.authenticated import AUTHENTICATED
 from server.transport.fast_path import MAX_FAST_BODY_BYTES, URL, Closing, FastPath, FastRequestCycle
-from server.transport.slices import Slices
+from server.transport.slices import Slices, TooMuch
 
 MAX_HEAD_BYTES = 32_768
 MAX_HEADERS = 100
@@ -20,6 +22,10 @@ FEW_CHUNKS, MIN_CHUNK_BYTES = 256, 16
 HEAD_SECONDS = 20
 CLOSE = b"connection: close\r\n"
 
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
 TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -40,6 +46,9 @@ class HTTPProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_too_large = False
+    _in_message = False
+    _message_bytes = 0
+    _guarded: GuardedConnection | None = None
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
     _fast_path: FastPath | None = None
@@ -48,18 +57,42 @@ class HTTPProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._slices = Slices(transport, self._handle, SLICE_BYTES)
         super().connection_made(self._slices.transport)
+        if not self._admit():
+            self._refuse_busy()
+            return
         if fast_path := getattr(self.config.app, "fast_path", None):
             self._fast_path, self._idle = fast_path, fast_path.idle
         self._start_read_timer()
 
+    def _admit(self) -> bool:
+        """Count the connection. False: there are too many."""
+        guard: ConnectionGuard | None = getattr(self.config.app, "guard", None)
+        if guard is None:
+            return True
+        host = self.client[0] if self.client else None
+        # A proxy has the connections of many clients, and its own limits.
+        by_proxy = isinstance(self.app, ProxyHeadersMiddleware) and host in self.app.trusted_hosts
+        self._guarded = guard.open(None if by_proxy else host)
+        self._slices.guard(self._guarded)
+        return self._guarded is not None
+
+    def _refuse_busy(self) -> None:
+        self.transport.write(BUSY)
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._guarded:
+            self._guarded.close()
         self._stop_read_timer()
         if self._idle:
             self._idle.stop(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._slices.received(data)
+        try:
+            self._slices.received(data)
+        except TooMuch:
+            self._refuse_busy()
 
     def _handle(self, data: bytes) -> None:
         if self._idle:
@@ -70,6 +103,7 @@ class HTTPProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self._refuse_head()
         self._start_read_timer()
+        self._message_bytes = self._message_bytes + len(data) if self._in_message else 0
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -91,7 +125,7 @@ class HTTPProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._in_message = True, 0, True
         self._chunks = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -130,6 +164,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._fall_back(cycle)
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         cycle: Any = self.cycle
         if cycle.__class__ is FastRequestCycle:
             self._stop_read_timer()
@@ -164,6 +199,22 @@ class HTTPProtocol(HttpToolsProtocol):
         for name, value in headers:
             super().on_header(name, value)
         super().on_headers_complete()
+        # The application starts after this.
+        self.scope[AUTHENTICATED] = self.authenticated  # type: ignore[literal-required]
+
+    def on_response_complete(self) -> None:
+        self.response_sent()
+        super().on_response_complete()
+
+    def response_sent(self) -> None:
+        """Hold no more than the next message, as far as it has arrived."""
+        if self._guarded:
+            self._guarded.keep(self._message_bytes + self._slices.size)
+
+    def authenticated(self) -> None:
+        """The client has shown a valid token."""
+        if self._guarded:
+            self._guarded.authenticated()
 
     def address(self, forwarded: bytes | None) -> str | None:
         return address(self.app, self.client, forwarded.decode("latin-1") if forwarded else None)
@@ -202,6 +253,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.on_response_complete()
         else:
             self.server_state.total_requests += 1
+            self.response_sent()
             self._idle.start(self, self.loop)
 
     def _start_read_timer(self) -> None:

@@ -9,9 +9,10 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.graphql.websocket import WRITE
+from server.http.authenticated import AUTHENTICATED
 from server.transport.fast_path import PATH
 from server.transport.http_protocol import address
-from server.transport.slices import Slices
+from server.transport.slices import Slices, TooMuch
 
 MAX_FRAGMENTS = 1_000
 # Up to some 700 small frames.
@@ -27,12 +28,35 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     their handshake to save memory, since there may be thousands of connections.
     """
 
+    _message_bytes = 0
+
     def connection_made(self, transport: Any) -> None:
-        self._slices = Slices(transport, super().data_received, SLICE_BYTES)
+        self._slices = Slices(transport, self._handle, SLICE_BYTES)
         super().connection_made(self._slices.transport)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if guarded := self._slices.guarded:
+            guarded.close()
+        super().connection_lost(exc)
+        # Objects in cycles would keep it until the next collection.
+        self.conn.reader.discard()
+        self.frames = []
+
     def data_received(self, data: bytes) -> None:
-        self._slices.received(data)
+        try:
+            self._slices.received(data)
+        except TooMuch:
+            self.transport.abort()
+
+    def _handle(self, data: bytes) -> None:
+        self._message_bytes += len(data)
+        super().data_received(data)
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self._slices.guarded and self.queue.empty():
+            self._slices.guarded.keep(self._message_bytes + self._slices.size)
+        return message
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -44,6 +68,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             found = address(self.app, client, forwarded[-1] if forwarded else None)
             self.scope["client"] = (found, client[1]) if found and client else client
             self.scope[WRITE] = self.write_text  # type: ignore[literal-required]
+            if guarded := self._slices.guarded:
+                self.scope[AUTHENTICATED] = guarded.authenticated  # type: ignore[literal-required]
             self.app = live
 
     def write_text(self, text: bytes) -> bool:
@@ -69,6 +95,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Close on text that is not UTF-8 (RFC 6455, section 8.1). uvicorn logs a traceback."""
+        self._message_bytes = 0
         if self.curr_msg_data_type == "text" and not self.close_sent:
             self.frames = [b"".join(self.frames)]
             if not _is_utf8(self.frames[0]):
