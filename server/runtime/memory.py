@@ -1,17 +1,21 @@
-"""Gives memory back to the system after many connections were closed."""
+"""Gives memory back to the system after a flood of connections."""
 
 import asyncio
 import ctypes
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from concurrency.connection_guard import ConnectionGuard
 
 # Seconds between two looks.
 LOOK_SECONDS = 5.0
-# Closed connections since the last time. Fewer leave little behind.
+# Closed connections since the last look. Fewer leave little behind.
 MIN_CLOSED = 200
+# Growth since the last time. Less is not worth a full collection, which takes up to 150 ms.
+MIN_GROWTH = 1.3
+STATM = Path("/proc/self/statm")
 
 
 async def give_memory_back(guard: ConnectionGuard) -> NoReturn:
@@ -20,13 +24,21 @@ async def give_memory_back(guard: ConnectionGuard) -> NoReturn:
     What closed connections leave in cycles of objects is collected, and free memory of the C
     library is returned. The C library keeps it otherwise, until the end of the process.
     """
-    trim = _malloc_trim()
+    trim, lowest = _malloc_trim(), _pages()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        if guard.take_closed() >= MIN_CLOSED:
-            # Not a full collection: that takes 100 ms with a full cache of documents.
-            gc.collect(1)
+        if guard.take_closed() >= MIN_CLOSED and _pages() > lowest * MIN_GROWTH:
+            gc.collect()
             await asyncio.to_thread(trim)
+            lowest = _pages()
+
+
+def _pages() -> int:
+    """Return the resident memory of this process in pages; 0 if the system has no /proc."""
+    try:
+        return int(STATM.read_text().split()[1])
+    except OSError:
+        return 0
 
 
 def _malloc_trim() -> Callable[[], object]:
