@@ -37,7 +37,7 @@ SUBJECTS: Mapping[EventKind, Subject] = {
     EventKind.CONFIG_OVERDUE: Subject.FLEET,
     EventKind.DEVICE_LINKED: Subject.FLEET,
     EventKind.DEVICE_UNLINKED: Subject.FLEET,
-    EventKind.TOKEN_CREATED: Subject.TOKEN,
+    EventKind.TOKEN_CREATED: Subject.ADMINISTRATION,
     EventKind.TOKEN_RENEWED: Subject.TOKEN,
     EventKind.TOKEN_CONFIRMED: Subject.TOKEN,
     EventKind.TOKEN_REVOKED: Subject.TOKEN,
