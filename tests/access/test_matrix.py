@@ -90,7 +90,8 @@ async def objects(one: Instance, device: str, owner: str, place: str, mac: str) 
     await execute(
         database,
         "INSERT INTO deliveries (recipient_id, event_id, state) SELECT "
-        f"{recipient.id}, max(id), 'sent' FROM events WHERE device_id = '{device}'",
+        f"{recipient.id}, max(id), 'sent' FROM events WHERE device_id = '{device}' "
+        "ON CONFLICT DO NOTHING",
     )
     ids = (token["token"]["id"], link["link"]["id"], invite["invite"]["id"], str(recipient.id))
     return Target(device, *ids, owner, place, mac)
