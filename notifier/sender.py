@@ -15,8 +15,9 @@ from concurrency.tasks import TaskPool, end_all, run_together
 from db.alerts import deliveries, recipients
 from db.alerts import missed as missed_alerts
 from db.alerts.deliveries import PendingAlerts
+from db.alerts.visibility import drop_hidden
 from db.tables.alerts import RecipientRow
-from domain.alerts.recipients import Role
+from domain.alerts.recipients import Role, recipient_caller
 from domain.errors import Unavailable
 from notifier.channels.channel import (
     Channel,
@@ -107,12 +108,17 @@ class Sender:
             if later := _quiet_until(recipient, await deliveries.now(session)):
                 await deliveries.postpone(session, recipient.id, later)
                 return
+            await drop_hidden(session, recipient.id)
             pending = await deliveries.read_pending(session, recipient.id, MAX_SINGLE)
             if pending is None:
                 await deliveries.release(session, recipient.id, 0)
                 return
             entries = await load_entries(session, pending.first)
-            first_entries = [entries[event.id].without_foreign_device() for event in pending.first]
+            caller = recipient_caller(recipient.role, recipient.owner_id)
+            first_entries = [
+                entries[event.id].without_foreign_device().visible_to(caller)
+                for event in pending.first
+            ]
         if pending.missed or pending.total > MAX_SINGLE:
             numbers = (pending.first_event, pending.last_event)
             message = digest(

@@ -50,7 +50,7 @@ class ConfigChange:
 
     @strawberry.field(description="The config that it replaced.")
     def previous(self) -> Config:
-        return Config.of(self.change.previous)
+        return Config.of(self.change.previous, replaced=True)
 
 
 @strawberry.type(

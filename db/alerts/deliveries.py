@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.alerts import missed as missed_alerts
 from db.alerts.missed import ADD_TO_COUNTS
+from db.alerts.visibility import VISIBILITY, VISIBLE
 from db.events.log import Position
 from db.postgres.advisory_locks import Lock, try_lock
 from db.tables.alerts import DeliveryRow, FanOutPositionRow, MissedAlertRow, RecipientRow
@@ -27,7 +28,7 @@ ADD = text(f"""
         SELECT r.id AS recipient_id, r.off_reason IS NULL AS enabled, e.id AS event_id, e.tx, e.kind
         FROM events e JOIN subscribed r ON (
             e.id > r.since_event AND e.kind = ANY(coalesce(r.kinds, :default_kinds))
-            AND (r.owner_id IS NULL OR r.owner_id = e.owner_id)
+            AND {VISIBLE}
             AND (r.owner_ids IS NULL OR e.owner_id = ANY(r.owner_ids))
             AND split_part(e.actor, '/', 1) <> r.channel || ':' || CASE r.channel
                 WHEN 'telegram' THEN split_part(r.address, ':', 1) ELSE r.address END
@@ -149,7 +150,7 @@ async def enqueue(session: AsyncSession, events: Collection[int]) -> int:
 
     Returns the number of deliveries. For recipients that are away, events are only counted.
     """
-    values = {"events": list(events), "default_kinds": sorted(DEFAULT_KINDS)}
+    values = {"events": list(events), "default_kinds": sorted(DEFAULT_KINDS), **VISIBILITY}
     added = await session.execute(ADD, values)
     return added.rowcount  # type: ignore[attr-defined,no-any-return]
 

@@ -152,12 +152,14 @@ async def set_from_settings(
 ) -> None:
     """Enable the recipients in the settings, and disable those that the settings no longer name.
 
-    A private chat gets the admin role, because the operator added it. A group gets the viewer role,
-    because it may have other members; an existing group keeps its role. No recipient in the
-    settings is limited to an owner.
+    A private chat, a webhook and the log get the admin role, because the operator added them. A
+    group gets the viewer role, because it may have other members; an existing group keeps its role.
+    No recipient in the settings is limited to an owner.
     """
     since = await last_event(session)
-    enabled = {"off_reason": None, "away": False, **DUE_IF_AWAY}
+    enabled: dict[str, Any] = {"off_reason": None, "away": False, **DUE_IF_AWAY}
+    if channel != TELEGRAM:
+        enabled["role"] = Role.ADMIN
     for address in addresses:
         statement = update(RecipientRow).where(
             RecipientRow.channel == channel, RecipientRow.configured_as == address
@@ -165,7 +167,8 @@ async def set_from_settings(
         values = {"source": SETTINGS, "configured_as": address, "owner_id": None, **enabled}
         if (await session.scalars(statement.values(values).returning(RecipientRow.id))).first():
             continue
-        role = Role.ADMIN if address.partition(":")[0].isdigit() else Role.VIEWER
+        is_group = channel == TELEGRAM and not address.partition(":")[0].isdigit()
+        role = Role.VIEWER if is_group else Role.ADMIN
         new: dict[str, Any] = {
             "channel": channel,
             "address": address,

@@ -8,11 +8,12 @@ So a row with a higher id may become visible first. The log is therefore read in
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from db.tables.events import EventRow
 from domain.events.kinds import EventKind
+from domain.events.visibility import FLEET_KINDS, TOKEN_KINDS
 
 LAST_ID = 2**63 - 1
 OLDEST_RUNNING = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
@@ -87,6 +88,12 @@ async def read_ids(
     found = (await session.execute(statement)).all()
     more = len(found) == limit
     return [id for _, id in found], (found[-1].tx, found[-1].id) if more else end, more
+
+
+def of_fleet() -> ColumnElement[bool]:
+    """Return the condition of `is_of_fleet` in SQL."""
+    about_device = and_(EventRow.kind.in_(TOKEN_KINDS), EventRow.device_id.is_not(None))
+    return or_(EventRow.kind.in_(FLEET_KINDS), about_device)
 
 
 def of_kinds(kinds: Collection[EventKind]) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from db.tables.events import EventRow
 from db.tables.links import LinkRow
 from db.tables.tokens import TokenRow
 from domain.access.caller import Caller
+from domain.devices.facts import device_facts
 from domain.events.kinds import EventKind
 
 
@@ -35,6 +36,16 @@ def record_event(
             after=after,
         )
     )
+
+
+def record_departure(session: AsyncSession, caller: Caller, device: DeviceRow) -> None:
+    """Add the event by which an owner learns that its device gets another one, before it does.
+
+    The other events of the move are of the new owner.
+    """
+    facts = device_facts(device)
+    before = {name: facts[name] for name in ("owner", "place", "measurementType", "topic")}
+    record_event(session, EventKind.DEVICE_LEFT, caller, device=device, before=before)
 
 
 def link_facts(link: LinkRow) -> dict[str, Any]:

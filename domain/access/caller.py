@@ -55,6 +55,12 @@ class Caller(NamedTuple):
         """Callers with the same key see the same data."""
         return self.kind, self.owner_id, self.device_id, self.waiting
 
+    def may(self, action: Action) -> bool:
+        """Return whether the caller may do this."""
+        if self.kind is None or action not in PERMISSIONS[self.kind]:
+            return False
+        return not self.waiting or action is Action.REGISTER
+
     def require(self, action: Action) -> None:
         """Raises Unauthenticated or Forbidden unless the caller may do this."""
         if self.kind is None:

@@ -9,6 +9,7 @@ class Action(Enum):
     READ_SELF = auto()
     READ_DEVICE = auto()
     READ_FLEET = auto()
+    READ_ADMINISTRATION = auto()
     REGISTER = auto()
     ACKNOWLEDGE = auto()
     ROTATE_TOKEN = auto()

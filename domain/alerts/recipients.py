@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from domain.access.caller import Caller
+from domain.access.permissions import PERMISSIONS, Action
 from domain.access.tokens import TokenKind
 from domain.events.kinds import EventKind
 
@@ -31,6 +32,7 @@ DEFAULT_KINDS = frozenset(
         EventKind.DEVICE_APPROVED,
         EventKind.DEVICE_REJECTED,
         EventKind.DEVICE_MOVED,
+        EventKind.DEVICE_LEFT,
         EventKind.DEVICE_REPLACED,
         EventKind.DEVICE_DELETED,
         EventKind.DEVICE_OFFLINE,
@@ -43,6 +45,17 @@ DEFAULT_KINDS = frozenset(
         EventKind.RECIPIENT_REMOVED,
     }
 )
+
+
+# The roles that get events of administration.
+ADMINISTRATORS = frozenset(
+    role for role in Role if Action.READ_ADMINISTRATION in PERMISSIONS[TokenKind(role)]
+)
+
+
+def recipient_caller(role: str, owner_id: int | None) -> Caller:
+    """Return a caller with the rights of a recipient, to decide what an alert may contain."""
+    return Caller(TokenKind(role), owner_id=owner_id)
 
 
 def telegram_caller(role: Role, owner_id: int | None, chat: str, user: str | None) -> Caller:

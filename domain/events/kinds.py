@@ -7,6 +7,7 @@ class EventKind(StrEnum):
     DEVICE_REGISTERED = "device_registered"
     DEVICE_UPDATED = "device_updated"
     DEVICE_MOVED = "device_moved"
+    DEVICE_LEFT = "device_left"
     DEVICE_REPLACED = "device_replaced"
     DEVICE_DELETED = "device_deleted"
     DEVICE_OFFLINE = "device_offline"

@@ -77,9 +77,9 @@ def _to_json(entry: AuditEvent) -> dict[str, Any]:
         "id": event.id,
         "at": event.at.isoformat(),
         "kind": event.kind,
-        "actor": event.actor,
+        "actor": entry.actor,
         "owner": entry.owner,
         "deviceId": event.device_id,
-        "before": event.before,
-        "after": event.after,
+        "before": entry.before,
+        "after": entry.after,
     }

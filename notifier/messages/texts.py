@@ -91,7 +91,7 @@ def _sentence(entry: AuditEvent, words: Mapping[str, Any]) -> str:
 
 
 def _template(entry: AuditEvent) -> str:
-    after = entry.event.after or {}
+    after = entry.after or {}
     pending = after.get("state") == DeviceState.PENDING
     if entry.event.kind == EventKind.DEVICE_REGISTERED and pending:
         return "device_waiting"
@@ -101,11 +101,11 @@ def _template(entry: AuditEvent) -> str:
 def _values(entry: AuditEvent) -> dict[str, Any]:
     """Values from the event, else from the present device."""
     event, device = entry.event, entry.device
-    before, after = event.before or {}, event.after or {}
+    before, after = entry.before or {}, entry.after or {}
     facts = {**before, **after}
     values = {
         "id": event.device_id,
-        "actor": event.actor,
+        "actor": entry.actor,
         "owner": entry.owner,
         "type": facts.get("measurementType") or (device and device.measurement_type.name),
         "place": facts.get("place") or (device and device.place.name),
@@ -140,4 +140,7 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """List the changed values without version, time and actor."""
     names = [n for n in after if n not in ("version", "updatedAt", "updatedBy")]
     changed = [n for n in names if before.get(n) != after[n]]
-    return "\n".join(f"{name}: {before.get(name)} → {after[name]}" for name in changed)
+    return "\n".join(
+        f"{name}: {before[name]} → {after[name]}" if name in before else f"{name}: {after[name]}"
+        for name in changed
+    )

@@ -96,6 +96,7 @@ async def revoke_token(services: Services, caller: Caller, id: str) -> TokenRow:
                 session,
                 EventKind.TOKEN_REVOKED,
                 caller,
+                device=device,
                 owner_id=token.owner_id,
                 before=token_facts(token),
             )

@@ -8,8 +8,9 @@ from db.alerts import deliveries, invites, recipients
 from db.tables.alerts import RecipientRow
 from domain.access.caller import Caller
 from domain.alerts.quiet_hours import QuietHours
-from domain.alerts.recipients import TELEGRAM
+from domain.alerts.recipients import TELEGRAM, recipient_caller
 from domain.events.kinds import EventKind
+from domain.events.visibility import kinds_for
 from resolvers.alerts.recipients import remove
 from resolvers.services import Services
 
@@ -101,12 +102,16 @@ async def choose_kinds(
     address: str,
     choose: Callable[[Collection[EventKind] | None], Collection[EventKind]],
 ) -> RecipientRow | None:
-    """`choose` returns the new kinds for the current ones (None: the default kinds)."""
+    """`choose` returns the new kinds for the current ones (None: the default kinds).
+
+    Of these, the recipient gets those that it may see.
+    """
     async with _recipient_for_change(services, address) as recipient:
         if recipient:
             kinds = recipient.kinds
             current = None if kinds is None else {EventKind(kind) for kind in kinds}
-            recipient.kinds = sorted(choose(current))
+            caller = recipient_caller(recipient.role, recipient.owner_id)
+            recipient.kinds = sorted(kinds_for(caller).intersection(choose(current)))
         return recipient
 
 

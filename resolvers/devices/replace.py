@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.devices import links
 from db.devices.config_versions import start_new_version
 from db.devices.search import words_of
-from db.events.record import record_event
+from db.events.record import record_departure, record_event
 from db.mqtt import former_topics
 from db.tables.devices import DeviceRow
 from domain.access.caller import Caller
@@ -68,6 +68,8 @@ async def _lock_both(
 
 
 async def _transfer(session: AsyncSession, caller: Caller, old: DeviceRow, new: DeviceRow) -> None:
+    if new.owner_id != old.owner_id:
+        record_departure(session, caller, new)
     new.owner, new.place, new.measurement_type = old.owner, old.place, old.measurement_type
     new.owner_id = old.owner_id
     new.latitude, new.longitude = old.latitude, old.longitude

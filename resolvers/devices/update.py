@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.devices import links, topic_levels
 from db.devices.config_versions import start_new_version
 from db.devices.search import words_of
-from db.events.record import record_event
+from db.events.record import record_departure, record_event
 from db.mqtt import former_topics
 from db.tables.devices import DeviceRow
 from domain.access.caller import Caller
@@ -67,6 +67,7 @@ async def _move(
     if owner.id != device.owner_id:
         device.access_revision += 1
         await unlink_all(session, caller, device)
+        record_departure(session, caller, device)
         device.listen = []
     device.owner, device.place, device.measurement_type = (
         owner,

@@ -16,7 +16,7 @@ async def list_events(
     """Return the events that the caller can see, newest first."""
     caller.require(Action.READ_FLEET)
     async with services.database.transaction() as session:
-        found = await event_pages.page(session, caller.scope, wanted, page)
+        found = await event_pages.page(session, caller, wanted, page)
         subjects = await load_entries(session, found.rows)
     rows = [subjects[event.id].visible_to(caller) for event in found.rows]
     return Slice(rows, found.cursors, found.has_next, found.has_previous)

@@ -39,7 +39,8 @@ async def authorize_filter(
                     raise InputError.at("owner", "There is no such owner.", ErrorCode.NOT_FOUND)
                 owner_id = found.id
     kinds = None if selector.kinds is None else frozenset(selector.kinds)
-    return SubscriptionFilter(device_id or caller.device_id, owner_id, kinds)
+    administration = caller.may(Action.READ_ADMINISTRATION)
+    return SubscriptionFilter(device_id or caller.device_id, owner_id, kinds, administration)
 
 
 async def subscribe_config_changes(

@@ -12,9 +12,11 @@ from db.events import browse as event_pages
 from db.postgres.database import Database
 from db.tables.devices import DeviceRow
 from db.tables.events import EventRow
+from domain.access.actors import shown_actor
 from domain.access.caller import Caller
 from domain.devices.config import Config
 from domain.events.kinds import EventKind
+from domain.events.visibility import shown_facts
 from resolvers.feed.feed import Feed
 
 KINDS = frozenset({EventKind.CONFIG_CHANGED})
@@ -69,24 +71,46 @@ def _config(facts: Mapping[str, Any] | None) -> Config:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`device` and `responses`: as in `ConfigChange`."""
+    """An event. `actor`, `before` and `after`: what may be shown of them.
+
+    `device` and `responses`: as in `ConfigChange`. `views`: cache of `visible_to`.
+    """
 
     event: EventRow
     device: DeviceRow | None
     owner: str | None
+    slug: str | None
+    actor: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
     responses: dict[Any, Any] = field(default_factory=dict, compare=False)
+    views: dict[Any, "AuditEvent"] = field(default_factory=dict, compare=False)
 
     def without_foreign_device(self) -> "AuditEvent":
         """Hide the device if it has moved to another owner since, for recipients of one owner."""
         if self.device and self.device.owner_id != self.event.owner_id:
-            return replace(self, device=None, responses={})
+            return replace(self, device=None, responses={}, views={})
         return self
 
     def visible_to(self, caller: Caller) -> "AuditEvent":
-        """Hide the device if the caller can't see it."""
-        if self.device and caller.owner_id not in (None, self.device.owner_id):
-            return replace(self, device=None, responses={})
-        return self
+        """Hide what the caller can't see: the device, the actor, facts of another owner."""
+        key = caller.visibility_key
+        if key not in self.views:
+            self.views[key] = self._view(caller)
+        return self.views[key]
+
+    def _view(self, caller: Caller) -> "AuditEvent":
+        hidden = self.device and caller.owner_id not in (None, self.device.owner_id)
+        event, owner, slug = self.event, self.owner, self.slug
+        return replace(
+            self,
+            device=None if hidden else self.device,
+            actor=shown_actor(event.actor, caller),
+            before=shown_facts(event.before, caller, owner, slug, before=True),
+            after=shown_facts(event.after, caller, owner, slug, before=False),
+            responses={},
+            views={},
+        )
 
 
 EventFeed = Feed[AuditEvent]
@@ -103,12 +127,13 @@ async def load_entries(
     ids = {event.device_id for event in events if event.device_id}
     found = await device_queries.by_ids(session, ids) if ids else {}
     owners = await event_pages.owner_names(session, events)
-    return {
-        event.id: AuditEvent(
-            event, found.get(event.device_id or ""), owners.get(event.owner_id or 0)
-        )
-        for event in events
-    }
+    entries = {}
+    for event in events:
+        owner, slug = owners.get(event.owner_id or 0, (None, None))
+        device = found.get(event.device_id or "")
+        facts = (event.actor, event.before, event.after)
+        entries[event.id] = AuditEvent(event, device, owner, slug, *facts)
+    return entries
 
 
 # Items in the queue of one subscriber.

@@ -12,21 +12,27 @@ from db.events.log import Position
 from db.tables.events import EventRow
 from domain.errors import SlowConsumer
 from domain.events.kinds import EventKind
+from domain.events.visibility import is_of_fleet
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFilter:
-    """Which events: of one device, one owner, both or all; of some kinds or all. None: any."""
+    """Which events: of one device, one owner, both or all; of some kinds or all. None: any.
+
+    `administration`: also those that are not about the fleet.
+    """
 
     device_id: str | None = None
     owner_id: int | None = None
     kinds: frozenset[EventKind] | None = None
+    administration: bool = False
 
     def matches(self, event: EventRow) -> bool:
         return (
-            self.owner_id in (None, event.owner_id)
+            (self.administration or is_of_fleet(event.kind, event.device_id))
+            and self.owner_id in (None, event.owner_id)
             and self.device_id in (None, event.device_id)
             and (self.kinds is None or event.kind in self.kinds)
         )
@@ -34,7 +40,7 @@ class SubscriptionFilter:
     @property
     def where(self) -> list[ColumnElement[bool]]:
         """The same conditions in SQL."""
-        conditions: list[ColumnElement[bool]] = []
+        conditions = [] if self.administration else [event_log.of_fleet()]
         if self.owner_id is not None:
             conditions.append(EventRow.owner_id == self.owner_id)
         if self.device_id is not None:

@@ -99,7 +99,7 @@ class Device:
         if version == self.row.config_version:
             return Config.of(self.row.config)
         replaced = await info.context.past_configs.load((self.row.id, version))
-        return Config.of(replaced) if replaced else None
+        return Config.of(replaced, replaced=True) if replaced else None
 
     @strawberry.field(
         description="When `appliedConfig` was reported; null before the first report."
@@ -122,7 +122,8 @@ class Device:
     async def config_history(self, info: RollcallInfo, first: int = 20) -> list[Config]:
         device_queries.check_history(first)
         history = await info.context.config_histories.load((self.row, first))
-        return [Config.of(config) for config in history]
+        present = self.row.config_version
+        return [Config.of(config, replaced=config.version != present) for config in history]
 
     @strawberry.field(
         description="The rules that decide which devices this device listens to; oldest first.",

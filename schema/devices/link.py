@@ -3,6 +3,8 @@ from datetime import datetime
 import strawberry
 
 from db.tables.links import LinkRow
+from domain.access.actors import shown_actor
+from schema.context import RollcallInfo
 
 
 @strawberry.type(description="A rule by which a device listens to other devices of its owner.")
@@ -44,5 +46,5 @@ class Link:
         return self.row.created_at
 
     @strawberry.field(description="Who created the link, as in `Event.actor`.")
-    def created_by(self) -> str:
-        return self.row.created_by
+    def created_by(self, info: RollcallInfo) -> str:
+        return shown_actor(self.row.created_by, info.context.caller)

@@ -15,7 +15,8 @@ EventKind = strawberry.enum(
     name="EventKind",
     description=(
         "DEVICE_REGISTERED: a new device. DEVICE_UPDATED: owner, location, type, model or firmware "
-        "changed. DEVICE_MOVED: the device uses its new topics. DEVICE_REPLACED: the device "
+        "changed. DEVICE_MOVED: the device uses its new topics. DEVICE_LEFT: for its former owner, "
+        "the device got another owner. DEVICE_REPLACED: the device "
         "replaced another one. DEVICE_DELETED: a device was deleted. DEVICE_APPROVED, "
         "DEVICE_REJECTED: decided by an administrator. ENROLMENT_REQUESTED: a known device "
         "registered without its token. DEVICE_OFFLINE: offline for longer than the server's limit. "
@@ -24,7 +25,8 @@ EventKind = strawberry.enum(
         "device did not apply it in time. DEVICE_LINKED, DEVICE_UNLINKED: a link was created or "
         "removed. TOKEN_CREATED, TOKEN_RENEWED, TOKEN_REVOKED: a token was created, replaced or "
         "revoked. TOKEN_CONFIRMED: a device used its token for the first time. RECIPIENT_INVITED, "
-        "RECIPIENT_ADDED, RECIPIENT_REMOVED: a change of the recipients of alerts."
+        "RECIPIENT_ADDED, RECIPIENT_REMOVED: a change of the recipients of alerts. Only "
+        "administrators see events about recipients, and about tokens that are not a device's."
     ),
 )
 
@@ -54,10 +56,11 @@ class Event:
 
     @strawberry.field(
         description="Who caused it: `admin:<token id>`, `device:<device id>`, `enrol:<token id>`, "
-        "`telegram:<chat id>`, `system`, `command line`."
+        "`telegram:<chat id>`, `system`, `command line`. Ids other than those of devices are for "
+        "administrators; others see `admin`, `enrol` or `telegram`."
     )
     def actor(self) -> str:
-        return self.entry.event.actor
+        return self.entry.actor
 
     @strawberry.field(
         description="Id of the device that the event is about, also if it was deleted."
@@ -76,13 +79,16 @@ class Event:
     def owner(self) -> str | None:
         return self.entry.owner
 
-    @strawberry.field(description="Values before the change; only those that changed.")
+    @strawberry.field(
+        description="Values before the change; only those that changed. A token of one owner sees "
+        "no names and topics of another owner, from which the device came."
+    )
     def before(self) -> JSON | None:
-        return None if self.entry.event.before is None else JSON(self.entry.event.before)
+        return None if self.entry.before is None else JSON(self.entry.before)
 
     @strawberry.field(description="Values after the change.")
     def after(self) -> JSON | None:
-        return None if self.entry.event.after is None else JSON(self.entry.event.after)
+        return None if self.entry.after is None else JSON(self.entry.after)
 
 
 @strawberry.input(description="Only events that match every given field.")
@@ -95,7 +101,8 @@ class EventFilter:
         default=None, description="Only events of these kinds."
     )
     actor: str | None = strawberry.field(
-        default=None, description="Only events caused by this actor, such as `admin:1`."
+        default=None,
+        description="Only events caused by this actor, as `Event.actor` shows it to this token.",
     )
     since: datetime | None = strawberry.field(
         default=None, description="Only events at or after this time."

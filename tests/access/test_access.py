@@ -10,6 +10,7 @@ ACTIONS = [
     Action.READ_SELF,
     Action.READ_DEVICE,
     Action.READ_FLEET,
+    Action.READ_ADMINISTRATION,
     Action.REGISTER,
     Action.ACKNOWLEDGE,
     Action.ROTATE_TOKEN,
@@ -18,10 +19,10 @@ ACTIONS = [
     Action.MANAGE_RECIPIENTS,
 ]
 TABLE = {
-    TokenKind.ADMIN: "yes yes yes yes no  yes yes yes yes",
-    TokenKind.VIEWER: "yes yes yes no  no  no  no  no  no ",
-    TokenKind.ENROL: "no  no  no  yes no  no  no  no  no ",
-    TokenKind.DEVICE: "yes yes no  yes yes yes no  no  no ",
+    TokenKind.ADMIN: "yes yes yes yes yes no  yes yes yes yes",
+    TokenKind.VIEWER: "yes yes yes no  no  no  no  no  no  no ",
+    TokenKind.ENROL: "no  no  no  no  yes no  no  no  no  no ",
+    TokenKind.DEVICE: "yes yes no  no  yes yes yes no  no  no ",
 }
 CELLS = [
     (kind, action, answer == "yes")

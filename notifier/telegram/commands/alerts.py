@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from domain.alerts.recipients import DEFAULT_KINDS
 from domain.events.kinds import EventKind
+from domain.events.visibility import kinds_for
 from notifier.channels.channel import Button, Buttons
 from notifier.messages.buttons import callback_data
 from notifier.telegram.updates.chat import ChatContext
@@ -69,7 +70,12 @@ async def _kinds(context: ChatContext) -> Buttons:
         DEFAULT_KINDS if context.recipient.kinds is None else context.recipient.kinds
     )
     names = context.texts["alerts"]
-    ticks = [_tick(names[kind], kind in chosen, callback_data(KIND, kind)) for kind in EventKind]
+    offered = kinds_for(context.caller)
+    ticks = [
+        _tick(names[kind], kind in chosen, callback_data(KIND, kind))
+        for kind in EventKind
+        if kind in offered
+    ]
     labels = context.texts["buttons"]
     choices = [Button(labels[name], callback_data(KINDS, name)) for name in CHOICES]
     rows = [*_split(ticks, 2), choices]

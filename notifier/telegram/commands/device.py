@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from db.tables.devices import AnyDevice
+from domain.access.actors import shown_actor
 from domain.devices.enrolment import DeviceState
 from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.devices.inputs import DeviceFilter
@@ -59,7 +60,7 @@ def _lines(context: ChatContext, device: AnyDevice) -> Iterator[str]:
         interval=device.interval_seconds,
         qos=device.qos,
         version=device.config_version,
-        by=device.config_updated_by,
+        by=shown_actor(device.config_updated_by, context.caller),
     )
     if device.state == DeviceState.ACTIVE and not device.in_sync:
         yield context.text("out_of_sync", version=device.applied_version or "-")

@@ -148,6 +148,18 @@ async def test_viewer_chat_can_not_change_devices(api: Api, telegram: BotApi) ->
     assert config["config"]["version"] == 1
 
 
+async def test_card_for_viewer_chat_has_no_ids_of_people(
+    api: Api, telegram: BotApi, admin_chat: Phone
+) -> None:
+    viewer = await invited(api, telegram, 31)
+    id = await registered(api, 1)
+    await admin_chat.says(f"/config {id} qos=2")
+    await admin_chat.presses("✅ Change")
+    for chat, by in ((admin_chat, f"by telegram:{CHAT})"), (viewer, "by telegram)")):
+        await chat.says(f"/device {id}", answers=2)
+        assert by in chat.replies[-2].text
+
+
 async def test_device_of_another_owner_is_not_visible(api: Api, telegram: BotApi) -> None:
     await registered(api, 2, owner="Globex")
     await execute(api.app.state.database_supervisor.services.database, "DELETE FROM devices")

@@ -130,6 +130,25 @@ async def test_chat_of_one_owner_can_not_choose_owners(api: Api, telegram: BotAp
     assert (await viewer.presses_data("owners:0")).startswith("Which alerts should this chat get?")
 
 
+@pytest.mark.parametrize("owner", [None, "Acme"])
+async def test_viewer_chat_chooses_only_among_events_of_the_fleet(
+    api: Api, telegram: BotApi, admin_chat: Phone, owner: str | None
+) -> None:
+    await registered(api, 1)
+    viewer = await invited(api, telegram, 31, owner=owner)
+    await viewer.says("/alerts")
+    await admin_chat.says("/alerts")
+    of_administration = {"Token created", "Invitation", "Recipient added", "Recipient removed"}
+    assert not {label.partition(" ")[2] for label in viewer.labels} & of_administration
+    assert {label.partition(" ")[2] for label in admin_chat.labels} >= of_administration
+    for data in ("kind:token_created", "kinds:every", "kind:recipient_invited"):
+        await viewer.presses_data(data)
+    database = api.app.state.database_supervisor.services.database
+    [row] = await rows(database, "SELECT kinds FROM recipients WHERE address = '31'")
+    assert "config_applied" in row.kinds
+    assert not {"token_created", "recipient_added", "recipient_invited"} & {*row.kinds}
+
+
 async def test_preferences_survive_restart(
     settings: Settings, telegram: BotApi, admin_chat: Phone
 ) -> None:
