@@ -20,6 +20,7 @@ from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.service import GraphQLService, Observers
 from server.graphql.websocket import WebSocketEndpoint
 from server.http.cors import CorsLines, cors_options
+from server.http.default_headers import DefaultHeaders
 from server.lifespan import Components
 from server.observability.access_log import AccessLog, RequestIds
 from server.observability.logs import configure_logging
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
     app.add_middleware(RequestIds, on_response=components.metrics.http)
+    app.add_middleware(DefaultHeaders)
     access_log, spans = AccessLog(components.metrics.http), tracing.request_spans
     app.fast_path = FastPath(endpoint, access_log, CorsLines(settings.cors_origins), spans)
     live = RequestIds(websocket.app, on_response=components.metrics.http)

@@ -1,6 +1,5 @@
 """REST routes, such as `GET /topics/{id}`. Each executes a trusted document."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
 from schema.engine.documents import BadDocument
 from schema.engine.operation import Request
 from schema.routes.routes import Route
-from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
 from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.responses import encode_json
 from server.graphql.service import GraphQLService
@@ -90,7 +88,7 @@ class RestEndpoint:
         if route.has_body and http.query_params:
             raise BadRequest(400, "Send the values in the JSON body, not in the query.")
         if route.has_body and _has_body(http):
-            values = await self._body(http)
+            values = await read_object(http, self._service.settings.max_body_bytes)
         else:
             check_preflight(http.headers)
             values = {} if route.has_body else _query_values(http, route)
@@ -100,13 +98,6 @@ class RestEndpoint:
                 raise InputError.at(name, message, ErrorCode.INVALID)
             values[name] = route.parameters.by_name[name].parse([text])
         return values
-
-    async def _body(self, http: HTTPRequest) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await read_object(http, self._service.settings.max_body_bytes)
-        except TimeoutError:
-            raise TOO_SLOW from None
 
 
 def _query_values(http: HTTPRequest, route: Route) -> dict[str, Any]:

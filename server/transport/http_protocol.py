@@ -1,14 +1,17 @@
 """uvicorn's HTTP protocol, with limits that it leaves to a reverse proxy, and the fast path."""
 
 import asyncio
+import re
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from concurrency.idle_timer import IdleTimer
-from server.graphql.endpoint import BODY_SECONDS
+from server.http.body import BODY_SECONDS
 from server.transport.fast_path import MAX_FAST_BODY_BYTES, URL, Closing, FastPath, FastRequestCycle
+from server.transport.header_lines import refusal
 from server.transport.slices import Slices
 
 MAX_HEAD_BYTES = 32_768
@@ -19,11 +22,14 @@ SLICE_BYTES = 16_384
 FEW_CHUNKS, MIN_CHUNK_BYTES = 256, 16
 HEAD_SECONDS = 20
 CLOSE = b"connection: close\r\n"
+# Host and port, such as `example.com:8000` or `[::1]` (RFC 9110, section 7.2).
+HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[^\[\]/@\s]+\])(:[0-9]*)?")
+BAD_REQUEST = (HTTPStatus.BAD_REQUEST, "Invalid HTTP request received.")
+BAD_HOST = (HTTPStatus.BAD_REQUEST, "Send one valid Host header.")
+TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large.")
 
-TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-
-class HeadTooLarge(Exception):
+class BadHead(Exception):
     """Stops the parser."""
 
 
@@ -34,13 +40,16 @@ class TooManyChunks(Exception):
 class HTTPProtocol(HttpToolsProtocol):
     """Limits the time and size of a request's head, and handles large data in slices.
 
+    Refuses a request without a valid Host header (RFC 9112, section 3.2).
+
     Requests for the application's `fast_path` start there once their body is complete. uvicorn
     passes all others to ASGI.
     """
 
     _in_head = True
-    _head_too_large = False
     _head_bytes = 0
+    _reason = BAD_REQUEST
+    _refused = False
     _timer: asyncio.TimerHandle | None = None
     _fast_path: FastPath | None = None
     _idle: IdleTimer[Closing] | None = None
@@ -62,14 +71,18 @@ class HTTPProtocol(HttpToolsProtocol):
         self._slices.received(data)
 
     def _handle(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._idle:
             self._idle.stop(self)
+        earlier: Any = self.cycle
+        responded = earlier is not None and earlier.response_complete
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse_head()
-        self._start_read_timer()
+                self._refuse(*TOO_LARGE)
+        self._start_read_timer(left_over=responded and self.cycle is earlier)
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -78,15 +91,19 @@ class HTTPProtocol(HttpToolsProtocol):
         if protocol is not self and (rest := self._slices.take_all()):
             protocol.data_received(rest)  # type: ignore[attr-defined]
 
-    def _refuse_head(self) -> None:
-        self.transport.write(TOO_LARGE)
-        self.transport.close()
+    def send_400_response(self, _: str) -> None:
+        self._refuse(*self._reason)
 
-    def send_400_response(self, msg: str) -> None:
-        if self._head_too_large:
-            self._refuse_head()
-        else:
-            super().send_400_response(msg)
+    def _refuse(self, status: HTTPStatus, text: str) -> None:
+        """Answer a malformed request, and close the connection."""
+        self._refused = True
+        cycle: Any = self.cycle
+        if self._in_head and cycle is not None and not cycle.response_complete:
+            # Responses to earlier requests come first. The last one closes the connection.
+            cycle.keep_alive = False
+            return
+        self.transport.write(refusal(status, text, self.server_state.default_headers))
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -95,13 +112,17 @@ class HTTPProtocol(HttpToolsProtocol):
         self._chunks = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Raises HeadTooLarge."""
+        """Raises BadHead if there are too many headers."""
         if len(self.headers) >= MAX_HEADERS:
-            self._head_too_large = True
-            raise HeadTooLarge
+            self._reason = TOO_LARGE
+            raise BadHead
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Raises BadHead if the Host header is invalid."""
+        if not self._has_valid_host():
+            self._reason = BAD_HOST
+            raise BadHead
         self._in_head = False
         self._stop_read_timer()
         cycle = self._new_fast_cycle()
@@ -137,6 +158,16 @@ class HTTPProtocol(HttpToolsProtocol):
                 return
             self._fall_back(cycle)
         super().on_message_complete()
+
+    def _has_valid_host(self) -> bool:
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts:
+            return self.parser.get_http_version() == "1.0"
+        if len(hosts) > 1:
+            return False
+        # Empty for a target without authority or with its own, such as `*` (section 3.2).
+        is_empty = not hosts[0] and not self.url.startswith(b"/")
+        return is_empty or HOST.fullmatch(hosts[0]) is not None
 
     def _new_fast_cycle(self) -> FastRequestCycle | None:
         """Return None if the fast path does not apply, or an earlier request is still running."""
@@ -204,10 +235,12 @@ class HTTPProtocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
             self._idle.start(self, self.loop)
 
-    def _start_read_timer(self) -> None:
-        """Limit the time for a head, or for the body of a fast cycle.
+    def _start_read_timer(self, *, left_over: bool = False) -> None:
+        """Limit the time for a head, for the body of a fast cycle, and for left-over data.
 
         A late head closes the connection. A late body is answered, which closes it, too.
+        `left_over`: data was received that belongs to no running request, such as the rest of a
+        refused body, or empty lines. uvicorn has stopped its idle timeout.
         """
         if self._timer:
             return
@@ -216,6 +249,8 @@ class HTTPProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
         elif cycle.__class__ is FastRequestCycle and cycle.reading:
             self._timer = self.loop.call_later(BODY_SECONDS, cycle.too_slow)
+        elif left_over and self.transport.get_protocol() is self:
+            self._timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
 
     def _stop_read_timer(self) -> None:
         if self._timer:

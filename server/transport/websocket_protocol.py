@@ -5,11 +5,14 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from server.graphql.websocket import WRITE
+from server.http.default_headers import NO_SNIFF, NO_STORE
 from server.transport.fast_path import PATH
+from server.transport.header_lines import refusal
 from server.transport.http_protocol import address
 from server.transport.slices import Slices
 
@@ -20,6 +23,16 @@ MEDIUM_FRAME = 126
 LARGE_FRAME = 65_536
 
 
+class Handshake(ServerProtocol):
+    """Adds the headers of every response to a handshake's refusal."""
+
+    def reject(self, status: Any, text: str) -> Response:
+        response = super().reject(status, text)
+        for name, value in (NO_SNIFF, NO_STORE):
+            response.headers[name.decode()] = value.decode()
+        return response
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Drops a peer that sends pings without reading, or fragments without a last one.
 
@@ -27,12 +40,25 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     their handshake to save memory, since there may be thousands of connections.
     """
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.conn.logger)
+
     def connection_made(self, transport: Any) -> None:
-        self._slices = Slices(transport, super().data_received, SLICE_BYTES)
+        self._slices = Slices(transport, self._handle, SLICE_BYTES)
         super().connection_made(self._slices.transport)
 
     def data_received(self, data: bytes) -> None:
         self._slices.received(data)
+
+    def _handle(self, data: bytes) -> None:
+        """Refuse what is not a handshake, such as a POST. websockets waits for its end forever."""
+        super().data_received(data)
+        if self.conn.handshake_exc and not self.handshake_initiated:
+            text = "Invalid WebSocket handshake received."
+            self.logger.warning(text)
+            self.transport.write(refusal(HTTPStatus.BAD_REQUEST, text, self.default_headers))
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
