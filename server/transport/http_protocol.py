@@ -50,6 +50,8 @@ class HTTPProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _reason = BAD_REQUEST
     _refused = False
+    # The cycle that runs or has run last. `cycle` is the one that was received last.
+    _running: Any = None
     _timer: asyncio.TimerHandle | None = None
     _fast_path: FastPath | None = None
     _idle: IdleTimer[Closing] | None = None
@@ -66,6 +68,11 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._idle:
             self._idle.stop(self)
         super().connection_lost(exc)
+        running = self._running
+        if running is not None and not running.response_complete:
+            # uvicorn does this for the last request of a pipeline only.
+            running.disconnected = True
+            running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         self._slices.received(data)
@@ -131,7 +138,7 @@ class HTTPProtocol(HttpToolsProtocol):
             return
         is_new = self.parser.get_http_version() != "1.0"
         cycle.keep_alive = is_new and self.parser.should_keep_alive()
-        self.cycle = cycle  # type: ignore[assignment]
+        self.cycle = self._running = cycle  # type: ignore[assignment]
 
     def on_chunk_header(self) -> None:
         """Raises TooManyChunks."""
@@ -179,6 +186,10 @@ class HTTPProtocol(HttpToolsProtocol):
         ):
             return None
         return self._fast_path.new_cycle(self, self.headers)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _fall_back(self, cycle: FastRequestCycle) -> None:
         """Pass the request to ASGI, with the part of its body that was read."""
