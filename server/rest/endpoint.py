@@ -23,21 +23,43 @@ from server.rest.openapi import openapi
 from server.rest.responses import error_response, result_response
 
 
-def add_rest(
-    app: FastAPI, service: GraphQLService, schema: GraphQLSchema, routes: Sequence[Route]
-) -> None:
-    """Add the routes, and `/openapi.json`, which describes them.
+class Rest:
+    """The routes, and `/openapi.json`, which describes them.
 
     The description needs no token: it reveals only the documents, and `/docs` loads it.
     """
-    by_path: dict[str, dict[str, Route]] = {}
-    for route in routes:
-        by_path.setdefault(route.path, {})[route.method] = route
-    # A path without parameters comes before a path with parameters that matches it, too.
-    for path in sorted(by_path, key=lambda path: path.replace("{", "~")):
-        app.router.routes.append(HTTPRoute(path, RestEndpoint(service, by_path[path])))
-    description = encode_json(openapi(schema, routes))
-    app.add_route("/openapi.json", lambda _: Response(description, media_type=JSON))
+
+    def __init__(self, app: FastAPI, service: GraphQLService, schema: GraphQLSchema) -> None:
+        self._all_routes = app.router.routes
+        self._service = service
+        self._schema = schema
+        self._in_force: Endpoints = ([], b"")
+        app.add_route("/openapi.json", self._describe)
+
+    def endpoints(self, routes: Sequence[Route]) -> "Endpoints":
+        """Return what `replace` takes. Safe in another thread."""
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        # A path without parameters comes before a path with parameters that matches it, too.
+        paths = sorted(by_path, key=lambda path: path.replace("{", "~"))
+        http_routes = [
+            HTTPRoute(path, RestEndpoint(self._service, by_path[path])) for path in paths
+        ]
+        return http_routes, encode_json(openapi(self._schema, routes))
+
+    def replace(self, endpoints: "Endpoints") -> None:
+        """Serve these from now on. Running requests keep theirs."""
+        others = [route for route in self._all_routes if route not in self._in_force[0]]
+        self._all_routes[:] = [*others, *endpoints[0]]
+        self._in_force = endpoints
+
+    async def _describe(self, _: HTTPRequest) -> Response:
+        return Response(self._in_force[1], media_type=JSON)
+
+
+# The description is encoded.
+Endpoints = tuple[list[HTTPRoute], bytes]
 
 
 class RestEndpoint:
@@ -72,7 +94,8 @@ class RestEndpoint:
         if caller.kind is None and service.services().enrolment is not EnrolmentPolicy.OPEN:
             # Checked first: without a token nothing is revealed about the rest.
             raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
-        operation = await service.prepare(Request("", values, None, route.id), caller)
+        request = Request("", values, document_id=route.id, document=route.document)
+        operation = await service.prepare(request, caller)
         route.parameters.check(values)
         log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"
         result, log["outcome"] = await service.run(operation, caller, device)
