@@ -107,6 +107,36 @@ async def test_parser_callbacks_of_pipelined_requests(recorder: type[Recorder]) 
     assert recorder.waiting == [False, True]
 
 
+async def test_disconnect_reaches_the_last_request_of_a_pipeline_only() -> None:
+    """`HTTPProtocol` tells it to the running one, which passes through `_start_asgi_task`."""
+    cycles: list[Any] = []
+    lost: list[list[bool]] = []
+
+    class Reader(HttpToolsProtocol):
+        def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+            cycles.append(cycle)
+            super()._start_asgi_task(cycle, app)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.append([each.disconnected for each in (*cycles, self.cycle)])
+
+    async def never_responds(_: Any, receive: Any, __: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async with serving(never_responds, http=Reader) as (_, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % 3 + b"abc" + POST % 3)
+        await writer.drain()
+        await until(lambda: cycles)
+        writer.transport.abort()
+        await until(lambda: lost)
+        cycles[0].disconnected = True
+        cycles[0].message_event.set()
+    assert lost == [[False, True]]
+
+
 async def test_parser_callbacks_of_large_request(recorder: type[Recorder]) -> None:
     """The body arrives in pieces, between the head and the end."""
     async with serving(http=recorder) as (_, port):
