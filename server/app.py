@@ -12,8 +12,6 @@ from concurrency.connection_guard import ConnectionGuard
 from domain.access.tokens import TokenKind
 from schema.build import build_schema
 from schema.engine.execution import Engine
-from schema.engine.trusted_documents import trusted_documents
-from schema.routes.routes import read_routes
 from server.endpoints.broker_auth import BrokerAuth
 from server.endpoints.health import Readiness
 from server.endpoints.pages import add_pages
@@ -21,12 +19,14 @@ from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.service import GraphQLService, Observers
 from server.graphql.websocket import WebSocketEndpoint
 from server.http.cors import CorsLines, cors_options
+from server.http.default_headers import DefaultHeaders
 from server.lifespan import Components
 from server.observability.access_log import AccessLog, RequestIds
 from server.observability.logs import configure_logging
 from server.observability.metrics import metrics_endpoint
 from server.observability.request_spans import TracedWebSocket
-from server.rest.endpoint import add_rest
+from server.rest.endpoint import Rest
+from server.rest.trusted import Trusted, TrustedFiles, read_files
 from server.runtime.mqtt import Embedded, server_credentials
 from server.settings import Settings, read_settings, warn_of_unknown_variables
 from server.transport.fast_path import PATH, FastPath
@@ -41,8 +41,16 @@ WELCOME = (
 )
 
 
-def create_app(settings: Settings | None = None, embedded: Embedded | None = None) -> FastAPI:
-    """`embedded`: the socket of the embedded broker. If None, the application opens it at start."""
+def create_app(
+    settings: Settings | None = None,
+    embedded: Embedded | None = None,
+    files: TrustedFiles | None = None,
+) -> FastAPI:
+    """`embedded`: the socket of the embedded broker. If None, the application opens it at start.
+
+    `files`: those of the trusted documents, if they were read already.
+    Raises BadTrustedDocument if one is invalid.
+    """
     if settings is None:
         settings = read_settings()
         # Started by a server that does not configure logging, such as plain uvicorn.
@@ -69,12 +77,8 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     app.state.stop = components.stop
     app.state.database_supervisor = database_supervisor
     app.state.broker = components.broker
-    engine = Engine(
-        build_schema(),
-        settings.limits,
-        settings.max_operation_seconds,
-        trusted_documents(settings.trusted_documents),
-    )
+    files = files or read_files(settings.trusted_documents)
+    engine = Engine(build_schema(), settings.limits, settings.max_operation_seconds, files.texts)
     service = GraphQLService(
         engine, database_supervisor, connections, Observers(components.metrics, tracing), settings
     )
@@ -82,12 +86,6 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     app.add_route(PATH, endpoint.__call__, methods=["GET", "POST"])
     websocket = WebSocketEndpoint(service)
     app.router.routes.append(WebSocketRoute(PATH, websocket.__call__))
-    add_rest(
-        app,
-        service,
-        engine.schema,
-        read_routes(engine.schema, engine.trusted, settings.trusted_documents),
-    )
     auth = BrokerAuth(service, server_credentials(settings))
     app.add_route("/mqtt/auth", auth.__call__, methods=["POST"])
     if components.alerts.bot and settings.telegram_webhook_url:
@@ -100,9 +98,12 @@ def create_app(settings: Settings | None = None, embedded: Embedded | None = Non
     readiness = Readiness(database_supervisor, components.supervisor, components.stop)
     app.add_route("/readyz", readiness.__call__)
     add_pages(app, WELCOME)
+    rest = Rest(app, service, engine.schema)
+    app.state.trusted = Trusted(engine, rest, files, settings.trusted_documents)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
     app.add_middleware(RequestIds, on_response=components.metrics.http)
+    app.add_middleware(DefaultHeaders)
     access_log, spans = AccessLog(components.metrics.http), tracing.request_spans
     app.fast_path = FastPath(endpoint, access_log, CorsLines(settings.cors_origins), spans)
     live = RequestIds(websocket.app, on_response=components.metrics.http)

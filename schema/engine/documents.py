@@ -102,18 +102,18 @@ class Documents:
         self._limits = limits
         self._cached: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
-        # A document has several ids, its name first.
-        names = {text: id for id, text in reversed(list(trusted.items()))}
-        by_text = {text: self._read_trusted(name, text) for text, name in names.items()}
-        self._trusted = {id: by_text[text] for id, text in trusted.items()}
+        self.trusted_by_id = self.read_trusted(trusted)
 
-    @property
-    def trusted_by_id(self) -> Mapping[str, Document]:
-        return self._trusted
+    def read_trusted(self, texts: Mapping[str, str]) -> Mapping[str, Document]:
+        """Return documents by id. Safe in another thread. Raises BadTrustedDocument."""
+        # A document has several ids, its name first.
+        names = {text: id for id, text in reversed(list(texts.items()))}
+        by_text = {text: self._read_trusted(name, text) for text, name in names.items()}
+        return {id: by_text[text] for id, text in texts.items()}
 
     def trusted(self, id: str) -> Document:
         """Raises BadDocument if there is no trusted document with this id."""
-        document = self._trusted.get(id)
+        document = self.trusted_by_id.get(id)
         if document is None:
             raise BadDocument(
                 GraphQLError(

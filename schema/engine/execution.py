@@ -61,12 +61,20 @@ class Engine:
         )
         self._persisted = PersistedQueries()
         self._worker = WorkerThread("documents")
-        self._introspections: dict[tuple[str, str | None], ExecutionResult] = {}
+        self._introspections: dict[Plan, ExecutionResult] = {}
 
     @property
     def trusted(self) -> Mapping[str, Document]:
         """Trusted documents by id."""
         return self._documents.trusted_by_id
+
+    def read_trusted(self, texts: Mapping[str, str]) -> Mapping[str, Document]:
+        """Check other trusted documents. Safe in another thread. Raises BadTrustedDocument."""
+        return self._documents.read_trusted(texts)
+
+    def replace_trusted(self, documents: Mapping[str, Document]) -> None:
+        """Use other trusted documents from now on. Prepared operations keep theirs."""
+        self._documents.trusted_by_id = documents
 
     async def prepare(self, request: Request, rights: DocumentRights) -> Operation:
         """Raises BadDocument if the request can't be executed, IntrospectionDisabled,
@@ -92,6 +100,8 @@ class Engine:
         return request
 
     def _find(self, request: Request, rights: DocumentRights) -> Document | None:
+        if request.document is not None:
+            return request.document
         if request.document_id is not None:
             return self._documents.trusted(request.document_id)
         if rights.only_trusted:
@@ -173,16 +183,15 @@ class Engine:
 
     async def _introspect(self, operation: Operation, context: Context) -> ExecutionResult:
         """Read the schema, in the thread. Results are kept: they are the same for all callers."""
-        request = operation.request
-        key = request.query, request.operation_name
-        if key in self._introspections:
-            return self._introspections[key]
+        plan = operation.plan
+        if plan in self._introspections:
+            return self._introspections[plan]
         run = partial(execute_sync, self._executor(operation, context))
         result = await self._worker.run(operation.sender, run)
-        if not request.variables and not result.errors:
+        if not operation.request.variables and not result.errors:
             if len(self._introspections) >= MAX_INTROSPECTIONS:
                 self._introspections.clear()
-            self._introspections[key] = result
+            self._introspections[plan] = result
         return result
 
     async def _compiled(self, operation: Operation, variables: VariableValues) -> Compiled | None:

@@ -15,7 +15,7 @@ class Request:
     """A GraphQL request over any transport.
 
     `document_id`: of a trusted document, instead of `query`. `sha256`: in hex, of `query`, or of a
-    persisted document if `query` is empty.
+    persisted document if `query` is empty. `document`: the one with this id, if already known.
     """
 
     query: str
@@ -23,6 +23,7 @@ class Request:
     operation_name: str | None = None
     document_id: str | None = None
     sha256: str | None = None
+    document: Document | None = None
 
 
 class DocumentRights(NamedTuple):

@@ -25,7 +25,7 @@ class BadTrustedDocument(Exception):
 def trusted_documents(folder: Path | None) -> Mapping[str, str]:
     """Return texts by id. A file in `folder` replaces the built-in one with the same id or alias.
 
-    Raises BadTrustedDocument if a file is invalid.
+    Raises BadTrustedDocument if a file is invalid or can't be read.
     """
     texts = dict(_read(BUILT_IN))
     if folder is not None:
@@ -44,7 +44,11 @@ def _hash(text: str) -> str:
 
 
 def _read(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(folder.glob(f"*{EXTENSION}")):
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(EXTENSION))
+    except OSError as error:
+        raise BadTrustedDocument(f"{folder} can't be read: {error}") from None
+    for path in paths:
         id = path.name.removesuffix(EXTENSION)
         if not ID.fullmatch(id):
             raise BadTrustedDocument(f"{path}: name it in letters, digits, '_', '.' and '-'.")

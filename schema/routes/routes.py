@@ -82,7 +82,18 @@ def read_routes(
 
     Raises BadTrustedDocument if a route is invalid.
     """
-    lines = _lines(BUILT_IN) | (_lines(folder) if folder else {})
+    return routes_of(schema, documents, route_lines(folder))
+
+
+def route_lines(folder: Path | None) -> Mapping[str, str]:
+    """Return document ids by method and path. Raises BadTrustedDocument if a line is invalid."""
+    return _lines(BUILT_IN) | (_lines(folder) if folder else {})
+
+
+def routes_of(
+    schema: GraphQLSchema, documents: Mapping[str, Document], lines: Mapping[str, str]
+) -> list[Route]:
+    """`lines`: as returned by `route_lines`. Raises BadTrustedDocument if a route is invalid."""
     routes = [_route(schema, documents, line, id) for line, id in lines.items()]
     paths: dict[str, str] = {}
     for route in routes:

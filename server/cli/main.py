@@ -1,7 +1,6 @@
 """The command `rollcall`."""
 
 import logging
-import signal
 import socket
 import sys
 from dataclasses import replace
@@ -27,6 +26,8 @@ from server.cli.database_name import which_database
 from server.cli.notify import notify
 from server.cli.tokens import tokens
 from server.observability.logs import configure_logging
+from server.rest.trusted import Trusted
+from server.runtime.hangup import Hangup
 from server.runtime.mqtt import Embedded
 from server.runtime.processes import ProcessPool, StartFailed
 from server.runtime.shared_flag import SharedFlag
@@ -53,6 +54,8 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server. Without ROLLCALL_DATABASE_URL it starts an embedded PostgreSQL."""
+    hangup = Hangup()
+    hangup.catch()
     settings = settings_or_exit()
     host, port = host or settings.host, settings.port if port is None else port
     settings = settings.model_copy(
@@ -69,7 +72,7 @@ def serve(
     except BadTrustedDocument as bad:
         _exit_with(f"ROLLCALL_TRUSTED_DOCUMENTS: {bad}")
     if settings.workers == 1:
-        reason = _serve(application, settings, listening, broker)
+        reason = _serve(application, settings, listening, broker, hangup)
         if reason:
             _exit_with(reason)
         return
@@ -78,10 +81,15 @@ def serve(
         # Process 0 runs the embedded broker. The others only need its address.
         embedded = replace(broker, in_other_process=number > 0) if broker else None
         welcome = first and number == 0
-        return _serve(create_app(settings, embedded), settings, listening, broker, welcome=welcome)
+        hangup.catch()
+        application = create_app(settings, embedded, trusted.files)
+        return _serve(application, settings, listening, broker, hangup, welcome=welcome)
 
+    # This process serves nothing, but checks the documents for all workers, also later ones.
+    trusted: Trusted = application.state.trusted
     try:
-        ProcessPool(settings.workers, work, settings.drain_seconds).run()
+        pool = ProcessPool(settings.workers, work, settings.drain_seconds)
+        pool.run(hangup, trusted.reload_now)
     except StartFailed as error:
         _exit_with(str(error))
 
@@ -96,12 +104,13 @@ def _serve(
     settings: Settings,
     listening: socket.socket,
     broker: Embedded | None,
+    hangup: Hangup,
     *,
     welcome: bool = True,
 ) -> str | None:
     """Serve until a signal. Return the reason in one line if it can't start, else None."""
-    _stop_with_the_terminal()
     server = server_for(application, settings)
+    server.reload_requested = hangup.take
     server.alone = True
     if welcome:
         server.started_up = partial(_welcome, settings, listening, broker)
@@ -118,12 +127,6 @@ def _welcome(settings: Settings, listening: socket.socket, broker: Embedded | No
     if broker:
         port = broker.listening.getsockname()[1]
         typer.echo(f"Rollcall: MQTT at {reachable(host, port)}")
-
-
-def _stop_with_the_terminal() -> None:
-    """Handle SIGHUP of a closed terminal as SIGTERM. By default PostgreSQL would stay running."""
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 @app.command()

@@ -4,6 +4,7 @@ The format is that of EMQX's HTTP authenticator and HTTP authorizer.
 """
 
 import json
+from collections.abc import Mapping
 from secrets import compare_digest
 from typing import Any
 
@@ -28,7 +29,8 @@ class BrokerAuth:
     """`server`: user name and password of this server at the broker, if any.
 
     200 with `result` allow, deny or ignore. 401 without a viewer's or admin's token of the whole
-    fleet, 400 for another format, 503 while the database is not available.
+    fleet, 400 for another format, 408 or 413 for a body that is too slow or too large, 503 while
+    the database is not available.
     """
 
     def __init__(self, service: GraphQLService, server: tuple[str | None, str | None]) -> None:
@@ -45,7 +47,7 @@ class BrokerAuth:
         except (Unauthenticated, Unavailable) as error:
             return _failed(RESPONSES[error.code].status, str(error))
         except BadRequest as error:
-            return _failed(error.status, error.message)
+            return _failed(error.status, error.message, error.headers)
 
     async def _check_caller(self, http: Request) -> None:
         try:
@@ -114,5 +116,5 @@ def _result(allowed: bool, *, is_superuser: bool = False) -> Response:
     return JSONResponse({"result": "allow" if allowed else "deny", "is_superuser": is_superuser})
 
 
-def _failed(status: int, message: str) -> Response:
-    return JSONResponse({"result": "ignore", "message": message}, status)
+def _failed(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"result": "ignore", "message": message}, status, headers)

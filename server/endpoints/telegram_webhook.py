@@ -37,7 +37,7 @@ class TelegramWebhook:
         except ValueError:
             return PlainTextResponse("The body is not an update.\n", 400)
         except BadRequest as error:
-            return PlainTextResponse(f"{error.message}\n", error.status)
+            return PlainTextResponse(f"{error.message}\n", error.status, error.headers)
         return PlainTextResponse("")
 
 

@@ -1,6 +1,5 @@
 """GraphQL over HTTP: `/graphql` for queries, mutations and streams of server-sent events."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,11 +29,6 @@ from server.graphql.service import GraphQLService
 from server.graphql.sse import EventStream
 from server.http.body import JSON, BadRequest
 from server.http.errors import RESPONSES
-
-BODY_SECONDS = 20
-TOO_SLOW = BadRequest(
-    408, f"Send the body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
-)
 
 
 @dataclass(slots=True)
@@ -137,11 +131,7 @@ class GraphQLEndpoint:
     async def _read(self, http: HTTPRequest, media: str | None) -> GraphQLHTTPRequest:
         if media is None:
             raise BadRequest(406, f"Accept {GRAPHQL}, {JSON} or {EVENTS}.")
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                request = await read_request(http, self.service.settings.max_body_bytes)
-        except TimeoutError:
-            raise TOO_SLOW from None
+        request = await read_request(http, self.service.settings.max_body_bytes)
         return GraphQLHTTPRequest(
             request,
             http.method,

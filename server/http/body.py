@@ -1,5 +1,6 @@
 """Reads bodies and checks headers of HTTP requests, with limits."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ JSON = "application/json"
 # For a page of another site, browsers send these only after a CORS preflight request.
 PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight")
 SAME_SITE = ("same-origin", "none")
+BODY_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,16 @@ class BadRequest(Exception):
     headers: Mapping[str, str] | None = None
 
 
+TOO_SLOW = BadRequest(
+    408, f"Send the body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
+)
+
+
 async def read_object(http: HTTPRequest, max_bytes: int) -> dict[str, Any]:
     """Read a body that is a JSON object.
 
-    Raises BadRequest if it is anything else, ClientDisconnect if the client disconnects.
+    Raises BadRequest if it is anything else or arrives too late, ClientDisconnect if the client
+    disconnects.
     """
     _check_content(http.headers)
     values = parse_json(await read_body(http, max_bytes), "The body")
@@ -38,7 +46,10 @@ async def read_object(http: HTTPRequest, max_bytes: int) -> dict[str, Any]:
 
 
 async def read_body(http: HTTPRequest, max_bytes: int) -> bytes:
-    """Raises BadRequest if the body has more than `max_bytes`."""
+    """Raises BadRequest if the body has more than `max_bytes`, or takes more than BODY_SECONDS.
+
+    Raises ClientDisconnect if the client disconnects.
+    """
     too_large = BadRequest(
         413, f"The body may have at most {max_bytes} bytes.", "OVER_LIMIT", {"Connection": "close"}
     )
@@ -46,10 +57,14 @@ async def read_body(http: HTTPRequest, max_bytes: int) -> bytes:
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > max_bytes:  # noqa: PLR2004
         raise too_large
     body = bytearray()
-    async for chunk in http.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in http.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_large
+    except TimeoutError:
+        raise TOO_SLOW from None
     return bytes(body)
 
 

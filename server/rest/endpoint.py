@@ -1,6 +1,5 @@
 """REST routes, such as `GET /topics/{id}`. Each executes a trusted document."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from domain.errors import ErrorCode, InputError, RollcallError, Unauthenticated
 from schema.engine.documents import BadDocument
 from schema.engine.operation import Request
 from schema.routes.routes import Route
-from server.graphql.endpoint import BODY_SECONDS, TOO_SLOW
 from server.graphql.outcomes import describe_error, describe_result, error_label
 from server.graphql.responses import encode_json
 from server.graphql.service import GraphQLService
@@ -25,21 +23,43 @@ from server.rest.openapi import openapi
 from server.rest.responses import error_response, result_response
 
 
-def add_rest(
-    app: FastAPI, service: GraphQLService, schema: GraphQLSchema, routes: Sequence[Route]
-) -> None:
-    """Add the routes, and `/openapi.json`, which describes them.
+class Rest:
+    """The routes, and `/openapi.json`, which describes them.
 
     The description needs no token: it reveals only the documents, and `/docs` loads it.
     """
-    by_path: dict[str, dict[str, Route]] = {}
-    for route in routes:
-        by_path.setdefault(route.path, {})[route.method] = route
-    # A path without parameters comes before a path with parameters that matches it, too.
-    for path in sorted(by_path, key=lambda path: path.replace("{", "~")):
-        app.router.routes.append(HTTPRoute(path, RestEndpoint(service, by_path[path])))
-    description = encode_json(openapi(schema, routes))
-    app.add_route("/openapi.json", lambda _: Response(description, media_type=JSON))
+
+    def __init__(self, app: FastAPI, service: GraphQLService, schema: GraphQLSchema) -> None:
+        self._all_routes = app.router.routes
+        self._service = service
+        self._schema = schema
+        self._in_force: Endpoints = ([], b"")
+        app.add_route("/openapi.json", self._describe)
+
+    def endpoints(self, routes: Sequence[Route]) -> "Endpoints":
+        """Return what `replace` takes. Safe in another thread."""
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        # A path without parameters comes before a path with parameters that matches it, too.
+        paths = sorted(by_path, key=lambda path: path.replace("{", "~"))
+        http_routes = [
+            HTTPRoute(path, RestEndpoint(self._service, by_path[path])) for path in paths
+        ]
+        return http_routes, encode_json(openapi(self._schema, routes))
+
+    def replace(self, endpoints: "Endpoints") -> None:
+        """Serve these from now on. Running requests keep theirs."""
+        others = [route for route in self._all_routes if route not in self._in_force[0]]
+        self._all_routes[:] = [*others, *endpoints[0]]
+        self._in_force = endpoints
+
+    async def _describe(self, _: HTTPRequest) -> Response:
+        return Response(self._in_force[1], media_type=JSON)
+
+
+# The description is encoded.
+Endpoints = tuple[list[HTTPRoute], bytes]
 
 
 class RestEndpoint:
@@ -74,7 +94,8 @@ class RestEndpoint:
         if caller.kind is None and service.services().enrolment is not EnrolmentPolicy.OPEN:
             # Checked first: without a token nothing is revealed about the rest.
             raise Unauthenticated("This needs a token: send `Authorization: Bearer <token>`.")
-        operation = await service.prepare(Request("", values, None, route.id), caller)
+        request = Request("", values, document_id=route.id, document=route.document)
+        operation = await service.prepare(request, caller)
         route.parameters.check(values)
         log["operation"], log["actor"], log["outcome"] = operation.label, caller, "failed"
         result, log["outcome"] = await service.run(operation, caller, device)
@@ -90,7 +111,7 @@ class RestEndpoint:
         if route.has_body and http.query_params:
             raise BadRequest(400, "Send the values in the JSON body, not in the query.")
         if route.has_body and _has_body(http):
-            values = await self._body(http)
+            values = await read_object(http, self._service.settings.max_body_bytes)
         else:
             check_preflight(http.headers)
             values = {} if route.has_body else _query_values(http, route)
@@ -100,13 +121,6 @@ class RestEndpoint:
                 raise InputError.at(name, message, ErrorCode.INVALID)
             values[name] = route.parameters.by_name[name].parse([text])
         return values
-
-    async def _body(self, http: HTTPRequest) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await read_object(http, self._service.settings.max_body_bytes)
-        except TimeoutError:
-            raise TOO_SLOW from None
 
 
 def _query_values(http: HTTPRequest, route: Route) -> dict[str, Any]:

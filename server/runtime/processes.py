@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 
+from server.runtime.hangup import Hangup
 from server.runtime.stopping import FORCE_SECONDS
 
 log = logging.getLogger("rollcall.workers")
@@ -20,13 +22,11 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 # Seconds. A worker that ran longer resets the pause.
 STEADY_SECONDS = 10.0
+MAX_WAKES = 1_000
 # Seconds. Slightly longer than a forced stop of a server takes.
 STOP_SECONDS = FORCE_SECONDS + 0.2
 
-STOPPING = [
-    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
-]
-
+STOPPING = [signal.SIGTERM, signal.SIGINT]
 
 # The exit status of a worker that can't start (EX_CONFIG of sysexits.h).
 CANT_START = 78
@@ -61,18 +61,22 @@ class ProcessPool:
         self._reasons = self._fork.SimpleQueue()
         # Never written to. Workers read the end of file when this process ends.
         self._lifeline_read, self._lifeline_write = os.pipe()
+        # Written to by the handler of SIGHUP.
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
 
-    def run(self) -> None:
-        """Run until a signal, then end all workers.
+    def run(self, hangup: Hangup, reload: Callable[[], bool]) -> None:
+        """Run until a signal, then end all workers. Pass SIGHUP on if `reload` returns True.
 
         Raises CantStart if a first worker of its number can't start.
         """
         for each in STOPPING:
             signal.signal(each, _stop)
+        hangup.catch(self._wake)
         try:
             for number in range(self._count):
                 self._start(number)
-            self._replace_ended()
+            self._watch(hangup, reload)
         except _Stop:
             pass
         finally:
@@ -80,10 +84,15 @@ class ProcessPool:
                 signal.signal(each, signal.SIG_IGN)
             self._end_all()
 
-    def _replace_ended(self) -> None:
+    def _watch(self, hangup: Hangup, reload: Callable[[], bool]) -> None:
+        """Replace the workers that end, and pass SIGHUP on."""
         pause = FIRST_PAUSE_SECONDS
         while True:
-            wait([process.sentinel for process in self._running.values()])
+            sentinels = [process.sentinel for process in self._running.values()]
+            if self._wake_read in wait([*sentinels, self._wake_read]):
+                os.read(self._wake_read, MAX_WAKES)
+            if hangup.take() and reload():
+                self._reload_all()
             for number, process in list(self._running.items()):
                 if process.is_alive():
                     continue
@@ -92,6 +101,16 @@ class ProcessPool:
                 pause = FIRST_PAUSE_SECONDS if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
                 time.sleep(pause)
                 self._start(number)
+
+    def _wake(self) -> None:
+        """For the signal handler. A full pipe wakes the process, too."""
+        with suppress(BlockingIOError):
+            os.write(self._wake_write, b"x")
+
+    def _reload_all(self) -> None:
+        for process in self._running.values():
+            if process.is_alive() and process.pid:
+                os.kill(process.pid, signal.SIGHUP)
 
     def _record_exit(self, number: int, code: int | None) -> None:
         """Log the exit. Raises CantStart if a first worker can't start."""

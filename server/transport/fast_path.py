@@ -18,14 +18,14 @@ from concurrency.idle_timer import IdleTimer
 from db.reads.reads import TokenRecord
 from domain.errors import RollcallError
 from schema.engine.operation import Request
-from server.graphql.endpoint import TOO_SLOW, EncodedResponse, GraphQLEndpoint, GraphQLHTTPRequest
+from server.graphql.endpoint import EncodedResponse, GraphQLEndpoint, GraphQLHTTPRequest
 from server.graphql.request import GRAPHQL, request_of
 from server.graphql.sse import EventStream
-from server.http.body import JSON, BadRequest
+from server.http.body import JSON, TOO_SLOW, BadRequest
 from server.http.cors import CorsLines
 from server.observability.access_log import HEADER, INTERNAL, AccessLog, RequestRecord
 from server.observability.request_spans import RequestSpan, RequestSpans
-from server.transport.header_lines import DefaultLines, Headers, header_line
+from server.transport.header_lines import DefaultLines, Headers, response_lines
 
 PATH = "/graphql"
 URL = PATH.encode()
@@ -47,7 +47,6 @@ FORWARDED = b"x-forwarded-for"
 FORWARDED_SCHEME = b"x-forwarded-proto"
 # Headers that change how a request has to be read.
 UNUSUAL = frozenset({b"content-encoding", b"expect", b"upgrade"})
-CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (JSON, GRAPHQL)}
 
 
 class Connection(Protocol):
@@ -286,14 +285,9 @@ class FastRequestCycle:
         if self.disconnected:
             return
         record.status = response.status
-        head = [
-            STATUS_LINE[response.status],
-            b"content-type: %b\r\ncontent-length: %d\r\n%b: %b\r\n"
-            % (CONTENT_TYPES[response.media], len(response.body), HEADER, record.id),
-        ]
+        head = [STATUS_LINE[response.status], response_lines(response, record.id)]
         if cors := self._fast_path.cors.encode(self._headers.get(b"origin")):
             head.append(cors)
-        if response.headers:
-            head += [header_line(name, value) for name, value in response.headers.items()]
-            self.keep_alive = self.keep_alive and "Connection" not in response.headers
+        if response.headers and "Connection" in response.headers:
+            self.keep_alive = False
         self._connection.send_response(self, [*head, b"\r\n", response.body])

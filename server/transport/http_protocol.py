@@ -1,16 +1,19 @@
 """uvicorn's HTTP protocol, with limits that it leaves to a reverse proxy, and the fast path."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from concurrency.connection_guard import ConnectionGuard, GuardedConnection
 from concurrency.idle_timer import IdleTimer
-from server.graphql.endpoint import BODY_SECONDS
 from server.http.authenticated import AUTHENTICATED
+from server.http.body import BODY_SECONDS
 from server.transport.fast_path import MAX_FAST_BODY_BYTES, URL, Closing, FastPath, FastRequestCycle
+from server.transport.header_lines import refusal
+from server.transport.host import has_valid_host
+from server.transport.proxies import address, is_proxy, url_scheme
 from server.transport.slices import Slices, TooMuch
 
 MAX_HEAD_BYTES = 32_768
@@ -21,35 +24,35 @@ SLICE_BYTES = 16_384
 FEW_CHUNKS, MIN_CHUNK_BYTES = 256, 16
 HEAD_SECONDS = 20
 CLOSE = b"connection: close\r\n"
-
-BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
-    b"Content-Length: 0\r\n\r\n"
-)
-TOO_LARGE = b"HTTP/1.1 431 Headers Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-
-class HeadTooLarge(Exception):
-    """Stops the parser."""
+BAD_REQUEST = (HTTPStatus.BAD_REQUEST, "Invalid HTTP request received.")
+BAD_HOST = (HTTPStatus.BAD_REQUEST, "Send one valid Host header.")
+TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large.")
+BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections: try again soon.")
+RETRY_AFTER = (b"retry-after", b"5")
 
 
-class TooManyChunks(Exception):
+class StopParsing(Exception):
     """Stops the parser."""
 
 
 class HTTPProtocol(HttpToolsProtocol):
     """Limits the time and size of a request's head, and handles large data in slices.
 
+    Refuses a request without a valid Host header (RFC 9112, section 3.2).
+
     Requests for the application's `fast_path` start there once their body is complete. uvicorn
     passes all others to ASGI.
     """
 
     _in_head = True
-    _head_too_large = False
     _in_message = False
     _message_bytes = 0
     _guarded: GuardedConnection | None = None
     _head_bytes = 0
+    _reason = BAD_REQUEST
+    _refused = False
+    # The cycle that runs or has run last. `cycle` is the one that was received last.
+    _running: Any = None
     _timer: asyncio.TimerHandle | None = None
     _fast_path: FastPath | None = None
     _idle: IdleTimer[Closing] | None = None
@@ -71,13 +74,14 @@ class HTTPProtocol(HttpToolsProtocol):
             return True
         host = self.client[0] if self.client else None
         # A proxy has the connections of many clients, and its own limits.
-        by_proxy = isinstance(self.app, ProxyHeadersMiddleware) and host in self.app.trusted_hosts
-        self._guarded = guard.open(None if by_proxy else host)
+        self._guarded = guard.open(None if is_proxy(self.app, host) else host)
         self._slices.guard(self._guarded)
         return self._guarded is not None
 
     def _refuse_busy(self) -> None:
-        self.transport.write(BUSY)
+        self._refused = True
+        headers = [*self.server_state.default_headers, RETRY_AFTER]
+        self.transport.write(refusal(*BUSY, headers))
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,6 +91,11 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._idle:
             self._idle.stop(self)
         super().connection_lost(exc)
+        running = self._running
+        if running is not None and not running.response_complete:
+            # uvicorn does this for the last request of a pipeline only.
+            running.disconnected = True
+            running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -95,14 +104,18 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refuse_busy()
 
     def _handle(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._idle:
             self._idle.stop(self)
+        earlier: Any = self.cycle
+        responded = earlier is not None and earlier.response_complete
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse_head()
-        self._start_read_timer()
+                self._refuse(*TOO_LARGE)
+        self._start_read_timer(left_over=responded and self.cycle is earlier)
         self._message_bytes = self._message_bytes + len(data) if self._in_message else 0
         self._hand_over()
 
@@ -112,15 +125,19 @@ class HTTPProtocol(HttpToolsProtocol):
         if protocol is not self and (rest := self._slices.take_all()):
             protocol.data_received(rest)  # type: ignore[attr-defined]
 
-    def _refuse_head(self) -> None:
-        self.transport.write(TOO_LARGE)
-        self.transport.close()
+    def send_400_response(self, _: str) -> None:
+        self._refuse(*self._reason)
 
-    def send_400_response(self, msg: str) -> None:
-        if self._head_too_large:
-            self._refuse_head()
-        else:
-            super().send_400_response(msg)
+    def _refuse(self, status: HTTPStatus, text: str) -> None:
+        """Answer a malformed request, and close the connection."""
+        self._refused = True
+        cycle: Any = self.cycle
+        if self._in_head and cycle is not None and not cycle.response_complete:
+            # Responses to earlier requests come first. The last one closes the connection.
+            cycle.keep_alive = False
+            return
+        self.transport.write(refusal(status, text, self.server_state.default_headers))
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -129,13 +146,17 @@ class HTTPProtocol(HttpToolsProtocol):
         self._chunks = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Raises HeadTooLarge."""
+        """Raises StopParsing if there are too many headers."""
         if len(self.headers) >= MAX_HEADERS:
-            self._head_too_large = True
-            raise HeadTooLarge
+            self._reason = TOO_LARGE
+            raise StopParsing
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Raises StopParsing if the Host header is invalid."""
+        if not has_valid_host(self.url, self.headers, self.parser.get_http_version()):
+            self._reason = BAD_HOST
+            raise StopParsing
         self._in_head = False
         self._stop_read_timer()
         cycle = self._new_fast_cycle()
@@ -144,13 +165,13 @@ class HTTPProtocol(HttpToolsProtocol):
             return
         is_new = self.parser.get_http_version() != "1.0"
         cycle.keep_alive = is_new and self.parser.should_keep_alive()
-        self.cycle = cycle  # type: ignore[assignment]
+        self.cycle = self._running = cycle  # type: ignore[assignment]
 
     def on_chunk_header(self) -> None:
-        """Raises TooManyChunks."""
+        """Raises StopParsing."""
         self._chunks += 1
         if self._chunks > FEW_CHUNKS and self._body_bytes < self._chunks * MIN_CHUNK_BYTES:
-            raise TooManyChunks
+            raise StopParsing
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -183,6 +204,10 @@ class HTTPProtocol(HttpToolsProtocol):
         ):
             return None
         return self._fast_path.new_cycle(self, self.headers)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _fall_back(self, cycle: FastRequestCycle) -> None:
         """Pass the request to ASGI, with the part of its body that was read."""
@@ -220,11 +245,7 @@ class HTTPProtocol(HttpToolsProtocol):
         return address(self.app, self.client, forwarded.decode("latin-1") if forwarded else None)
 
     def url_scheme(self, forwarded: bytes | None) -> str:
-        """Return http or https, by the rules of uvicorn's ProxyHeadersMiddleware."""
-        scheme = forwarded.decode("latin-1").strip() if forwarded else ""
-        host = self.client[0] if self.client else None
-        is_trusted = isinstance(self.app, ProxyHeadersMiddleware) and host in self.app.trusted_hosts
-        return scheme if is_trusted and scheme in ("http", "https") else self.scheme or "http"
+        return url_scheme(self.app, self.client, forwarded) or self.scheme or "http"
 
     @property
     def http_version(self) -> str:
@@ -256,10 +277,12 @@ class HTTPProtocol(HttpToolsProtocol):
             self.response_sent()
             self._idle.start(self, self.loop)
 
-    def _start_read_timer(self) -> None:
-        """Limit the time for a head, or for the body of a fast cycle.
+    def _start_read_timer(self, *, left_over: bool = False) -> None:
+        """Limit the time for a head, for the body of a fast cycle, and for left-over data.
 
         A late head closes the connection. A late body is answered, which closes it, too.
+        `left_over`: data was received that belongs to no running request, such as the rest of a
+        refused body, or empty lines. uvicorn has stopped its idle timeout.
         """
         if self._timer:
             return
@@ -268,17 +291,10 @@ class HTTPProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
         elif cycle.__class__ is FastRequestCycle and cycle.reading:
             self._timer = self.loop.call_later(BODY_SECONDS, cycle.too_slow)
+        elif left_over and self.transport.get_protocol() is self:
+            self._timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
 
     def _stop_read_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-
-def address(app: Any, client: tuple[str, int] | None, forwarded: str | None) -> str | None:
-    """Return the client's address, by the rules of uvicorn's ProxyHeadersMiddleware."""
-    host = client[0] if client else None
-    proxies = app.trusted_hosts if isinstance(app, ProxyHeadersMiddleware) else ()
-    if not forwarded or not proxies or host not in proxies:
-        return host
-    return proxies.get_trusted_client_address(forwarded)[0] or host

@@ -1,5 +1,6 @@
 """The listening sockets, and the server with a graceful stop."""
 
+import asyncio
 import gc
 import logging
 import socket
@@ -32,12 +33,15 @@ class Server(uvicorn.Server):
     """Asks subscribers to reconnect, before it waits for running requests.
 
     `alone`: nothing else runs in the process. `started_up`: called once the port answers.
-    `failure`: the reason in one line, if the server has ended by itself.
+    `failure`: the reason in one line, if the server has ended by itself. `reload_requested`: asked
+    ten times a second whether to read the trusted documents again.
     """
 
     alone = False
     failure: str | None = None
     started_up: Callable[[], None] | None = None
+    reload_requested: Callable[[], bool] | None = None
+    _reloading: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -49,6 +53,18 @@ class Server(uvicorn.Server):
             gc.set_threshold(*GC_THRESHOLDS)
         if self.started_up and not self.should_exit:
             self.started_up()
+
+    async def on_tick(self, counter: int) -> bool:
+        is_reloading = self._reloading is not None and not self._reloading.done()
+        if self.reload_requested and not is_reloading and self.reload_requested():
+            self._reloading = asyncio.create_task(self._reload())
+        return await super().on_tick(counter)
+
+    async def _reload(self) -> None:
+        try:
+            await self._app.state.trusted.reload()
+        except Exception:
+            log.exception("The trusted documents could not be read again.")
 
     def give_up(self, reason: str) -> None:
         """Stop gracefully, because of an error that a retry can't heal."""

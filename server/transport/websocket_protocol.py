@@ -5,13 +5,16 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from server.graphql.websocket import WRITE
 from server.http.authenticated import AUTHENTICATED
+from server.http.default_headers import NO_SNIFF, NO_STORE
 from server.transport.fast_path import PATH
-from server.transport.http_protocol import address
+from server.transport.header_lines import refusal
+from server.transport.proxies import address
 from server.transport.slices import Slices, TooMuch
 
 MAX_FRAGMENTS = 1_000
@@ -19,6 +22,16 @@ MAX_FRAGMENTS = 1_000
 SLICE_BYTES = 4_096
 MEDIUM_FRAME = 126
 LARGE_FRAME = 65_536
+
+
+class Handshake(ServerProtocol):
+    """Adds the headers of every response to a handshake's refusal."""
+
+    def reject(self, status: Any, text: str) -> Response:
+        response = super().reject(status, text)
+        for name, value in (NO_SNIFF, NO_STORE):
+            response.headers[name.decode()] = value.decode()
+        return response
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -29,6 +42,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """
 
     _message_bytes = 0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.conn.logger)
 
     def connection_made(self, transport: Any) -> None:
         self._slices = Slices(transport, self._handle, SLICE_BYTES)
@@ -48,15 +65,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         except TooMuch:
             self.transport.abort()
 
-    def _handle(self, data: bytes) -> None:
-        self._message_bytes += len(data)
-        super().data_received(data)
-
     async def receive(self) -> Any:
         message = await super().receive()
         if self._slices.guarded and self.queue.empty():
             self._slices.guarded.keep(self._message_bytes + self._slices.size)
         return message
+
+    def _handle(self, data: bytes) -> None:
+        """Refuse what is not a handshake, such as a POST. websockets waits for its end forever."""
+        self._message_bytes += len(data)
+        super().data_received(data)
+        if self.conn.handshake_exc and not self.handshake_initiated:
+            text = "Invalid WebSocket handshake received."
+            self.logger.warning(text)
+            self.transport.write(refusal(HTTPStatus.BAD_REQUEST, text, self.default_headers))
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

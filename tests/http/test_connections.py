@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from server.graphql import endpoint
 from server.settings import Settings
-from server.transport import fast_path, http_protocol
+from server.transport import fast_path
 from tests.conftest import changed
 from tests.events.live.serving import Instance, instance
 from tests.support.waiting import WAIT_SECONDS
@@ -133,20 +132,3 @@ async def test_clients_that_disconnect_before_the_response(settings: Settings) -
         async with connected(one) as (reader, writer):
             writer.write(HEAD + b"Content-Length: 26\r\n\r\n" + BODY)
             assert (await read_response(reader))[0].startswith(b"HTTP/1.1 200 ")
-
-
-@pytest.mark.parametrize("sent", [b"", b'{"query": "{ fl'])
-async def test_missing_body_times_out_with_408(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, sent: bytes
-) -> None:
-    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.5)
-    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.5)
-    async with instance(settings) as one:
-        url = httpx.URL(one.url)
-        reader, writer = await asyncio.open_connection(url.host, url.port)
-        head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        writer.write(head + b"Content-Length: 50\r\n\r\n" + sent)
-        async with asyncio.timeout(WAIT_SECONDS):
-            answer = await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-    assert answer.startswith(b"HTTP/1.1 408 ")

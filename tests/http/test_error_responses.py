@@ -38,8 +38,11 @@ BODY_BYTES = 5_000
 
 
 def error_headers(response: httpx.Response) -> dict[str, str]:
-    """The headers that tell a client what to do about an error."""
-    return {name: response.headers[name] for name in ERROR_HEADERS if name in response.headers}
+    """The headers that tell a client what to do about an error, except the default ones."""
+    found = {name: response.headers[name] for name in ERROR_HEADERS if name in response.headers}
+    if found.get("cache-control") == "no-store":
+        del found["cache-control"]
+    return found
 
 
 def bearer(token: str | None) -> dict[str, str]:

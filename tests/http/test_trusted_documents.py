@@ -185,3 +185,15 @@ async def test_boot_request_and_response_size(settings: Settings, capsys: Any) -
     assert json.loads(payload)["data"]["me"]["c"]["v"] == 1
     assert sent <= 200
     assert len(answer) + length <= 350
+
+
+async def test_documents_that_read_the_schema_have_their_own_results(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "one.graphql").write_text("{ __schema { queryType { name } } }")
+    (tmp_path / "two.graphql").write_text("{ __schema { mutationType { name } } }")
+    async with served(changed(settings, trusted_documents=str(tmp_path))) as api:
+        for _ in range(2):
+            assert await ask(api, ADMIN, "one") == {"__schema": {"queryType": {"name": "Query"}}}
+            found = await ask(api, ADMIN, "two")
+            assert found == {"__schema": {"mutationType": {"name": "Mutation"}}}

@@ -112,11 +112,3 @@ async def test_server_responds_while_draining(tmp_path: Path, twice: bool) -> No
         assert twice or time.monotonic() - since > drain
     finally:
         server.kill()
-
-
-async def test_sighup_stops_server_and_postgres(server: ServerProcess) -> None:
-    assert server.process
-    assert server.postgres_pid
-    server.process.send_signal(signal.SIGHUP)
-    assert await stopped(server) == -signal.SIGTERM
-    assert not (server.data_dir / "postgres" / "postmaster.pid").exists()

@@ -37,14 +37,14 @@ async def request(app: Any, method: str, path: str) -> httpx.Response:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PROPFIND"])
 async def test_route_to_asgi_app_accepts_all_methods(method: str) -> None:
-    """`add_rest` in `rest/endpoint` appends such routes. The endpoint checks the method."""
+    """`Rest` in `rest/endpoint` appends such routes. The endpoint checks the method."""
     app = plain_app()
     app.router.routes.append(Route("/a/{id}", AsgiApp()))
     assert (await request(app, method, "/a/5")).text == method + "{'id': '5'}"
 
 
 async def test_first_matching_route_is_used() -> None:
-    """The reason why `add_rest` sorts the routes."""
+    """The reason why `Rest` sorts the routes."""
     app = plain_app()
     app.router.routes.append(Route("/a/b", AsgiApp()))
     app.router.routes.append(Route("/a/{id}", AsgiApp()))

@@ -161,6 +161,28 @@ async def test_invalid_handshake_is_answered_with_400(recorder: type[Recorder]) 
     assert recorder.calls == [("handle_connect", 400)]
 
 
+async def test_request_that_is_no_handshake_sets_its_exception_only() -> None:
+    """`WebSocketProtocol` answers it: uvicorn and websockets do not."""
+    found: list[tuple[bool, bool]] = []
+
+    class Reader(WebSocketsSansIOProtocol):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            found.append((self.conn.handshake_exc is not None, self.handshake_initiated))
+            self.transport.close()
+
+    async with serving(ws=Reader) as (_, port):
+        assert await exchange(port, HANDSHAKE.replace(b"GET", b"POST")) == b""
+    assert found == [(True, False)]
+
+
+async def test_reject_makes_the_response_to_a_refused_handshake() -> None:
+    """`Handshake` adds headers to it."""
+    async with serving(ws=WebSocketProtocol) as (_, port):
+        refused = await exchange(port, HANDSHAKE.replace(b"Version: 13", b"Version: 12"))
+    assert b"\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n" in refused
+
+
 async def test_unanswered_ping_calls_keepalive_timeout(recorder: type[Recorder]) -> None:
     """`keepalive_timeout` is called once and ends the connection."""
     async with serving(ws=recorder, ws_ping_interval=0.05, ws_ping_timeout=0.05) as (_, port):
