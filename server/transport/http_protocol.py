@@ -72,8 +72,8 @@ class HTTPProtocol(HttpToolsProtocol):
         guard: ConnectionGuard | None = getattr(self.config.app, "guard", None)
         if guard is None:
             return True
-        host = self.client[0] if self.client else None
         # A proxy has the connections of many clients, and its own limits.
+        host = self.client[0] if self.client else None
         self._guarded = guard.open(None if is_proxy(self.app, host) else host)
         self._slices.guard(self._guarded)
         return self._guarded is not None
@@ -168,7 +168,6 @@ class HTTPProtocol(HttpToolsProtocol):
         self.cycle = self._running = cycle  # type: ignore[assignment]
 
     def on_chunk_header(self) -> None:
-        """Raises StopParsing."""
         self._chunks += 1
         if self._chunks > FEW_CHUNKS and self._body_bytes < self._chunks * MIN_CHUNK_BYTES:
             raise StopParsing
@@ -224,8 +223,9 @@ class HTTPProtocol(HttpToolsProtocol):
         for name, value in headers:
             super().on_header(name, value)
         super().on_headers_complete()
-        # The application starts after this.
-        self.scope[AUTHENTICATED] = self.authenticated  # type: ignore[literal-required]
+        if self._guarded:
+            # The application starts after this.
+            self.scope[AUTHENTICATED] = self.authenticated  # type: ignore[literal-required]
 
     def on_response_complete(self) -> None:
         self.response_sent()

@@ -59,13 +59,14 @@ async def test_long_name_in_a_subscription(metered: Metered, field: str, token: 
 async def test_long_names_are_not_kept(metered: Metered) -> None:
     document = "subscription S($name: String!) { configChanged(owner: $name) { cursor } }"
     megabytes = []
-    for part in range(2):
+    for part in range(5):
         for number in range(60):
             variables = {"name": f"{part} {number} {'x' * 200_000}"}
             payload = {"query": document, "variables": variables}
             await metered.send(frames(metered, "admin", payload))
         megabytes.append(metered.megabytes)
-    assert megabytes[1] - megabytes[0] < 20
+    # Closed connections are garbage until the next collection.
+    assert megabytes[-1] - megabytes[0] < 45
 
 
 @pytest.mark.parametrize("token", ["admin", "device", None])
