@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, false, func, select
+from sqlalchemy import ColumnElement, false, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.paging import Slice, cursor, position
@@ -11,7 +11,6 @@ from db.tables.events import EventRow
 from domain.access.caller import Scope
 from domain.devices.identity import is_device_id
 from domain.events.inputs import EventFilter
-from domain.events.kinds import EventKind
 from domain.inputs import Page
 from domain.names import name_key
 
@@ -27,14 +26,6 @@ async def page(
         statement = statement.where(EventRow.id < position("event", page.after))
     found = (await session.scalars(statement.limit(page.first + 1))).all()
     return Slice.of(found, page, lambda event: cursor("event", event.id))
-
-
-async def newest(session: AsyncSession, device_id: str, kinds: Collection[EventKind]) -> int | None:
-    """Return the id of the last event of these kinds about a device."""
-    found = select(func.max(EventRow.id)).where(
-        EventRow.device_id == device_id, EventRow.kind.in_(kinds)
-    )
-    return (await session.execute(found)).scalar_one()
 
 
 async def owner_names(session: AsyncSession, events: Sequence[EventRow]) -> dict[int, str]:

@@ -36,6 +36,7 @@ ALLOWED_ROLES = {
     "config": PEOPLE | {"device"},
     "latestCursor": PEOPLE | {"device"},
     "tokens": ADMINS,
+    "enrolmentRequests": ADMINS,
     "recipients": ADMINS,
     "telegramInvites": ADMINS,
     "deliveries": ADMINS,
@@ -120,6 +121,7 @@ def documents(device: str, token: str) -> dict[str, tuple[str, dict[str, Any]]]:
     arguments = {
         "devices": "(first: 5)",
         "events": "(first: 1)",
+        "enrolmentRequests": "(first: 1)",
         "deliveries": "(first: 1)",
         "device": f'(id: "{device}")',
         "topics": f'(deviceId: "{device}")',
