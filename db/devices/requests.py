@@ -72,7 +72,7 @@ async def of_device(session: AsyncSession, device: DeviceRow) -> Sequence[Enrolm
 async def grant(session: AsyncSession, device: DeviceRow, request: EnrolmentRequestRow) -> None:
     """Make the pending token of a request valid, and delete the other requests."""
     token = update(TokenRow).where(TokenRow.id == request.token_id)
-    await session.execute(token.values(waiting=False))
+    await session.execute(token.values(waiting=False, approved=True))
     await session.execute(
         delete(EnrolmentRequestRow).where(EnrolmentRequestRow.id == request.id),
         execution_options={"synchronize_session": False},

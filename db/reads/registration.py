@@ -6,13 +6,13 @@ from typing import Any, NamedTuple, Self
 from domain.devices.device import COLUMNS, DeviceRecord, NameCache
 from domain.devices.enrolment import OpenRequest
 
-# `unused`: the newest unused token of a device that is not pending. `requested`: its open
-# requests, as columns of equal length.
+# `unused`: the newest unused token of a device that was issued without an approval. `requested`:
+# its open requests, as columns of equal length.
 REGISTRATIONS = f"""
 WITH unused AS MATERIALIZED (
     SELECT DISTINCT ON (device_id) device_id, issued_by, created_by FROM tokens
     WHERE device_id = ANY($1::text[]) AND confirmed_at IS NULL AND revoked_at IS NULL
-        AND NOT waiting
+        AND NOT waiting AND NOT approved
     ORDER BY device_id, id DESC
 ), requested AS MATERIALIZED (
     SELECT device_id, array_agg(id) AS ids, array_agg(key_id) AS keys,
@@ -37,9 +37,9 @@ class RegistrationRecord(NamedTuple):
     """`device`: None if it is unknown. `deleted_version`: the last one of a deleted device.
 
     `refused`, `foreign_refused`: an administrator has refused a new token: to all keys, to those of
-    other owners. `unused_by`: the enrolment key for which the newest unused token that is not
-    pending was issued, None if without a key. `unused_of`: the actor who got that token; None if
-    there is no such token.
+    other owners. `unused_by`: the enrolment key for which the newest unused token was issued, None
+    if without a key; not of a token that is pending or was approved. `unused_of`: the actor who got
+    that token; None if there is no such token.
     """
 
     device: DeviceRecord | None

@@ -99,7 +99,8 @@ class EnrolmentStatus:
     """What the database has about a device.
 
     `confirmed`: its token has been used. `refused`: an administrator has refused it a new token.
-    `renewal_allowed`: an unused token was issued to this caller, so it has lost the response.
+    `renewal_allowed`: an unused token was issued to this caller, so it has lost the response. Not
+    one that an administrator has approved: any device with the same key could get it.
     `request_allowed`: this caller's request is open already, or fewer than `MAX_REQUESTS` are.
     `foreign`: the caller's key is limited to another owner than the device's.
     """

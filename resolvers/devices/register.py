@@ -196,7 +196,7 @@ async def _register_known(
 
 
 def _has_lost_response(caller: Caller, found: RegistrationRecord) -> bool:
-    """Return whether the device has an unused token that was issued to this caller.
+    """Return whether an unused token was issued to this caller, without approval.
 
     A key is one caller, and all callers without a token are another one.
     """

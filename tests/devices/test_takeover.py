@@ -31,6 +31,21 @@ async def test_later_request_does_not_replace_the_pending_token(settings: Settin
         assert (await api.post(REGISTER, attacker["token"])).status_code == 401
 
 
+@pytest.mark.parametrize("enrolment", ["approve", "open"])
+async def test_key_does_not_get_approved_token(settings: Settings, enrolment: str) -> None:
+    """The attacker asks again and again until the device's request is approved."""
+    async with served(changed(settings, enrolment=enrolment)) as api:
+        key = await api.key() if enrolment == "approve" else None
+        if enrolment == "open":
+            await api.register(ADMIN)
+        device = await ask_from(api, "10.0.0.1", key)
+        await ask_from(api, "10.6.6.6", key)
+        [own] = [each for each in await open_requests(api) if each["address"] == "10.0.0.1"]
+        await api.change("approveDevice", id=BENCH_ID, request=own["id"])
+        assert (await ask_from(api, "10.6.6.6", key))["outcome"] == "PENDING"
+        assert (await api.register(device["token"]))["outcome"] == "KNOWN"
+
+
 async def test_key_does_not_get_device_that_administrator_registered(api: Api) -> None:
     made = await api.register(ADMIN)
     attacker = await api.register(await api.key())

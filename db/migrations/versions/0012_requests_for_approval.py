@@ -36,6 +36,9 @@ def upgrade() -> None:
         "devices",
         sa.Column("foreign_refused", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.add_column(
+        "tokens", sa.Column("approved", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
     op.create_table(
         "enrolment_requests",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -68,4 +71,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(KEEP_NEWEST)
     op.drop_table("enrolment_requests")
+    op.drop_column("tokens", "approved")
     op.drop_column("devices", "foreign_refused")
