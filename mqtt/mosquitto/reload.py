@@ -85,7 +85,7 @@ class Reload:
         return answer is Answer.READ or self._passwords_unchecked
 
     def _signal(self, process: MosquittoProcess | None) -> bool:
-        """Return whether a signal was sent, or nobody can be signalled."""
+        """Return whether a signal was sent, or no process can be signalled."""
         if process is None:
             return True
         self._cpu_before = process.cpu_seconds()
