@@ -19,12 +19,12 @@ from db.postgres.check import check_server
 from db.postgres.connect import PROBE_SECONDS
 from db.postgres.database import Database
 from db.postgres.permanent import DatabaseUnusable
-from db.tables import alerts, devices, events, links, mqtt, tokens
+from db.tables import alerts, devices, events, links, mqtt, requests, tokens
 from db.tables.base import Base
 from db.trigger_check import compare_triggers
 from db.trigger_migration import add_triggers
 
-TABLES = (devices, tokens, events, links, mqtt, alerts)
+TABLES = (devices, tokens, requests, events, links, mqtt, alerts)
 METADATA = Base.metadata
 SCRIPTS = Path(__file__).parent / "migrations"
 REVISION = "SELECT version_num FROM alembic_version"

@@ -16,6 +16,8 @@ from db.alerts import deliveries, recipients
 from db.alerts import missed as missed_alerts
 from db.alerts.deliveries import PendingAlerts
 from db.alerts.visibility import drop_hidden
+from db.devices.requests import OpenEnrolment
+from db.devices.requests import of_devices as requests_of_devices
 from db.tables.alerts import RecipientRow
 from domain.alerts.recipients import Role, recipient_caller
 from domain.errors import Unavailable
@@ -119,6 +121,7 @@ class Sender:
                 entries[event.id].without_foreign_device().visible_to(caller)
                 for event in pending.first
             ]
+            requests = await _requests(session, recipient, pending)
         if pending.missed or pending.total > MAX_SINGLE:
             numbers = (pending.first_event, pending.last_event)
             message = digest(
@@ -130,9 +133,7 @@ class Sender:
             )
             await self._send(services, recipient, message, pending, is_digest=True)
         else:
-            message = single(
-                first_entries[0], recipient.language, can_approve=recipient.role == Role.ADMIN
-            )
+            message = single(first_entries[0], recipient.language, requests)
             await self._send(services, recipient, message, pending, is_digest=False)
 
     async def _send(
@@ -263,6 +264,16 @@ async def run_to_completion(delivery: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait({task}, timeout=STOP_SECONDS)
         await end_all([task])
         raise
+
+
+async def _requests(
+    session: AsyncSession, recipient: RecipientRow, pending: PendingAlerts
+) -> Sequence[OpenEnrolment]:
+    """Return the open requests that the recipient may decide on, for the device of one event."""
+    id = pending.first[0].device_id if pending.first else None
+    if id is None or recipient.role != Role.ADMIN:
+        return ()
+    return (await requests_of_devices(session, recipient.owner_id, [id]))[id]
 
 
 def _pause(attempts: int) -> float:

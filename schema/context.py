@@ -1,16 +1,18 @@
 """The context of one GraphQL request, for its resolvers."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from db.devices.requests import OpenEnrolment
 from db.tables.devices import AnyDevice
 from db.tables.links import LinkRow
 from domain.access.caller import Caller
 from domain.devices.config import Config
 from domain.devices.device import DeviceRecord
-from resolvers.devices import links
+from resolvers.devices import links, requests
 from resolvers.devices import queries as device_queries
 from resolvers.services import Services
 
@@ -47,6 +49,14 @@ class Context:
     def links(self) -> DataLoader[str, list[LinkRow]]:
         async def load(ids: list[str]) -> list[list[LinkRow]]:
             found = await links.links_of(self.services, ids)
+            return [found[id] for id in ids]
+
+        return DataLoader(load_fn=load, cache=False)
+
+    @cached_property
+    def enrolment_requests(self) -> DataLoader[str, Sequence[OpenEnrolment]]:
+        async def load(ids: list[str]) -> list[Sequence[OpenEnrolment]]:
+            found = await requests.requests_for(self.services, self.caller, ids)
             return [found[id] for id in ids]
 
         return DataLoader(load_fn=load, cache=False)

@@ -11,6 +11,7 @@ from resolvers.access import tokens
 from resolvers.alerts import deliveries, recipients
 from resolvers.alerts.invites import list_telegram_invites
 from resolvers.devices import queries as device_queries
+from resolvers.devices.requests import list_requests
 from resolvers.events.browse import list_events
 from resolvers.events.subscribe import latest_cursor
 from schema.access.token import TokenConnection
@@ -24,6 +25,7 @@ from schema.common.values import values_of
 from schema.context import RollcallInfo
 from schema.devices.config import Config
 from schema.devices.device import Device, DeviceConnection, DeviceFilter
+from schema.devices.enrolment_request import EnrolmentRequestConnection
 from schema.devices.fleet import Fleet
 from schema.devices.topics import Topics
 from schema.events.event import EventConnection, EventFilter
@@ -82,6 +84,17 @@ class Query:
     async def config(self, info: RollcallInfo, device_id: DeviceId) -> Config | None:
         row = await device_queries.device(info.context.services, info.context.caller, device_id)
         return Config.of(row.config) if row else None
+
+    @strawberry.field(
+        description="Open requests to act as a device, newest first; for administrators."
+    )
+    async def enrolment_requests(
+        self, info: RollcallInfo, first: First = 50, after: After = None
+    ) -> EnrolmentRequestConnection:
+        page = Page.check({"first": first, "after": after})
+        return EnrolmentRequestConnection(
+            page=await list_requests(info.context.services, info.context.caller, page)
+        )
 
     @strawberry.field(description="The audit log, newest events first.")
     async def events(

@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from db.paging import Slice, cursor, position
 from db.tables.devices import DeviceRow
+from db.tables.requests import EnrolmentRequestRow
 from db.tables.tokens import TokenRow
 from domain.access.tokens import TokenKind, hash_token, new_token
 from domain.inputs import Page
@@ -43,8 +44,13 @@ async def page(
 
 
 def _belongs_to(owner_id: int) -> ColumnElement[bool]:
+    """Pending tokens of foreign requests do not belong to the device's owner."""
     devices = select(DeviceRow.id).where(DeviceRow.owner_id == owner_id)
-    return or_(TokenRow.owner_id == owner_id, TokenRow.device_id.in_(devices))
+    foreign = select(EnrolmentRequestRow.id).where(
+        EnrolmentRequestRow.token_id == TokenRow.id, EnrolmentRequestRow.foreign_owner
+    )
+    of_device = and_(TokenRow.device_id.in_(devices), ~foreign.exists())
+    return or_(TokenRow.owner_id == owner_id, of_device)
 
 
 async def device_of(session: AsyncSession, id: int) -> str | None:
@@ -61,9 +67,7 @@ async def by_id(session: AsyncSession, owner_id: int | None, id: int) -> TokenRo
     return (await session.scalars(found.with_for_update(of=TokenRow))).one_or_none()
 
 
-def issue_for_device(
-    session: AsyncSession, device: DeviceRow, issued_by: int | None, actor: str, *, waiting: bool
-) -> str:
+def issue_for_device(session: AsyncSession, device: DeviceRow, actor: str) -> str:
     """Add a new token and return its secret. The device's other tokens stay valid."""
     device.access_revision += 1
     secret = new_token(TokenKind.DEVICE)
@@ -73,8 +77,6 @@ def issue_for_device(
             hash=hash_token(secret),
             mqtt_hash=mosquitto_hash(secret),
             device_id=device.id,
-            issued_by=issued_by,
-            waiting=waiting,
             created_at=datetime.now(UTC),
             created_by=actor,
         )
@@ -82,25 +84,18 @@ def issue_for_device(
     return secret
 
 
-async def unused_of(session: AsyncSession, device_id: str, *, waiting: bool) -> TokenRow | None:
-    """Return the newest token of a device that has not been used yet."""
-    unused = (
-        select(TokenRow)
-        .where(TokenRow.device_id == device_id, TokenRow.waiting.is_(waiting))
-        .where(TokenRow.confirmed_at.is_(None), TokenRow.revoked_at.is_(None))
-    )
-    return (await session.scalars(unused.order_by(TokenRow.id.desc()).limit(1))).one_or_none()
+async def delete_unused(session: AsyncSession, device: DeviceRow) -> None:
+    """Delete tokens that were never used: the device did not receive the response.
 
-
-async def delete_unused(session: AsyncSession, device: DeviceRow, *, waiting: bool) -> None:
-    """Delete tokens that were never used: the device did not receive the response."""
+    Pending tokens stay: they belong to open requests.
+    """
     device.access_revision += 1
     await session.execute(
         delete(TokenRow).where(
             TokenRow.device_id == device.id,
             TokenRow.confirmed_at.is_(None),
             TokenRow.revoked_at.is_(None),
-            TokenRow.waiting.is_(waiting),
+            TokenRow.waiting.is_(False),
         )
     )
 
@@ -122,6 +117,9 @@ def has_valid_token(
 
 
 async def revoke_all(session: AsyncSession, device: DeviceRow) -> None:
+    """Revoke the tokens of a device. Pending tokens stay: they belong to open requests."""
     device.access_revision += 1
-    live = update(TokenRow).where(TokenRow.device_id == device.id, TokenRow.revoked_at.is_(None))
+    live = update(TokenRow).where(
+        TokenRow.device_id == device.id, TokenRow.revoked_at.is_(None), TokenRow.waiting.is_(False)
+    )
     await session.execute(live.values(revoked_at=datetime.now(UTC)))

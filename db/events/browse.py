@@ -14,7 +14,6 @@ from domain.access.caller import Caller
 from domain.access.permissions import Action
 from domain.devices.identity import is_device_id
 from domain.events.inputs import EventFilter
-from domain.events.kinds import EventKind
 from domain.inputs import Page
 from domain.names import name_key
 
@@ -30,14 +29,6 @@ async def page(
         statement = statement.where(EventRow.id < position("event", page.after))
     found = (await session.scalars(statement.limit(page.first + 1))).all()
     return Slice.of(found, page, lambda event: cursor("event", event.id))
-
-
-async def newest(session: AsyncSession, device_id: str, kinds: Collection[EventKind]) -> int | None:
-    """Return the id of the last event of these kinds about a device."""
-    found = select(func.max(EventRow.id)).where(
-        EventRow.device_id == device_id, EventRow.kind.in_(kinds)
-    )
-    return (await session.execute(found)).scalar_one()
 
 
 async def owner_names(

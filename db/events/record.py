@@ -8,6 +8,7 @@ from db.postgres.database import RECORDED
 from db.tables.devices import DeviceRow
 from db.tables.events import EventRow
 from db.tables.links import LinkRow
+from db.tables.requests import EnrolmentRequestRow
 from db.tables.tokens import TokenRow
 from domain.access.caller import Caller
 from domain.devices.facts import device_facts
@@ -21,17 +22,24 @@ def record_event(
     *,
     device: DeviceRow | None = None,
     owner_id: int | None = None,
+    foreign: bool = False,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Add an event. It becomes visible with the change, or not at all."""
+    """Add an event. It becomes visible with the change, or not at all.
+
+    `foreign`: it is about a foreign request, so people who are limited to the device's owner must
+    not see it.
+    """
+    if device:
+        owner_id = None if foreign else device.owner_id
     session.info[RECORDED] = True
     session.add(
         EventRow(
             kind=kind,
             actor=caller.actor,
             device_id=device.id if device else None,
-            owner_id=device.owner_id if device else owner_id,
+            owner_id=owner_id,
             before=before,
             after=after,
         )
@@ -57,6 +65,17 @@ def link_facts(link: LinkRow) -> dict[str, Any]:
         "measurementType": link.measurement_type.name if link.measurement_type else None,
         "deviceId": link.source_id,
         "filter": link.filter,
+    }
+
+
+def request_facts(request: EnrolmentRequestRow) -> dict[str, Any]:
+    """The request as event data. `db/writes/request_approval.py` has the same in SQL."""
+    return {
+        "requestId": str(request.id),
+        "address": request.address,
+        "keyId": None if request.key_id is None else str(request.key_id),
+        "sensorModel": request.sensor_model,
+        "firmware": request.firmware,
     }
 
 

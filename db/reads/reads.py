@@ -10,7 +10,7 @@ from db.postgres.connections import DedicatedConnection
 from db.postgres.database import Database
 from db.reads.device_pages import DevicePages
 from db.reads.names import TIMEOUT_SECONDS, load_names
-from db.reads.registration import REGISTRATION_COLUMNS, REGISTRATIONS, RegistrationRecord
+from db.reads.registration import REGISTRATIONS, RegistrationRecord
 from domain.access.caller import Scope
 from domain.devices.device import COLUMNS, DeviceRecord, NameCache
 from domain.devices.inputs import DeviceFilter
@@ -160,13 +160,7 @@ class _ReadConnection(DedicatedConnection):
 
     async def registrations(self, ids: Sequence[str]) -> Mapping[str, RegistrationRecord]:
         rows, names = await self._fetch(REGISTRATIONS, ids)
-        first = REGISTRATION_COLUMNS
-        return {
-            row[0]: RegistrationRecord(
-                DeviceRecord(row[first:], names) if row[first] else None, *row[1:first]
-            )
-            for row in rows
-        }
+        return {row[0]: RegistrationRecord.of(row, names) for row in rows}
 
     async def moving(self, ids: Sequence[str]) -> Mapping[str, bool]:
         async def read(driver: Any) -> Sequence[Any]:

@@ -70,6 +70,8 @@ class DeviceRow(DeviceProperties, Base):
 
     `listen`: the topic filters that it subscribes to, from its links. `access_revision` rises with
     every change of tokens, state or owner that decides who may act as the device.
+    `awaits_approval`: it has open requests, not counting foreign ones. `reenrolment_refused`: an
+    administrator has rejected a request; `foreign_refused`: a foreign one.
     `overdue_version`: the config version that was not applied in time. `status_at`: when `online`
     last changed. `absence_noted`: the event log already says that the device is offline for long.
     """
@@ -124,6 +126,7 @@ class DeviceRow(DeviceProperties, Base):
     state: Mapped[str]
     awaits_approval: Mapped[bool] = mapped_column(server_default=false())
     reenrolment_refused: Mapped[bool] = mapped_column(server_default=false())
+    foreign_refused: Mapped[bool] = mapped_column(server_default=false())
     confirmed_at: Mapped[datetime | None]
     access_revision: Mapped[int] = mapped_column(server_default=text("0"))
     config_version: Mapped[int]

@@ -20,9 +20,9 @@ from db.tables.devices import OwnerRow
 class TokenRow(Base):
     """A token, stored as a hash.
 
-    `waiting`: an administrator must approve it first. `issued_by`: the enrolment key for which a
-    device token was issued. `mqtt_hash`: the same secret as a Mosquitto password, for tokens of
-    devices and administrators.
+    `waiting`: an administrator must approve it first; `approved`: one has. `issued_by`: the
+    enrolment key for which a device token was issued. `mqtt_hash`: the same secret as a Mosquitto
+    password, for tokens of devices and administrators.
     """
 
     __tablename__ = "tokens"
@@ -39,6 +39,7 @@ class TokenRow(Base):
     issued_by: Mapped[int | None] = mapped_column(BigInteger)
     note: Mapped[str | None]
     waiting: Mapped[bool] = mapped_column(server_default=false())
+    approved: Mapped[bool] = mapped_column(server_default=false())
     max_uses: Mapped[int | None]
     uses: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime]

@@ -1,6 +1,7 @@
 """The statement for a batch of first uses of device tokens."""
 
 # The MQTT session of a revoked token ends, perhaps without its will, so the device is set offline.
+# Pending tokens stay: an administrator decides on their requests.
 CONFIRM = """
 WITH given AS (SELECT * FROM {given}), locked AS MATERIALIZED (
     SELECT g.*, d.owner_id, d.number FROM devices d JOIN given g USING (id)
@@ -14,7 +15,7 @@ WITH given AS (SELECT * FROM {given}), locked AS MATERIALIZED (
     RETURNING l.id, l.token_id, l.owner_id, l.number, l.actor, l.at
 ), revoked AS (
     UPDATE tokens t SET revoked_at = c.at FROM confirmed c
-    WHERE t.device_id = c.id AND t.id <> c.token_id AND t.revoked_at IS NULL
+    WHERE t.device_id = c.id AND t.id <> c.token_id AND t.revoked_at IS NULL AND NOT t.waiting
     RETURNING t.device_id
 ), recorded AS (
     INSERT INTO events (kind, device_id, owner_id, actor)

@@ -1,10 +1,12 @@
 """The statement for a batch of new devices with their first tokens."""
 
+from db.writes.request_approval import REQUEST_FACTS
+
 # Keys with a limit are locked before any device and in the order of ids, so that two batches can't
 # deadlock. NOT EXISTS is needed in addition to ON CONFLICT: a statement that waits for a deletion
 # of the device has read `deleted_devices` before it, and would insert the device at version 1.
-CREATE = """
-WITH given AS MATERIALIZED (SELECT * FROM {given}), keys AS MATERIALIZED (
+CREATE = f"""
+WITH given AS MATERIALIZED (SELECT * FROM {{given}}), keys AS MATERIALIZED (
     SELECT id, max_uses - uses AS uses_left FROM tokens
     WHERE revoked_at IS NULL AND id IN (SELECT counted_key FROM given)
     ORDER BY id FOR NO KEY UPDATE
@@ -30,6 +32,13 @@ WITH given AS MATERIALIZED (SELECT * FROM {given}), keys AS MATERIALIZED (
         (kind, hash, mqtt_hash, device_id, issued_by, waiting, created_at, created_by)
     SELECT 'device', hash, mqtt_hash, id, issued_by, waiting, at, actor
     FROM allowed JOIN created USING (id)
+    RETURNING id AS token_id, device_id
+), requested AS (
+    INSERT INTO enrolment_requests
+        (device_id, token_id, key_id, address, sensor_model, firmware, requested_at, last_asked_at)
+    SELECT id, token_id, issued_by, address, sensor_model, firmware, at, at
+    FROM allowed JOIN issued ON device_id = id WHERE waiting
+    RETURNING *
 ), counted AS (
     UPDATE tokens t SET uses = t.uses + c.uses
     FROM (
@@ -42,8 +51,10 @@ WITH given AS MATERIALIZED (SELECT * FROM {given}), keys AS MATERIALIZED (
     WHERE a.config_version > 1 AND s.topic = a.topic
 ), recorded AS (
     INSERT INTO events (kind, device_id, owner_id, actor, after)
-    SELECT 'device_registered', id, owner_id, actor, facts
-    FROM allowed JOIN created USING (id) ORDER BY number
+    SELECT 'device_registered', a.id, a.owner_id, a.actor,
+        CASE WHEN r.id IS NULL THEN a.facts ELSE a.facts || {REQUEST_FACTS} END
+    FROM allowed a JOIN created c USING (id) LEFT JOIN requested r ON r.device_id = a.id
+    ORDER BY c.number
 )
 SELECT id, number FROM created
-"""
+"""  # noqa: S608  a constant

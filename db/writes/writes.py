@@ -12,6 +12,7 @@ from db.writes.create_device import CREATE
 from db.writes.issue_token import ISSUE
 from db.writes.record_presence import PRESENCE
 from db.writes.record_report import REPORT
+from db.writes.request_approval import REQUEST
 from domain.devices.writes import (
     ChangeConfig,
     ConfirmToken,
@@ -19,6 +20,7 @@ from domain.devices.writes import (
     IssueToken,
     RecordPresence,
     RecordReport,
+    RequestApproval,
 )
 
 
@@ -36,6 +38,7 @@ class Writes:
         self._issue_token = BatchWriter(database, ISSUE, IssueToken)
         self._record_presence = BatchWriter(database, PRESENCE, RecordPresence)
         self._record_report = BatchWriter(database, REPORT, RecordReport)
+        self._request_approval = BatchWriter(database, REQUEST, RequestApproval)
 
     async def change_config(self, write: ChangeConfig, session: AsyncSession | None = None) -> bool:
         return await _write(self._change_config, write, session)
@@ -64,6 +67,11 @@ class Writes:
     async def record_report(self, write: RecordReport, session: AsyncSession | None = None) -> bool:
         return await _write(self._record_report, write, session)
 
+    async def request_approval(
+        self, write: RequestApproval, session: AsyncSession | None = None
+    ) -> bool:
+        return await _write(self._request_approval, write, session)
+
     def close(self) -> None:
         writers = (
             self._change_config,
@@ -72,6 +80,7 @@ class Writes:
             self._issue_token,
             self._record_presence,
             self._record_report,
+            self._request_approval,
         )
         for writer in writers:
             writer.close()

@@ -12,7 +12,7 @@ from domain.devices.facts import registered_facts
 from domain.devices.identity import device_id
 from domain.devices.inputs import RegistrationInput
 from domain.devices.search_words import all_words
-from domain.devices.writes import CreateDevice, IssueToken
+from domain.devices.writes import CreateDevice, IssueToken, RequestApproval
 from domain.mqtt.accounts import mosquitto_hash
 from domain.mqtt.topics import base_topic
 
@@ -58,6 +58,7 @@ def creation(caller: Caller, device: DeviceRecord, secret: str) -> CreateDevice:
         hash=hash_token(secret),
         mqtt_hash=mosquitto_hash(secret),
         issued_by=_issued_by(caller),
+        address=caller.address,
         counted_key=caller.token_id if caller.max_uses is not None else None,
         facts=registered_facts(device),
         at=device.registered_at,
@@ -65,16 +66,40 @@ def creation(caller: Caller, device: DeviceRecord, secret: str) -> CreateDevice:
     )
 
 
-def renewal(
-    caller: Caller, id: str, access_revision: int, secret: str, *, waiting: bool
-) -> IssueToken:
+def renewal(caller: Caller, id: str, access_revision: int, secret: str) -> IssueToken:
+    """An administrator decides for the device, so its renewal ends the open requests."""
     return IssueToken(
         id=id,
         access_revision=access_revision,
         hash=hash_token(secret),
         mqtt_hash=mosquitto_hash(secret),
         issued_by=_issued_by(caller),
-        waiting=waiting,
+        ends_requests=caller.kind is TokenKind.ADMIN,
+        at=datetime.now(UTC),
+        actor=caller.actor,
+    )
+
+
+def approval_request(
+    caller: Caller,
+    wanted: RegistrationInput,
+    access_revision: int,
+    secret: str,
+    *,
+    repeats: int | None,
+    foreign_owner: bool,
+) -> RequestApproval:
+    return RequestApproval(
+        id=device_id(wanted.mac),
+        access_revision=access_revision,
+        repeats=repeats,
+        hash=hash_token(secret),
+        mqtt_hash=mosquitto_hash(secret),
+        key_id=_issued_by(caller),
+        address=caller.address,
+        sensor_model=wanted.sensor_model,
+        firmware=wanted.firmware,
+        foreign_owner=foreign_owner,
         at=datetime.now(UTC),
         actor=caller.actor,
     )

@@ -81,7 +81,7 @@ class RecordPresence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CreateDevice:
-    """An unknown device and its first token.
+    """An unknown device and its first token; `waiting`: also a request for its approval.
 
     Guard: the device does not exist, `config_version` is one above the last version of a deleted
     device with this id, and `counted_key` has a use left (None: the key has no limit of uses).
@@ -107,6 +107,7 @@ class CreateDevice:
     hash: bytes
     mqtt_hash: str
     issued_by: int | None
+    address: str | None
     counted_key: int | None
     facts: dict[str, Any]
     at: datetime
@@ -117,7 +118,7 @@ class CreateDevice:
 class IssueToken:
     """A new token for a known device, whose unused tokens are deleted. Guard: `access_revision`.
 
-    `waiting`: the token works after an administrator approves it; the device's other tokens stay.
+    `ends_requests`: the open requests for the device are deleted, with their pending tokens.
     """
 
     id: str
@@ -125,6 +126,29 @@ class IssueToken:
     hash: bytes
     mqtt_hash: str
     issued_by: int | None
-    waiting: bool
+    ends_requests: bool
+    at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestApproval:
+    """A request for approval, with a token that works once approved. Guard: `access_revision`.
+
+    `repeats`: the id of the open request that the caller asks again, whose token is replaced; None:
+    a new request. `key_id`: the enrolment key, None if the caller has none. `address`: the caller's
+    IP address. `foreign_owner`: the key is limited to another owner than the device's.
+    """
+
+    id: str
+    access_revision: int
+    repeats: int | None
+    hash: bytes
+    mqtt_hash: str
+    key_id: int | None
+    address: str | None
+    sensor_model: str | None
+    firmware: str | None
+    foreign_owner: bool
     at: datetime
     actor: str

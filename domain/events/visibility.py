@@ -51,6 +51,8 @@ TOKEN_KINDS = frozenset(kind for kind, about in SUBJECTS.items() if about is Sub
 # Facts that say where a device is, and so whose it is.
 OF_LOCATION = frozenset({"owner", "place", "measurementType", "latitude", "longitude"})
 TOPICS = frozenset({"topic", "topics", "filter", "listen"})
+# Facts of a request for approval that say by which key it came, and from where.
+OF_REQUEST = frozenset({"keyId", "address"})
 ACTOR = "updatedBy"
 
 
@@ -82,6 +84,8 @@ def shown_facts(
     if facts is None:
         return None
     shown = dict(facts)
+    if not caller.may(Action.READ_ADMINISTRATION):
+        shown = {name: value for name, value in shown.items() if name not in OF_REQUEST}
     if ACTOR in shown:
         shown[ACTOR] = shown_actor(shown[ACTOR], caller, former_owner=before)
     if caller.owner_id is None:

@@ -8,16 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from db.devices.requests import OpenEnrolment
 from domain.devices.enrolment import DeviceState
 from domain.events.kinds import EventKind
 from notifier.channels.channel import Message
 from notifier.messages.buttons import event_buttons
+from notifier.messages.requests import conflict_lines, fact_lines, request_lines
 from resolvers.feed.entries import AuditEvent
 
 FOLDER = Path(__file__).parent / "languages"
 FALLBACK = "en"
 LANGUAGES = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
 DIGEST_EXAMPLES = 5
+# Events that may ask an administrator for a decision.
+REQUESTS = (EventKind.DEVICE_REGISTERED, EventKind.ENROLMENT_REQUESTED)
 
 
 def texts(language: str) -> dict[str, Any]:
@@ -31,12 +35,15 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def single(entry: AuditEvent, language: str, *, can_approve: bool = False) -> Message:
-    """Return a message about one event. `can_approve`: the recipient may approve devices."""
+def single(entry: AuditEvent, language: str, requests: Sequence[OpenEnrolment] = ()) -> Message:
+    """Return a message about one event.
+
+    `requests`: the open requests for the device that the recipient may decide on.
+    """
     words = texts(language)
     number = words["number"].format(number=entry.event.id)
-    buttons = event_buttons(entry, words, can_approve=can_approve)
-    return Message(f"{_sentence(entry, words)}\n{number}", [entry], buttons)
+    buttons = event_buttons(entry, words, _request_of(entry, requests))
+    return Message(f"{_sentence(entry, words, requests)}\n{number}", [entry], buttons)
 
 
 def digest(
@@ -83,11 +90,33 @@ def _numbers(numbers: tuple[int, int], words: Mapping[str, Any]) -> str:
     return str(words["numbers"].format(first=first, last=last))
 
 
-def _sentence(entry: AuditEvent, words: Mapping[str, Any]) -> str:
+def _sentence(
+    entry: AuditEvent, words: Mapping[str, Any], requests: Sequence[OpenEnrolment] = ()
+) -> str:
     template = words[_template(entry)]
     values = defaultdict(lambda: words["nothing"], _values(entry))
+    values["request"] = "\n".join(_request_lines(entry, words, requests))
     lines = (line.format_map(values) for line in template.split("\n"))
     return "\n".join(line for line in lines if line.strip())
+
+
+def _request_of(entry: AuditEvent, requests: Sequence[OpenEnrolment]) -> OpenEnrolment | None:
+    """Return the request that an event asks to decide on, if it is still open."""
+    if entry.event.kind not in REQUESTS:
+        return None
+    id = (entry.after or {}).get("requestId")
+    return next((each for each in requests if str(each.row.id) == id), None)
+
+
+def _request_lines(
+    entry: AuditEvent, words: Mapping[str, Any], requests: Sequence[OpenEnrolment]
+) -> list[str]:
+    after = entry.after or {}
+    if "requestId" not in after:
+        return []
+    if request := _request_of(entry, requests):
+        return [*request_lines(request, words), *conflict_lines(requests, words)]
+    return fact_lines(after, words)
 
 
 def _template(entry: AuditEvent) -> str:
@@ -106,7 +135,7 @@ def _values(entry: AuditEvent) -> dict[str, Any]:
     values = {
         "id": event.device_id,
         "actor": entry.actor,
-        "owner": entry.owner,
+        "owner": entry.owner or (device and device.owner.name),
         "type": facts.get("measurementType") or (device and device.measurement_type.name),
         "place": facts.get("place") or (device and device.place.name),
         "model": facts.get("sensorModel") or (device and device.sensor_model),

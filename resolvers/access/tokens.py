@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.access import tokens
 from db.devices import queries as device_queries
+from db.devices import requests
 from db.events.record import record_event, token_facts
 from db.mqtt.offline import set_offline_without_token
 from db.paging import Slice, number_of
@@ -89,6 +90,8 @@ async def revoke_token(services: Services, caller: Caller, id: str) -> TokenRow:
             token.revoked_at = datetime.now(UTC)
             if device:
                 device.access_revision += 1
+                if token.waiting:
+                    await requests.remove_of_token(session, device, token.id)
             if token.device_id:
                 await session.flush()
                 await set_offline_without_token(session, token.device_id)

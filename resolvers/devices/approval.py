@@ -1,76 +1,97 @@
 """Approval and rejection of pending devices, and rotation of device tokens."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.access import tokens
-from db.events import browse as event_pages
-from db.events.record import record_event
-from db.tables.devices import AnyDevice, DeviceRow
+from db.devices import requests
+from db.events.record import record_event, request_facts
+from db.tables.devices import DeviceRow
+from db.tables.requests import EnrolmentRequestRow
 from domain.access.caller import Caller
 from domain.access.permissions import Action
 from domain.devices.enrolment import DeviceState
 from domain.errors import ErrorCode, InputError
 from domain.events.kinds import EventKind
 from resolvers.devices.lookup import get_device_for_update
+from resolvers.devices.requests import named_request, only_request, visible_requests
 from resolvers.services import Services
-
-# Events that ask an administrator for approval.
-REQUESTS = (EventKind.DEVICE_REGISTERED, EventKind.ENROLMENT_REQUESTED)
-
-
-async def request_of(services: Services, device: AnyDevice) -> int | None:
-    """Return the id of the event by which a pending device asked for approval."""
-    if not device.awaits_approval:
-        return None
-    async with services.database.transaction() as session:
-        return await event_pages.newest(session, device.id, REQUESTS)
 
 
 async def approve_device(
-    services: Services, caller: Caller, id: str, request: int | None = None
+    services: Services, caller: Caller, id: str, request: str | None = None
 ) -> DeviceRow:
     """Make a pending token valid, or allow a rejected device to register again.
 
-    `request`: event id of the request that was decided on. Raises InputError if it is outdated.
+    `request`: the id of the request; may be None if there is at most one. The other requests are
+    deleted. Raises InputError if the request is not open, or None is given and there are several.
     """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         device = await get_device_for_update(session, caller, id)
-        await _check_request(session, device, request)
-        if not (device.awaits_approval or _refused(device)):
-            raise InputError.at("id", "This device is not pending approval.", ErrorCode.CONFLICT)
-        _end_pending(session, caller, device, EventKind.DEVICE_APPROVED, DeviceState.ACTIVE)
+        visible = await visible_requests(session, caller, device)
+        chosen = only_request(visible) if request is None else named_request(visible, request)
+        if not (chosen or device.awaits_approval or _refused(caller, device)):
+            raise _not_pending()
+        before = _access_facts(device)
+        device.state, device.awaits_approval = DeviceState.ACTIVE, False
         device.reenrolment_refused = False
-        if waiting := await tokens.unused_of(session, device.id, waiting=True):
-            await tokens.delete_unused(session, device, waiting=False)
-            waiting.waiting = False
+        if caller.owner_id is None and (chosen is None or chosen.foreign_owner):
+            device.foreign_refused = False
+        _record_decision(session, caller, EventKind.DEVICE_APPROVED, device, before, request=chosen)
+        if chosen:
+            await tokens.delete_unused(session, device)
+            await requests.grant(session, device, chosen)
+        device.access_revision += 1
         return device
 
 
 async def reject_device(
-    services: Services, caller: Caller, id: str, request: int | None = None
+    services: Services, caller: Caller, id: str, request: str | None = None
 ) -> DeviceRow:
     """Reject a new device. A known device keeps its current token and gets no other one.
 
-    `request`: as for `approve_device`.
+    `request`: the id of the only request to reject. The device is rejected with the last one.
+    Raises InputError if the request is not open.
     """
     caller.require(Action.CHANGE_DEVICE)
     async with services.database.transaction() as session:
         device = await get_device_for_update(session, caller, id)
-        await _check_request(session, device, request)
-        if not device.awaits_approval:
-            raise InputError.at("id", "This device is not pending approval.", ErrorCode.CONFLICT)
-        new = device.state == DeviceState.PENDING
-        _end_pending(
-            session,
-            caller,
-            device,
-            EventKind.DEVICE_REJECTED,
-            DeviceState.REJECTED if new else DeviceState.ACTIVE,
-        )
-        device.reenrolment_refused = not new
-        await tokens.delete_unused(session, device, waiting=True)
+        visible = await visible_requests(session, caller, device)
+        chosen = visible if request is None else [named_request(visible, request)]
+        if not (chosen or device.awaits_approval):
+            raise _not_pending()
+        before = _access_facts(device)
+        left = [each for each in visible if each not in chosen]
+        _refuse(device, chosen, left)
+        decided: Sequence[EnrolmentRequestRow | None] = chosen or [None]
+        for each in decided:
+            _record_decision(
+                session, caller, EventKind.DEVICE_REJECTED, device, before, request=each
+            )
+        await requests.remove(session, chosen)
+        device.access_revision += 1
         return device
+
+
+def _refuse(
+    device: DeviceRow, chosen: Sequence[EnrolmentRequestRow], left: Sequence[EnrolmentRequestRow]
+) -> None:
+    """Reject the device with the last request of its owner's keys, or other keys with their last.
+
+    So a foreign request can't be the reason why keys of the device's owner are refused.
+    """
+    rejected, open = ({each.foreign_owner for each in some} for some in (chosen, left))
+    if True in rejected - open:
+        device.foreign_refused = True
+    if False in rejected - open or not chosen:
+        new = device.state == DeviceState.PENDING
+        if new:
+            device.state = DeviceState.REJECTED
+        device.reenrolment_refused = not new
+        device.awaits_approval = False
 
 
 async def rotate_device_token(
@@ -88,10 +109,10 @@ async def rotate_device_token(
             raise InputError.at(
                 "id", "This device is not active: approve it first.", ErrorCode.CONFLICT
             )
-        await tokens.delete_unused(session, device, waiting=False)
+        await tokens.delete_unused(session, device)
         if revoke_old:
             await tokens.revoke_all(session, device)
-        secret = tokens.issue_for_device(session, device, None, caller.actor, waiting=False)
+        secret = tokens.issue_for_device(session, device, caller.actor)
         record_event(
             session,
             EventKind.TOKEN_RENEWED,
@@ -102,27 +123,35 @@ async def rotate_device_token(
         return device, secret
 
 
-async def _check_request(session: AsyncSession, device: DeviceRow, request: int | None) -> None:
-    if request is None:
-        return
-    if (
-        not device.awaits_approval
-        or await event_pages.newest(session, device.id, REQUESTS) != request
-    ):
-        raise InputError.at(
-            "id", "This request is outdated: look at the device again.", ErrorCode.CONFLICT
-        )
+def _refused(caller: Caller, device: DeviceRow) -> bool:
+    foreign_refused = caller.owner_id is None and device.foreign_refused
+    return device.reenrolment_refused or foreign_refused or device.state == DeviceState.REJECTED
 
 
-def _refused(device: DeviceRow) -> bool:
-    return device.reenrolment_refused or device.state == DeviceState.REJECTED
+def _not_pending() -> InputError:
+    return InputError.at("id", "This device is not pending approval.", ErrorCode.CONFLICT)
 
 
-def _end_pending(
-    session: AsyncSession, caller: Caller, device: DeviceRow, kind: EventKind, state: DeviceState
+def _access_facts(device: DeviceRow) -> dict[str, Any]:
+    return {"state": str(device.state), "awaitsApproval": device.awaits_approval}
+
+
+def _record_decision(
+    session: AsyncSession,
+    caller: Caller,
+    kind: EventKind,
+    device: DeviceRow,
+    before: dict[str, Any],
+    *,
+    request: EnrolmentRequestRow | None,
 ) -> None:
-    before = {"state": str(device.state), "awaitsApproval": device.awaits_approval}
-    device.state, device.awaits_approval = state, False
-    device.access_revision += 1
-    after = {"state": str(state), "awaitsApproval": False}
-    record_event(session, kind, caller, device=device, before=before, after=after)
+    """`before`: the facts of the device before the decision."""
+    record_event(
+        session,
+        kind,
+        caller,
+        device=device,
+        foreign=request is not None and request.foreign_owner,
+        before=before,
+        after={**_access_facts(device), **(request_facts(request) if request else {})},
+    )

@@ -20,10 +20,12 @@ from domain.devices.enrolment import (
     EnrolmentStatus,
     Outcome,
     decide_known,
+    has_room,
+    repeated_request,
 )
 from domain.devices.identity import device_id
 from domain.devices.inputs import RegistrationInput
-from domain.devices.registration import creation, new_device, renewal
+from domain.devices.registration import approval_request, creation, new_device, renewal
 from domain.devices.reports import Report
 from domain.errors import ErrorCode, InputError, Unauthenticated
 from resolvers.devices.acknowledge import record_report
@@ -75,7 +77,7 @@ async def register_device(
         found = await services.reads.registration(id)
         assert found is not None  # noqa: S101  each id has a record
         if found.device:
-            return await _register_known(services, caller, found.device, found, session)
+            return await _register_known(services, caller, wanted, found, session)
         return await _register_unknown(services, caller, wanted, found.deleted_version, session)
 
     return await until_written(services, id, attempt)
@@ -103,7 +105,7 @@ async def _register_by_own_token(
     current = caller_device or await services.reads.device(device_id(wanted.mac))
     if current is None:
         raise Unauthenticated("This token is unknown.")
-    status = EnrolmentStatus(DeviceState(current.state), True, False, False, False)
+    status = EnrolmentStatus(DeviceState(current.state), confirmed=True)
     if decide_known(status, CredentialKind.TOKEN, services.reenrolment) is Decision.REFUSE:
         return REJECTED
     report = Report(wanted.applied_version, None, wanted.sensor_model, wanted.firmware)
@@ -151,40 +153,56 @@ async def _create(
 async def _register_known(
     services: Services,
     caller: Caller,
-    device: DeviceRecord,
+    wanted: RegistrationInput,
     found: RegistrationRecord,
     session: AsyncSession | None,
 ) -> RegistrationResult | None:
     """None after a conflict."""
-    if caller.owner_id not in (None, device.owner_id):
+    device, revision = found.device, found.access_revision
+    assert device is not None  # noqa: S101
+    assert revision is not None  # noqa: S101  the device exists
+    foreign = caller.owner_id not in (None, device.owner_id)
+    if foreign and caller.kind is TokenKind.ADMIN:
         raise _not_allowed("mac", "This device is registered with another owner.")
-    status = _enrolment_status(caller, device, found)
+    key_id = caller.token_id if caller.kind is TokenKind.ENROL else None
+    repeats = repeated_request(found.requests, key_id, caller.address)
+    status = EnrolmentStatus(
+        state=DeviceState(device.state),
+        confirmed=found.confirmed,
+        refused=found.refused or (foreign and found.foreign_refused),
+        renewal_allowed=_has_lost_response(caller, found),
+        request_allowed=repeats is not None or has_room(found.requests, foreign=foreign),
+        foreign=foreign,
+    )
     decision = decide_known(status, _proof(caller), services.reenrolment)
     if decision is Decision.STAY_PENDING:
         return PENDING
     if decision is Decision.REFUSE:
         return REJECTED
-    assert found.access_revision is not None  # noqa: S101  the device exists
-    waiting, secret = decision is Decision.ISSUE_PENDING, new_token(TokenKind.DEVICE)
-    write = renewal(caller, device.id, found.access_revision, secret, waiting=waiting)
+    secret = new_token(TokenKind.DEVICE)
+    if decision is Decision.REQUEST_APPROVAL:
+        request = approval_request(
+            caller, wanted, revision, secret, repeats=repeats, foreign_owner=foreign
+        )
+        if not await services.writes.request_approval(request, session):
+            return None
+        return RegistrationResult(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
+    write = renewal(caller, device.id, revision, secret)
     if not await services.writes.issue_token(write, session):
         return None
-    if waiting:
-        return RegistrationResult(Outcome.PENDING, None, secret, RETRY_PENDING_SECONDS)
-    active = device.changed(state=DeviceState.ACTIVE, awaits_approval=False)
+    waiting = device.awaits_approval and not write.ends_requests
+    active = device.changed(state=DeviceState.ACTIVE, awaits_approval=waiting)
     return RegistrationResult(Outcome.RENEWED, active, secret)
 
 
-def _enrolment_status(
-    caller: Caller, device: DeviceRecord, found: RegistrationRecord
-) -> EnrolmentStatus:
-    return EnrolmentStatus(
-        state=DeviceState(device.state),
-        confirmed=found.confirmed,
-        refused=found.refused,
-        renewal_allowed=found.unused_by in (None, caller.token_id),
-        pending_allowed=found.waiting_by in (None, caller.token_id),
-    )
+def _has_lost_response(caller: Caller, found: RegistrationRecord) -> bool:
+    """Return whether an unused token was issued to this caller, without approval.
+
+    A key is one caller, and all callers without a token are another one.
+    """
+    if caller.kind is None:
+        return found.unused_of == caller.actor
+    return found.unused_by is not None and found.unused_by == caller.token_id
 
 
 def _proof(caller: Caller) -> CredentialKind:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.devices import links
+from db.devices import links, requests
 from db.devices.config_versions import start_new_version
 from db.devices.search import words_of
 from db.events.record import record_departure, record_event
@@ -68,10 +68,13 @@ async def _lock_both(
 
 
 async def _transfer(session: AsyncSession, caller: Caller, old: DeviceRow, new: DeviceRow) -> None:
-    if new.owner_id != old.owner_id:
+    new_owner = new.owner_id != old.owner_id
+    if new_owner:
         record_departure(session, caller, new)
     new.owner, new.place, new.measurement_type = old.owner, old.place, old.measurement_type
     new.owner_id = old.owner_id
+    if new_owner:
+        await requests.owner_changed(session, new)
     new.latitude, new.longitude = old.latitude, old.longitude
     new.updated_at, new.search = datetime.now(UTC), words_of(new)
     topic = base_topic(old.owner.slug, old.place.slug, old.measurement_type.slug, new.id)

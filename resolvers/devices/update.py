@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.devices import links, topic_levels
+from db.devices import links, requests, topic_levels
 from db.devices.config_versions import start_new_version
 from db.devices.search import words_of
 from db.events.record import record_departure, record_event
@@ -64,8 +64,8 @@ async def _move(
         change.location.place if change.location else device.place.name,
         change.measurement_type or device.measurement_type.name,
     )
-    if owner.id != device.owner_id:
-        device.access_revision += 1
+    new_owner = owner.id != device.owner_id
+    if new_owner:
         await unlink_all(session, caller, device)
         record_departure(session, caller, device)
         device.listen = []
@@ -75,6 +75,8 @@ async def _move(
         levels.measurement_type,
     )
     device.owner_id = owner.id
+    if new_owner:
+        await requests.owner_changed(session, device)
     if change.location is not None:
         device.latitude = change.location.latitude
         device.longitude = change.location.longitude

@@ -88,7 +88,7 @@ class AuditEvent:
 
     def without_foreign_device(self) -> "AuditEvent":
         """Hide the device if it has moved to another owner since, for recipients of one owner."""
-        if self.device and self.device.owner_id != self.event.owner_id:
+        if self.device and self.event.owner_id not in (None, self.device.owner_id):
             return replace(self, device=None, responses={}, views={})
         return self
 

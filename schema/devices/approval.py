@@ -11,6 +11,11 @@ from schema.devices.device import Device
 @strawberry.input(description="The device to approve.")
 class ApproveDeviceInput:
     id: strawberry.ID = strawberry.field(description="The device's id.")
+    request: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The id of the request to approve (`Device.enrolmentRequests`). May be omitted "
+        "if only one is open.",
+    )
 
 
 @strawberry.type(description="The device after the change.")
@@ -20,18 +25,26 @@ class ApproveDevicePayload:
 
 
 @strawberry.mutation(
-    description="Approves a pending device: its pending token becomes valid. If a known device "
-    "requested a new token, its old token stays valid until the new one is first used.",
+    description="Approves a request: its pending token becomes valid, and the other requests for "
+    "the device are deleted. If a known device requested a new token, its old token stays valid "
+    "until the new one is first used. Also allows a rejected device to register again.",
     extensions=[UserErrors(ApproveDevicePayload)],
 )
 async def approve_device(info: RollcallInfo, input: ApproveDeviceInput) -> ApproveDevicePayload:
-    row = await approval.approve_device(info.context.services, info.context.caller, input.id)
+    row = await approval.approve_device(
+        info.context.services, info.context.caller, input.id, input.request
+    )
     return ApproveDevicePayload(device=Device(row=row))
 
 
 @strawberry.input(description="The device to reject.")
 class RejectDeviceInput:
     id: strawberry.ID = strawberry.field(description="The device's id.")
+    request: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The id of the request to reject; the others stay open. If omitted, all are "
+        "rejected.",
+    )
 
 
 @strawberry.type(description="The device after the change.")
@@ -41,12 +54,15 @@ class RejectDevicePayload:
 
 
 @strawberry.mutation(
-    description="Rejects a pending device. A known device keeps its present token; the new token "
-    "that it requested is refused unless the device is approved later.",
+    description="Rejects the requests for a device. After the last one, a new device is REJECTED; "
+    "a known device keeps its present token, and a new one is refused unless the device is "
+    "approved later.",
     extensions=[UserErrors(RejectDevicePayload)],
 )
 async def reject_device(info: RollcallInfo, input: RejectDeviceInput) -> RejectDevicePayload:
-    row = await approval.reject_device(info.context.services, info.context.caller, input.id)
+    row = await approval.reject_device(
+        info.context.services, info.context.caller, input.id, input.request
+    )
     return RejectDevicePayload(device=Device(row=row))
 
 

@@ -15,6 +15,7 @@ from schema.common.metadata import COST, READ
 from schema.common.page_info import After, First, PageInfo
 from schema.context import RollcallInfo
 from schema.devices.config import Config
+from schema.devices.enrolment_request import EnrolmentRequest
 from schema.devices.link import Link
 from schema.devices.topics import Topics
 
@@ -78,6 +79,16 @@ class Device:
     )
     def awaits_approval(self) -> bool:
         return self.row.awaits_approval
+
+    @strawberry.field(
+        description="The open requests to act as this device, oldest first: at most five. For "
+        "administrators; empty for other callers. Administrators who are not restricted to an "
+        "owner see up to five more, of keys for other owners.",
+        metadata={COST: 8},
+    )
+    async def enrolment_requests(self, info: RollcallInfo) -> list[EnrolmentRequest]:
+        found = await info.context.enrolment_requests.load(self.row.id)
+        return [EnrolmentRequest(entry=entry) for entry in found]
 
     @strawberry.field(description="The device's MQTT topics.")
     def topics(self) -> Topics:

@@ -60,7 +60,7 @@ async def test_issue_token_with_failed_guard_is_a_conflict(
             "hash": b"another",
             "mqtt_hash": "x",
             "issued_by": None,
-            "waiting": False,
+            "ends_requests": False,
             "at": datetime.now(UTC),
             "actor": "enrol:1",
         }
@@ -78,7 +78,7 @@ async def test_issue_token_with_failed_guard_is_a_conflict(
 
 
 async def test_new_token_deletes_unused_tokens(api: Api, database: Database) -> None:
-    """A pending token keeps active unused tokens; an active token deletes both kinds."""
+    """Requests stay, unless an administrator registers the device."""
     key, other = await api.key(), await api.key()
     await api.register(key)
     tokens = "SELECT waiting FROM tokens WHERE kind = 'device' ORDER BY waiting"
@@ -87,8 +87,11 @@ async def test_new_token_deletes_unused_tokens(api: Api, database: Database) -> 
         assert await rows(database, tokens) == [(False,), (True,)]
     assert len(await events_of(database, "enrolment_requested")) == 1
     assert (await api.register(key))["outcome"] == "RENEWED"
-    assert await rows(database, tokens) == [(False,)]
+    assert await rows(database, tokens) == [(False,), (True,)]
     flags = "SELECT awaits_approval, reenrolment_refused, state FROM devices"
+    assert await rows(database, flags) == [(True, False, "active")]
+    assert (await api.register(ADMIN))["outcome"] == "RENEWED"
+    assert await rows(database, tokens) == [(False,)]
     assert await rows(database, flags) == [(False, False, "active")]
 
 

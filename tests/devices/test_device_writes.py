@@ -55,6 +55,7 @@ def new(number: int, level: Level, **overrides: Any) -> CreateDevice:
         "hash": id.encode(),
         "mqtt_hash": "x",
         "issued_by": None,
+        "address": None,
         "counted_key": None,
         "facts": {},
         "at": datetime.now(UTC),

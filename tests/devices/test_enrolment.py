@@ -1,6 +1,7 @@
 """Every combination of device status, credential and re-enrolment policy."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import product
 
 from domain.devices.enrolment import (
@@ -15,7 +16,7 @@ from domain.devices.enrolment import (
 APPROVE, ALLOW = ReenrolmentPolicy.APPROVE, ReenrolmentPolicy.ALLOW
 ACTIVE, PENDING, REJECTED = DeviceState.ACTIVE, DeviceState.PENDING, DeviceState.REJECTED
 ACCEPTING = {Decision.ANSWER, Decision.RENEW}
-FLAGS = list(product((False, True), repeat=4))
+FLAGS = list(product((False, True), repeat=5))
 
 
 def decided(
@@ -73,26 +74,40 @@ def test_key_is_not_accepted_for_device_without_approval() -> None:
 def test_key_does_not_replace_token_issued_for_another_key() -> None:
     for case in decided(proofs={CredentialKind.KEY}, policies={APPROVE}):
         assert case[0].renewal_allowed or case[2] is not Decision.RENEW, case
-        assert case[0].pending_allowed or case[2] is not Decision.ISSUE_PENDING, case
+        assert case[0].request_allowed or case[2] is not Decision.REQUEST_APPROVAL, case
+
+
+def test_foreign_key_is_never_accepted() -> None:
+    for case in decided(proofs={CredentialKind.KEY}):
+        assert not (case[0].foreign and case[2] in ACCEPTING), case
+
+
+def test_foreign_key_is_answered_like_a_key_for_a_used_device() -> None:
+    for case in decided(proofs={CredentialKind.KEY}, policies={APPROVE}):
+        used = replace(case[0], foreign=False, confirmed=True)
+        if case[0].foreign:
+            assert case[2] is decide_known(used, CredentialKind.KEY, APPROVE), case
 
 
 def test_same_key_renews_unconfirmed_token() -> None:
     for case in decided(states={ACTIVE}, proofs={CredentialKind.KEY}, policies={APPROVE}):
         status = case[0]
-        lost = status.renewal_allowed and not (status.confirmed or status.refused)
+        barred = status.confirmed or status.refused or status.foreign
+        lost = status.renewal_allowed and not barred
         assert (case[2] is Decision.RENEW) is lost, case
 
 
 def test_key_renews_active_device_with_policy_allow() -> None:
     for case in decided(states={ACTIVE}, proofs={CredentialKind.KEY}, policies={ALLOW}):
-        assert case[2] is (Decision.REFUSE if case[0].refused else Decision.RENEW), case
+        if not case[0].foreign:
+            assert case[2] is (Decision.REFUSE if case[0].refused else Decision.RENEW), case
 
 
-def test_key_of_pending_device_stays_pending_or_gets_pending_token() -> None:
+def test_key_of_pending_device_requests_approval_or_stays_pending() -> None:
     for case in decided(states={PENDING}, proofs={CredentialKind.KEY}):
         if not case[0].refused:
             assert case[2] is (
-                Decision.ISSUE_PENDING if case[0].pending_allowed else Decision.STAY_PENDING
+                Decision.REQUEST_APPROVAL if case[0].request_allowed else Decision.STAY_PENDING
             ), case
 
 

@@ -29,12 +29,17 @@ BENCH = {
 
 
 class Api:
-    def __init__(self, app: FastAPI, token: str) -> None:
+    """`address`: the client's IP address."""
+
+    def __init__(self, app: FastAPI, token: str, address: str = "127.0.0.1") -> None:
         self.app = app
-        self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://rollcall.test"
-        )
+        transport = httpx.ASGITransport(app, client=(address, 123))
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://rollcall.test")
         self.admin = token
+
+    def at(self, address: str) -> "Api":
+        """Return a client of the same application with another IP address."""
+        return Api(self.app, self.admin, address)
 
     async def close(self) -> None:
         await self.http.aclose()

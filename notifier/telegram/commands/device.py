@@ -1,7 +1,8 @@
 """The command that shows one device: state, config and place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from db.devices.requests import OpenEnrolment
 from db.tables.devices import AnyDevice
 from domain.access.actors import shown_actor
 from domain.devices.enrolment import DeviceState
@@ -9,10 +10,11 @@ from domain.devices.identity import device_id, is_device_id, parse_mac
 from domain.devices.inputs import DeviceFilter
 from domain.inputs import Page
 from notifier.messages.buttons import approval_buttons
+from notifier.messages.requests import conflict_lines, request_lines
 from notifier.telegram.commands.devices import sign, status_key
 from notifier.telegram.updates.chat import ChatContext
 from resolvers.devices import queries as device_queries
-from resolvers.devices.approval import request_of
+from resolvers.devices.requests import requests_for
 
 
 async def device(context: ChatContext, which: str = "") -> None:
@@ -20,8 +22,9 @@ async def device(context: ChatContext, which: str = "") -> None:
     if not which:
         await context.send(context.text("device_usage"))
     elif found := await look_up(context, which):
-        request = await request_of(context.services, found) if context.may_change else None
-        await context.send(card(context, found), approval_buttons(found, request, context.texts))
+        requests = (await requests_for(context.services, context.caller, [found.id]))[found.id]
+        text = "\n".join([card(context, found), *_request_lines(context, requests)])
+        await context.send(text, approval_buttons(requests, context.texts))
         if found.latitude is not None and found.longitude is not None:
             await context.send_location(found.latitude, found.longitude)
 
@@ -73,6 +76,14 @@ def _lines(context: ChatContext, device: AnyDevice) -> Iterator[str]:
         yield context.text("coordinates", at=f"{device.latitude}, {device.longitude}")
     yield context.text("topic", topic=device.topic)
     yield f"Id: {device.id}"
+
+
+def _request_lines(context: ChatContext, requests: Sequence[OpenEnrolment]) -> Iterator[str]:
+    for request in requests:
+        at = context.format_time(request.row.last_asked_at)
+        yield f"\n{context.text('request', number=request.row.id, at=at)}"
+        yield from request_lines(request, context.texts)
+    yield from conflict_lines(requests, context.texts)
 
 
 def _id(which: str) -> str | None:
