@@ -44,7 +44,8 @@ test: install-dev
 gate-slow: install-dev
 	@status=0; \
 	$(PYTEST) -m slow || test $$? -eq 5 || status=1; \
-	$(MAKE) --keep-going soak-live soak-mqtt soak-mosquitto soak-alerts soak-freezes fuzz || status=1; \
+	$(MAKE) --keep-going soak-live soak-mqtt soak-mosquitto soak-alerts soak-freezes || status=1; \
+	$(MAKE) fuzz MESSAGES=100000 || status=1; \
 	exit $$status
 
 check: install-dev
@@ -138,8 +139,9 @@ bench-cold-fleet: install-dev
 	$(BIN)/python -m bench.speed.cold_fleet --json docs/performance.json
 
 # 100,000 malformed requests and frames.
+fuzz: MESSAGES ?= 1000000
 fuzz: install-dev
-	$(BIN)/python -m bench.fuzz
+	$(BIN)/python -m bench.fuzz --count $(MESSAGES)
 
 # How fast 10,000 changed configs reach a broker. Needs mosquitto.
 bench-delivery: install-dev
