@@ -27,12 +27,13 @@ class ConnectionGuard:
         self._received = 0
         self._closed = 0
         self._closed_bytes = 0
+        self._refused = 0
 
     def open(self, address: str | None) -> "GuardedConnection | None":
         """Return None if a limit is reached. `address` None: only the total is limited."""
-        if self._open >= self._total:
-            return None
-        if address is not None and self._strangers[address] >= self._per_address:
+        full = self._open >= self._total
+        if full or (address is not None and self._strangers[address] >= self._per_address):
+            self._refused += 1
             return None
         return GuardedConnection(self, address)
 
@@ -47,7 +48,13 @@ class ConnectionGuard:
     def receive(self, size: int) -> bool:
         """Count bytes that one connection holds beyond FREE_BYTES. False: over the limit."""
         self._received += size
-        return self._received <= RECEIVE_BYTES
+        allowed = self._received <= RECEIVE_BYTES
+        self._refused += not allowed
+        return allowed
+
+    def release(self, size: int) -> None:
+        """One connection holds fewer bytes beyond FREE_BYTES."""
+        self._received -= size
 
     def closed(self, held: int) -> None:
         """A connection with so many received bytes was closed."""
@@ -56,6 +63,11 @@ class ConnectionGuard:
         if self._closed_bytes > COLLECT_BYTES:
             self._closed_bytes = 0
             gc.collect(1)
+
+    def take_refused(self) -> int:
+        """Return how many were refused since the last call."""
+        refused, self._refused = self._refused, 0
+        return refused
 
     def take_closed(self) -> int:
         """Return how many were closed since the last call."""
@@ -93,7 +105,7 @@ class GuardedConnection:
     def keep(self, size: int) -> None:
         """The connection holds `size` bytes now; the others were handled."""
         if self.held > FREE_BYTES:
-            self._guard.receive(max(size, FREE_BYTES) - self.held)
+            self._guard.release(self.held - max(size, FREE_BYTES))
         self.held = size
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from server.observability.tracing import tracing_from_environment
 from server.runtime.alerts import NotifierRuntime
 from server.runtime.database import Announce, DatabaseSupervisor
 from server.runtime.files import allow_connections
-from server.runtime.memory import give_memory_back
+from server.runtime.floods import watch_floods
 from server.runtime.mqtt import Embedded, MqttRuntime
 from server.runtime.periodic import periodic_tasks
 from server.runtime.stopping import Stop
@@ -59,7 +59,7 @@ class Components:
         self._background = [
             Background("database", database_supervisor.run),
             Background("token check", self.connections.watch),
-            Background("memory", lambda: give_memory_back(self.guard)),
+            Background("connections", lambda: watch_floods(self.guard)),
             *self.broker.independent_tasks,
         ]
         for task in self._background:

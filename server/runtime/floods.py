@@ -1,13 +1,16 @@
-"""Gives memory back to the system after a flood of connections."""
+"""Logs floods of connections, and gives memory back to the system after them."""
 
 import asyncio
 import ctypes
 import gc
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from concurrency.connection_guard import ConnectionGuard
+
+log = logging.getLogger("rollcall.connections")
 
 # Seconds between two looks.
 LOOK_SECONDS = 5.0
@@ -18,7 +21,7 @@ MIN_GROWTH = 1.3
 STATM = Path("/proc/self/statm")
 
 
-async def give_memory_back(guard: ConnectionGuard) -> NoReturn:
+async def watch_floods(guard: ConnectionGuard) -> NoReturn:
     """Run until cancelled.
 
     What closed connections leave in cycles of objects is collected, and free memory of the C
@@ -27,6 +30,14 @@ async def give_memory_back(guard: ConnectionGuard) -> NoReturn:
     trim, lowest = _malloc_trim(), _pages()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
+        if refused := guard.take_refused():
+            log.warning(
+                "%d connections were refused within %.0f s: too many in all or of one address "
+                "(ROLLCALL_MAX_CONNECTIONS, ROLLCALL_MAX_CONNECTIONS_PER_ADDRESS), or too much "
+                "unfinished input.",
+                refused,
+                LOOK_SECONDS,
+            )
         if guard.take_closed() >= MIN_CLOSED and _pages() > lowest * MIN_GROWTH:
             gc.collect()
             await asyncio.to_thread(trim)
