@@ -23,8 +23,11 @@ CONFIG_CHANGED = """subscription ($device: ID!) {
 ADMINISTRATION = """query ($owner: String!) {
   events(first: 1, filter: {owner: $owner, kinds: [TOKEN_CREATED]}) { nodes { owner } } }"""
 DENIED = {"UNAUTHENTICATED", "FORBIDDEN"}
+FAULTS = {"BAD_DOCUMENT", "OVER_LIMIT", "INTERNAL"}
 INVISIBLE = {"NOT_FOUND", "NOT_ALLOWED"}
-LISTS = {"devices", "fleet", "events", "tokens", "recipients", "telegramInvites", "deliveries"}
+LISTS = {"devices", "fleet", "events", "tokens", "recipients", "telegramInvites", "deliveries"} | {
+    "enrolmentRequests"
+}
 # Filters of topics that are not a device's.
 SERVER_TOPICS = {"Acme": "_rollcall/#", "Globex": "$SYS/#"}
 
@@ -161,6 +164,7 @@ def _listed(value: Any, target: Target) -> str:
 
 def _by_codes(codes: set[str]) -> str:
     """Other errors than these two are about the values: the caller may do this."""
+    assert not codes & FAULTS, codes
     return REFUSED if codes & DENIED else NOTHING if codes & INVISIBLE else DONE
 
 

@@ -4,7 +4,8 @@ Callers "of Acme" are restricted to this owner; the enrolment key and the device
 For each row, a caller tries the objects of Acme, then those of Globex:
 
 - `yes`: it may, with the objects of both owners, or there are no objects
-- `own`: it may with those of Acme; those of Globex do not exist for it
+- `own`: it may with those of Acme; those of Globex do not exist for it. A key may ask for a token
+  of any device: an administrator has to approve it
 - `none`: it may ask, and sees nothing
 - `no`: it is refused, or the broker denies it the topics
 - `.`: there is no such caller here: only people have chats
@@ -33,11 +34,12 @@ query events                      no     no     no     no     own    yes    own 
 query events of administration    no     no     no     no     none   none   own    yes
 query latestCursor                no     no     no     yes    yes    yes    yes    yes
 query tokens                      no     no     no     no     no     no     own    yes
+query enrolmentRequests           no     no     no     no     no     no     own    yes
 query recipients                  no     no     no     no     no     no     own    yes
 query telegramInvites             no     no     no     no     no     no     own    yes
 query deliveries                  no     no     no     no     no     no     own    yes
 
-mutation registerDevice           no     own    own    own    no     no     own    yes
+mutation registerDevice           no     yes    own    own    no     no     own    yes
 mutation acknowledgeConfig        no     no     no     yes    no     no     no     no
 mutation rotateDeviceToken        no     no     no     own    no     no     own    yes
 mutation updateDevice             no     no     no     no     no     no     own    yes
@@ -57,7 +59,7 @@ mutation removeRecipient          no     no     no     no     no     no     own 
 subscription configChanged        no     no     no     own    own    yes    own    yes
 subscription eventAdded           no     no     no     no     own    yes    own    yes
 
-route POST /register              no     own    own    own    no     no     own    yes
+route POST /register              no     yes    own    own    no     no     own    yes
 route GET /topics/{id}            no     no     no     own    own    yes    own    yes
 route GET /config/{id}            no     no     no     own    own    yes    own    yes
 route POST /config/{id}           no     no     no     no     no     no     own    yes
@@ -75,7 +77,7 @@ document delete                   no     no     no     no     no     no     own 
 document device                   no     no     no     own    own    yes    own    yes
 document devices                  no     no     no     no     own    yes    own    yes
 document find                     no     no     no     no     own    yes    own    yes
-document register                 no     own    own    own    no     no     own    yes
+document register                 no     yes    own    own    no     no     own    yes
 document settings                 no     no     no     no     no     no     own    yes
 document topics                   no     no     no     own    own    yes    own    yes
 document update                   no     no     no     no     no     no     own    yes

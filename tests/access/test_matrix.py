@@ -55,6 +55,7 @@ async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
             ADMIN, mac="24:6f:28:00:00:01", owner="Globex", location={"place": "Oslo"}
         )
         acme = await objects(one, own["device"]["id"], "Acme", "Paris", BENCH["mac"])
+        await api.register(await api.key(), mac="24:6f:28:00:00:01", owner="Globex")
         id = other["device"]["id"]
         globex = await objects(one, id, "Globex", "Oslo", "24:6f:28:00:00:01")
         pending = (await api.register(key))["token"]
