@@ -14,7 +14,7 @@ from tests.conftest import ADMIN, changed
 from tests.events.live.serving import Instance, instance
 from tests.http.test_connections import connected, read_response
 
-SECONDS = 0.5
+SECONDS = 1.5
 BOT_TOKEN = "123456:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi"
 SECRET = hmac.new(BOT_TOKEN.encode(), b"webhook", "sha256").hexdigest().encode()
 JSON = b"Content-Type: application/json\r\n"
