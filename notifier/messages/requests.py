@@ -8,11 +8,12 @@ from db.events.record import request_facts
 
 
 def fact_lines(facts: Mapping[str, Any], words: Mapping[str, Any]) -> list[str]:
-    """`facts`: those of an event about the request."""
-    texts = words["request"]
-    address = facts.get("address")
+    """`facts`: those of an event about the request. Viewers get them without the address."""
+    texts, lines = words["request"], []
     hardware = [facts[name] for name in ("sensorModel", "firmware") if facts.get(name)]
-    lines = [texts["address"].format(address=address) if address else texts["unknown_address"]]
+    if "address" in facts:
+        address = facts["address"]
+        lines = [texts["address"].format(address=address) if address else texts["unknown_address"]]
     if hardware:
         lines.append(texts["hardware"].format(hardware=", ".join(hardware)))
     return lines

@@ -28,7 +28,7 @@ ALLOWED_FILES = {
     "strawberry.types.fields": {INTERNALS},
     "strawberry.types.lazy_type": {INTERNALS},
     "telebot.asyncio_helper": {"notifier/telegram/api.py"},
-    "uvicorn.middleware": {"server/transport/http_protocol.py"},
+    "uvicorn.middleware": {"server/transport/proxies.py"},
     "uvicorn.protocols.http": {
         "server/transport/fast_path.py",
         "server/transport/http_protocol.py",

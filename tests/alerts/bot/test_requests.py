@@ -128,7 +128,8 @@ async def test_viewer_gets_alert_without_buttons(api: Api, telegram: BotApi) -> 
     await used_device(api)
     await ask(api, viewer, "10.0.0.1", await api.key())
     alert = requests_in(viewer)[-1]
-    assert "From: 10.0.0.1" in alert.text
+    assert "BME280, 1.0.0" in alert.text
+    assert "From" not in alert.text
     assert "approve" not in alert.parameters["reply_markup"]
 
 
