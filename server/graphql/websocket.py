@@ -268,7 +268,11 @@ class Session:
             raise WebSocketDisconnect(1006)
         text = encode_json(message)
         if self._write is None or not self._write(text):
-            await self._websocket.send_text(text.decode())
+            try:
+                await self._websocket.send_text(text.decode())
+            except RuntimeError:
+                # The protocol has closed it, such as after invalid UTF-8.
+                raise WebSocketDisconnect(1006) from None
 
     async def _close(self, close_reason: CloseReason) -> None:
         """Send a close frame, with a timeout for a client that does not read."""
